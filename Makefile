@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all a newcomer needs; both start from a fresh clone.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: setup demo test test-all fmt lint types arch check docs bench reproduce clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[all]' --group dev
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/python -m trajinfer demo --out demo-result
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not slow and not bench"
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not bench"
+
+fmt: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+arch: $(STAMP)
+	$(BIN)/lint-imports
+
+check: test lint types arch
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benchmarks
+
+reproduce: $(STAMP)
+	$(BIN)/python examples/reproduce/snapshots.py
+
+clean:
+	rm -rf $(VENV) demo-result

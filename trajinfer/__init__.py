@@ -1,0 +1,1 @@
+"""Infer stochastic dynamics from observations that are scattered in time."""

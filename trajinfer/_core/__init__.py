@@ -1,0 +1,1 @@
+"""Errors, checks, seeds and files: what every other room stands on."""

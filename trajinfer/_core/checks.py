@@ -1,0 +1,109 @@
+"""Checks at the public doors: shapes, finiteness, times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from trajinfer._core.errors import InputError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
+    """A float64 numpy array (a copy) of a list, array or tensor of real numbers.
+
+    Raises:
+        InputError: if the values are not real numbers or the number of axes is wrong.
+    """
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    elif hasattr(value, "toarray"):
+        raise InputError(
+            f"{name} is a sparse matrix; dense real numbers were expected: try {name}.toarray()"
+        )
+    raw = np.asarray(value)
+    if np.iscomplexobj(raw):
+        raise InputError(f"{name} holds complex numbers. Complex data not supported")
+    try:
+        array = np.array(raw, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name} must hold real numbers, got {raw.dtype}: argument must be a string or a "
+            f"number ({error})"
+        ) from error
+    if ndim is not None and array.ndim != ndim:
+        raise InputError(
+            f"{name} must have {ndim} axes, got shape {array.shape}. Reshape your data, e.g. with "
+            f"{name}.reshape(-1, 1) for a single column"
+        )
+    return array
+
+
+def require_finite(array: Array, name: str) -> None:
+    """Refuse NaN and infinities, naming the first row that holds one.
+
+    Raises:
+        InputError: at the first value that is not finite.
+    """
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = np.argwhere(bad)[0]
+        kind = "NaN" if np.isnan(array[tuple(first)]) else "infinity"
+        rows = int(bad.reshape(len(array), -1).any(axis=1).sum()) if array.ndim else 1
+        raise InputError(
+            f"{name} must be finite, found {kind} at index {tuple(int(i) for i in first)} "
+            f"({rows} row(s) concerned); drop or fill these rows first"
+        )
+
+
+def require_increasing(times: Array, name: str) -> None:
+    """Refuse times that are not strictly increasing.
+
+    Raises:
+        InputError: naming the first pair out of order.
+    """
+    steps = np.diff(times)
+    if (steps <= 0).any():
+        k = int(np.argmax(steps <= 0))
+        kind = "repeated" if steps[k] == 0 else "not in order"
+        raise InputError(
+            f"{name} must increase strictly, but {times[k]:g} is followed by {times[k + 1]:g} "
+            f"({kind} at index {k + 1}); sort and merge equal times first"
+        )
+
+
+def require_weights(weights: Array, n: int, name: str) -> None:
+    """Refuse weights of the wrong length, negative, or without mass.
+
+    Raises:
+        InputError: if there are not `n` finite non-negative weights with a positive sum.
+    """
+    if weights.shape != (n,):
+        raise InputError(f"{name} must have shape ({n},), got {weights.shape}")
+    require_finite(weights, name)
+    if (weights < 0).any() or weights.sum() <= 0:
+        raise InputError(f"{name} must be non-negative with a positive sum")
+
+
+def check_shape(tensor: torch.Tensor, letters: str, **sizes: int) -> dict[str, int]:
+    """Match the shape of a tensor against letters, as in `check_shape(y0, "B D", D=3)`.
+
+    Returns:
+        The size of every letter.
+
+    Raises:
+        InputError: if the number of axes or a known size differs.
+    """
+    names = letters.split()
+    if tensor.ndim != len(names) or not _sizes_agree(dict(zip(names, tensor.shape)), sizes):
+        wanted = ", ".join(f"{n}={sizes[n]}" if n in sizes else n for n in names)
+        raise InputError(f"expected a tensor of shape ({wanted}), got {tuple(tensor.shape)}")
+    return dict(zip(names, tensor.shape))
+
+
+def _sizes_agree(found: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
+    return all(found[name] == size for name, size in wanted.items() if name in found)

@@ -1,0 +1,65 @@
+"""Random states: one integer makes a result repeatable, and global state is never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from trajinfer._core.errors import InputError
+
+RandomState = int | np.random.Generator | np.random.RandomState | torch.Generator | None
+
+_SEED_BOUND = 2**63 - 1
+
+
+def seed_from(random_state: RandomState) -> int:
+    """Turn what a user gives as `random_state` into one non-negative integer.
+
+    None draws fresh entropy from the system. Generators are advanced by one draw, so that two
+    calls with the same generator give different seeds.
+
+    Raises:
+        InputError: if `random_state` is of another kind or a negative integer.
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+    if isinstance(random_state, bool) or not isinstance(
+        random_state,
+        (int, np.integer, np.random.Generator, np.random.RandomState, torch.Generator),
+    ):
+        raise InputError(
+            "random_state must be None, an int, a numpy or a torch Generator, "
+            f"got {type(random_state).__name__}"
+        )
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(_SEED_BOUND))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, torch.Generator):
+        draw = torch.randint(_SEED_BOUND, (1,), generator=random_state, device=random_state.device)
+        return int(draw.item())
+    if random_state < 0:
+        raise InputError(f"random_state must be non-negative, got {random_state}")
+    return int(random_state)
+
+
+def spawn(seed: int, n: int) -> list[int]:
+    """`n` statistically independent seeds that depend on `seed` only."""
+    children = np.random.SeedSequence(seed).spawn(n)
+    return [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in children]
+
+
+def torch_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator of its own, seeded with `seed`."""
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run a block, such as the initialisation of a network, under `seed`; then restore torch."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # noqa: TID251 (restored on exit: the one place that may)
+        yield
