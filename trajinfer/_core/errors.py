@@ -14,11 +14,11 @@ class InputError(TrajinferError, ValueError):
     """The input cannot be used as given; raised before any work starts."""
 
 
-class MissingExtra(TrajinferError, ImportError):  # noqa: N818 (name fixed by the public contract)
+class MissingExtra(TrajinferError, ImportError):
     """An optional dependency is not installed."""
 
 
-class NotConverged(TrajinferError, RuntimeError):  # noqa: N818 (name fixed by the public contract)
+class NotConverged(TrajinferError, RuntimeError):
     """An iteration ended without reaching its tolerance."""
 
 
@@ -52,7 +52,7 @@ class SolverError(TrajinferError, RuntimeError):
         self.t, self.step, self.method, self.h = t, step, method, h
 
 
-class NonFiniteState(SolverError):  # noqa: N818
+class NonFiniteState(SolverError):
     """A drift, a diffusion or a state became NaN or infinite.
 
     Attributes:
@@ -75,15 +75,15 @@ class NonFiniteState(SolverError):  # noqa: N818
         self.which, self.samples = which, samples
 
 
-class StepSizeUnderflow(SolverError):  # noqa: N818
+class StepSizeUnderflow(SolverError):
     """The adaptive step fell below its minimum."""
 
 
-class MaxStepsExceeded(SolverError):  # noqa: N818
+class MaxStepsExceeded(SolverError):
     """More steps are needed than `max_steps` allows."""
 
 
-class IncompatibleSolver(SolverError):  # noqa: N818
+class IncompatibleSolver(SolverError):
     """The solver does not fit the calculus or the noise of the SDE."""
 
 
@@ -91,15 +91,15 @@ class TimeGridError(SolverError, ValueError):
     """The times are not increasing, not finite, or outside the range of the noise."""
 
 
-class BrownianMismatch(SolverError, ValueError):  # noqa: N818
+class BrownianMismatch(SolverError, ValueError):
     """The noise given has the wrong shape, dtype, device or lacks the space-time area."""
 
 
-class SingularDiffusion(SolverError):  # noqa: N818
+class SingularDiffusion(SolverError):
     """The drifts differ by more than the diffusion can produce, so their laws are singular."""
 
 
-class UntrackedContext(SolverError):  # noqa: N818
+class UntrackedContext(SolverError):
     """A context tensor requires a gradient that the chosen method cannot give."""
 
 

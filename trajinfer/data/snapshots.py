@@ -1,0 +1,328 @@
+"""Population snapshots: samples of a population at a few times, nobody seen twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import (
+    Array,
+    as_array,
+    require_finite,
+    require_increasing,
+    require_weights,
+)
+from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.time_axis import TimeAxis, TimeUnit
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshots:
+    """Samples of a population at K times; rows of different snapshots are different individuals.
+
+    Args:
+        times: (K,) increasing observation times; numbers, datetimes or durations.
+        points: K arrays of shape (N_k, D); sizes may differ between snapshots.
+        weights: K arrays of shape (N_k,), non-negative, normalised to sum to 1 within a snapshot;
+            None means equal weights.
+        features: names of the D coordinates.
+        axis: how times map to numbers; found from `times` where it is not given.
+        time_name, weight_name: names of these columns in the table.
+
+    Raises:
+        InputError: for an empty snapshot, repeated or unsorted times, NaN or infinite values,
+            differing dimensions, or weights that are negative or sum to 0.
+
+    Example:
+        >>> snapshots = Snapshots([0, 1], [np.zeros((3, 2)), np.ones((5, 2))])
+        >>> len(snapshots), snapshots.dim, [len(p) for p in snapshots.points]
+        (2, 2, [3, 5])
+    """
+
+    times: Array
+    points: tuple[Array, ...]
+    weights: tuple[Array, ...] | None = None
+    features: tuple[str, ...] | None = None
+    axis: TimeAxis = field(default=None, repr=False)  # type: ignore[assignment]
+    time_name: str = "time"
+    weight_name: str = "weight"
+
+    def __post_init__(self) -> None:
+        axis = self.axis if self.axis is not None else TimeAxis.of(self.times)
+        times = axis.encode(self.times)
+        if times.ndim != 1:
+            raise InputError(f"times must be one row of K numbers, got shape {times.shape}")
+        points = tuple(_as_points(p, k, times) for k, p in enumerate(self.points))
+        if len(points) != len(times) or not points:
+            raise InputError(f"got {len(points)} snapshots for {len(times)} times; give one each")
+        require_finite(times, "times")
+        require_increasing(times, "times")
+        dims = {p.shape[1] for p in points}
+        if len(dims) > 1:
+            raise InputError(f"all snapshots must have the same number of columns, got {dims}")
+        features = None if self.features is None else tuple(str(f) for f in self.features)
+        if features is not None and len(features) != points[0].shape[1]:
+            raise InputError(f"{len(features)} feature names for {points[0].shape[1]} columns")
+        freeze = object.__setattr__
+        freeze(self, "axis", axis)
+        freeze(self, "times", _read_only(times))
+        freeze(self, "points", tuple(_read_only(p) for p in points))
+        freeze(self, "weights", _as_weights(self.weights, points))
+        freeze(self, "features", features)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(str(len(p)) for p in self.points[:6])
+        more = ", ..." if len(self) > 6 else ""
+        return f"Snapshots({len(self)} times, sizes {sizes}{more}, dim {self.dim})"
+
+    @property
+    def dim(self) -> int:
+        """D, the number of coordinates."""
+        return int(self.points[0].shape[1])
+
+    @property
+    def n_points(self) -> int:
+        """Number of rows over all snapshots."""
+        return sum(len(p) for p in self.points)
+
+    @property
+    def labels(self) -> Any:
+        """The times as the user gave them (datetimes stay datetimes)."""
+        return self.axis.decode(self.times)
+
+    def probabilities(self, k: int) -> Array:
+        """Weights of snapshot k, summing to 1; equal ones where none were given."""
+        if self.weights is not None:
+            return self.weights[k]
+        return np.full(len(self.points[k]), 1.0 / len(self.points[k]))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: Any,
+        t: Any,
+        weights: Any = None,
+        *,
+        features: Sequence[str] | None = None,
+        time_unit: TimeUnit = "D",
+    ) -> Snapshots:
+        """Group stacked rows by their observation time.
+
+        Args:
+            X: (N, D) all points.
+            t: (N,) the time of each row, in any order.
+            weights: (N,) non-negative; normalised within each time.
+            features: names of the columns.
+            time_unit: duration of 1.0 where times are datetimes or durations.
+
+        Raises:
+            InputError: as for the class; also if X and t differ in length.
+        """
+        if isinstance(X, pd.DataFrame):
+            features = list(map(str, X.columns)) if features is None else features
+        points = as_array(X, "X", ndim=2)
+        axis = TimeAxis.of(
+            np.ravel(t) if not isinstance(t, (pd.Series, pd.Index)) else t, time_unit
+        )
+        times = axis.encode(t).ravel()
+        if len(times) != len(points):
+            raise InputError(f"X has {len(points)} rows and t has {len(times)}; they must agree")
+        require_finite(times, "t")
+        mass = None if weights is None else as_array(weights, "weights", ndim=1)
+        if mass is not None:
+            require_weights(mass, len(points), "weights")
+        order, starts, unique = _group(times)
+        return cls(
+            unique,
+            tuple(np.split(points[order], starts)),
+            None if mass is None else tuple(np.split(mass[order], starts)),
+            None if features is None else tuple(features),
+            axis,
+        )
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: pd.DataFrame,
+        *,
+        time: str,
+        features: Sequence[str] | None = None,
+        weight: str | None = None,
+        time_unit: TimeUnit = "D",
+    ) -> Snapshots:
+        """Read a table with one row per individual.
+
+        Args:
+            df: the table; the order of its rows within a time is kept.
+            time: column of observation times: numbers, datetimes or durations.
+            features: columns of coordinates; None takes every numeric column left over.
+            weight: column of weights.
+            time_unit: duration of 1.0 where times are datetimes or durations.
+
+        Raises:
+            InputError: as for the class; also for a column that is not there, naming the nearest.
+
+        Example:
+            >>> df = pd.DataFrame({"day": [0, 0, 2], "x": [1.0, 2.0, 3.0]})
+            >>> Snapshots.from_frame(df, time="day").to_frame()
+               day    x
+            0    0  1.0
+            1    0  2.0
+            2    2  3.0
+        """
+        wanted = [time, *(features or ()), *([weight] if weight else ())]
+        for name in wanted:
+            if name not in df.columns:
+                raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+        if features is None:
+            numeric = df.select_dtypes("number").columns
+            features = [c for c in numeric if c not in (time, weight)]
+        if not features:
+            raise InputError("the table has no numeric column besides the time; name the features")
+        text = [c for c in features if not pd.api.types.is_numeric_dtype(df[c])]
+        if text:
+            raise InputError(f"column '{text[0]}' is not numeric; convert it or leave it out")
+        snapshots = cls.from_arrays(
+            df[list(features)].to_numpy(dtype=np.float64),
+            df[time],
+            None if weight is None else df[weight].to_numpy(dtype=np.float64),
+            features=features,
+            time_unit=time_unit,
+        )
+        return replace(snapshots, time_name=time, weight_name=weight or "weight")
+
+    @classmethod
+    def from_anndata(
+        cls,
+        adata: Any,
+        *,
+        time: str,
+        use_rep: str = "X_pca",
+        n_dims: int | None = None,
+        weight: str | None = None,
+    ) -> Snapshots:
+        """Read cells from an AnnData object.
+
+        Args:
+            adata: anything with `obs` and `obsm`.
+            time: column of `adata.obs` with observation times.
+            use_rep: key of `adata.obsm`, or "X" for the expression matrix itself.
+            n_dims: number of leading coordinates to keep.
+            weight: column of `adata.obs` with weights.
+
+        Raises:
+            InputError: as for the class; also for names that are not there.
+        """
+        if use_rep != "X" and use_rep not in adata.obsm:
+            raise InputError(f"no '{use_rep}' in obsm; {nearest(use_rep, adata.obsm.keys())}")
+        for name in filter(None, (time, weight)):
+            if name not in adata.obs.columns:
+                raise InputError(f"no column '{name}' in obs; {nearest(name, adata.obs.columns)}")
+        coordinates = adata.X if use_rep == "X" else adata.obsm[use_rep]
+        if hasattr(coordinates, "toarray"):
+            coordinates = coordinates.toarray()
+        coordinates = np.asarray(coordinates)[:, :n_dims]
+        stages = adata.obs[time]
+        if isinstance(stages.dtype, pd.CategoricalDtype):
+            stages = stages.astype(stages.cat.categories.dtype)
+        prefix = use_rep.removeprefix("X_")
+        return cls.from_arrays(
+            coordinates,
+            stages,
+            None if weight is None else adata.obs[weight].to_numpy(dtype=np.float64),
+            features=[f"{prefix}{d + 1}" for d in range(coordinates.shape[1])],
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per individual; the inverse of `from_frame`."""
+        names = self.features or tuple(f"x{d}" for d in range(self.dim))
+        sizes = [len(p) for p in self.points]
+        columns: dict[str, Any] = {self.time_name: self.axis.decode(np.repeat(self.times, sizes))}
+        columns |= dict(zip(names, np.concatenate(self.points).T))
+        if self.weights is not None:
+            columns[self.weight_name] = np.concatenate(self.weights)
+        return pd.DataFrame(columns)
+
+    def stacked(self) -> tuple[Array, Array]:
+        """All points (N, D) and the time of each row (N,): scikit-learn's X and y."""
+        sizes = [len(p) for p in self.points]
+        return np.concatenate(self.points), np.repeat(self.times, sizes)
+
+    def select(self, times: Any) -> Snapshots:
+        """The snapshots at these times only.
+
+        Raises:
+            InputError: if one of the times has no snapshot.
+        """
+        return self._take(self._indices(times))
+
+    def drop(self, times: Any) -> Snapshots:
+        """All snapshots but those at these times (hold-out).
+
+        Raises:
+            InputError: if one of the times has no snapshot, or none would be left.
+        """
+        left = sorted(set(range(len(self))) - set(self._indices(times)))
+        if not left:
+            raise InputError("dropping these times leaves no snapshot")
+        return self._take(left)
+
+    def _indices(self, times: Any) -> list[int]:
+        wanted = np.atleast_1d(self.axis.encode(np.atleast_1d(times)))
+        matches = np.isclose(wanted[:, None], self.times, rtol=1e-9, atol=1e-12)
+        if not matches.any(axis=1).all():
+            missing = wanted[~matches.any(axis=1)][0]
+            raise InputError(f"no snapshot at time {missing:g}; times are {self.times.tolist()}")
+        return sorted({int(k) for k in matches.argmax(axis=1)})
+
+    def _take(self, indices: Sequence[int]) -> Snapshots:
+        return replace(
+            self,
+            times=self.times[list(indices)],
+            points=tuple(self.points[k] for k in indices),
+            weights=None if self.weights is None else tuple(self.weights[k] for k in indices),
+        )
+
+
+def _as_points(points: Any, k: int, times: Array) -> Array:
+    array = as_array(points, f"snapshot {k}", ndim=2)
+    label = f"snapshot {k} (time {times[k]:g})" if k < len(times) else f"snapshot {k}"
+    if array.shape[0] == 0:
+        raise InputError(f"{label} is empty; leave out times at which nothing was seen")
+    if array.shape[1] == 0:
+        raise InputError(f"{label} has 0 feature(s); at least one column is required")
+    require_finite(array, label)
+    return array
+
+
+def _as_weights(weights: Any, points: tuple[Array, ...]) -> tuple[Array, ...] | None:
+    if weights is None:
+        return None
+    if len(weights) != len(points):
+        raise InputError(f"got weights for {len(weights)} snapshots, expected {len(points)}")
+    normalised = []
+    for k, (weight, cloud) in enumerate(zip(weights, points)):
+        mass = as_array(weight, f"weights of snapshot {k}", ndim=1)
+        require_weights(mass, len(cloud), f"weights of snapshot {k}")
+        normalised.append(_read_only(mass / mass.sum()))
+    return tuple(normalised)
+
+
+def _read_only(array: Array) -> Array:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _group(times: Array) -> tuple[Array, Array, Array]:
+    """Stable order that sorts the rows by time, where each group starts, and the group times."""
+    order = np.argsort(times, kind="stable")
+    unique, first = np.unique(times[order], return_index=True)
+    return order, first[1:], unique

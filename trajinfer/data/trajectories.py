@@ -1,0 +1,203 @@
+"""Trajectories: sample paths on a time grid, as every sampler of the package returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array, as_array, require_finite, require_weights
+from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.time_axis import TimeAxis, TimeUnit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """B sample paths of D coordinates.
+
+    Args:
+        ts: (T,) times shared by all paths or (B, T) times of each path, non-decreasing; numbers,
+            datetimes or durations.
+        values: (B, T, D).
+        weights: (B,) non-negative, normalised to sum to 1; None means equal weights.
+        features: names of the D coordinates.
+        axis: how times map to numbers; found from `ts` where it is not given.
+
+    Raises:
+        InputError: if shapes disagree, times decrease or are not finite, or weights are negative.
+
+    Example:
+        >>> paths = Trajectories([0.0, 1.0], np.array([[[0.0], [1.0]], [[0.0], [3.0]]]))
+        >>> paths.mean().ravel().tolist()
+        [0.0, 2.0]
+    """
+
+    ts: Array
+    values: Array
+    weights: Array | None = None
+    features: tuple[str, ...] | None = None
+    axis: TimeAxis = field(default=None, repr=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        axis = self.axis if self.axis is not None else TimeAxis.of(np.ravel(self.ts))
+        ts = axis.encode(self.ts)
+        values = as_array(self.values, "values", ndim=3)
+        if ts.shape not in {values.shape[1:2], values.shape[:2]}:
+            raise InputError(
+                f"ts must be (T,) or (B, T) for values (B, T, D) = {values.shape}, got {ts.shape}"
+            )
+        require_finite(ts, "ts")
+        if (np.diff(ts, axis=-1) < 0).any():
+            raise InputError("ts must not decrease along a path; sort the times first")
+        features = None if self.features is None else tuple(str(f) for f in self.features)
+        if features is not None and len(features) != values.shape[2]:
+            raise InputError(f"{len(features)} feature names for {values.shape[2]} coordinates")
+        weights = self.weights
+        if weights is not None:
+            weights = as_array(weights, "weights", ndim=1)
+            require_weights(weights, len(values), "weights")
+            weights = weights / weights.sum()
+        freeze = object.__setattr__
+        for name, value in {
+            "axis": axis,
+            "ts": ts,
+            "values": values,
+            "weights": weights,
+            "features": features,
+        }.items():
+            freeze(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        n, t, d = self.values.shape
+        return f"Trajectories({n} paths, {t} times, dim {d})"
+
+    @property
+    def dim(self) -> int:
+        """D, the number of coordinates."""
+        return int(self.values.shape[2])
+
+    @property
+    def labels(self) -> Any:
+        """The times as the user gave them, flattened if each path has its own."""
+        return self.axis.decode(self.ts.ravel())
+
+    def mean(self) -> Array:
+        """Mean over the paths, (T, D)."""
+        return np.asarray(np.average(self.values, axis=0, weights=self.weights))
+
+    def quantile(self, q: float | Sequence[float]) -> Array:
+        """Quantiles over the paths, (T, D) for one q, else (Q, T, D).
+
+        With weights, the smallest value whose cumulative weight reaches q.
+
+        Raises:
+            InputError: if a q lies outside [0, 1].
+        """
+        levels = np.asarray(q, dtype=np.float64)
+        if not ((levels >= 0) & (levels <= 1)).all():
+            raise InputError(f"quantiles must lie in [0, 1], got {q}")
+        if self.weights is None:
+            return np.asarray(np.quantile(self.values, levels, axis=0))
+        order = np.argsort(self.values, axis=0)
+        cumulative = np.cumsum(self.weights[order], axis=0)
+        ranks = [(cumulative < level - 1e-12).sum(axis=0) for level in levels.ravel()]
+        ordered = np.take_along_axis(self.values, order, axis=0)
+        rows = np.minimum(np.stack(ranks), len(self) - 1)
+        return np.take_along_axis(ordered, rows, axis=0).reshape(*levels.shape, *ranks[0].shape)
+
+    def interval(self, level: float = 0.9) -> tuple[Array, Array]:
+        """Central interval of the given probability: lower and upper end, (T, D) each.
+
+        Raises:
+            InputError: if `level` does not lie strictly between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise InputError(f"level must lie between 0 and 1, got {level}")
+        lower, upper = self.quantile([(1 - level) / 2, (1 + level) / 2])
+        return lower, upper
+
+    def at(self, t: Any) -> Array:
+        """Positions of all paths at time t, (B, D).
+
+        Paths of an SDE are not smooth, so nothing is interpolated: t must be one of `ts`.
+
+        Raises:
+            InputError: if t is not among the times.
+        """
+        wanted = float(np.ravel(self.axis.encode(np.atleast_1d(t)))[0])
+        hits = np.isclose(self.ts, wanted, rtol=1e-9, atol=1e-12)
+        if not hits.any(axis=-1).all():
+            raise InputError(
+                f"time {wanted:g} is not on the grid of these paths; ask for it in ts= when drawing"
+            )
+        index = hits.argmax(axis=-1)
+        if self.ts.ndim == 1:
+            return np.asarray(self.values[:, int(index)])
+        return np.asarray(self.values[np.arange(len(self)), index])
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: pd.DataFrame,
+        *,
+        id: str = "path",
+        time: str = "time",
+        features: Sequence[str] | None = None,
+        weight: str | None = None,
+        time_unit: TimeUnit = "D",
+    ) -> Trajectories:
+        """Read a table with one row per path and time; the inverse of `to_frame`.
+
+        Raises:
+            InputError: for a column that is not there, or paths of unequal length.
+        """
+        for name in [id, time, *(features or ()), *([weight] if weight else ())]:
+            if name not in df.columns:
+                raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+        if features is None:
+            features = [c for c in df.columns if c not in (id, time, weight)]
+        sizes = df.groupby(id, sort=False).size().unique()
+        if len(sizes) != 1:
+            raise InputError("paths must have equal lengths; repeat the last row of shorter ones")
+        axis = TimeAxis.of(df[time], time_unit)
+        shape = (-1, int(sizes[0]))
+        ts = axis.encode(df[time]).reshape(shape)
+        shared = bool((ts == ts[0]).all())
+        values = df[list(features)].to_numpy(dtype=np.float64).reshape(*shape, len(features))
+        weights = None
+        if weight is not None:
+            weights = df[weight].to_numpy(dtype=np.float64).reshape(shape)[:, 0]
+        return cls(ts[0] if shared else ts, values, weights, tuple(map(str, features)), axis)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per path and time, with columns path, time, the coordinates (and weight)."""
+        n, steps, dim = self.values.shape
+        ts = np.broadcast_to(self.ts, (n, steps))
+        columns: dict[str, Any] = {
+            "path": np.repeat(np.arange(n), steps),
+            "time": self.axis.decode(ts.ravel()),
+        }
+        names = self.features or tuple(f"x{d}" for d in range(dim))
+        columns |= dict(zip(names, self.values.reshape(-1, dim).T))
+        if self.weights is not None:
+            columns["weight"] = np.repeat(self.weights, steps)
+        return pd.DataFrame(columns)
+
+    def to_numpy(self) -> Array:
+        """The values, (B, T, D)."""
+        return self.values
+
+    def plot(self, **options: Any) -> Axes:
+        """Draw the paths; see `trajinfer.plot.trajectories`."""
+        from trajinfer import plot
+
+        return plot.trajectories(self, **options)
