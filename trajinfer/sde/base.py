@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 Calculus = Literal["ito", "stratonovich"]
-Noise = Literal["diagonal", "scalar", "additive", "general"]
+Noise = Literal["diagonal", "scalar", "additive", "general", "none"]
 
 
 @runtime_checkable
@@ -28,6 +29,17 @@ class SDELike(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LinearDrift:
+    """The linear part A y of a drift.
+
+    Args:
+        matrix: A, (D, D), or its diagonal, (D,).
+    """
+
+    matrix: Tensor
+
+
 class SDE(nn.Module, ABC):
     r"""A stochastic differential equation $dY = f(t, Y)\,dt + g(t, Y)\,dW$.
 
@@ -41,9 +53,26 @@ class SDE(nn.Module, ABC):
         noise_dim: M, the number of Brownian channels.
         sde_type: "ito" or "stratonovich".
         noise_type: "diagonal" (channel i drives coordinate i), "scalar" (M = 1), "additive" (g does
-            not depend on y) or "general".
+            not depend on y), "general", or "none" (an ODE: g is never called, M = 0).
         commutes: whether the noise commutes; None if not known. "diagonal" promises a shape only: a
             network g whose row i depends on other coordinates does not commute.
+
+    A subclass may offer more; solvers look these names up and work without them. With a context,
+    each takes it as one more, last argument.
+
+    - `f_and_g(t, y)`, `f_and_g_prod(t, y, v)`: fused evaluations, for a shared trunk.
+    - `h(t, y)` (B, D): the reference drift of the log-ratio, under the same diffusion.
+    - `control(t, y)` (B, M): u with f = h + g u, so that the log-ratio needs no division.
+    - `drift_linear`: a `LinearDrift(A)`, the stiff linear part of f, for `method="exp_euler"`.
+    - `exact_step(t, h, y, W, H, Z)` (B, D): the exact law of Y(t + h) given Y(t) = y, for
+      `method="exact"`. h (given instead of t + h, whose difference would lose digits) and t are
+      0-d tensors or (B, 1) where series have their own times, in the dtype of y. W and H (B, M)
+      are the Brownian increment, N(0, h), and its space-time Levy area, N(0, h/12); Z (B, D) is
+      standard normal; all three are independent. Where it can, the step follows the Brownian path
+      that (W, H) describe and uses Z only for what they leave open. h = 0 must return y unchanged,
+      without a division by h.
+    - `exact_noise`: what `exact_step` uses of these, "W", "WH", "WHZ" (the default) or "Z"; what it
+      does not use is handed over as None and never drawn.
     """
 
     dim: int
@@ -91,6 +120,11 @@ class BoundSDE(SDE):
     def g_prod(self, t: Tensor, y: Tensor, v: Tensor, context: Any = None) -> Tensor:
         """The product g v under the bound context."""
         return self.sde.g_prod(t, y, v, self.context)
+
+    def h(self, t: Tensor, y: Tensor) -> Tensor:
+        """Reference drift under the bound context, for an SDE that has one."""
+        reference: Tensor = self.sde.h(t, y, self.context)  # type: ignore[operator]
+        return reference
 
 
 def apply_diffusion(g: Tensor, v: Tensor, noise_type: str) -> Tensor:
