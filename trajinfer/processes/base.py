@@ -1,0 +1,180 @@
+"""What a process with known equations provides: it simulates data and serves as a reference."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.nn import Parameter, Parameters
+from trajinfer.sde import SDE
+
+Values = Mapping[str, Tensor]
+Volatility = float | Array | Callable[[Tensor], Tensor] | None
+
+
+class Process(SDE):
+    r"""An Ito SDE $dX = b_\theta(X)\,dt + \sigma(X)\,dW$ with one Brownian channel per coordinate.
+
+    A parameter given as a number is held fixed; one that is not given is learnable, from a neutral
+    start. `learn(*names)` frees given values, which are then the start.
+
+    Args:
+        dim: D.
+        volatility: a positive number, one per coordinate (D,), or a callable y -> (B, D); None
+            leaves it open, to be set by whoever fits or simulates.
+        declared: the parameters of the drift by name.
+
+    Raises:
+        InputError: for values of the wrong shape or sign.
+    """
+
+    sde_type = "ito"
+    commutes: bool | None = True
+    settings: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, dim: int, volatility: Volatility, declared: Mapping[str, Parameter]) -> None:
+        super().__init__()
+        if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or dim < 1:
+            raise InputError(f"dim must be a positive integer, got {dim!r}")
+        self.dim = self.noise_dim = int(dim)
+        self._volatility_law: Callable[[Tensor], Tensor] | None = None
+        self._volatility_known = False
+        unit = np.ones(self.dim)
+        open_volatility = Parameter(value=unit, start=unit, positive=True)
+        self.coefficients = Parameters({**declared, "volatility": open_volatility})
+        if volatility is not None:
+            self.set_volatility(volatility)
+
+    @abstractmethod
+    def drift(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
+        """Drift b(y), (B, D), at the parameter values p."""
+
+    def jacobian(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
+        """Jacobian of the drift, (B, D, D), at the parameter values p."""
+        columns = [
+            torch.func.jvp(lambda x: self.drift(t, x, p), (y,), (unit.expand_as(y),))[1]
+            for unit in torch.eye(self.dim, dtype=y.dtype, device=y.device)
+        ]
+        return torch.stack(columns, dim=-1)
+
+    def affine(self, p: Values) -> tuple[Tensor, Tensor] | None:
+        """Matrix A and offset c where the drift is A y + c with constant noise; else None."""
+        return None
+
+    def penalty(self, p: Values) -> Tensor | None:
+        """A ridge on the parameters that keeps flexible drifts bounded; None for no ridge."""
+        return None
+
+    def noise_scale(self, t: Tensor, y: Tensor) -> Tensor | None:
+        """Factor (B, D) by which the volatility is multiplied; None where it is 1."""
+        return None
+
+    def adapt_to(self, center: Array, scale: Array, duration: float) -> None:
+        """Convert neutral starts to the units of the data.
+
+        Args:
+            center: (D,) mean of the data.
+            scale: (D,) standard deviation of the data.
+            duration: typical time between observations.
+        """
+        size = float(np.sqrt(np.mean(center**2 + scale**2)))
+        self.coefficients.to_natural_units(state=size, time=duration)
+
+    def values(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+        """Current parameter values, differentiable in the learnable ones."""
+        return self.coefficients.values(dtype)
+
+    def parameters_dict(self) -> dict[str, float | Array]:
+        """Current values of the drift's parameters: floats, or arrays where they have a shape."""
+        values = {k: v.detach().numpy().copy() for k, v in self.values().items()}
+        return {k: v.item() if v.ndim == 0 else v for k, v in values.items() if k != "volatility"}
+
+    def learn(self, *names: str) -> Self:
+        """Free parameters that were given values; these are then the start. Returns self.
+
+        Raises:
+            InputError: if there is no parameter of that name.
+        """
+        self.coefficients.learn(*names)
+        return self
+
+    @property
+    def learnable(self) -> list[str]:
+        """Names of the parameters that a fit may change."""
+        return self.coefficients.learnable
+
+    @property
+    def volatility(self) -> Array | Callable[[Tensor], Tensor] | None:
+        """(D,) numbers, the callable given, or None where it was left open."""
+        if self._volatility_law is not None:
+            return self._volatility_law
+        if not self._volatility_known:
+            return None
+        return np.asarray(self.values()["volatility"].detach().numpy()).copy()
+
+    def set_volatility(self, volatility: Volatility) -> None:
+        """State the volatility: a positive number, (D,) numbers, or a callable y -> (B, D).
+
+        Raises:
+            InputError: if it is not positive or has the wrong shape.
+        """
+        if callable(volatility):
+            self._volatility_law = volatility
+        else:
+            self.coefficients.assign("volatility", volatility)
+            self._volatility_law = None
+        self._volatility_known = True
+
+    @property
+    def noise_type(self) -> str:  # type: ignore[override]
+        """Additive where the diffusion is constant, else diagonal."""
+        state_dependent = self._volatility_law is not None or self._scales_noise()
+        return "diagonal" if state_dependent else "additive"
+
+    def diffusion(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
+        """Diffusion of every coordinate, (B, D) or, where it is constant, (D,).
+
+        Raises:
+            InputError: if the volatility was left open.
+        """
+        if self._volatility_law is not None:
+            return self._volatility_law(y)
+        if not self._volatility_known:
+            raise InputError(
+                f"the volatility of {type(self).__name__} is not known; give volatility= "
+                "(a number, one per coordinate, or a callable)"
+            )
+        scale = self.noise_scale(t, y)
+        return p["volatility"] if scale is None else p["volatility"] * scale
+
+    def f(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
+        """Drift, (B, D)."""
+        return self.drift(t, y, self.values(y.dtype))
+
+    def g(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
+        """Diffusion, (B, D), or (B, D, D) where it is additive."""
+        diffusion = self.diffusion(t, y, self.values(y.dtype)).expand_as(y)
+        return torch.diag_embed(diffusion) if self.noise_type == "additive" else diffusion
+
+    def g_prod(self, t: Tensor, y: Tensor, v: Tensor, context: Any = None) -> Tensor:
+        """The product g v, (B, D), coordinate by coordinate."""
+        return self.diffusion(t, y, self.values(y.dtype)) * v
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        return copy.deepcopy(self)
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's settings that are no parameters, for saving."""
+        return {name: getattr(self, name) for name in self.settings}
+
+    def _scales_noise(self) -> bool:
+        return type(self).noise_scale is not Process.noise_scale
