@@ -1,5 +1,25 @@
 """Stochastic differential equations: the protocol and its one verb, `solve`."""
 
-from trajinfer.sde.base import SDE, SDELike
+from trajinfer.paths import BrownianGrid, BrownianPath, BrownianTable
+from trajinfer.sde.base import SDE, LinearDrift, SDELike
+from trajinfer.sde.choice import methods
+from trajinfer.sde.gradients import Checkpoint
+from trajinfer.sde.solution import Solution
+from trajinfer.sde.solve import solve
+from trajinfer.sde.solvers import Solver, Stage, Step
 
-__all__ = ["SDE", "SDELike"]
+__all__ = [
+    "SDE",
+    "BrownianGrid",
+    "BrownianPath",
+    "BrownianTable",
+    "Checkpoint",
+    "LinearDrift",
+    "SDELike",
+    "Solution",
+    "Solver",
+    "Stage",
+    "Step",
+    "methods",
+    "solve",
+]

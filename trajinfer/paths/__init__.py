@@ -1,0 +1,7 @@
+"""Paths through time: Brownian motion, and what an SDE can be driven by."""
+
+from trajinfer.paths.brownian import BrownianPath, Increments
+from trajinfer.paths.brownian_grid import BrownianGrid
+from trajinfer.paths.brownian_table import BrownianTable
+
+__all__ = ["BrownianGrid", "BrownianPath", "BrownianTable", "Increments"]

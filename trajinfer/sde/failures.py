@@ -1,0 +1,83 @@
+"""Where and why a solve became non-finite: the failing stretch is run again, step by step."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from trajinfer._core.errors import NonFiniteState
+from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.base import Solver, Step, StepNoise
+from trajinfer.sde.stepping import State, Stretch
+
+_SHOWN = 5
+
+
+def raise_non_finite(
+    solver: Solver, problem: Problem, stretch: Stretch, noises: list[StepNoise], state: State
+) -> NoReturn:
+    """Find the first step of a stretch whose result is not finite and raise its error.
+
+    Raises:
+        NonFiniteState: with the time, the step, the samples and what failed first.
+    """
+    y, carry = state.y.detach(), tuple(part.detach() for part in state.carry)
+    last = len(noises) - 1
+    with torch.no_grad():
+        for k, (t, h, noise) in enumerate(zip(stretch.t, stretch.h, noises)):
+            step = solver.step(problem, t, h, y, noise, carry)
+            if not bool(torch.isfinite(step.y).all()) or k == last:
+                break
+            y, carry = step.y, step.carry
+    bad = _rows(step.y)
+    first = bad[0] if bad else 0
+    length = float(h) if isinstance(h, float) else float(h[first, 0])
+    which = _cause(problem, t, y, step)
+    time = stretch.times[..., k]
+    shown = ", ".join(map(str, bad[:_SHOWN])) + (", ..." if len(bad) > _SHOWN else "")
+    raise NonFiniteState(
+        f"the {which} became NaN or infinite in sample(s) {shown}; {_advice(which)}, "
+        "or pass on_error='mask' to keep the other samples",
+        which=which,
+        samples=tuple(bad),
+        t=float(time if time.ndim == 0 else time[first]),
+        step=stretch.first + k,
+        method=solver.name,
+        h=length,
+    )
+
+
+def _cause(problem: Problem, t: Tensor, y: Tensor, step: Step) -> str:
+    """What was not finite first: the state, the drift or the diffusion."""
+    if _rows(y):
+        return "state"
+    if _rows(problem.f(t, y)):
+        return "drift"
+    if problem.noise_type != "none" and _rows(problem.g_prod(t, y, _ones(problem, t, y))):
+        return "diffusion"
+    for stage in step.stages:
+        if _rows(stage.y):
+            return "state"
+        if _rows(stage.f):
+            return "drift"
+        if stage.g is not None and _rows(stage.g):
+            return "diffusion"
+    return "state"
+
+
+def _ones(problem: Problem, t: Tensor, y: Tensor) -> Tensor:
+    return y.new_ones(y.shape[0], problem.noise_dim(t, y))
+
+
+def _rows(tensor: Tensor) -> list[int]:
+    """Indices of the samples with a value that is not finite."""
+    good = torch.isfinite(tensor).flatten(1).all(1)
+    return [int(i) for i in (~good).nonzero()[:, 0]]
+
+
+def _advice(which: str) -> str:
+    if which == "state":
+        return "take a shorter step or a more stable solver"
+    return f"check the {which} at that time and state"

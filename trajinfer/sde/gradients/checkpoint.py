@@ -1,0 +1,49 @@
+"""Stretches of steps that are run again in the backward pass, with their noise drawn again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from trajinfer._core.errors import InputError
+from trajinfer.paths import BrownianPath
+from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.base import Solver
+from trajinfer.sde.stepping import Saved, State, Stretch, draw, run
+from trajinfer.sde.tally import Tally
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Store the state every `every` steps and recompute what lies between.
+
+    Args:
+        every: length of a stretch; memory grows with N / every + every.
+    """
+
+    every: int = 32
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise InputError(f"Checkpoint(every) must be at least 1, got {self.every}")
+
+
+def run_checkpointed(
+    solver: Solver,
+    problem: Problem,
+    path: BrownianPath | None,
+    stretch: Stretch,
+    state: State,
+    tallies: tuple[Tally, ...],
+) -> tuple[State, Saved]:
+    """One stretch whose inside is not kept for the backward pass."""
+
+    def inside(y: Tensor, carry: Any, totals: Any) -> tuple[State, Saved]:
+        noises = draw(solver, problem, path, stretch, y)
+        return run(solver, problem, stretch, noises, State(y, carry, totals), tallies)
+
+    result: tuple[State, Saved] = checkpoint(inside, *state, use_reentrant=False)
+    return result

@@ -1,0 +1,124 @@
+"""The steps of a fixed-step solve, laid out once in float64 on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer._core.errors import InputError, MaxStepsExceeded, TimeGridError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class StepGrid:
+    """Steps that hit every output time.
+
+    Attributes:
+        ts: output times, (T,) or (B, T).
+        times: ends of the steps, (N + 1,) or (B, N + 1).
+        saved: index into `times` of every output time, (T,).
+    """
+
+    ts: Array
+    times: Array
+    saved: Array
+
+    @property
+    def n_steps(self) -> int:
+        """N."""
+        return int(self.times.shape[-1]) - 1
+
+    @property
+    def shared(self) -> bool:
+        """Whether all series have the same times."""
+        return self.times.ndim == 1
+
+
+def output_times(ts: Any, n_paths: int) -> Array:
+    """Check the times of a solve and bring them to float64, (T,) or (B, T).
+
+    Raises:
+        TimeGridError: if they are not finite, not increasing (shared), decreasing (per series), or
+            of the wrong shape.
+    """
+    if isinstance(ts, Tensor):
+        if ts.requires_grad:
+            raise InputError("ts requires a gradient, which `solve` does not give; use ts.detach()")
+        ts = ts.detach().cpu().numpy()
+    times = np.array(ts, dtype=np.float64)
+    if times.ndim not in (1, 2) or times.shape[-1] < 2:
+        raise TimeGridError(f"ts must be (T,) or (B, T) with T >= 2, got shape {times.shape}")
+    if times.ndim == 2 and times.shape[0] != n_paths:
+        raise TimeGridError(f"ts has {times.shape[0]} series of times, y0 has {n_paths} rows")
+    if not np.isfinite(times).all():
+        raise TimeGridError("ts holds NaN or infinity; pad short series by repeating the last time")
+    gaps = np.diff(times, axis=-1)
+    if times.ndim == 1 and (gaps <= 0).any():
+        k = int(np.argmax(gaps <= 0))
+        raise TimeGridError(
+            f"ts must increase strictly, but ts[{k}] = {times[k]:g} is followed by "
+            f"{times[k + 1]:g}; sort it and merge equal times",
+            t=float(times[k]),
+        )
+    if (gaps < 0).any():
+        b, k = (int(i) for i in np.argwhere(gaps < 0)[0])
+        raise TimeGridError(f"ts decreases in series {b} after index {k}; sort each series")
+    return times
+
+
+def build_grid(ts: Array, step: float | None, max_steps: int) -> StepGrid:
+    """Divide every interval of `ts` into equal steps no longer than `step`.
+
+    Where series have their own times, each divides its own interval, whatever the batch it sits
+    in, and waits with steps of length zero for the series that need most steps.
+
+    Args:
+        ts: output times, (T,) or (B, T).
+        step: the largest step, or None for one step per interval.
+        max_steps: more steps than this are refused.
+
+    Raises:
+        MaxStepsExceeded: if more steps are needed.
+    """
+    gaps = np.diff(np.atleast_2d(ts), axis=-1)
+    counts = np.ones_like(gaps, dtype=np.int64)
+    if step is not None:
+        counts = np.maximum(1, np.ceil(gaps / step - 1e-9)).astype(np.int64)
+    per_interval = counts.max(axis=0)
+    saved = np.concatenate([[0], np.cumsum(per_interval)])
+    if saved[-1] > max_steps:
+        raise MaxStepsExceeded(
+            f"{saved[-1]} steps are needed and max_steps is {max_steps}; "
+            "take a longer step or raise max_steps",
+            t=float(np.min(ts)),
+        )
+    interval = np.repeat(np.arange(len(per_interval)), per_interval)
+    within = np.arange(saved[-1]) - saved[:-1][interval]
+    done = np.minimum(within / counts[:, interval], 1.0)
+    left, right = np.atleast_2d(ts)[:, :-1][:, interval], gaps[:, interval]
+    times = np.concatenate([left + done * right, np.atleast_2d(ts)[:, -1:]], axis=1)
+    # the last waiting step of an interval must end, and start, exactly on the output time
+    waiting = done >= 1.0
+    times[:, :-1][waiting] = np.atleast_2d(ts)[:, 1:][:, interval][waiting]
+    return StepGrid(ts, times[0] if ts.ndim == 1 else times, saved)
+
+
+def times_tensor(times: Array, y: Tensor) -> tuple[Tensor, ...]:
+    """What the networks see: one 0-d tensor, or (B, 1), per time, in the dtype of y."""
+    rows = times.T[:, :, None] if times.ndim == 2 else times
+    tensor = torch.as_tensor(np.ascontiguousarray(rows), dtype=y.dtype, device=y.device)
+    return tensor.unbind(0)
+
+
+def step_sizes(times: Array, y: Tensor) -> list[Any]:
+    """Lengths of the steps: Python floats, or (B, 1) tensors where series have their own times."""
+    lengths = np.diff(times, axis=-1)
+    if times.ndim == 1:
+        return [float(h) for h in lengths]
+    columns = np.ascontiguousarray(lengths.T[:, :, None])
+    return list(torch.as_tensor(columns, dtype=y.dtype, device=y.device).unbind(0))

@@ -1,0 +1,55 @@
+"""Milstein's method, with a true Jacobian-vector product or with a finite difference."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.base import Size, Solver, Stage, Step, StepNoise, add_noise, scaled_add
+
+
+class Milstein(Solver):
+    r"""$Y_1 = Y_0 + h f + g W + \frac12 (\partial_y g)\, g\, (W^2 - h)$ (Ito).
+
+    In Stratonovich form $W^2$ stands in the place of $W^2 - h$. Strong order 1 if the noise is
+    scalar, or diagonal with $g_i$ a function of $y_i$ alone.
+
+    References:
+        Kloeden and Platen, Numerical Solution of Stochastic Differential Equations, section 10.3.
+    """
+
+    name = "milstein"
+    calculus = ("ito", "stratonovich")
+    noise = ("diagonal", "scalar", "additive")
+    commuting = True
+    order = "1"
+
+    def strong_order(self, problem: Problem) -> float:
+        """1."""
+        return 1.0
+
+    def step(
+        self,
+        problem: Problem,
+        t: Tensor,
+        h: Size,
+        y: Tensor,
+        noise: StepNoise,
+        carry: tuple[Tensor, ...],
+    ) -> Step:
+        """One step from (t, y) to t + h."""
+        f, g = problem.f_and_g(t, y)
+        y1 = add_noise(problem, scaled_add(y, h, f), g, noise.W)
+        if problem.noise_type != "additive":
+            direction = g if problem.noise_type == "diagonal" else g[..., 0]
+            bend = torch.func.jvp(lambda x: problem.g(t, x), (y,), (direction,))[1]
+            problem.nfe_g -= 1  # a Jacobian product, not an evaluation of its own
+            y1 = add_noise(problem, y1, bend, _area(problem, h, noise.W))
+        return Step(y1, (), None, (Stage(1.0, t, y, f, g),))
+
+
+def _area(problem: Problem, h: Size, w: Tensor) -> Tensor:
+    """The iterated integral of dW: (W^2 - h)/2 (Ito) or W^2/2 (Stratonovich)."""
+    square = w * w
+    return 0.5 * (square - h if problem.sde_type == "ito" else square)

@@ -1,0 +1,133 @@
+"""The loop over steps: pure stretches of steps, and a check after each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer.paths import BrownianPath
+from trajinfer.sde.grid import StepGrid, step_sizes, times_tensor
+from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.base import Size, Solver, StepNoise, split_noise
+from trajinfer.sde.tally import Tally
+
+CHUNK_STEPS = 32
+
+
+class State(NamedTuple):
+    """Where a solve stands between two steps.
+
+    Attributes:
+        y: state, (B, D).
+        carry: what the solver hands to its next step.
+        totals: one running total per tally, since the last output time.
+    """
+
+    y: Tensor
+    carry: tuple[Tensor, ...]
+    totals: tuple[Tensor, ...]
+
+
+class Saved(NamedTuple):
+    """What a stretch of steps leaves at the output times it reaches.
+
+    Attributes:
+        ys: states.
+        totals: per output time, the totals of its interval.
+        errors: per step, the error estimate, where the solver makes one.
+    """
+
+    ys: list[Tensor]
+    totals: list[tuple[Tensor, ...]]
+    errors: list[Tensor]
+
+    def joined(self, later: Saved) -> Saved:
+        """This and what a later stretch left."""
+        self.ys.extend(later.ys)
+        self.totals.extend(later.totals)
+        self.errors.extend(later.errors)
+        return self
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive steps of a fixed grid.
+
+    Attributes:
+        first: index of the first step.
+        times: ends of the steps on the host, (K + 1,) or (B, K + 1).
+        t: starts of the steps as the networks see them.
+        h: lengths of the steps.
+        saves: for every step, whether it ends on an output time.
+    """
+
+    first: int
+    times: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    t: tuple[Tensor, ...]
+    h: list[Size]
+    saves: tuple[bool, ...]
+
+
+def stretches(grid: StepGrid, y: Tensor, length: int) -> Iterator[Stretch]:
+    """Cut a grid into stretches of at most `length` steps."""
+    output = np.zeros(grid.n_steps + 1, dtype=bool)
+    output[grid.saved] = True
+    for first in range(0, grid.n_steps, length):
+        last = min(first + length, grid.n_steps)
+        times = grid.times[..., first : last + 1]
+        yield Stretch(
+            first,
+            times,
+            times_tensor(times[..., :-1], y),
+            step_sizes(times, y),
+            tuple(bool(flag) for flag in output[first + 1 : last + 1]),
+        )
+
+
+def draw(
+    solver: Solver, problem: Problem, path: BrownianPath | None, stretch: Stretch, y: Tensor
+) -> list[StepNoise]:
+    """The noise of every step of a stretch."""
+    need = solver.needs(problem)
+    if path is None or not need:
+        return [StepNoise(None, None, None, 0.0, ())] * len(stretch.h)
+    noise = path.steps(stretch.first, stretch.times, need, y.shape[1])
+    return split_noise(solver, noise, stretch.times, stretch.h, y)
+
+
+def run(
+    solver: Solver,
+    problem: Problem,
+    stretch: Stretch,
+    noises: list[StepNoise],
+    state: State,
+    tallies: tuple[Tally, ...] = (),
+) -> tuple[State, Saved]:
+    """Take the steps of a stretch: a pure function of its arguments."""
+    (y, carry, totals), saved = state, Saved([], [], [])
+    for t, h, noise, save in zip(stretch.t, stretch.h, noises, stretch.saves):
+        step = solver.step(problem, t, h, y, noise, carry)
+        if tallies:
+            totals = tuple(
+                tally.update(total, problem, t, h, y, noise, step)
+                for tally, total in zip(tallies, totals)
+            )
+        if step.error is not None:
+            saved.errors.append(step.error)
+        y, carry = step.y, step.carry
+        if save:
+            saved.ys.append(y)
+            saved.totals.append(totals)
+            if tallies:
+                totals = tuple(tally.start(y) for tally in tallies)
+    return State(y, carry, totals), saved
+
+
+def all_finite(state: State) -> bool:
+    """Whether the state is free of NaN and infinity: one reduction, the only host sync."""
+    return bool(torch.isfinite(state.y.detach()).all())

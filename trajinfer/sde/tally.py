@@ -1,0 +1,35 @@
+"""Sums over the steps of a solve, kept per output interval: log-ratios and penalties."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.base import Size, Step, StepNoise
+
+
+class Tally(Protocol):
+    """Folds the accepted steps of each output interval into one tensor.
+
+    All methods are pure functions of their arguments, so that a stretch of steps can be run again
+    for a gradient.
+    """
+
+    def start(self, y: Tensor) -> Tensor:
+        """The total before the first step of an interval."""
+        ...
+
+    def update(
+        self,
+        total: Tensor,
+        problem: Problem,
+        t: Tensor,
+        h: Size,
+        y: Tensor,
+        noise: StepNoise,
+        step: Step,
+    ) -> Tensor:
+        """The total after a step from (t, y)."""
+        ...
