@@ -1,0 +1,128 @@
+"""What is seen of a state: a label that may be wrong, and a measurement with Gaussian scatter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.errors import InputError
+from trajinfer.jumps.simulate import as_emission
+
+
+@dataclass(frozen=True, eq=False)
+class LabelNoise:
+    """Probabilities of the label o in state s.
+
+    Args:
+        matrix: (S, S), rows summing to 1; where `learn`, the start, and its zeros stay zero.
+        learn: whether to estimate it.
+
+    A single probability of a wrong label, shared by all states, is `label_noise="learn"`.
+    """
+
+    matrix: Any
+    learn: bool = False
+
+    def __post_init__(self) -> None:
+        matrix = as_array(self.matrix, "label_noise", ndim=2)
+        as_emission(matrix, len(matrix))
+        object.__setattr__(self, "matrix", matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianEmission:
+    """A real signal N(mean_s, std_s^2) in state s; NaN marks a state that sends no signal.
+
+    Args:
+        means: (S,) one per state.
+        stds: (S,) positive.
+        learn: whether to estimate both, from the values given as a start.
+    """
+
+    means: Any
+    stds: Any
+    learn: bool = True
+
+    def __post_init__(self) -> None:
+        means, stds = as_array(self.means, "means", ndim=1), as_array(self.stds, "stds", ndim=1)
+        silent = np.isnan(means)
+        require_finite(means[~silent], "means")
+        if means.shape != stds.shape or not (stds[~silent] > 0).all():
+            raise InputError(f"stds must be {len(means)} positive numbers, got {stds.tolist()}")
+        object.__setattr__(self, "means", means)
+        object.__setattr__(self, "stds", stds)
+
+    def density(self, signal: Array) -> Array:
+        """(n, S) densities, 1 where the signal is NaN."""
+        seen = np.isfinite(signal)[:, None]
+        z = (np.where(seen, signal[:, None], 0.0) - self.means) / self.stds
+        value = np.exp(-0.5 * z**2) / (self.stds * np.sqrt(2 * np.pi))
+        return np.where(seen, np.nan_to_num(value, nan=0.0), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class EmissionModel:
+    """Everything seen of the states: labels, wrong with `error` or by `labels`, and a signal.
+
+    Attributes:
+        n_states: S.
+        error: probability of a wrong label, uniform over the S - 1 wrong ones; None if `labels`.
+        labels: (S, S) label probabilities.
+        gaussian: of the signal.
+        learn_error: whether `error` is estimated.
+        learn_labels: whether `labels` is estimated.
+    """
+
+    n_states: int
+    error: float | None = 0.0
+    labels: Array | None = None
+    gaussian: GaussianEmission | None = None
+    learn_error: bool = False
+    learn_labels: bool = False
+    _cache: dict[str, Array] = field(default_factory=dict, repr=False)
+
+    @property
+    def learned(self) -> bool:
+        """Whether anything here is estimated."""
+        gaussian = self.gaussian is not None and self.gaussian.learn
+        return self.learn_error or self.learn_labels or gaussian
+
+    @property
+    def noiseless(self) -> bool:
+        """Whether labels are always right and not estimated."""
+        return self.labels is None and self.error == 0 and not self.learn_error
+
+    def label_matrix(self) -> Array:
+        """(S, S) probabilities of label o (column) in state s (row)."""
+        if self.labels is not None:
+            return self.labels
+        matrix = as_emission(self.error, self.n_states)
+        return np.eye(self.n_states) if matrix is None else matrix
+
+    def updated(self, counts: Array, moments: Array | None) -> EmissionModel:
+        """The M-step: expected (state, label) counts (S, S), moments (3, S) of the signal."""
+        new = self
+        if self.learn_error:
+            wrong = counts.sum() - np.trace(counts)
+            error = wrong / max(float(counts.sum()), 1e-300)
+            new = replace(new, error=float(np.clip(error, 1e-12, 0.999)))
+        if self.learn_labels:
+            rows = counts.sum(axis=1, keepdims=True)
+            rows_seen = counts / np.maximum(rows, 1e-300)
+            new = replace(new, labels=np.where(rows > 0, rows_seen, self.labels))
+        if self.gaussian is not None and self.gaussian.learn and moments is not None:
+            new = replace(new, gaussian=_updated_gaussian(self.gaussian, moments))
+        return new
+
+
+def _updated_gaussian(old: GaussianEmission, moments: Array) -> GaussianEmission:
+    weight, first, second = moments
+    seen = weight > 1e-8
+    safe = np.where(seen, weight, 1.0)
+    mean = np.where(seen, first / safe, old.means)
+    variance = np.where(seen, second / safe - mean**2, old.stds**2)
+    floor = 1e-6 * float(np.nanmax(old.stds)) ** 2
+    return GaussianEmission(mean, np.sqrt(np.maximum(variance, floor)), learn=True)

@@ -1,0 +1,197 @@
+r"""Transition matrices $P_\Delta = e^{F \Delta}$ for many gaps at once, and their integrals.
+
+Where there are many distinct gaps, panels whose ends differ by a factor of 2 hold 24 Chebyshev
+nodes each, and P at a gap is interpolated between the exponentials at the nodes. P is an entire
+function of the gap, so that the error is at rounding level, and the number of exponentials no
+longer grows with the number of gaps. The same weights, transposed, carry derivatives back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+
+N_NODES = 24
+_DIRECT_LIMIT = 400
+_CHUNK = 100_000
+
+
+def transition_matrices(rates: Array, gaps: Array) -> Array:
+    r"""$e^{F \Delta}$ for a rate matrix (S, S) and gaps (G,): an array (G, S, S).
+
+    Memory is O(G S^2); the work is done in chunks.
+    """
+    out = np.empty((len(gaps), *rates.shape))
+    size = max(1, _CHUNK * 36 // rates.size)
+    for start in range(0, len(gaps), size):
+        block = torch.from_numpy(rates * gaps[start : start + size, None, None])
+        out[start : start + size] = torch.linalg.matrix_exp(block).numpy()
+    return np.maximum(out, 0.0, out=out)
+
+
+def uniformised_transition_matrices(rates: Array, gaps: Array) -> Array:
+    r"""The same by $P_\Delta = \sum_k \mathrm{Pois}(k; \mu\Delta)\, (I + F/\mu)^k$.
+
+    Sums of positive terms only, hence a check on the exponentials that shares nothing with them.
+
+    Raises:
+        InputError: if the largest exit rate times the largest gap exceeds 1000.
+    """
+    top = max(float(-np.diag(rates).min()), 1e-300)
+    mean = top * np.asarray(gaps)
+    if mean.max() > 1e3:
+        raise InputError(f"{mean.max():.3g} jumps per gap are too many; use transition_matrices")
+    n_terms = int(mean.max() + 8 * np.sqrt(mean.max()) + 20)
+    step = np.eye(len(rates)) + rates / top
+    power = np.eye(len(rates))
+    weight = np.exp(-mean)
+    out = weight[:, None, None] * power
+    for k in range(1, n_terms + 1):
+        power = power @ step
+        weight = weight * mean / k
+        out += weight[:, None, None] * power
+    return np.asarray(out)
+
+
+def convolution(rates: Array, gaps: Array, weights: Array) -> Array:
+    r"""$\sum_\Delta \int_0^\Delta e^{F^T s}\, W_\Delta\, e^{F^T(\Delta - s)}\, ds$ by Van Loan.
+
+    Args:
+        rates: (S, S).
+        gaps: (G,).
+        weights: (G, S, S), any sign.
+
+    Returns:
+        (S, S); entry (a, b) times F[a, b] is the expected number of jumps a -> b, entry (a, a) the
+        expected time in a, where W is counts over probabilities.
+
+    References:
+        Van Loan, Computing integrals involving the matrix exponential, IEEE TAC 1978; Hobolth and
+        Jensen, Summary statistics for endpoint-conditioned chains, J. Appl. Prob. 2011.
+    """
+    n = len(rates)
+    scale = np.abs(weights).max(axis=(1, 2))
+    used = np.flatnonzero(scale)
+    total = np.zeros((n, n))
+    size = max(1, _CHUNK * 9 // rates.size)
+    for start in range(0, len(used), size):
+        rows = used[start : start + size]
+        block = np.zeros((len(rows), 2 * n, 2 * n))
+        block[:, :n, :n] = rates.T
+        block[:, n:, n:] = rates.T
+        block[:, :n, n:] = weights[rows] / scale[rows, None, None]
+        block *= gaps[rows, None, None]
+        power = torch.linalg.matrix_exp(torch.from_numpy(block)).numpy()
+        total += np.einsum("g,gab->ab", scale[rows], power[:, :n, n:])
+    return total
+
+
+def distinct_gaps(gaps: Array) -> tuple[Array, Array]:
+    """Distinct gaps, equal up to 1e-12 of the largest one, and the index of each gap in them."""
+    unique, inverse = np.unique(gaps, return_inverse=True)
+    if not len(unique):
+        return unique, inverse.ravel()
+    fresh = np.concatenate([[True], np.diff(unique) > 1e-12 * unique[-1]])
+    return unique[fresh], (np.cumsum(fresh) - 1)[inverse.ravel()]
+
+
+@dataclass(frozen=True)
+class GapTable:
+    """Where transition matrices are needed, and how those of n intervals follow from them.
+
+    Attributes:
+        nodes: (M,) the gaps at which exponentials are taken.
+        index: (n,) node of each interval, or its panel where `weights` is given.
+        weights: (n, 24) weights of the nodes of the panel; None where nodes are the gaps.
+    """
+
+    nodes: Array
+    index: Array
+    weights: Array | None = None
+
+    @classmethod
+    def of(cls, gaps: Array, top: float) -> GapTable:
+        """The table for the gaps (n,), where `top` bounds the exit rates; at most 24 n weights."""
+        unique, index = distinct_gaps(gaps)
+        if len(unique) <= _DIRECT_LIMIT:
+            return cls(unique, index)
+        nodes, panel, weights = panels(gaps, top)
+        return cls(nodes, panel, weights)
+
+    def spread(self, matrices: Array, rows: slice) -> Array:
+        """Matrices (M, S, S) at the nodes to those of the intervals `rows`, (len, S, S)."""
+        index = self.index[rows]
+        if self.weights is None:
+            return np.asarray(matrices[index])
+        size = matrices.shape[1]
+        flat = matrices.reshape(-1, N_NODES, size * size)
+        out = np.empty((len(index), size * size))
+        order, cuts = _grouped(index)
+        part = self.weights[rows]
+        for members in np.split(order, cuts):
+            out[members] = part[members] @ flat[index[members[0]]]
+        return np.maximum(out, 0.0, out=out).reshape(-1, size, size)
+
+    def collect(self, left: Array, right: Array) -> Array:
+        """Sums of outer products of rows (n, S) x (n, S), carried to the nodes: (M, S, S)."""
+        size = left.shape[1]
+        out = np.zeros((len(self.nodes), size, size))
+        order, cuts = _grouped(self.index)
+        for members in np.split(order, cuts):
+            key = self.index[members[0]]
+            if self.weights is None:
+                out[key] = left[members].T @ right[members]
+                continue
+            block = out[key * N_NODES : (key + 1) * N_NODES]
+            for m, weight in enumerate(self.weights[members].T):
+                block[m] = (left[members] * weight[:, None]).T @ right[members]
+        return out
+
+
+def _grouped(index: Array) -> tuple[Array, Array]:
+    order = np.argsort(index, kind="stable")
+    return order, np.flatnonzero(np.diff(index[order])) + 1
+
+
+def _panel_ends(low: float, high: float, top: float) -> Array:
+    """Ends of the panels: a factor of 2, and shorter where a chain can turn over many times.
+
+    An eigenvalue that has decayed to 1/e at a gap D has an imaginary part of at most
+    sqrt(2 top / D), hence the width sqrt(D / top) that keeps the phase within a panel bounded.
+    """
+    ends = [low]
+    while ends[-1] < high or len(ends) < 2:
+        width = min(ends[-1], 6 * np.sqrt(ends[-1] / top) if top > 0 else np.inf)
+        ends.append(ends[-1] + width)
+    return np.array(ends)
+
+
+def panels(gaps: Array, top: float) -> tuple[Array, Array, Array]:
+    """Chebyshev nodes (24 per panel), the panel of each gap (n,) and its weights (n, 24).
+
+    Args:
+        gaps: (n,) positive.
+        top: the largest exit rate expected.
+    """
+    ends = _panel_ends(float(gaps.min()), float(gaps.max()), top)
+    count = len(ends) - 1
+    raw = np.clip(np.searchsorted(ends, gaps, side="right") - 1, 0, count - 1)
+    used, panel = np.unique(raw, return_inverse=True)
+    panel = panel.ravel()
+    centre = (ends[1:] + ends[:-1])[used] / 2
+    half = (ends[1:] - ends[:-1])[used] / 2
+    angles = (np.arange(N_NODES) + 0.5) * np.pi / N_NODES
+    nodes = (centre[:, None] + half[:, None] * np.cos(angles)).ravel()
+    orders = np.arange(N_NODES)
+    dual = np.cos(orders[:, None] * angles) * np.where(orders == 0, 1, 2)[:, None] / N_NODES
+    place = np.arccos(np.clip((gaps - centre[panel]) / half[panel], -1, 1))
+    weights = np.empty((len(gaps), N_NODES))
+    for start in range(0, len(gaps), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        weights[chunk] = np.cos(place[chunk, None] * orders) @ dual
+    return nodes, panel, weights
