@@ -1,0 +1,62 @@
+"""Data sets: simulated (`make_*`), installed (`load_*`), found or downloaded (`fetch_*`)."""
+
+from trajinfer.datasets.container import Dataset
+from trajinfer.datasets.files import (
+    DatasetError,
+    data_folders,
+    locate,
+    read_snapshots,
+    write_snapshots,
+)
+from trajinfer.datasets.loaders import (
+    fetch_embryoid_body,
+    fetch_gulf_of_mexico,
+    fetch_hesc,
+    fetch_lotka_volterra,
+    fetch_pbmc,
+    fetch_repressilator,
+    fetch_snapshots,
+    load_gapminder,
+    load_lotka_volterra,
+    load_repressilator,
+    load_repressilator_mrna,
+    load_snapshots,
+    load_vortex,
+)
+from trajinfer.datasets.registry import DatasetInfo, OriginalFile, available, describe
+from trajinfer.datasets.simulators import (
+    make_lotka_volterra,
+    make_repressilator,
+    make_repressilator_mrna,
+    make_vortex,
+)
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "DatasetInfo",
+    "OriginalFile",
+    "available",
+    "data_folders",
+    "describe",
+    "fetch_embryoid_body",
+    "fetch_gulf_of_mexico",
+    "fetch_hesc",
+    "fetch_lotka_volterra",
+    "fetch_pbmc",
+    "fetch_repressilator",
+    "fetch_snapshots",
+    "load_gapminder",
+    "load_lotka_volterra",
+    "load_repressilator",
+    "load_repressilator_mrna",
+    "load_snapshots",
+    "load_vortex",
+    "locate",
+    "make_lotka_volterra",
+    "make_repressilator",
+    "make_repressilator_mrna",
+    "make_vortex",
+    "read_snapshots",
+    "write_snapshots",
+]
