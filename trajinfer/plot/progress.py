@@ -1,0 +1,157 @@
+"""Lines over rounds and over time: the course of a fit, and the fan of a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array, as_array
+from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.extras import import_extra
+from trajinfer.data import Snapshots, Trajectories
+from trajinfer.plot.style import (
+    BLUE,
+    GREY,
+    VERMILION,
+    choose_dims,
+    coordinate_names,
+    fading,
+    new_axes,
+    time_label,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def history(
+    records: Sequence[float] | Sequence[Mapping[str, Any]],
+    *,
+    key: str = "objective",
+    ax: Axes | None = None,
+    label: str | None = None,
+    color: Any = BLUE,
+) -> Axes:
+    """A quantity per round of a fit, such as the objective.
+
+    Args:
+        records: the values, or the records of `history_` with one entry `key` each.
+        key: which entry; also the label of the axis.
+        ax: axes to draw into; None makes a figure.
+        label: name in a legend, to compare several fits on the same axes.
+        color: of the line.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: if there is nothing to draw or a record lacks the entry.
+        MissingExtra: if matplotlib is not installed.
+    """
+    values = _values(records, key)
+    ax = new_axes(ax)
+    marker = "o" if len(values) <= 60 else None
+    rounds = np.arange(len(values))
+    ax.plot(rounds, values, color=color, marker=marker, markersize=3.5, linewidth=1.3, label=label)
+    ax.set_xlabel("round")
+    ax.set_ylabel(key.replace("_", " "))
+    ticker = import_extra("matplotlib.ticker", "plot")
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    if label is not None:
+        ax.legend(fontsize="small")
+    return ax
+
+
+def forecast(
+    data: Trajectories,
+    *,
+    dim: int | str = 0,
+    observed: Snapshots | None = None,
+    cutoff: Any = None,
+    levels: Sequence[float] = (0.5, 0.8, 0.95),
+    ax: Axes | None = None,
+    color: Any = BLUE,
+) -> Axes:
+    """The fan of a forecast: median and central bands of one coordinate over time.
+
+    Args:
+        data: sample paths on a shared time grid.
+        dim: the coordinate, by index or name.
+        observed: snapshots to draw as dots; those after `cutoff` in another colour.
+        cutoff: last time that was learned from (a number or a label of the time axis), drawn as a
+            dashed line.
+        levels: probabilities of the bands.
+        ax: axes to draw into; None makes a figure.
+        color: of the fan.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: for a coordinate that is not there, a level outside (0, 1), or paths with times
+            of their own.
+        MissingExtra: if matplotlib is not installed.
+    """
+    if data.ts.ndim != 1:
+        raise InputError("a fan needs paths that share their times")
+    names = coordinate_names(data.features or getattr(observed, "features", None), data.dim)
+    (d,) = choose_dims(dim, names)
+    bands = [(level, *data.interval(level)) for level in sorted(levels, reverse=True)]
+    last = None if cutoff is None else float(data.axis.encode(np.atleast_1d(cutoff))[0])
+    ax = new_axes(ax)
+    for k, (level, lower, upper) in enumerate(bands):
+        ax.fill_between(
+            data.ts,
+            lower[:, d],
+            upper[:, d],
+            color=color,
+            alpha=0.16 + 0.12 * k,
+            linewidth=0,
+            label=f"{level:.0%}",
+            zorder=1,
+        )
+    ax.plot(data.ts, data.quantile(0.5)[:, d], color=color, linewidth=1.5, label="median", zorder=2)
+    if observed is not None:
+        _dots(ax, observed, d, last)
+    if cutoff is not None:
+        ax.axvline(
+            cutoff, color=GREY, linestyle="--", linewidth=1.0, label="last time learned from"
+        )
+    ax.set_xlabel(time_label(data.axis))
+    ax.set_ylabel(names[d])
+    ax.legend(loc="best", fontsize="small", framealpha=0.8, markerscale=1.8)
+    return ax
+
+
+def _dots(ax: Axes, observed: Snapshots, d: int, cutoff: float | None) -> None:
+    points, times = observed.stacked()
+    later = np.zeros(len(times), dtype=bool) if cutoff is None else times > cutoff
+    size = max(len(p) for p in observed.points)
+    for chosen, color, label in (
+        (~later, "black", "observed"),
+        (later, VERMILION, "observed later"),
+    ):
+        if chosen.any():
+            ax.scatter(
+                times[chosen],
+                points[chosen, d],
+                c=color,
+                s=9,
+                linewidths=0,
+                alpha=fading(size, most=0.7, full=200),
+                label=label,
+                zorder=3,
+            )
+
+
+def _values(records: Sequence[Any], key: str) -> Array:
+    if len(records) == 0:
+        raise InputError("the history is empty; fit first")
+    if not isinstance(records[0], Mapping):
+        return as_array(records, "history", ndim=1)
+    for record in records:
+        if key not in record:
+            raise InputError(f"the history has no '{key}'; {nearest(key, record)}")
+    return as_array([record[key] for record in records], key, ndim=1)
