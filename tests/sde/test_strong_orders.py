@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conformance.solvers import ROWS, WITHOUT_ORDER
-from tests.sde.problems import P1, P2, P3, P1Stratonovich, brownian, coarsened, rms, slope
+from tests.sde.problems import P1, P2, P3, P1Stratonovich, brownian, coarsen, coarsened, rms, slope
 from trajinfer import sde
 
 PROBLEMS = {"P1": P1(), "P1s": P1Stratonovich(), "P2": P2(), "P3": P3()}
@@ -18,26 +18,36 @@ N_PATHS, LEVELS, REFERENCE = 4000, range(4, 9), 11
 
 
 @cache
-def noise():
-    return brownian(N_PATHS, 2**REFERENCE, seed=1)
+def noise(level):
+    """Noise of 2^level steps; all levels belong to one Brownian path per kind of problem."""
+    if level in (LEVELS[-1], REFERENCE):
+        return brownian(N_PATHS, 2**level, seed=1)
+    return coarsen(*noise(level + 1))
 
 
 @cache
 def truth(name):
-    w, h = noise()
     problem = PROBLEMS[name]
     if hasattr(problem, "exact"):
-        return problem.exact(w.sum(1))
+        return problem.exact(noise(LEVELS[-1])[0].sum(1))
+    w, h = noise(REFERENCE)
     ts = np.linspace(0, 1, w.shape[1] + 1)
     return sde.solve(
         problem, problem.start(N_PATHS), ts, method="sra1", noise=(w, h), save="final"
     ).ys[:, -1]
 
 
+@cache
+def path(name, level):
+    if hasattr(PROBLEMS[name], "exact"):
+        return noise(level)
+    return coarsened(*noise(REFERENCE), 2**level)
+
+
 def errors(method, name):
     problem, found = PROBLEMS[name], []
     for level in LEVELS:
-        w, h = coarsened(*noise(), 2**level)
+        w, h = path(name, level)
         ts = np.linspace(0, 1, 2**level + 1)
         end = sde.solve(problem, problem.start(N_PATHS), ts, method=method, noise=(w, h)).ys[:, -1]
         found.append(rms(end - truth(name)))

@@ -32,13 +32,16 @@ def methods() -> list[dict[str, Any]]:
     ]
 
 
-def find_solver(method: str | Solver | None, problem: Problem, *, stepped: bool) -> Solver:
+def find_solver(
+    method: str | Solver | None, problem: Problem, *, stepped: bool, adaptive: bool = False
+) -> Solver:
     """The solver asked for, or the default for this calculus and noise.
 
     Args:
         method: a name, a solver, or None.
         problem: the SDE.
         stepped: whether the solve needs drift stages (log-ratio, penalty), which exact steps lack.
+        adaptive: whether the steps will be controlled.
 
     Raises:
         InputError: if there is no solver of that name.
@@ -46,22 +49,21 @@ def find_solver(method: str | Solver | None, problem: Problem, *, stepped: bool)
     if isinstance(method, Solver):
         return method
     if method is None:
-        return SOLVERS[_default(problem, stepped)]
+        return SOLVERS[_default(problem, stepped, adaptive)]
     if method not in SOLVERS:
         raise InputError(f"no solver is called {method!r}; {nearest(method, SOLVERS)}")
     return SOLVERS[method]
 
 
-def _default(problem: Problem, stepped: bool) -> str:
-    if problem.exact_step is not None and not stepped:
+def _default(problem: Problem, stepped: bool, adaptive: bool) -> str:
+    if problem.exact_step is not None and not stepped and not adaptive:
         return "exact"
-    if problem.noise_type == "none":
-        return "euler"
-    if problem.noise_type == "additive":
-        return "sra1"
-    if problem.commutes and problem.noise_type in ("diagonal", "scalar"):
-        return "milstein"
-    return "euler"
+    if problem.noise_type in ("none", "additive"):
+        return "tsit5" if problem.noise_type == "none" else "shark"
+    if problem.sde_type == "stratonovich":
+        return "spark" if adaptive else "heun"
+    commutes = problem.commutes and problem.noise_type in ("diagonal", "scalar")
+    return "sriw1" if commutes else "euler"
 
 
 def check_solver(
@@ -83,6 +85,12 @@ def check_solver(
     if solver.name == "exact" and problem.exact_step is None:
         raise IncompatibleSolver(
             f"{type(problem.sde).__name__} offers no exact_step; leave method=None",
+            method=solver.name,
+        )
+    if solver.name == "exp_euler" and problem.drift_linear is None:
+        raise IncompatibleSolver(
+            f"{type(problem.sde).__name__} declares no drift_linear = LinearDrift(A); "
+            "leave method=None",
             method=solver.name,
         )
     if solver.commuting and not allow_order_loss and not noise_commutes(problem, t, y):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trajinfer._core.errors import BrownianMismatch
+from trajinfer.paths.brownian import Increments
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, Stage, Step, StepNoise, add_noise, scaled_add
 
@@ -47,6 +49,53 @@ class Milstein(Solver):
             problem.nfe_g -= 1  # a Jacobian product, not an evaluation of its own
             y1 = add_noise(problem, y1, bend, _area(problem, h, noise.W))
         return Step(y1, (), None, (Stage(1.0, t, y, f, g),))
+
+
+class MilsteinDerivativeFree(Solver):
+    r"""Milstein's method with $(\partial_y g)\,g$ as a difference.
+
+    $$(\partial_y g)\, g \approx \bigl(g(t, Y_0 + h f + \sqrt h\, g) - g(t, Y_0)\bigr)/\sqrt h$$
+
+    References:
+        Kloeden and Platen, Numerical Solution of Stochastic Differential Equations, section 11.1.
+    """
+
+    name = "milstein_df"
+    calculus = ("ito", "stratonovich")
+    noise = ("diagonal", "scalar")
+    commuting = True
+    order = "1"
+
+    def strong_order(self, problem: Problem) -> float:
+        """1."""
+        return 1.0
+
+    def terms(self, noise: Increments, h: Tensor, root: Tensor) -> tuple[Tensor, ...]:
+        """The noises sqrt(h) z^2 / 2 and sqrt(h) / 2, where z = W / sqrt(h), or 0 if h = 0."""
+        w = noise.W
+        if w is None:
+            raise BrownianMismatch("this solver needs the increments W")
+        z = torch.where(root > 0, w / torch.where(root > 0, root, 1.0), 0.0)
+        half = torch.full_like(w, 0.5) * root
+        return half * z * z, half
+
+    def step(
+        self,
+        problem: Problem,
+        t: Tensor,
+        h: Size,
+        y: Tensor,
+        noise: StepNoise,
+        carry: tuple[Tensor, ...],
+    ) -> Step:
+        """One step from (t, y) to t + h."""
+        (square, half), (f, g) = noise.terms, problem.f_and_g(t, y)
+        drifted = scaled_add(y, h, f)
+        direction = g if problem.noise_type == "diagonal" else g[..., 0]
+        moved = problem.g(t, scaled_add(drifted, noise.root, direction))
+        area = square - half if problem.sde_type == "ito" else square
+        y1 = add_noise(problem, drifted, g, noise.W)
+        return Step(add_noise(problem, y1, moved - g, area), (), None, (Stage(1.0, t, y, f, g),))
 
 
 def _area(problem: Problem, h: Size, w: Tensor) -> Tensor:
