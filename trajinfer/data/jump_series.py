@@ -81,21 +81,19 @@ class JumpSeries:
     def __getitem__(self, index: Any) -> JumpSeries:
         rows = np.atleast_1d(np.arange(len(self))[index])
         longest = max(int(self.lengths[rows].max(initial=1)), 1)
-        cut = {
-            name: None if value is None else value[rows, :longest].copy()
-            for name, value in self._columns().items()
-        }
-        return replace(
-            self, **cut, lengths=self.lengths[rows].copy(), ids=tuple(self.ids[i] for i in rows)
-        )
 
-    def _columns(self) -> dict[str, Array | None]:
-        return {
-            "times": self.times,
-            "states": self.states,
-            "observation": self.observation,
-            "signal": self.signal,
-        }
+        def cut(value: Array) -> Array:
+            return np.array(value[rows, :longest])
+
+        return replace(
+            self,
+            times=cut(self.times),
+            states=cut(self.states),
+            observation=None if self.observation is None else cut(self.observation),
+            signal=None if self.signal is None else cut(self.signal),
+            lengths=self.lengths[rows].copy(),
+            ids=tuple(self.ids[i] for i in rows),
+        )
 
     @property
     def present(self) -> Array:
@@ -430,24 +428,24 @@ def _encode(
     codes, found = pd.factorize(single, use_na_sentinel=True)
     found_names = [_plain(label) for label in found]
     known = list(dict.fromkeys([*found_names, *(x for s in sets.values() for x in s)]))
-    names = _ordered(known) if categories is None else tuple(map(_plain, categories))
-    table = {label: k for k, label in enumerate(names)}
+    order = _ordered(known) if categories is None else tuple(map(_plain, categories))
+    table = {label: k for k, label in enumerate(order)}
     unknown = [label for label in known if label not in table]
     if unknown:
-        raise InputError(f"label {unknown[0]!r} is not in categories {names[:8]}")
+        raise InputError(f"label {unknown[0]!r} is not in categories {order[:8]}")
     lookup = np.array([*(table[label] for label in found_names), MISSING], dtype=np.int64)
     codes = lookup[codes]
     if not sets:
-        return codes, names, None
+        return codes, order, None
     distinct = {key: m for m, key in enumerate(dict.fromkeys(sets.values()))}
-    candidates = np.zeros((len(distinct), len(names)), dtype=bool)
+    candidates = np.zeros((len(distinct), len(order)), dtype=bool)
     for key, m in distinct.items():
         if not key:
             raise InputError("a censored observation lists no label; name the possible states")
         candidates[m, [table[label] for label in key]] = True
     for row, key in sets.items():
         codes[row] = -2 - distinct[key]
-    return codes, names, candidates
+    return codes, order, candidates
 
 
 def _plain(label: Any) -> Hashable:
@@ -470,4 +468,4 @@ def _ordered(known: list[Hashable]) -> tuple[Hashable, ...]:
     kinds = {isinstance(label, (int, bool)) for label in known}
     if len(kinds) > 1:
         raise InputError(f"labels mix numbers and text: {known[:6]}; use one kind")
-    return tuple(sorted(known))  # type: ignore[type-var]
+    return tuple(sorted(known))

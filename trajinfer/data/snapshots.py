@@ -274,6 +274,18 @@ class Snapshots:
             raise InputError("dropping these times leaves no snapshot")
         return self._take(left)
 
+    def take(self, rows: Sequence[Array]) -> Snapshots:
+        """Part of every snapshot; a thinned snapshot keeps the proportions of its weights.
+
+        Args:
+            rows: K arrays of row indices.
+        """
+        weights = None
+        if self.weights is not None:
+            weights = tuple(w[chosen] for w, chosen in zip(self.weights, rows))
+        points = tuple(p[chosen] for p, chosen in zip(self.points, rows))
+        return replace(self, points=points, weights=weights)
+
     def _indices(self, times: Any) -> list[int]:
         wanted = np.atleast_1d(self.axis.encode(np.atleast_1d(times)))
         matches = np.isclose(wanted[:, None], self.times, rtol=1e-9, atol=1e-12)

@@ -42,6 +42,7 @@ class Parameters(nn.Module):
 
     Attributes:
         neutral: names of the learnable parameters that still stand at their neutral start.
+        units: size of one natural unit of every stored parameter (1 for a logarithm).
 
     Raises:
         InputError: if a value is not finite, not positive where it must be, or has another shape
@@ -52,6 +53,7 @@ class Parameters(nn.Module):
         super().__init__()
         self._declared = dict(declared)
         self.neutral: set[str] = set()
+        self.units = dict.fromkeys(declared, 1.0)
         for name, parameter in self._declared.items():
             given = parameter.value is not None
             value = self._checked(name, parameter.value if given else parameter.start)
@@ -91,6 +93,15 @@ class Parameters(nn.Module):
                 value = self._buffers.pop(name)
                 self.register_parameter(name, nn.Parameter(self._stored(name, value)))
 
+    def fix(self, *names: str) -> None:
+        """Hold these parameters at their present values."""
+        for name in names:
+            if name in self._parameters:
+                value = self.values()[name].detach().clone()
+                del self._parameters[name]
+                self.neutral.discard(name)
+                self.register_buffer(name, value)
+
     def assign(self, name: str, value: Any) -> None:
         """Set one parameter, fixed or learnable, to a value.
 
@@ -107,11 +118,11 @@ class Parameters(nn.Module):
             state: typical size of the state, in the units of the data.
             time: typical duration.
         """
-        for name in self.neutral:
-            declared = self._declared[name]
+        for name, declared in self._declared.items():
             factor = state**declared.state_power * time**declared.time_power
-            start = np.asarray(declared.start, dtype=np.float64) * factor
-            self._store(name, start)
+            self.units[name] = 1.0 if declared.positive else factor
+            if name in self.neutral:
+                self._store(name, np.asarray(declared.start, dtype=np.float64) * factor)
 
     def _store(self, name: str, value: Any) -> None:
         tensor = self._checked(name, value)

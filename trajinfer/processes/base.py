@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
-from trajinfer._core.errors import InputError
+from trajinfer._core.errors import IncompatibleSolver, InputError
 from trajinfer.nn import Parameter, Parameters
+from trajinfer.processes.affine_transition import affine_transition
 from trajinfer.sde import SDE
 
 Values = Mapping[str, Tensor]
@@ -167,6 +168,45 @@ class Process(SDE):
     def g_prod(self, t: Tensor, y: Tensor, v: Tensor, context: Any = None) -> Tensor:
         """The product g v, (B, D), coordinate by coordinate."""
         return self.diffusion(t, y, self.values(y.dtype)) * v
+
+    @property
+    def exact_noise(self) -> str:
+        """The exact step of an affine process needs one standard normal per coordinate."""
+        return "Z"
+
+    def exact_step(
+        self,
+        t: Tensor,
+        h: Tensor,
+        y: Tensor,
+        W: Tensor | None,
+        H: Tensor | None,
+        Z: Tensor | None,
+    ) -> Tensor:
+        """A draw from the exact transition law of an affine process.
+
+        Raises:
+            IncompatibleSolver: if the drift is not affine or the noise not constant.
+        """
+        p = self.values(y.dtype)
+        affine = self.affine(p)
+        if affine is None or Z is None:
+            raise IncompatibleSolver(
+                f"{type(self).__name__} has no exact step (its drift is not affine or its noise "
+                "not constant); try method='sra1' or method='milstein'",
+                method="exact",
+            )
+        rate = torch.diag(p["volatility"].square())
+        flow, shift, spread = affine_transition(*affine, rate, h.reshape(-1))
+        noise = h.reshape(-1, 1).sqrt() * Z
+        factor = torch.linalg.cholesky(spread)
+        move = flow @ y.unsqueeze(2) + factor @ noise.unsqueeze(2)
+        return move.squeeze(2) + shift
+
+    @property
+    def has_exact_step(self) -> bool:
+        """Whether `exact_step` applies."""
+        return self.affine(self.values()) is not None
 
     def copy(self) -> Self:
         """An independent copy."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer._core.errors import IncompatibleSolver
 from trajinfer.nn import Parameter
 from trajinfer.processes.base import Process, Values, Volatility
 from trajinfer.processes.linear import _dim_of
@@ -41,3 +42,33 @@ class GeometricBrownian(Process):
     def noise_scale(self, t: Tensor, y: Tensor) -> Tensor | None:
         """The state itself."""
         return y
+
+    @property
+    def exact_noise(self) -> str:
+        """The exact step follows the Brownian increment."""
+        return "W"
+
+    @property
+    def has_exact_step(self) -> bool:
+        """Always, unless the volatility is a law of its own."""
+        return not callable(self.volatility)
+
+    def exact_step(
+        self,
+        t: Tensor,
+        h: Tensor,
+        y: Tensor,
+        W: Tensor | None,
+        H: Tensor | None,
+        Z: Tensor | None,
+    ) -> Tensor:
+        """Log-normal: y exp((mu - sigma^2/2) h + sigma W)."""
+        if W is None or callable(self.volatility):
+            raise IncompatibleSolver(
+                "geometric Brownian motion with a callable volatility has no exact step; "
+                "try method='milstein'",
+                method="exact",
+            )
+        p = self.values(y.dtype)
+        sigma = p["volatility"]
+        return y * torch.exp((p["mu"] - sigma.square() / 2) * h + sigma * W)

@@ -1,0 +1,5 @@
+"""Schroedinger bridges: trajectories and dynamics from population snapshots."""
+
+from trajinfer.bridges.schrodinger_bridge import SchrodingerBridge
+
+__all__ = ["SchrodingerBridge"]

@@ -1,0 +1,102 @@
+"""What a bridge needs to know of its reference: drift, Jacobian and noise around a point."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trajinfer._core.errors import IncompatibleSolver
+from trajinfer.processes import Process, Values
+from trajinfer.sde import SDELike
+
+Field = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """A reference with its parameter values filled in.
+
+    Attributes:
+        drift: (t, y) -> (B, D).
+        jacobian: (t, y) -> (B, D, D) of the drift.
+        covariance_rate: (t, y) -> (B, D, D) or (D, D), the matrix g g^T.
+        affine: matrix, offset and covariance rate where the drift is affine and time-independent
+            and the noise constant; None otherwise.
+    """
+
+    drift: Field
+    jacobian: Field
+    covariance_rate: Field
+    affine: tuple[Tensor, Tensor, Tensor] | None
+
+
+def dynamics_of(sde: SDELike) -> Dynamics:
+    """The dynamics of a reference at its present parameters, differentiable in them.
+
+    Raises:
+        IncompatibleSolver: for a Stratonovich SDE, whose drift must be converted first.
+    """
+    if sde.sde_type != "ito":
+        raise IncompatibleSolver(
+            "a bridge's reference must be an Ito SDE; add the correction 1/2 (dg/dy) g to its drift"
+        )
+    if isinstance(sde, Process):
+        return _of_process(sde, sde.values())
+    return Dynamics(
+        drift=sde.f,
+        jacobian=lambda t, y: _jacobian(sde, t, y),
+        covariance_rate=lambda t, y: _covariance_rate(sde, t, y),
+        affine=None,
+    )
+
+
+def frozen_dynamics_of(sde: SDELike) -> Dynamics:
+    """The same, without gradients and unmoved by later changes of the parameters."""
+    if isinstance(sde, Process):
+        return _of_process(sde, {k: v.detach().clone() for k, v in sde.values().items()})
+    return dynamics_of(copy.deepcopy(sde))
+
+
+def at_rest(dynamics: Dynamics) -> Dynamics:
+    """The same noise without the drift."""
+
+    def no_drift(_: Tensor, y: Tensor) -> Tensor:
+        return torch.zeros_like(y)
+
+    def no_jacobian(_: Tensor, y: Tensor) -> Tensor:
+        return y.new_zeros(*y.shape, y.shape[1])
+
+    affine = dynamics.affine
+    if affine is not None:
+        affine = (torch.zeros_like(affine[0]), torch.zeros_like(affine[1]), affine[2])
+    return Dynamics(no_drift, no_jacobian, dynamics.covariance_rate, affine)
+
+
+def _of_process(process: Process, p: Values) -> Dynamics:
+    def covariance_rate(t: Tensor, y: Tensor) -> Tensor:
+        return torch.diag_embed(process.diffusion(t, y, p).square())
+
+    affine = process.affine(p)
+    return Dynamics(
+        drift=lambda t, y: process.drift(t, y, p),
+        jacobian=lambda t, y: process.jacobian(t, y, p),
+        covariance_rate=covariance_rate,
+        affine=None if affine is None else (*affine, torch.diag(p["volatility"].square())),
+    )
+
+
+def _jacobian(sde: SDELike, t: Tensor, y: Tensor) -> Tensor:
+    units = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)
+    columns = [
+        torch.func.jvp(lambda x: sde.f(t, x), (y,), (unit.expand_as(y),))[1] for unit in units
+    ]
+    return torch.stack(columns, dim=-1)
+
+
+def _covariance_rate(sde: SDELike, t: Tensor, y: Tensor) -> Tensor:
+    g = sde.g(t, y)
+    return torch.diag_embed(g.square()) if sde.noise_type == "diagonal" else g @ g.mT

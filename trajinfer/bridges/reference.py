@@ -1,0 +1,136 @@
+"""Making a reference ready: a copy, in the units of the data, with a volatility."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+
+from trajinfer._core.checks import Array, as_array
+from trajinfer._core.errors import InputError
+from trajinfer.data import Snapshots
+from trajinfer.processes import Brownian, Process
+from trajinfer.sde import SDELike
+
+logger = logging.getLogger(__name__)
+
+SPREAD_FRACTION = 0.3
+_UNLIKE_UNITS = 10.0
+
+
+def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Snapshots) -> SDELike:
+    """Copy the reference, adapt its neutral starts to the data, and settle its volatility.
+
+    Args:
+        reference: an SDE; None for Brownian motion.
+        volatility: a positive number, (D,) numbers, a callable, "learn", or None, which keeps the
+            reference's own and otherwise takes `spread_volatility`.
+        snapshots: the data.
+
+    Raises:
+        InputError: if the reference does not fit the data or the volatility is not positive.
+    """
+    if reference is None:
+        reference = Brownian(dim=snapshots.dim)
+    if not (hasattr(reference, "f") and hasattr(reference, "g")):
+        raise InputError(
+            "reference must be an SDE with methods f and g (see trajinfer.processes), "
+            f"got {type(reference).__name__}"
+        )
+    if not isinstance(reference, Process):
+        return _foreign(reference, volatility)
+    if reference.dim != snapshots.dim:
+        raise InputError(
+            f"the reference {type(reference).__name__} has dimension {reference.dim}, the "
+            f"snapshots have {snapshots.dim}; choose a reference of their dimension"
+        )
+    process = reference.copy()
+    points, _ = snapshots.stacked()
+    scale = _spread(points)
+    process.adapt_to(points.mean(axis=0), scale, _typical_duration(snapshots))
+    _settle_volatility(process, volatility, snapshots)
+    return process
+
+
+def _foreign(reference: SDELike, volatility: Any) -> SDELike:
+    """An SDE of another make owns its diffusion, which is only copied."""
+    if volatility is not None:
+        raise InputError(
+            "volatility= applies to the processes of trajinfer; this reference has its own "
+            "diffusion g, so set it there"
+        )
+    return copy.deepcopy(reference)
+
+
+def _settle_volatility(process: Process, volatility: Any, snapshots: Snapshots) -> None:
+    learn = isinstance(volatility, str)
+    if learn and volatility != "learn":
+        raise InputError(f"volatility must be numbers, a callable or 'learn', got {volatility!r}")
+    if volatility is not None and not learn:
+        process.set_volatility(_checked(volatility, snapshots.dim))
+    elif process.volatility is None:
+        process.set_volatility(spread_volatility(snapshots, process))
+    if learn:
+        if callable(process.volatility):
+            raise InputError("a callable volatility cannot be learned; give numbers or None")
+        process.learn("volatility")
+    logger.info("volatility: %s%s", process.volatility, " (start, learned)" if learn else "")
+
+
+def _checked(volatility: Any, dim: int) -> Any:
+    if callable(volatility):
+        return volatility
+    values = as_array(volatility, "volatility")
+    if values.shape not in {(), (dim,)}:
+        raise InputError(f"volatility must be a number or have shape ({dim},), got {values.shape}")
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        raise InputError(
+            f"volatility must be positive and finite, got {values.tolist()}; None sets a small one "
+            "from the spread of the data"
+        )
+    return values
+
+
+def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> Array:
+    """A small volatility: 0.3 x mean sd within a snapshot / root of the mean segment length.
+
+    It is one number for all dimensions, so that the couplings measure distance as the data do,
+    unless their spreads differ more than tenfold, as they do between unlike units: then every
+    dimension has its own. For a process whose noise scales with the state the spread is taken
+    relative to that scale.
+
+    Returns:
+        (D,).
+    """
+    ratios = [_relative_spread(points, process) for points in snapshots.points]
+    spread = np.mean(ratios, axis=0)
+    if not (spread > 0).any():
+        spread = _spread(snapshots.stacked()[0])
+    varying = spread[spread > 0]
+    if varying.max() <= _UNLIKE_UNITS * varying.min():
+        spread = np.full_like(spread, varying.mean())
+    spread = np.where(spread > 0, spread, varying.min())
+    return SPREAD_FRACTION * spread / np.sqrt(_typical_duration(snapshots))
+
+
+def _relative_spread(points: Array, process: Process | None) -> Array:
+    spread = points.std(axis=0)
+    if process is None:
+        return np.asarray(spread)
+    y = torch.as_tensor(np.array(points))
+    scale = process.noise_scale(y.new_zeros(()), y)
+    return np.asarray(spread if scale is None else spread / scale.abs().mean(0).numpy())
+
+
+def _typical_duration(snapshots: Snapshots) -> float:
+    return float(np.mean(np.diff(snapshots.times)))
+
+
+def _spread(points: Array) -> Array:
+    """Standard deviation per dimension; a constant dimension counts as the largest one or 1."""
+    scale = points.std(axis=0)
+    positive = scale[scale > 0]
+    return np.where(scale > 0, scale, positive.max() if len(positive) else 1.0)

@@ -1,0 +1,460 @@
+"""The estimator: trajectories and dynamics from population snapshots."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import scipy.sparse
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm.auto import tqdm
+
+from trajinfer._core.archive import save_archive
+from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
+from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
+from trajinfer.bridges import archive
+from trajinfer.bridges.fitting import MARGINAL_TOLERANCE, fit
+from trajinfer.bridges.input import as_snapshots
+from trajinfer.bridges.problem import Problem
+from trajinfer.bridges.reference import prepare_reference
+from trajinfer.bridges.scoring import Scoring, check_scoring, distance
+from trajinfer.bridges.stratified import draw_atoms
+from trajinfer.bridges.thinning import thin
+from trajinfer.data import Snapshots, Trajectories
+from trajinfer.processes import Process, simulate
+from trajinfer.sde import SDELike
+
+Backend = Literal["auto", "exact", "linear_noise"]
+_BACKENDS = ("auto", "exact", "linear_noise")
+
+
+@dataclass(eq=False, repr=False)
+class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
+    r"""Paths through population snapshots, and the dynamics that explain them.
+
+    Among all path laws P whose marginals at the observation times are the snapshots, and all
+    parameters theta of a reference $dX = b_\theta(X)\,dt + \sigma\,dW$, find
+
+    $\min_{P, \theta} \mathrm{KL}(P \,\|\, Q_\theta)$
+
+    by alternating couplings of neighbouring snapshots (entropic optimal transport under the
+    reference's transition density) with refinements of the reference (maximum likelihood of the
+    coupling). Transition laws are exact for affine drifts, linear-noise approximations elsewhere.
+
+    Args:
+        reference: an Ito SDE; one with learnable parameters is refined (a copy: the object given
+            is not changed). None is Brownian motion.
+        volatility: overrides the reference's own: a positive number, one per dimension (D,), or a
+            callable. "learn" fits it by the static likelihood. None keeps the reference's, and
+            where it has none sets 0.3 x mean sd within a snapshot / root of the mean segment
+            length (per dimension where these differ more than tenfold).
+        n_refinements: bound on the rounds of refinement; 0 keeps the reference fixed.
+        backend: "exact" (affine drift, constant noise), "linear_noise", or "auto", which takes the
+            exact one where it applies.
+        growth: only None so far: every snapshot has the same mass.
+        n_particles: number of paths or points drawn where n is not given.
+        max_samples: bound on the points of a snapshot that enter the couplings; None bounds their
+            memory. Time per coupling sweep is O(sum N_k N_{k+1}).
+        tol: relative fall of the objective in one round, and change of the parameters in natural
+            units, below which refinement stops.
+        random_state: seed of the draws; sampling calls can override it.
+        device: None or "cpu".
+        verbose: 1 shows a progress bar.
+        n_jobs: threads used while fitting; None leaves torch's setting.
+
+    Attributes:
+        reference_: the refined reference.
+        parameters_: its parameters by name.
+        volatility_: (D,) numbers, or a callable.
+        objective_history_: objective of every round, which never rises; see `history_`.
+        history_: one record per round: objective, marginal error, parameters, seconds.
+        converged_: whether the couplings meet their marginals (L1 error at most 1e-6) and the
+            refinement came to rest.
+        snapshots_: the data.
+
+    References:
+        Shen, Berlinghieri, Broderick, arXiv 2408.06277.
+
+    Example:
+        >>> from trajinfer.processes import AffineDrift
+        >>> rng = np.random.default_rng(0)
+        >>> X = np.concatenate([rng.normal(m, 1.0, (50, 2)) for m in (0.0, 1.0, 2.0)])
+        >>> t = np.repeat([0, 1, 2], 50)
+        >>> bridge = SchrodingerBridge(AffineDrift(2), random_state=0).fit(X, t)
+        >>> bridge.sample(10, ts=[0, 0.5, 1, 2])
+        Trajectories(10 paths, 4 times, dim 2)
+    """
+
+    reference: SDELike | None = None
+    _: KW_ONLY
+    volatility: Any = None
+    n_refinements: int = 30
+    backend: Backend = "auto"
+    growth: None = None
+    n_particles: int = 1000
+    max_samples: int | None = None
+    tol: float = 1e-3
+    random_state: RandomState = None
+    device: str | None = None
+    verbose: int = 0
+    n_jobs: int | None = None
+
+    def fit(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, time: str | None = None
+    ) -> Self:
+        """Fit paths and dynamics.
+
+        Args:
+            X: `Snapshots`; or (N, D) points with their times in y; or a DataFrame or AnnData with
+                a time column.
+            y: (N,) observation time of every row: numbers, datetimes or durations.
+            sample_weight: (N,) non-negative, normalised within every time.
+            time: name of the time column of a DataFrame or AnnData ("time" if not given).
+
+        Raises:
+            InputError: for data or settings that cannot be used, before any work.
+        """
+        self._check_settings()
+        if not isinstance(X, Snapshots) and y is not None:
+            X, y = validate_data(self, X, y, skip_check_array=True)
+        snapshots = as_snapshots(X, y, sample_weight, time)
+        if len(snapshots) < 2:
+            raise InputError(
+                f"at least two snapshots are needed, got {len(snapshots)} (n_samples = "
+                f"{snapshots.n_points}); trajectories lead from one time to another"
+            )
+        self.n_features_in_ = snapshots.dim
+        seed = seed_from(self.random_state)
+        seed_thin, seed_paths, self._seed = spawn(seed, 3)
+        thinned, self._kept = thin(snapshots, self.max_samples, seed_thin)
+        reference = prepare_reference(self.reference, self.volatility, snapshots)
+        self._check_backend(reference)
+        with tqdm(total=self.n_refinements, disable=not self.verbose or None) as bar:
+
+            def on_round(record: dict[str, Any]) -> None:
+                bar.set_postfix(objective=f"{record['objective']:.5g}")
+                bar.update(int(record["kind"] != "start"))
+
+            result = fit(
+                reference,
+                Problem.of(thinned),
+                n_refinements=self.n_refinements,
+                tol=self.tol,
+                linearise=self.backend == "linear_noise",
+                generator=torch_generator(seed_paths),
+                on_round=on_round,
+            )
+        self.snapshots_, self.reference_, self.bridge_ = snapshots, reference, result.bridge
+        self.history_, self.converged_ = result.history, result.converged
+        self.history_[0]["seed"] = seed
+        self._warn_unless_converged()
+        return self
+
+    @property
+    def objective_history_(self) -> list[float]:
+        """Objective of every round."""
+        self._check_fitted()
+        return [record["objective"] for record in self.history_]
+
+    @property
+    def parameters_(self) -> dict[str, float | Array]:
+        """Parameters of the refined reference by name."""
+        self._check_fitted()
+        return self.reference_.parameters_dict() if isinstance(self.reference_, Process) else {}
+
+    @property
+    def volatility_(self) -> Any:
+        """Volatility of the refined reference: (D,) numbers or a callable."""
+        self._check_fitted()
+        if isinstance(self.reference_, Process):
+            return self.reference_.volatility
+        return self.reference_.g
+
+    def sample(
+        self, n: int | None = None, ts: Any = None, *, random_state: RandomState = None
+    ) -> Trajectories:
+        """Draw paths through all snapshots.
+
+        Args:
+            n: number of paths; None takes `n_particles`.
+            ts: (T,) increasing times within the range of the snapshots; None takes their times.
+            random_state: None uses the estimator's.
+
+        Raises:
+            InputError: for times outside the range.
+        """
+        self._check_fitted()
+        times = self._times(self.snapshots_.times if ts is None else ts)
+        self._require_inside(times)
+        values = self.bridge_.draw(times, self._count(n), self._generator(random_state, "sample"))
+        return self._trajectories(times, values)
+
+    def marginal(self, t: Any, n: int | None = None, *, random_state: RandomState = None) -> Array:
+        """Draw positions (n, D) of the population at time t.
+
+        After the last snapshot they are a `forecast`; before the first one the first snapshot is
+        taken as it is. Both say so in an `ExtrapolationWarning`.
+        """
+        self._check_fitted()
+        time = float(self._times([t])[0])
+        first, last = self.snapshots_.times[[0, -1]]
+        generator = self._generator(random_state, f"marginal {time!r}")
+        count = self._count(n)
+        if time < first:
+            warnings.warn(
+                f"time {time:g} lies before the first snapshot ({first:g}), which is taken "
+                "unchanged",
+                ExtrapolationWarning,
+                stacklevel=2,
+            )
+            return self.bridge_.draw(np.array([first]), count, generator)[:, 0]
+        if time > last:
+            warnings.warn(
+                f"time {time:g} lies after the last snapshot ({last:g}); forecast by the refined "
+                "reference",
+                ExtrapolationWarning,
+                stacklevel=2,
+            )
+            return self._forecast(np.array([time]), count, generator)[:, 0]
+        return self.bridge_.draw(np.array([time]), count, generator)[:, 0]
+
+    def forecast(
+        self, ts: Any, n: int | None = None, *, random_state: RandomState = None
+    ) -> Trajectories:
+        """Paths beyond the last snapshot: the refined reference, started at its points.
+
+        Args:
+            ts: (T,) increasing times, none before the last snapshot.
+            n: number of paths; None takes `n_particles`.
+            random_state: None uses the estimator's.
+
+        Raises:
+            InputError: for times before the last snapshot.
+            SolverError: if the refined reference explodes.
+        """
+        self._check_fitted()
+        times = self._times(ts)
+        last = self.snapshots_.times[-1]
+        if times[0] < last:
+            raise InputError(
+                f"a forecast starts at the last snapshot ({last:g}), got {times[0]:g}; use sample "
+                "for times in between"
+            )
+        generator = self._generator(random_state, "forecast")
+        return self._trajectories(times, self._forecast(times, self._count(n), generator))
+
+    def predict(self, X: Any, t0: Any = None, ts: Any = None) -> Array:
+        """Mean positions at ts of individuals that stand at X at time t0.
+
+        Args:
+            X: (n, D) positions.
+            t0: their time; None takes the first snapshot's.
+            ts: (T,) increasing times, none before t0; None takes the last snapshot's. Beyond the
+                last snapshot the means are those of the refined reference.
+
+        Returns:
+            (n, T, D).
+        """
+        self._check_fitted()
+        points = self._points(X)
+        first, last = self.snapshots_.times[[0, -1]]
+        start = first if t0 is None else float(self._times([t0])[0])
+        times = self._times([last] if ts is None else ts)
+        self._require_inside(np.array([start]))
+        if times[0] < start:
+            raise InputError(f"ts must not lie before t0 = {start:g}, got {times[0]:g}")
+        with torch.no_grad():
+            return self.bridge_.expected(torch.as_tensor(points), start, times)
+
+    def velocity(self, X: Any, t: Any) -> Array:
+        """Drift (n, D) of the fitted path law at positions X (n, D) and time t.
+
+        At and after the last snapshot it is the drift of the refined reference.
+
+        Raises:
+            InputError: for a time before the first snapshot.
+        """
+        self._check_fitted()
+        points = torch.as_tensor(self._points(X))
+        time = float(self._times([t])[0])
+        if time < self.snapshots_.times[0]:
+            raise InputError(
+                f"time {time:g} lies before the first snapshot; nothing is known there"
+            )
+        with torch.no_grad():
+            return self.bridge_.velocity(time, points).numpy()
+
+    def coupling(self, k: int) -> Any:
+        """Joint weights (N_k, N_{k+1}) of the points of snapshots k and k + 1.
+
+        Rows sum to the weights of snapshot k, columns to those of snapshot k + 1. Where the
+        snapshots were thinned (`max_samples`) the matrix is sparse, with rows and columns of
+        zeros for the points left out.
+
+        Raises:
+            InputError: if there is no such segment.
+        """
+        self._check_fitted()
+        n_segments = len(self.snapshots_) - 1
+        if not -n_segments <= k < n_segments:
+            raise InputError(f"k must be one of the {n_segments} segments, got {k}")
+        k %= n_segments
+        plan = self.bridge_.plan(k).numpy()
+        shape = (len(self.snapshots_.points[k]), len(self.snapshots_.points[k + 1]))
+        if plan.shape == shape:
+            return plan
+        rows, columns = np.meshgrid(self._kept[k], self._kept[k + 1], indexing="ij")
+        indices = (rows.ravel(), columns.ravel())
+        return scipy.sparse.coo_array((plan.ravel(), indices), shape=shape).tocsr()
+
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        scoring: Scoring = "w1",
+        sample_weight: Any = None,
+        time: str | None = None,
+    ) -> float:
+        """Minus the mean distance between drawn marginals and held-out snapshots.
+
+        Args:
+            X, y, sample_weight, time: held-out data, as for `fit`.
+            scoring: "w1" or "w2" (exact Wasserstein), "mmd" (squared) or "energy".
+        """
+        self._check_fitted()
+        check_scoring(scoring)
+        held_out = as_snapshots(X, y, sample_weight, time, axis=self.snapshots_.axis)
+        if held_out.dim != self.n_features_in_:
+            raise InputError(
+                f"X has {held_out.dim} features, but SchrodingerBridge is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        distances = [
+            distance(scoring, self.marginal(t), points, held_out.probabilities(k))
+            for k, (t, points) in enumerate(zip(held_out.times, held_out.points))
+        ]
+        return -float(np.mean(distances))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted bridge to a folder; `trajinfer.load` reads it.
+
+        Raises:
+            InputError: if the reference is not a process of the package.
+        """
+        self._check_fitted()
+        return save_archive(path, *archive.pack(self))
+
+    @classmethod
+    def _from_archive(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        estimator = cls()
+        archive.unpack(estimator, config, tensors)
+        return estimator
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.non_deterministic = False
+        return tags
+
+    def _check_settings(self) -> None:
+        if self.backend not in _BACKENDS:
+            raise InputError(
+                f"unknown backend {self.backend!r}; {nearest(str(self.backend), _BACKENDS)}"
+            )
+        if self.growth is not None:
+            raise InputError("growth must be None: snapshots of changing mass are not modelled yet")
+        if self.device not in (None, "cpu", "auto"):
+            raise InputError(f"device must be None or 'cpu', got {self.device!r}")
+        for name, least in (("n_refinements", 0), ("n_particles", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or value != int(value) or value < least:
+                raise InputError(f"{name} must be an integer of at least {least}, got {value!r}")
+        if not self.tol > 0:
+            raise InputError(f"tol must be positive, got {self.tol!r}")
+
+    def _check_backend(self, reference: SDELike) -> None:
+        affine = isinstance(reference, Process) and reference.affine(reference.values()) is not None
+        if self.backend == "exact" and not affine:
+            raise InputError(
+                "backend='exact' needs an affine drift with constant noise; "
+                f"use backend='linear_noise' for {type(reference).__name__}"
+            )
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self, "bridge_")
+
+    def _warn_unless_converged(self) -> None:
+        error = self.history_[-1]["marginal_error"]
+        if error > MARGINAL_TOLERANCE:
+            warnings.warn(
+                f"the couplings miss their marginals by {error:.1e} (L1); a larger volatility "
+                "makes them easier",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif not self.converged_:
+            warnings.warn(
+                f"the refinement was still moving after n_refinements={self.n_refinements} rounds",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _times(self, ts: Any) -> Array:
+        times = np.ravel(self.snapshots_.axis.encode(np.ravel(ts) if np.ndim(ts) != 1 else ts))
+        require_finite(times, "ts")
+        if len(times) == 0 or (np.diff(times) < 0).any():
+            raise InputError("ts must hold at least one time, in increasing order")
+        return times
+
+    def _require_inside(self, times: Array) -> None:
+        first, last = self.snapshots_.times[[0, -1]]
+        outside = times[(times < first) | (times > last)]
+        if len(outside):
+            raise InputError(
+                f"time {outside[0]:g} lies outside the snapshots ({first:g} to {last:g}); use "
+                "forecast for times after the last one"
+            )
+
+    def _points(self, X: Any) -> Array:
+        validate_data(self, X, reset=False, skip_check_array=True)
+        points = as_array(X, "X", ndim=2)
+        require_finite(points, "X")
+        return points
+
+    def _count(self, n: int | None) -> int:
+        count = self.n_particles if n is None else n
+        if isinstance(count, bool) or count != int(count) or count < 1:
+            raise InputError(f"n must be a positive integer, got {n!r}")
+        return int(count)
+
+    def _generator(self, random_state: RandomState, purpose: str) -> torch.Generator:
+        """A fresh generator; without a seed of its own, one that depends on what it is for."""
+        if random_state is not None:
+            return torch_generator(seed_from(random_state))
+        words = np.frombuffer(purpose.encode(), dtype=np.uint8)
+        sequence = np.random.SeedSequence([self._seed, *words.tolist()])
+        return torch_generator(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+    def _forecast(self, times: Array, n: int, generator: torch.Generator) -> Array:
+        problem = self.bridge_.problem
+        atoms = draw_atoms(problem.log_mass[-1].exp(), n, generator)
+        start = problem.points[-1, atoms]
+        ahead = times[times > self.snapshots_.times[-1]]
+        pieces = [start.unsqueeze(1).expand(-1, len(times) - len(ahead), -1).numpy()]
+        if len(ahead):
+            ts, index = np.unique(ahead, return_inverse=True)
+            grid = np.concatenate([self.snapshots_.times[-1:], ts])
+            paths = simulate(self.reference_, start, grid, n, generator)
+            pieces.append(paths.values[:, 1:][:, index])
+        return np.concatenate(pieces, axis=1)
+
+    def _trajectories(self, times: Array, values: Array) -> Trajectories:
+        return Trajectories(times, values, None, self.snapshots_.features, self.snapshots_.axis)
