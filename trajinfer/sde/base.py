@@ -17,8 +17,15 @@ Noise = Literal["diagonal", "scalar", "additive", "general", "none"]
 class SDELike(Protocol):
     """Any object with torchsde's names: `f(t, y)`, `g(t, y)`, `sde_type`, `noise_type`."""
 
-    sde_type: str
-    noise_type: str
+    @property
+    def sde_type(self) -> str:
+        """Either "ito" or "stratonovich"."""
+        ...
+
+    @property
+    def noise_type(self) -> str:
+        """See `SDE`."""
+        ...
 
     def f(self, t: Tensor, y: Tensor, /) -> Tensor:
         """Drift, (B, D)."""
