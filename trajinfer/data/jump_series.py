@@ -452,7 +452,7 @@ def _plain(label: Any) -> Hashable:
     """Whole floats as integers, numpy scalars as Python ones."""
     value = label.item() if isinstance(label, np.generic) else label
     _require_label(value)
-    return int(value) if isinstance(value, float) else value  # type: ignore[no-any-return]
+    return int(value) if isinstance(value, float) else value
 
 
 def _require_label(value: Any) -> None:
@@ -468,4 +468,4 @@ def _ordered(known: list[Hashable]) -> tuple[Hashable, ...]:
     kinds = {isinstance(label, (int, bool)) for label in known}
     if len(kinds) > 1:
         raise InputError(f"labels mix numbers and text: {known[:6]}; use one kind")
-    return tuple(sorted(known))
+    return tuple(sorted(known, key=lambda label: label))  # type: ignore[arg-type,return-value]

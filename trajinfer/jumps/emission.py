@@ -112,7 +112,7 @@ class EmissionModel:
         if self.learn_labels:
             rows = counts.sum(axis=1, keepdims=True)
             rows_seen = counts / np.maximum(rows, 1e-300)
-            new = replace(new, labels=np.where(rows > 0, rows_seen, self.labels))
+            new = replace(new, labels=np.asarray(np.where(rows > 0, rows_seen, self.labels)))
         if self.gaussian is not None and self.gaussian.learn and moments is not None:
             new = replace(new, gaussian=_updated_gaussian(self.gaussian, moments))
         return new

@@ -442,7 +442,7 @@ class HiddenData:
             direct += (left[rows] * hold).T @ right[rows]
             kernel = np.where(np.eye(n, dtype=bool), 1.0, rates)
             still += (left[rows] * hold * (right[rows] @ kernel.T) * self.gaps[rows, None]).sum(0)
-        entry_rows, target, into = run.entries
+        entry_rows, target, _ = run.entries
         chosen = np.flatnonzero(here[entry_rows])
         if len(chosen):
             rows = entry_rows[chosen]
