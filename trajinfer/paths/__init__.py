@@ -2,6 +2,15 @@
 
 from trajinfer.paths.brownian import BrownianPath, Increments
 from trajinfer.paths.brownian_grid import BrownianGrid
+from trajinfer.paths.brownian_stack import BrownianStack
 from trajinfer.paths.brownian_table import BrownianTable
+from trajinfer.paths.brownian_tree import BrownianTree
 
-__all__ = ["BrownianGrid", "BrownianPath", "BrownianTable", "Increments"]
+__all__ = [
+    "BrownianGrid",
+    "BrownianPath",
+    "BrownianStack",
+    "BrownianTable",
+    "BrownianTree",
+    "Increments",
+]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
+from torch import Tensor
+
 _MASK = (1 << 64) - 1
+_STEP, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def mix(seed: int, *keys: int) -> int:
@@ -13,8 +19,54 @@ def mix(seed: int, *keys: int) -> int:
     """
     state = seed & _MASK
     for key in (0, *keys):
-        state = (state + 0x9E3779B97F4A7C15 * (2 * key + 1)) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+        state = (state + _STEP * (2 * key + 1)) & _MASK
+        state = ((state ^ (state >> 30)) * _FIRST) & _MASK
+        state = ((state ^ (state >> 27)) * _SECOND) & _MASK
         state ^= state >> 31
     return state >> 1
+
+
+def normal_pair(seed: int, *keys: Tensor | int) -> tuple[Tensor, Tensor]:
+    """Two independent standard normal numbers per counter, in float64.
+
+    Args:
+        seed: of the whole family.
+        keys: integer tensors that broadcast together (or plain integers): the counter.
+
+    Returns:
+        Two tensors of the broadcast shape; each number depends on `seed` and its counter alone.
+    """
+    state: Tensor | int = _signed(mix(seed))
+    for key in keys:
+        offset = _signed(_STEP) * (2 * key + 1)
+        state = _scramble(state + (_signed(offset) if isinstance(offset, int) else offset))
+    first = _scramble(state + _signed(_STEP))
+    second = _scramble(state + _signed(3 * _STEP))
+    radius = torch.sqrt(-2.0 * torch.log(_uniform(first)))
+    angle = (2 * math.pi) * _uniform(second)
+    return radius * torch.cos(angle), radius * torch.sin(angle)
+
+
+def _signed(value: int) -> int:
+    """A 64-bit pattern as the signed integer that torch stores."""
+    value &= _MASK
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _shift(state: Tensor, bits: int) -> Tensor:
+    """Logical shift to the right (torch shifts the sign in)."""
+    return (state >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _scramble(state: Tensor | int) -> Tensor:
+    """The splitmix64 finaliser; products wrap around as 64-bit integers do."""
+    if isinstance(state, int):
+        state = torch.tensor(_signed(state), dtype=torch.int64)
+    state = (state ^ _shift(state, 30)) * _signed(_FIRST)
+    state = (state ^ _shift(state, 27)) * _signed(_SECOND)
+    return state ^ _shift(state, 31)
+
+
+def _uniform(state: Tensor) -> Tensor:
+    """Numbers strictly between 0 and 1 from the upper 53 bits."""
+    return (_shift(state, 11).to(torch.float64) + 0.5) * 2.0**-53
