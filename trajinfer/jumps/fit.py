@@ -43,7 +43,10 @@ class GammaPrior:
 class RateMap(Protocol):
     """Rates as a function of free parameters p."""
 
-    links: Array
+    @property
+    def links(self) -> Array:
+        """(S, S) bool, the rates that may be positive."""
+        ...
 
     def start(self, rates: Array) -> Array:
         """Parameters near the given rates."""
@@ -68,13 +71,14 @@ class LogLinear:
 
     links: Array
     design: Array | None
-    low: float
-    high: float
+    low: Array
+    high: Array
 
     @classmethod
     def free(cls, links: Array, scale: float) -> LogLinear:
         """One parameter per link; `scale` is a typical exit rate."""
-        return cls(links, None, np.log(FLOOR * scale), np.log(CEILING * scale))
+        ends = np.ones(int(links.sum()))
+        return cls(links, None, np.log(FLOOR * scale) * ends, np.log(CEILING * scale) * ends)
 
     @classmethod
     def reversible(cls, links: Array, scale: float) -> LogLinear:
@@ -94,7 +98,14 @@ class LogLinear:
             design[row, place[min(i, j), max(i, j)]] = 1.0
             design[row, len(upper) + i] = -1.0
         design = np.delete(design, len(upper), axis=1)
-        return cls(links, design, np.log(FLOOR * scale), np.log(CEILING * scale))
+        ends = np.ones(len(start))
+        return cls(links, design, np.log(FLOOR * scale) * ends, np.log(CEILING * scale) * ends)
+
+    def pinned(self, link: int, value: float) -> LogLinear:
+        """The same with the rate of one link held at a value."""
+        low, high = self.low.copy(), self.high.copy()
+        low[link] = high[link] = np.log(value)
+        return replace(self, low=low, high=high)
 
     def start(self, rates: Array) -> Array:
         """Log-rates, or their least-squares projection."""
@@ -236,10 +247,11 @@ class Problem:
         if self.prior is not None:
             jumps, dwell = jumps + self.prior.shape - 1, dwell + self.prior.rate
         if isinstance(self.rate_map, LogLinear) and self.rate_map.design is None:
-            low, high = np.exp(self.rate_map.low), np.exp(self.rate_map.high)
-            off = np.clip(np.maximum(jumps, 0.0) / np.maximum(dwell, 1e-300), low, high)
-            rates = with_diagonal(np.where(self.rate_map.links, off, 0.0))
-            p = np.log(rates[self.rate_map.links])
+            seen = np.maximum(dwell, 1e-300)
+            off = np.where(dwell > 0, np.maximum(jumps, 1e-300) / seen, now.rates)
+            logs = np.log(off[self.rate_map.links])
+            p = np.clip(logs, self.rate_map.low, self.rate_map.high)
+            rates = self.rate_map.rates(p)
         else:
             p = self._maximise_complete(p, jumps, dwell)
             rates = self.rate_map.rates(p)
@@ -413,8 +425,8 @@ def _finish(
 
     bounds = None
     if isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None:
-        box = (problem.rate_map.low, problem.rate_map.high)
-        bounds = [box] * len(p) + [(-30.0, 30.0)] * (len(start) - len(p))
+        bounds = list(zip(problem.rate_map.low.tolist(), problem.rate_map.high.tolist()))
+        bounds += [(-30.0, 30.0)] * (len(start) - len(p))
     result = _quasi_newton(cost, start, scale, max_iter, tol, bounds)
     best = place(result.x)
     if not searched and problem.learn_initial:

@@ -247,11 +247,18 @@ class HiddenData:
     """
 
     def __init__(
-        self, series: JumpSeries, n_states: int, *, top: float, changes: Array | None = None
+        self,
+        series: JumpSeries,
+        n_states: int,
+        *,
+        top: float,
+        changes: Array | None = None,
+        keep_unseen: bool = False,
     ) -> None:
         self.n_states = n_states
         self.changes = np.zeros(0) if changes is None else changes
-        rows = _observed_rows(series, self.changes)
+        rows = _observed_rows(series, self.changes, series.present if keep_unseen else series.mask)
+        self.order = rows.order
         if not len(rows.path):
             raise InputError("the data hold no observation at all; every state is missing")
         self.labels, self.kinds, self.signal = rows.label, rows.kind, rows.signal
@@ -384,11 +391,13 @@ class HiddenData:
         return behind, right
 
     def posterior(self, rates: Array, initial: Array, emission: EmissionModel) -> Array:
-        """(N, S) probabilities of the states at all rows, given everything seen."""
+        """(N, S) probabilities of the states given everything seen, by path and time."""
         run = self._forward(_stack(rates), initial, emission)
         behind, _ = self._backward(_stack(rates), run)
         product = run.filtered * behind
-        return np.asarray(product / product.sum(axis=1, keepdims=True))
+        out = np.empty_like(product)
+        out[self.order] = product / np.maximum(product.sum(axis=1, keepdims=True), _TINY)
+        return out
 
     def expectation(self, rates: Array, initial: Array, emission: EmissionModel) -> Expectation:
         """Statistics by forward-backward and Van Loan's integral; rates (S, S) or (R, S, S)."""
@@ -490,15 +499,15 @@ class _Rows:
     gap: Array
     middle: Array
     counts: Array
+    order: Array
 
 
 def _stack(rates: Array) -> Array:
     return rates if rates.ndim == 3 else rates[None]
 
 
-def _observed_rows(series: JumpSeries, changes: Array) -> _Rows:
+def _observed_rows(series: JumpSeries, changes: Array, keep: Array) -> _Rows:
     """Observed entries (and change points of the rates), longest path first, ordered by step."""
-    keep = series.mask
     path = np.nonzero(keep)[0]
     times, label = series.times[keep], series.states[keep].astype(np.int64)
     kind = np.zeros(len(path), np.int8) if series.observation is None else series.observation[keep]
@@ -522,6 +531,7 @@ def _observed_rows(series: JumpSeries, changes: Array) -> _Rows:
         gap[order],
         middle[order],
         np.bincount(step),
+        order,
     )
 
 

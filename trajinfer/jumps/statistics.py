@@ -204,7 +204,8 @@ def _van_loan(transposed: Tensor, weight: Tensor, gaps: Tensor) -> Tensor:
     block[:, :n, :n] = transposed
     block[:, n:, n:] = transposed
     block[:, :n, n:] = weight / scale
-    return torch.linalg.matrix_exp(block * gaps)[:, :n, n:] * scale
+    power: Tensor = torch.linalg.matrix_exp(block * gaps)
+    return power[:, :n, n:] * scale
 
 
 def _true_returns(
@@ -220,8 +221,7 @@ def _true_returns(
     back = pairs.sum(dim=2) - torch.diagonal(pairs, dim1=1, dim2=2)
     rows = torch.zeros(shape[:2], dtype=torch.float64).index_add_(0, who, cells.sum(dim=2))
     share = torch.as_tensor(data.triples) / total.clamp(min=1.0)
-    value: Tensor = (rows * back).sum(dim=1) * share
-    return value
+    return (rows * back).sum(dim=1) * share
 
 
 def _excess_returns(data: PathStatistics, expected: Array) -> Array:

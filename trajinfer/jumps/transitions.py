@@ -178,7 +178,8 @@ def panels(gaps: Array, top: float) -> tuple[Array, Array, Array]:
         gaps: (n,) positive.
         top: the largest exit rate expected.
     """
-    ends = _panel_ends(float(gaps.min()), float(gaps.max()), top)
+    ends = _panel_ends(float(gaps[gaps > 0].min(initial=np.inf)), float(gaps.max()), top)
+    ends[0] = min(ends[0], float(gaps.min()))
     count = len(ends) - 1
     raw = np.clip(np.searchsorted(ends, gaps, side="right") - 1, 0, count - 1)
     used, panel = np.unique(raw, return_inverse=True)

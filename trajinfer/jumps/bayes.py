@@ -1,0 +1,193 @@
+"""Posterior draws of the rates: Hamiltonian Monte Carlo on the exact likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.seeding import spawn
+from trajinfer.jumps.fit import FitResult, GammaPrior, LogLinear, Parameters, Problem, fit
+from trajinfer.jumps.uncertainty import information
+
+_ERROR_PRIOR = (0.5, 20.0)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Posterior draws.
+
+    Attributes:
+        rates: (n, S, S).
+        error: (n,) label error.
+        r_hat: (S, S) split R-hat of the log-rates; near 1 where chains agree.
+        ess: (S, S) effective number of draws.
+        acceptance: mean probability of acceptance.
+    """
+
+    rates: Array
+    error: Array
+    r_hat: Array
+    ess: Array
+    acceptance: float
+
+
+def sample_posterior(
+    problem: Problem,
+    start: Parameters,
+    seed: int,
+    *,
+    n_draws: int = 250,
+    n_warmup: int = 80,
+    n_chains: int = 4,
+    n_leaps: int = 5,
+) -> tuple[FitResult, Draws]:
+    r"""Draw from the posterior of the log-rates (and of the logit of the label error).
+
+    Rates have the Gamma prior of `problem`; the error has a Beta(1/2, 20) prior where it is
+    learned; the initial law is held at its estimate. Leaps are taken in coordinates whitened by the
+    curvature at the mode, their length is tuned in the warm-up, and chains start at draws from the
+    Gaussian approximation.
+
+    Returns:
+        The fit at the mode of the log-rates, and the draws of all chains.
+    """
+    prior = problem.prior
+    if prior is None:
+        raise ValueError("a prior is needed")
+    mode = replace(problem, prior=GammaPrior(prior.shape + 1, prior.rate))
+    found = fit(mode, start, max_iter=200, tol=1e-8, finish=True)
+    target = _Target(mode, found)
+    whitening = _whitening(mode, found, target)
+    chains = [
+        _chain(target, whitening, np.random.default_rng(s), n_draws, n_warmup, n_leaps)
+        for s in spawn(seed, n_chains)
+    ]
+    draws = np.stack([c for c, _ in chains])
+    links = mode.rate_map.links
+    size = len(found.p)
+    rates = np.stack([mode.rate_map.rates(p) for p in draws[:, :, :size].reshape(-1, size)])
+    logs = np.log(np.maximum(rates[:, links], 1e-300)).reshape(*draws.shape[:2], -1)
+    r_hat, ess = np.full(links.shape, np.nan), np.full(links.shape, np.nan)
+    r_hat[links], ess[links] = split_r_hat(logs), effective_size(logs)
+    error = np.full(len(rates), found.parameters.emission.error or 0.0)
+    if found.parameters.emission.learn_error:
+        error = 1 / (1 + np.exp(-draws[:, :, -1].ravel()))
+    return found, Draws(rates, error, r_hat, ess, float(np.mean([a for _, a in chains])))
+
+
+class _Target:
+    """Log posterior density of x = (log-rates, logit of the error) and its gradient."""
+
+    def __init__(self, problem: Problem, found: FitResult) -> None:
+        self.problem, self.now = problem, found.parameters
+        self.learned = found.parameters.emission.learn_error
+        error = found.parameters.emission.error or 1e-3
+        tail = [np.log(error) - np.log1p(-error)] if self.learned else []
+        self.mode = np.concatenate([found.p, tail])
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        p = x[:-1] if self.learned else x
+        if np.abs(p - self.mode[: len(p)]).max() > 40:
+            return -np.inf, np.zeros(len(x))
+        emission = self.now.emission
+        if self.learned:
+            emission = replace(emission, error=float(1 / (1 + np.exp(-np.clip(x[-1], -30, 5)))))
+        rates = self.problem.rate_map.rates(p)
+        expected = self.problem.data.expectation(rates, self.now.initial, emission)
+        value = self.problem.objective(expected, rates)
+        gradient = self.problem.rate_map.pull(p, self.problem.slope(expected, rates))
+        if self.learned and expected.labels is not None and emission.error is not None:
+            a, b = _ERROR_PRIOR
+            wrong = float(expected.labels.sum() - np.trace(expected.labels))
+            slope = wrong + a - emission.error * (float(expected.labels.sum()) + a + b)
+            value += a * np.log(emission.error) + b * np.log1p(-emission.error)
+            gradient = np.append(gradient, slope)
+        return value, gradient
+
+
+def _whitening(problem: Problem, found: FitResult, target: _Target) -> Array:
+    """(P, P) matrix that maps standard normal draws to the Gaussian approximation."""
+    known = information(problem, found, np.zeros(len(found.p), dtype=bool))
+    prior = problem.prior
+    curvature = np.zeros(len(found.p))
+    if prior is not None and isinstance(problem.rate_map, LogLinear):
+        curvature = (prior.rate * problem.rate_map.rates(found.p))[problem.rate_map.links]
+    usable = np.nan_to_num(known.covariance, nan=0.0)
+    variance = np.diag(usable)
+    usable[np.diag_indices_from(usable)] = np.where(variance > 0, variance, 1e4)
+    precision = np.linalg.inv(usable) + np.diag(curvature)
+    values, vectors = np.linalg.eigh((precision + precision.T) / 2)
+    root = vectors / np.sqrt(np.clip(values, 0.1, None))
+    if not target.learned:
+        return np.asarray(root)
+    out = np.zeros((len(root) + 1, len(root) + 1))
+    out[:-1, :-1] = root
+    out[-1, -1] = min(known.error_deviation or 1.0, 2.0)
+    return out
+
+
+def _chain(
+    target: _Target,
+    whitening: Array,
+    generator: np.random.Generator,
+    n_draws: int,
+    n_warmup: int,
+    n_leaps: int,
+) -> tuple[Array, float]:
+    size = len(target.mode)
+    x = target.mode + whitening @ generator.standard_normal(size) * 0.7
+    value, gradient = target(x)
+    length, accepted = 0.6, []
+    draws = np.empty((n_draws, size))
+    for k in range(-n_warmup, n_draws):
+        momentum = generator.standard_normal(size)
+        step = length * generator.uniform(0.7, 1.2)
+        y, v, slope, goal = x, momentum, gradient, value
+        for _ in range(n_leaps):
+            v = v + step / 2 * (whitening.T @ slope)
+            y = y + step * (whitening @ v)
+            goal, slope = target(y)
+            if not np.isfinite(goal):
+                break
+            v = v + step / 2 * (whitening.T @ slope)
+        gain = goal - value + (momentum @ momentum - v @ v) / 2
+        chance = float(np.exp(min(0.0, float(gain)))) if np.isfinite(gain) else 0.0
+        if generator.random() < chance:
+            x, value, gradient = y, goal, slope
+        if k < 0:
+            length *= np.exp(0.3 * (chance - 0.8) / np.sqrt(1 + (k + n_warmup) / 10))
+        else:
+            draws[k] = x
+            accepted.append(chance)
+    return draws, float(np.mean(accepted))
+
+
+def split_r_hat(draws: Array) -> Array:
+    r"""Split R-hat of draws (chains, n, P): root of pooled over within-chain variance.
+
+    References:
+        Gelman et al., Bayesian Data Analysis, 3rd ed., section 11.4.
+    """
+    half = draws.shape[1] // 2
+    parts = np.concatenate([draws[:, :half], draws[:, half : 2 * half]])
+    within = parts.var(axis=1, ddof=1).mean(axis=0)
+    between = parts.mean(axis=1).var(axis=0, ddof=1)
+    return np.asarray(np.sqrt((half - 1) / half + between / np.maximum(within, 1e-300)))
+
+
+def effective_size(draws: Array) -> Array:
+    """Effective number of draws (chains, n, P), by the initial positive sequence of Geyer."""
+    chains, n, _ = draws.shape
+    centred = draws - draws.mean(axis=1, keepdims=True)
+    power = np.abs(np.fft.rfft(centred, 2 * n, axis=1)) ** 2
+    covariance = np.fft.irfft(power, axis=1)[:, :n].mean(axis=0) / n
+    within = covariance[0] * n / (n - 1)
+    between = draws.mean(axis=1).var(axis=0, ddof=1) if chains > 1 else np.zeros_like(within)
+    total = np.maximum((n - 1) / n * within + between, 1e-300)
+    rho = 1 - (within - covariance) / total
+    pairs = rho[: n // 2 * 2].reshape(-1, 2, rho.shape[1]).sum(axis=1)
+    positive = np.cumprod(pairs > 0, axis=0)
+    time = np.maximum(2 * (np.minimum.accumulate(pairs, axis=0) * positive).sum(axis=0) - 1, 1e-2)
+    return np.asarray(np.minimum(chains * n / time, chains * n * 1.5))

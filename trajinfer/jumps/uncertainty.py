@@ -1,0 +1,217 @@
+"""How far the data determine the rates: information, intervals, limits, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import chi2, norm
+
+from trajinfer._core.checks import Array
+from trajinfer.jumps.fit import FitResult, LogLinear, Parameters, Problem, fit
+from trajinfer.jumps.likelihood import CountData, HiddenData
+
+_STEP = 1e-4
+
+
+class IdentifiabilityWarning(UserWarning):
+    """Some rates are hardly determined by the data."""
+
+
+@dataclass(frozen=True)
+class Information:
+    """Curvature of the log-likelihood in the free parameters.
+
+    Attributes:
+        covariance: (P, P) of the free parameters of the rates; those not determined are NaN.
+        error_deviation: standard error of the logit of the label error, None if it is not learned.
+        error_correlation: (P,) correlation of that logit with the parameters.
+    """
+
+    covariance: Array
+    error_deviation: float | None
+    error_correlation: Array | None
+
+
+def information(problem: Problem, found: FitResult, fixed: Array) -> Information:
+    """Observed information by central differences of the exact gradient.
+
+    Args:
+        problem: data and rate map; its prior is left out.
+        found: the fit.
+        fixed: (P,) bool, parameters at a boundary, which are held there.
+    """
+    learned = found.parameters.emission.learn_error
+    plain = replace(problem, prior=None)
+
+    def gradient(p: Array, logit: float) -> Array:
+        now = found.parameters
+        if learned:
+            error = float(1 / (1 + np.exp(-logit)))
+            now = replace(now, emission=replace(now.emission, error=error))
+        rates = plain.rate_map.rates(p)
+        expected = plain.data.expectation(rates, now.initial, now.emission)
+        out = plain.rate_map.pull(p, plain.slope(expected, rates))
+        if learned and expected.labels is not None:
+            total = float(expected.labels.sum())
+            wrong = total - float(np.trace(expected.labels))
+            out = np.append(out, wrong - (now.emission.error or 0.0) * total)
+        return out
+
+    error = found.parameters.emission.error if learned else None
+    logit = 0.0 if error is None else float(np.log(error) - np.log1p(-error))
+    free = np.flatnonzero(~fixed)
+    size = len(free) + int(learned)
+    hessian = np.empty((size, size))
+    rows = np.append(free, len(fixed)) if learned else free
+    for k, row in enumerate(rows):
+        up, down = found.p.copy(), found.p.copy()
+        shift = 0.0
+        width = _STEP if isinstance(problem.rate_map, LogLinear) else _STEP * 10
+        if row < len(fixed):
+            up[row] += width
+            down[row] -= width
+        else:
+            shift = width
+        slope = (gradient(up, logit + shift) - gradient(down, logit - shift)) / (2 * width)
+        hessian[k] = -slope[rows]
+    inverse = _inverse((hessian + hessian.T) / 2)
+    covariance = np.full((len(fixed), len(fixed)), np.nan)
+    covariance[np.ix_(free, free)] = inverse[: len(free), : len(free)]
+    if not learned:
+        return Information(covariance, None, None)
+    deviation = float(np.sqrt(inverse[-1, -1]))
+    correlation = np.zeros(len(fixed))
+    correlation[free] = inverse[-1, :-1] / (
+        deviation * np.sqrt(np.maximum(np.diag(inverse)[:-1], 1e-300))
+    )
+    return Information(covariance, deviation, correlation)
+
+
+def _inverse(matrix: Array) -> Array:
+    """Inverse of a positive definite matrix; directions without curvature become NaN."""
+    values, vectors = np.linalg.eigh(matrix)
+    flat = values <= 1e-10 * max(float(values.max(initial=0.0)), 1e-300)
+    inverse = (vectors[:, ~flat] / values[~flat]) @ vectors[:, ~flat].T
+    lost = (vectors[:, flat] ** 2).sum(axis=1) > 1e-3
+    inverse[lost, :] = np.nan
+    inverse[:, lost] = np.nan
+    return np.asarray(inverse)
+
+
+def rate_covariance(problem: Problem, p: Array, covariance: Array) -> Array:
+    """(S, S) standard deviations of the log-rates of the links, by the delta method."""
+    links = problem.rate_map.links
+    out = np.full(links.shape, np.nan)
+    rates = problem.rate_map.rates(p)
+    rows = np.argwhere(links)
+    jacobian = np.empty((len(rows), len(p)))
+    for k, (i, j) in enumerate(rows):
+        unit = np.zeros_like(rates)
+        unit[i, j] = 1 / max(rates[i, j], 1e-300)
+        jacobian[k] = problem.rate_map.pull(p, unit)
+    known = ~np.isnan(np.diag(covariance))
+    lost = (np.abs(jacobian[:, ~known]) > 1e-12).any(axis=1)
+    part = jacobian[:, known] @ covariance[np.ix_(known, known)]
+    variance = (part * jacobian[:, known]).sum(axis=1)
+    out[links] = np.where(lost, np.nan, np.sqrt(np.maximum(variance, 0.0)))
+    return out
+
+
+def profile_limit(
+    problem: Problem, found: FitResult, link: tuple[int, int], level: float, *, upper: bool = True
+) -> float:
+    r"""One end of the profile-likelihood interval of a rate.
+
+    The rate $F_{ab}$ at which $2(\ell_{max} - \max_{others} \ell)$ reaches the quantile of
+    $\chi^2_1$ that gives a one-sided limit of probability `level`; inf (or 0 for the lower end) if
+    the likelihood does not fall that far.
+    """
+    if not isinstance(problem.rate_map, LogLinear) or problem.rate_map.design is not None:
+        return float("nan")
+    place = int(np.flatnonzero((np.argwhere(problem.rate_map.links) == link).all(axis=1))[0])
+    drop = float(chi2.ppf(2 * level - 1, 1)) / 2
+    plain = replace(problem, prior=None)
+    top = fit(plain, found.parameters, max_iter=100, tol=1e-8, finish=True)
+    start = float(top.parameters.rates[link])
+    state = [top.parameters]
+
+    def excess(log_rate: float) -> float:
+        pinned = problem.rate_map.pinned(place, float(np.exp(log_rate)))  # type: ignore[attr-defined]
+        there = fit(replace(plain, rate_map=pinned), state[0], max_iter=60, tol=1e-7, finish=True)
+        return top.log_likelihood - there.log_likelihood - drop
+
+    sign = 1.0 if upper else -1.0
+    scale = float(np.exp(problem.rate_map.high[place])) if upper else start * 1e-8
+    far, near = np.log(max(start, 1e-12)), np.log(max(start, 1e-12))
+    for _ in range(60):
+        near, far = far, far + sign * 0.7
+        if (far > np.log(scale)) if upper else (far < np.log(max(scale, 1e-300))):
+            return float("inf") if upper else 0.0
+        if excess(far) > 0:
+            return float(np.exp(brentq(excess, near, far, xtol=1e-3)))
+    return float("inf") if upper else 0.0
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Standard errors and interval ends of the rates, each (S, S); NaN where nothing is known."""
+
+    deviations: Array
+    lower: Array
+    upper: Array
+
+
+def wald_intervals(
+    problem: Problem,
+    found: FitResult,
+    jumps: Array,
+    level: float,
+    limit: Callable[[tuple[int, int]], float] | None,
+) -> Intervals:
+    """Intervals on the log scale; links with less than one expected jump get 0 and `limit`."""
+    links = problem.rate_map.links
+    weak = links & (jumps < 1.0)
+    free = isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None
+    fixed = weak[links] if free else np.zeros(len(found.p), dtype=bool)
+    covariance = information(problem, found, fixed).covariance
+    log_deviation = rate_covariance(problem, found.p, covariance)
+    rates = problem.rate_map.rates(found.p)
+    z = float(norm.ppf((1 + level) / 2))
+    with np.errstate(over="ignore"):
+        lower = rates * np.exp(-z * log_deviation)
+        upper = rates * np.exp(z * log_deviation)
+    for i, j in np.argwhere(weak) if free else []:
+        lower[i, j] = 0.0
+        upper[i, j] = np.nan if limit is None else limit((int(i), int(j)))
+    return Intervals(np.where(links, rates * log_deviation, np.nan), lower, upper)
+
+
+def findings(
+    data: CountData | HiddenData, now: Parameters, jumps: Array, dwell: Array
+) -> list[str]:
+    """What the data cannot tell, in words; empty if nothing was found."""
+    notes = []
+    exits = -np.diag(now.rates)
+    unseen = np.flatnonzero(dwell <= 1e-9 * dwell.sum())
+    if len(unseen):
+        notes.append(f"states {unseen.tolist()} are never visited; their rates are not determined")
+    stuck = np.flatnonzero((jumps.sum(axis=1) < 1e-3) & (dwell > 1e-9 * dwell.sum()))
+    if len(stuck):
+        notes.append(f"states {stuck.tolist()} are never left; only an upper limit of their rates")
+    gaps = data.pairs.gap[data.pairs.kind == 0] if isinstance(data, CountData) else data.gaps
+    gaps = gaps[gaps > 0]
+    turnover = float(np.median(gaps)) * float(exits.max(initial=0.0)) if len(gaps) else 0.0
+    if turnover > 20:
+        notes.append(
+            f"the median gap spans {turnover:.3g} sojourns of the fastest state; rates are not "
+            "identifiable at this observation interval"
+        )
+    if now.emission.learn_error and turnover > 1:
+        notes.append(
+            "label errors and quick returns look alike at gaps this long; give label_noise if it "
+            "is known"
+        )
+    return notes
