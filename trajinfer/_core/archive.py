@@ -90,7 +90,7 @@ def save_archive(
         "versions": {"trajinfer": version("trajinfer"), "torch": torch.__version__},
     }
     document = json.dumps({**header, **config}, indent=2)
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
     def fill(folder: Path) -> None:
         (folder / _CONFIG).write_text(document, encoding="utf-8")
@@ -113,8 +113,11 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tens
         tensors = safetensors.torch.load_file(folder / _TENSORS)
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder} is damaged or incomplete ({error}); save it again") from error
-    if not isinstance(config, dict) or config.get("format", FORMAT + 1) > FORMAT:
+    written = config.get("format") if isinstance(config, dict) else None
+    if not isinstance(written, int):
+        raise InputError(f"{folder} is not a model that trajinfer saved; save it again")
+    if written > FORMAT:
         raise InputError(
-            f"{folder} was written in a newer format than {FORMAT}; update trajinfer to read it"
+            f"{folder} was written in format {written}, newer than {FORMAT}; update trajinfer"
         )
     return config, tensors

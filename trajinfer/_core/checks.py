@@ -25,7 +25,12 @@ def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
         raise InputError(
             f"{name} is a sparse matrix; dense real numbers were expected: try {name}.toarray()"
         )
-    raw = np.asarray(value)
+    try:
+        raw = np.asarray(value)
+    except ValueError as error:
+        raise InputError(
+            f"{name} must hold real numbers in rows of equal length ({error})"
+        ) from error
     if np.iscomplexobj(raw):
         raise InputError(f"{name} holds complex numbers. Complex data not supported")
     try:

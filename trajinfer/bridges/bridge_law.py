@@ -136,7 +136,9 @@ def bridge_law(
         covariances.append(covariance)
         previous = fraction
     factor, _ = cholesky(covariances[-1])
-    gains, to_end, remaining = [], [], []
+    gains: list[Tensor] = []
+    to_end: list[Tensor] = []
+    remaining: list[Tensor] = []
     onward = torch.eye(x.shape[2], dtype=x.dtype)
     for node in range(len(fractions) - 1, -1, -1):
         onward = onward @ flows[node + 1]

@@ -90,6 +90,8 @@ class MultiMarginalBridge:
 
     def expected(self, x: Tensor, t0: float, ts: Array) -> Array:
         """Mean positions at ts of individuals that stand at x (n, D) at time t0, (n, T, D)."""
+        if t0 >= float(self.problem.times[-1]):
+            return self._reference_means(x, ts - float(self.problem.times[-1])).numpy()
         k = self.segment_of(t0)
         pieces = []
         weights: Tensor | None = None
@@ -108,9 +110,24 @@ class MultiMarginalBridge:
                 )
                 pieces.append(torch.einsum("na,atd->ntd", weights, atoms))
                 weights_end = weights @ rows
+            if final and ts[-1] > end_time:
+                atoms = self._reference_means(self.problem.end[k], ts[ts > end_time] - end_time)
+                pieces.append(torch.einsum("na,atd->ntd", weights_end, atoms))
             if final or ts[-1] < end_time:
                 return torch.cat(pieces, dim=1).numpy()
             weights, k, t0 = weights_end, k + 1, end_time
+
+    def _reference_means(self, x: Tensor, durations: Array) -> Tensor:
+        """Means (n, T, D) of the reference, a while after it stood at x at the last snapshot."""
+        n_times = len(durations)
+        law = transition(
+            self.dynamics,
+            self.problem.times[-1:].expand(n_times),
+            x.expand(n_times, -1, -1),
+            torch.as_tensor(durations),
+            n_steps=self.n_steps,
+        )
+        return law.mean.transpose(0, 1)
 
     def _row_probabilities(self, k: int) -> Tensor:
         """Conditional law of the partner of every atom, (N, M); zero rows for padding."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer._core.checks import Array
 from trajinfer.data import Snapshots
 
 
@@ -71,5 +72,5 @@ class Problem:
         return self.points[1:]
 
 
-def _pad(points: np.ndarray, size: int) -> np.ndarray:  # type: ignore[type-arg]
+def _pad(points: Array, size: int) -> Array:
     return np.concatenate([points, np.repeat(points[:1], size - len(points), axis=0)])

@@ -33,21 +33,20 @@ def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Sna
     Raises:
         InputError: if the reference does not fit the data or the volatility is not positive.
     """
-    if reference is None:
-        reference = Brownian(dim=snapshots.dim)
-    if not (hasattr(reference, "f") and hasattr(reference, "g")):
+    given = Brownian(dim=snapshots.dim) if reference is None else reference
+    if not (hasattr(given, "f") and hasattr(given, "g")):
         raise InputError(
             "reference must be an SDE with methods f and g (see trajinfer.processes), "
-            f"got {type(reference).__name__}"
+            f"got {type(given).__name__}"
         )
-    if not isinstance(reference, Process):
-        return _foreign(reference, volatility)
-    if reference.dim != snapshots.dim:
+    if not isinstance(given, Process):
+        return _foreign(given, volatility)
+    if given.dim != snapshots.dim:
         raise InputError(
-            f"the reference {type(reference).__name__} has dimension {reference.dim}, the "
+            f"the reference {type(given).__name__} has dimension {given.dim}, the "
             f"snapshots have {snapshots.dim}; choose a reference of their dimension"
         )
-    process = reference.copy()
+    process = given.copy()
     points, _ = snapshots.stacked()
     scale = _spread(points)
     process.adapt_to(points.mean(axis=0), scale, _typical_duration(snapshots))
@@ -113,7 +112,7 @@ def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> A
     if varying.max() <= _UNLIKE_UNITS * varying.min():
         spread = np.full_like(spread, varying.mean())
     spread = np.where(spread > 0, spread, varying.min())
-    return SPREAD_FRACTION * spread / np.sqrt(_typical_duration(snapshots))
+    return np.asarray(SPREAD_FRACTION * spread / np.sqrt(_typical_duration(snapshots)))
 
 
 def _relative_spread(points: Array, process: Process | None) -> Array:
@@ -133,4 +132,4 @@ def _spread(points: Array) -> Array:
     """Standard deviation per dimension; a constant dimension counts as the largest one or 1."""
     scale = points.std(axis=0)
     positive = scale[scale > 0]
-    return np.where(scale > 0, scale, positive.max() if len(positive) else 1.0)
+    return np.asarray(np.where(scale > 0, scale, positive.max() if len(positive) else 1.0))

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import least_squares, minimize
 from torch import Tensor, nn
 
 from trajinfer._core.checks import Array
@@ -28,25 +28,40 @@ from trajinfer.bridges.static_likelihood import (
     negative_log_likelihood,
 )
 from trajinfer.bridges.stratified import draw_atoms, draw_partners
-from trajinfer.bridges.transitions import transition
+from trajinfer.bridges.transitions import Transition, transition
 from trajinfer.processes import Process
 from trajinfer.sde import SDELike
 
 _PATH_FRACTIONS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
-_PATH_DRAWS = 400
+_PATH_DRAWS = 150
 _TRUST_REGION = 1.0
 _BARRIER = 1e12
+_LARGE = 1e6
+_MOST_COLUMNS = 200
+_DIFFERENCE = 1e-5
+_MOST_ITERATIONS = 100
+_STATIC_ITERATIONS = 20
 
 
 class LearnableState:
-    """The learnable numbers of a reference as one vector in natural units."""
+    """The learnable numbers of a reference as one vector in natural units.
 
-    def __init__(self, sde: SDELike) -> None:
-        modules = sde if isinstance(sde, nn.Module) else nn.Module()
-        named = [(n, p) for n, p in modules.named_parameters() if p.requires_grad]
-        units = sde.coefficients.units if isinstance(sde, Process) else {}
+    Args:
+        sde: the reference.
+        with_volatility: whether a learnable volatility is one of them; paths cannot tell it.
+    """
+
+    def __init__(self, sde: SDELike, *, with_volatility: bool = True) -> None:
+        module = sde if isinstance(sde, nn.Module) else nn.Module()
+        units: dict[str, float] = sde.coefficients.units if isinstance(sde, Process) else {}
+        hidden = set() if with_volatility else {"coefficients.volatility"}
+        named = [
+            (name, p)
+            for name, p in module.named_parameters()
+            if p.requires_grad and name not in hidden
+        ]
         self.tensors = [p for _, p in named]
-        self._units = [units.get(n.rpartition(".")[2], 1.0) for n, _ in named]
+        self._units = [units.get(name.rpartition(".")[2], 1.0) for name, _ in named]
 
     def __len__(self) -> int:
         return sum(p.numel() for p in self.tensors)
@@ -54,7 +69,7 @@ class LearnableState:
     def get(self) -> Array:
         """Current values."""
         parts = [p.detach().flatten() / u for p, u in zip(self.tensors, self._units)]
-        return torch.cat(parts).double().numpy().copy()
+        return torch.cat(parts).double().numpy().copy() if parts else np.zeros(0)
 
     def set(self, vector: Array) -> None:
         """Overwrite the values."""
@@ -83,41 +98,49 @@ def minimise(
     state: LearnableState,
     objective: Callable[[], Tensor],
     *,
-    reach: float | None,
-    max_iterations: int = 40,
+    max_iterations: int,
+    reach: float = np.inf,
+    metric: Array | None = None,
 ) -> float:
-    """Minimise over the learnable numbers by L-BFGS, within a box around where they are.
+    """Minimise over the learnable numbers by L-BFGS.
 
     Args:
         state: the numbers; they end at the best values met.
         objective: 0-d tensor; not finite where the parameters are not admissible.
-        reach: half-width of the box in natural units; None for no box.
         max_iterations: of L-BFGS.
+        reach: the farthest any number may move, in natural units.
+        metric: positive definite matrix, roughly the Hessian, in which the search is round.
 
     Returns:
         The least value met.
     """
     start = state.get()
+    stretch = np.eye(len(start)) if metric is None else np.linalg.inv(np.linalg.cholesky(metric)).T
     best = (np.inf, start)
+    wall: float | None = None
 
-    def evaluate(vector: Array) -> tuple[float, Array]:
-        nonlocal best
+    def evaluate(move: Array) -> tuple[float, Array]:
+        nonlocal best, wall
+        vector = start + stretch @ move
+        if np.abs(vector - start).max() > reach:
+            return wall or _BARRIER, np.zeros_like(move)
         state.set(vector)
         state.clear_gradient()
         value = objective()
         if not bool(torch.isfinite(value)):
-            return _BARRIER, np.zeros_like(vector)
-        value.backward()  # type: ignore[no-untyped-call]
-        gradient = state.gradient()
+            return wall or _BARRIER, np.zeros_like(move)
+        value.backward()
+        gradient = stretch.T @ state.gradient()
         if not np.isfinite(gradient).all():
-            return _BARRIER, np.zeros_like(vector)
+            return wall or _BARRIER, np.zeros_like(move)
         if value.item() < best[0]:
-            best = (value.item(), vector.copy())
+            best = (value.item(), vector)
+        # A wall of moderate height: line searches interpolate through it.
+        wall = value.item() + 10 + 10 * abs(value.item()) if wall is None else wall
         return value.item(), gradient
 
-    bounds = None if reach is None else [(v - reach, v + reach) for v in start]
     options = {"maxiter": max_iterations}
-    minimize(evaluate, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    minimize(evaluate, np.zeros_like(start), jac=True, method="L-BFGS-B", options=options)
     state.set(best[1])
     state.clear_gradient()
     return float(best[0])
@@ -133,16 +156,65 @@ def static_round(
 ) -> None:
     """Raise the static likelihood of the coupling within a trust region."""
 
-    def objective() -> Tensor:
+    def law() -> Transition:
         dynamics = dynamics_of(sde)
         if linearise:
             dynamics = replace(dynamics, affine=None)
-        law = transition(
+        return transition(
             dynamics, problem.times[:-1], problem.start, problem.durations, n_steps=n_steps
         )
-        return negative_log_likelihood(law, statistics) + penalty_of(sde)
 
-    minimise(LearnableState(sde), objective, reach=_TRUST_REGION)
+    def objective() -> Tensor:
+        return negative_log_likelihood(law(), statistics) + penalty_of(sde)
+
+    state = LearnableState(sde)
+    metric = None
+    if len(state) <= _MOST_COLUMNS:
+        metric = _fisher_information(sde, state, law, statistics.mass)
+    minimise(
+        state, objective, max_iterations=_STATIC_ITERATIONS, reach=_TRUST_REGION, metric=metric
+    )
+
+
+def _fisher_information(
+    sde: SDELike, state: LearnableState, law: Callable[[], Transition], mass: Tensor
+) -> Array:
+    r"""Information that transition means and variances carry about the learnable numbers.
+
+    By differences: $\sum_i a_i [\partial m_i^T P_i^{-1} \partial m_i + \tfrac12 \partial v_i^2]$
+    with v the log standard deviations of the whitened coordinates, plus that of the ridge.
+    """
+    start = state.get()
+    with torch.no_grad():
+        center = law()
+        factor, _ = cholesky(center.covariance)
+        factor = factor.expand(*center.mean.shape, -1)
+        root = mass.sqrt().unsqueeze(2)
+        ridge = _shrinkage(sde)
+        columns = []
+        for position in range(len(start)):
+            moved = start.copy()
+            moved[position] += _DIFFERENCE
+            state.set(moved)
+            there = law()
+            white = _whiten(factor, (there.mean - center.mean).unsqueeze(3)).squeeze(3)
+            change = (there.covariance - center.covariance).expand(*center.mean.shape, -1)
+            spread = _whiten(factor, _whiten(factor, change).mT).diagonal(dim1=2, dim2=3)
+            parts = [(root * white).flatten(), (root * spread).flatten() / 2**0.5]
+            if ridge is not None:
+                shrunk = _shrinkage(sde)
+                parts.append(ridge if shrunk is None else shrunk - ridge)
+            columns.append(torch.cat(parts) / _DIFFERENCE)
+        state.set(start)
+    slopes = np.nan_to_num(torch.stack(columns, dim=1).numpy(), posinf=0.0, neginf=0.0)
+    information = slopes.T @ slopes
+    floor = 1e-8 * max(1e-8, np.diag(information).max())
+    return np.asarray(information + floor * np.eye(len(start)))
+
+
+def _whiten(factor: Tensor, matrix: Tensor) -> Tensor:
+    white: Tensor = torch.linalg.solve_triangular(factor, matrix, upper=False)
+    return white
 
 
 def path_round(
@@ -163,32 +235,63 @@ def path_round(
         plan: (S, N, M).
         n_steps: Runge-Kutta steps per segment.
         generator: of the draws and of the random starts.
-        n_starts: starting points of the regression, the first at the present parameters.
+        n_starts: starting points of the regression, the first at the present parameters; a drift
+            that is linear in its parameters needs but one.
     """
     t, x, drift, factor, weight = _regression_data(dynamics, problem, plan, n_steps, generator)
-    state = LearnableState(sde)
+    root = weight.sqrt().unsqueeze(1)
 
-    def objective() -> Tensor:
+    def residuals() -> Tensor:
         miss = drift - sde.f(t, x)
         white = torch.linalg.solve_triangular(factor, miss.unsqueeze(2), upper=False).squeeze(2)
-        return 0.5 * (weight * white.square().sum(1)).sum() + penalty_of(sde)
+        shrinkage = _shrinkage(sde)
+        fit = (root * white).flatten()
+        return fit if shrinkage is None else torch.cat([fit, shrinkage])
 
+    state = LearnableState(sde, with_volatility=False)
+    if len(state) == 0:
+        return
+    linear = isinstance(sde, Process) and sde.linear_in_parameters
     start = state.get()
     results = []
-    for trial in range(n_starts):
+    for trial in range(1 if linear else n_starts):
         jump = torch.randn(len(start), generator=generator, dtype=torch.float64).numpy()
         state.set(start + (jump if trial else 0.0))
-        value = minimise(state, objective, reach=None, max_iterations=200)
+        value = _least_squares(state, residuals)
         results.append((value, state.get()))
     state.set(min(results, key=lambda result: result[0])[1])
 
 
+def _least_squares(state: LearnableState, residuals: Callable[[], Tensor]) -> float:
+    """Half the least sum of squares: Levenberg-Marquardt for few parameters, else L-BFGS."""
+    if len(state) > _MOST_COLUMNS:
+
+        def half_squares() -> Tensor:
+            return 0.5 * residuals().square().sum()
+
+        return minimise(state, half_squares, max_iterations=_MOST_ITERATIONS)
+
+    def values(vector: Array) -> Array:
+        state.set(vector)
+        with torch.no_grad():
+            found = residuals().numpy()
+        return np.asarray(np.clip(np.nan_to_num(found, nan=_LARGE), -_LARGE, _LARGE))
+
+    solution = least_squares(values, state.get(), x_scale="jac", max_nfev=_MOST_ITERATIONS)
+    state.set(solution.x)
+    return float(solution.cost)
+
+
 def penalty_of(sde: SDELike) -> Tensor:
     """The ridge of a process; zero for references without one."""
-    if not isinstance(sde, Process):
+    shrinkage = _shrinkage(sde)
+    if shrinkage is None:
         return torch.zeros((), dtype=torch.float64)
-    penalty = sde.penalty(sde.values())
-    return torch.zeros((), dtype=torch.float64) if penalty is None else penalty
+    return 0.5 * shrinkage.square().sum()
+
+
+def _shrinkage(sde: SDELike) -> Tensor | None:
+    return sde.shrinkage(sde.values()) if isinstance(sde, Process) else None
 
 
 def _regression_data(

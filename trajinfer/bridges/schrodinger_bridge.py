@@ -19,6 +19,7 @@ from trajinfer._core.archive import save_archive
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
+from trajinfer._core.threads import torch_threads
 from trajinfer.bridges import archive
 from trajinfer.bridges.fitting import MARGINAL_TOLERANCE, fit
 from trajinfer.bridges.input import as_snapshots
@@ -136,7 +137,10 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         thinned, self._kept = thin(snapshots, self.max_samples, seed_thin)
         reference = prepare_reference(self.reference, self.volatility, snapshots)
         self._check_backend(reference)
-        with tqdm(total=self.n_refinements, disable=not self.verbose or None) as bar:
+        with (
+            torch_threads(self.n_jobs),
+            tqdm(total=self.n_refinements, disable=not self.verbose or None) as bar,
+        ):
 
             def on_round(record: dict[str, Any]) -> None:
                 bar.set_postfix(objective=f"{record['objective']:.5g}")

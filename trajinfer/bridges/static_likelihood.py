@@ -127,4 +127,5 @@ def negative_log_likelihood(law: Transition, statistics: RowStatistics) -> Tenso
     inverse = torch.cholesky_inverse(factor)
     spread = (inverse * statistics.covariance).sum((2, 3))
     density = 0.5 * white.square().sum(2) + 0.5 * spread + half_log_det(factor)
-    return (statistics.mass * density).sum()
+    total: Tensor = (statistics.mass * density).sum()
+    return total

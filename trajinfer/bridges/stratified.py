@@ -51,7 +51,8 @@ def draw_partners(plan: Tensor, atoms: Tensor, generator: torch.Generator) -> Te
     ladder = cumulative[used].clamp(max=1.0)
     ladder[:, -1] = 1.0
     steps = (ladder + torch.arange(len(used)).unsqueeze(1)).flatten()
-    return torch.searchsorted(steps, row_of + level, right=True) - row_of * n_columns
+    partners: Tensor = torch.searchsorted(steps, row_of + level, right=True) - row_of * n_columns
+    return partners
 
 
 def _invert(cumulative: Tensor, levels: Tensor) -> Tensor:

@@ -33,6 +33,10 @@ class Process(SDE):
             leaves it open, to be set by whoever fits or simulates.
         declared: the parameters of the drift by name.
 
+    Attributes:
+        settings: names of the constructor's arguments that are no parameters, for saving.
+        linear_in_parameters: whether the drift is linear in all its parameters.
+
     Raises:
         InputError: for values of the wrong shape or sign.
     """
@@ -40,6 +44,7 @@ class Process(SDE):
     sde_type = "ito"
     commutes: bool | None = True
     settings: ClassVar[tuple[str, ...]] = ()
+    linear_in_parameters: ClassVar[bool] = False
 
     def __init__(self, dim: int, volatility: Volatility, declared: Mapping[str, Parameter]) -> None:
         super().__init__()
@@ -70,8 +75,8 @@ class Process(SDE):
         """Matrix A and offset c where the drift is A y + c with constant noise; else None."""
         return None
 
-    def penalty(self, p: Values) -> Tensor | None:
-        """A ridge on the parameters that keeps flexible drifts bounded; None for no ridge."""
+    def shrinkage(self, p: Values) -> Tensor | None:
+        """Vector whose half squared norm is added to the objective; None for no ridge."""
         return None
 
     def noise_scale(self, t: Tensor, y: Tensor) -> Tensor | None:
@@ -200,7 +205,7 @@ class Process(SDE):
         flow, shift, spread = affine_transition(*affine, rate, h.reshape(-1))
         noise = h.reshape(-1, 1).sqrt() * Z
         factor = torch.linalg.cholesky(spread)
-        move = flow @ y.unsqueeze(2) + factor @ noise.unsqueeze(2)
+        move: Tensor = flow @ y.unsqueeze(2) + factor @ noise.unsqueeze(2)
         return move.squeeze(2) + shift
 
     @property

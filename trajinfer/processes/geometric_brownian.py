@@ -24,6 +24,7 @@ class GeometricBrownian(Process):
     """
 
     settings = ("dim",)
+    linear_in_parameters = True
 
     def __init__(
         self, mu: Any = None, *, volatility: Volatility = None, dim: int | None = None

@@ -112,6 +112,7 @@ class AffineDrift(Process):
     """
 
     settings = ("dim", "ridge")
+    linear_in_parameters = True
 
     def __init__(
         self,
@@ -150,6 +151,7 @@ class AffineDrift(Process):
         """A and c."""
         return (p["matrix"], p["offset"]) if self.noise_type == "additive" else None
 
-    def penalty(self, p: Values) -> Tensor | None:
+    def shrinkage(self, p: Values) -> Tensor | None:
         """Ridge on the matrix in natural units."""
-        return self.ridge * (p["matrix"] * self._unit).square().sum()
+        shrunk: Tensor = (2 * self.ridge) ** 0.5 * (p["matrix"] * self._unit)
+        return shrunk.flatten()

@@ -29,12 +29,16 @@ class PolynomialDrift(Process):
         volatility: see `Process`.
         ridge: penalty $\lambda \|c\,\tau\|^2$ on monomials of degree one and more, with $\tau$ the
             typical time between observations.
+
+    Attributes:
+        monomials: exponents of every monomial, one row of the coefficients each.
     """
 
     settings = ("dim", "degree", "ridge")
+    linear_in_parameters = True
     center: Tensor
     scale: Tensor
-    _exponents: Tensor
+    _derivative: Tensor
     _duration: Tensor
 
     def __init__(
@@ -56,15 +60,12 @@ class PolynomialDrift(Process):
             dim, volatility, {"coefficients": Parameter(coefficients, start, time_power=-1)}
         )
         self.degree, self.ridge = degree, ridge
-        self.register_buffer("_exponents", torch.as_tensor(exponents))
+        self.monomials = [tuple(int(e) for e in row) for row in exponents]
+        self._recursion = _recursion(self.monomials)
+        self.register_buffer("_derivative", torch.as_tensor(_derivative(self.monomials)))
         self.register_buffer("center", torch.zeros(dim, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(dim, dtype=torch.float64))
         self.register_buffer("_duration", torch.ones((), dtype=torch.float64))
-
-    @property
-    def monomials(self) -> list[tuple[int, ...]]:
-        """Exponents of every monomial, one row of the coefficients each."""
-        return [tuple(row) for row in self._exponents.tolist()]
 
     def adapt_to(self, center: Array, scale: Array, duration: float) -> None:
         """Take centre and scale of the monomials from the data, unless coefficients are given."""
@@ -76,21 +77,14 @@ class PolynomialDrift(Process):
 
     def drift(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
         """Monomials times coefficients."""
-        powers = self._powers(y)
-        return self.scale.to(y) * (self._products(powers) @ p["coefficients"])
+        return self.scale.to(y) * (self._monomials_at(y) @ p["coefficients"])
 
     def jacobian(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
-        """Derivatives of the monomials times coefficients."""
-        powers = self._powers(y)
-        slopes = torch.zeros_like(powers)
-        degrees = torch.arange(1, self.degree + 1, dtype=y.dtype, device=y.device)
-        slopes[..., 1:] = degrees * powers[..., :-1]
-        columns = [
-            self._products(torch.where(unit[:, None], slopes, powers)) @ p["coefficients"]
-            for unit in torch.eye(self.dim, dtype=torch.bool, device=y.device)
-        ]
+        """Derivatives are polynomials too: a linear map of the coefficients."""
+        slopes = self._derivative.to(y) @ p["coefficients"]
+        columns = self._monomials_at(y) @ slopes.permute(1, 2, 0).flatten(1)
         scale = self.scale.to(y)
-        return torch.stack(columns, dim=-1) * (scale[:, None] / scale)
+        return columns.reshape(-1, self.dim, self.dim) * (scale[:, None] / scale)
 
     def affine(self, p: Values) -> tuple[Tensor, Tensor] | None:
         """Where the degree is at most one, the matrix and the offset."""
@@ -103,22 +97,19 @@ class PolynomialDrift(Process):
         matrix = scale[:, None] * p["coefficients"][1:].T / scale
         return matrix, offset - matrix @ center
 
-    def penalty(self, p: Values) -> Tensor | None:
+    def shrinkage(self, p: Values) -> Tensor | None:
         """Ridge on all but the constant."""
-        return self.ridge * (p["coefficients"][1:] * self._duration).square().sum()
+        shrunk: Tensor = (2 * self.ridge) ** 0.5 * (p["coefficients"][1:] * self._duration)
+        return shrunk.flatten()
 
-    def _powers(self, y: Tensor) -> Tensor:
-        """Powers 0..degree of the scaled coordinates, (B, D, degree + 1)."""
+    def _monomials_at(self, y: Tensor) -> Tensor:
+        """Value of every monomial, (B, number of monomials), each from one of lower degree."""
         z = (y - self.center.to(y)) / self.scale.to(y)
-        powers = [torch.ones_like(z)]
-        for _ in range(self.degree):
-            powers.append(powers[-1] * z)
-        return torch.stack(powers, dim=-1)
-
-    def _products(self, powers: Tensor) -> Tensor:
-        """Value of every monomial, (B, number of monomials), from one factor per coordinate."""
-        factors = [powers[:, d, self._exponents[:, d]] for d in range(self.dim)]
-        return torch.stack(factors).prod(dim=0)
+        coordinates = z.unbind(1)
+        values = [torch.ones_like(coordinates[0])]
+        for parent, coordinate in self._recursion:
+            values.append(values[parent] * coordinates[coordinate])
+        return torch.stack(values, dim=1)
 
 
 def _exponents(dim: int, degree: int) -> Array:
@@ -129,3 +120,29 @@ def _exponents(dim: int, degree: int) -> Array:
         for chosen in combinations_with_replacement(range(dim), total)
     ]
     return np.stack(rows)
+
+
+def _recursion(monomials: list[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """For every monomial but the constant: one of lower degree, and the coordinate to multiply."""
+    index = {monomial: k for k, monomial in enumerate(monomials)}
+    steps = []
+    for monomial in monomials[1:]:
+        coordinate = next(d for d, power in enumerate(monomial) if power)
+        steps.append((index[_lowered(monomial, coordinate)], coordinate))
+    return steps
+
+
+def _derivative(monomials: list[tuple[int, ...]]) -> Array:
+    """Matrices (D, M, M) that map coefficients to those of the derivative by each coordinate."""
+    index = {monomial: k for k, monomial in enumerate(monomials)}
+    dim = len(monomials[0])
+    matrices = np.zeros((dim, len(monomials), len(monomials)))
+    for k, monomial in enumerate(monomials):
+        for coordinate, power in enumerate(monomial):
+            if power:
+                matrices[coordinate, index[_lowered(monomial, coordinate)], k] = power
+    return matrices
+
+
+def _lowered(monomial: tuple[int, ...], coordinate: int) -> tuple[int, ...]:
+    return tuple(power - (d == coordinate) for d, power in enumerate(monomial))
