@@ -1,0 +1,89 @@
+"""What every test stands on: one thread, untouched global state, and the way to the shared data."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchsde
+
+
+def _global_state():
+    """Everything that belongs to the user and that no test may leave changed."""
+    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (read only)
+    return {
+        "numpy's global generator": (name, keys.tobytes(), position, has_gauss, cached),
+        "torch's global generator": torch.get_rng_state().numpy().tobytes(),
+        "the generator of `random`": random.getstate(),
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's default device": str(torch.get_default_device()),
+        "torch's number of threads": torch.get_num_threads(),
+        "torch's gradient mode": torch.is_grad_enabled(),
+        "torch's determinism setting": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Run torch on one thread: results and timings then depend on nothing else."""
+    torch.set_num_threads(1)
+
+
+def _without_trace(function):
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        of_numpy, of_torch = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+        try:
+            return function(*args, **kwargs)
+        finally:
+            np.random.set_state(of_numpy)  # noqa: NPY002
+            torch.set_rng_state(of_torch)
+
+    return call
+
+
+@pytest.fixture(scope="session", autouse=True)
+def oracle_without_trace():
+    """Put back what torchsde, a second opinion in many tests, draws from the global generators."""
+    patch = pytest.MonkeyPatch()
+    for owner, name in (
+        (torchsde, "sdeint"),
+        (torchsde, "sdeint_adjoint"),
+        (torchsde.BrownianInterval, "__init__"),
+    ):
+        patch.setattr(owner, name, _without_trace(getattr(owner, name)))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def global_state_untouched(one_thread, oracle_without_trace):
+    """Fail the test that reads or moves global random state, or leaves another setting changed."""
+    before = _global_state()
+    yield
+    after = _global_state()
+    changed = [name for name, value in before.items() if after[name] != value]
+    assert not changed, f"the test changed {' and '.join(changed)}"
+
+
+@pytest.fixture
+def rng():
+    """A numpy generator; its draws are float64."""
+    return np.random.default_rng(20240823)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of the shared data sets (TRAJINFER_DATA), which are not part of the repository."""
+    named = os.environ.get("TRAJINFER_DATA")
+    if not named:
+        pytest.skip("TRAJINFER_DATA does not name a folder of data")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.skip(f"TRAJINFER_DATA names {folder}, which is not a folder")
+    return folder

@@ -1,0 +1,177 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from trajinfer._core.errors import InputError
+from trajinfer.data import Trajectories
+
+
+@pytest.fixture
+def values(rng):
+    return rng.standard_normal((7, 4, 2))
+
+
+TS = {
+    "int": np.array([0, 1, 3, 4]),
+    "float": np.array([0.0, 0.1, 0.30000000000000004, 7.0]),
+    "datetime": pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-02 01:00", "2025-01-01"]),
+    "timedelta": pd.TimedeltaIndex(["0s", "1s", "1h", "3D"]).as_unit("s"),
+}
+
+
+def assert_equal(a, b):
+    assert np.array_equal(a.ts, b.ts)
+    assert np.array_equal(a.values, b.values)
+    assert a.features == b.features
+    assert a.axis == b.axis
+
+
+@pytest.mark.parametrize("kind", TS)
+def test_a_table_comes_back_exactly(values, kind):
+    paths = Trajectories(TS[kind], values, features=["a", "b"])
+    frame = paths.to_frame()
+    assert len(frame) == 28
+    again = Trajectories.from_frame(frame)
+    assert_equal(paths, again)
+    pd.testing.assert_frame_equal(again.to_frame(), frame)
+
+
+def test_times_of_its_own_for_every_path(values, rng):
+    ts = np.sort(rng.random((7, 4)), axis=1)
+    paths = Trajectories(ts, values)
+    again = Trajectories.from_frame(paths.to_frame())
+    assert again.ts.shape == (7, 4)
+    assert np.array_equal(again.values, values)
+    assert np.array_equal(
+        paths.at(ts[0, 2]) if (ts == ts[0, 2]).any(1).all() else values[:, 0], values[:, 0]
+    )
+
+
+def test_weights_come_back(values, rng):
+    paths = Trajectories(TS["int"], values, weights=rng.random(7))
+    again = Trajectories.from_frame(paths.to_frame(), weight="weight")
+    np.testing.assert_allclose(again.weights, paths.weights, rtol=1e-15)
+    assert paths.weights.sum() == pytest.approx(1.0, abs=1e-15)
+
+
+def test_mean_and_quantiles_without_weights(values):
+    paths = Trajectories(TS["int"], values)
+    np.testing.assert_allclose(paths.mean(), values.mean(axis=0))
+    np.testing.assert_allclose(paths.quantile(0.3), np.quantile(values, 0.3, axis=0))
+    assert paths.quantile([0.1, 0.5, 0.9]).shape == (3, 4, 2)
+    lower, upper = paths.interval(0.8)
+    np.testing.assert_allclose(lower, np.quantile(values, 0.1, axis=0))
+    np.testing.assert_allclose(upper, np.quantile(values, 0.9, axis=0))
+
+
+def test_a_weight_counts_like_a_duplicated_path(values):
+    counts = np.array([1, 3, 1, 2, 1, 5, 2])
+    weighted = Trajectories(TS["int"], values, weights=counts)
+    repeated = np.repeat(values, counts, axis=0)
+    np.testing.assert_allclose(weighted.mean(), repeated.mean(axis=0))
+    for q in (0.0, 0.05, 0.2, 0.5, 0.77, 1.0):
+        expected = np.quantile(repeated, q, axis=0, method="inverted_cdf")
+        assert np.array_equal(weighted.quantile(q), expected)
+    found = weighted.quantile([0.2, 0.5])
+    assert np.array_equal(found[1], weighted.quantile(0.5))
+
+
+def test_paths_without_weight_are_never_a_quantile(values):
+    weighted = Trajectories(TS["int"], values, weights=[1, 1, 1, 1, 1, 1, 0])
+    assert (weighted.quantile(1.0) <= values[:6].max(axis=0)).all()
+    assert (weighted.quantile(0.0) >= values[:6].min(axis=0)).all()
+
+
+def test_positions_at_a_time(values):
+    paths = Trajectories(TS["float"], values)
+    assert np.array_equal(paths.at(0.3), values[:, 2])
+    with pytest.raises(InputError, match=r"time 0.2 is not on the grid.*ask for it in ts="):
+        paths.at(0.2)
+
+
+def test_positions_at_a_date(values):
+    paths = Trajectories(TS["datetime"], values)
+    assert np.array_equal(paths.at("2024-01-02 01:00"), values[:, 2])
+    assert np.array_equal(paths.at(pd.Timestamp("2025-01-01")), values[:, 3])
+
+
+def test_positions_at_a_time_of_every_path(values):
+    ts = np.stack([np.roll([0.0, 1.0, 2.0, 3.0], 0) + k % 2 for k in range(7)])
+    found = Trajectories(ts, values).at(2.0)
+    expected = values[np.arange(7), [2 - k % 2 for k in range(7)]]
+    assert np.array_equal(found, expected)
+
+
+def test_repeated_times_are_padding(values):
+    paths = Trajectories([0.0, 1.0, 1.0, 1.0], values)
+    assert np.array_equal(paths.at(1.0), values[:, 1])
+
+
+def test_size_and_names(values):
+    paths = Trajectories(TS["int"], values)
+    assert (len(paths), paths.dim) == (7, 2)
+    assert repr(paths) == "Trajectories(7 paths, 4 times, dim 2)"
+    assert paths.to_numpy() is paths.values
+    assert list(paths.to_frame().columns) == ["path", "time", "x0", "x1"]
+
+
+def test_labels_are_what_was_given(values):
+    assert list(Trajectories(TS["datetime"], values).labels) == list(TS["datetime"])
+
+
+@pytest.mark.parametrize(
+    ("ts", "shape", "options", "message"),
+    [
+        ([0, 1], (3, 3, 1), {}, r"ts must be \(T,\) or \(B, T\).*\(3, 3, 1\), got \(2,\)"),
+        ([1, 0], (3, 2, 1), {}, "must not decrease along a path"),
+        ([0, np.nan], (3, 2, 1), {}, "ts must be finite"),
+        ([0, 1], (3, 2), {}, "values must have 3 axes"),
+        ([0, 1], (3, 2, 1), {"features": ["a", "b"]}, "2 feature names for 1 coordinates"),
+        ([0, 1], (3, 2, 1), {"weights": [1, 2]}, r"weights must have shape \(3,\)"),
+        ([0, 1], (3, 2, 1), {"weights": [1, -2, 2]}, "non-negative"),
+        ([0, 1], (3, 2, 1), {"weights": [0, 0, 0]}, "positive sum"),
+        (["a", "b"], (3, 2, 1), {}, "times must be numbers, datetimes or durations"),
+    ],
+)
+def test_bad_trajectories(ts, shape, options, message):
+    with pytest.raises(InputError, match=message):
+        Trajectories(ts, np.zeros(shape), **options)
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.1, [0.5, 2.0], np.nan])
+def test_quantiles_outside_zero_and_one(values, q):
+    with pytest.raises(InputError, match=r"quantiles must lie in \[0, 1\]"):
+        Trajectories(TS["int"], values).quantile(q)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.5, -0.5, np.nan])
+def test_bad_levels(values, level):
+    with pytest.raises(InputError, match="level must lie between 0 and 1"):
+        Trajectories(TS["int"], values).interval(level)
+
+
+def test_bad_tables(values):
+    frame = Trajectories(TS["int"], values).to_frame()
+    with pytest.raises(InputError, match=r"no column 'tiem' in the table; did you mean 'time'\?"):
+        Trajectories.from_frame(frame, time="tiem")
+    with pytest.raises(InputError, match="equal lengths"):
+        Trajectories.from_frame(frame.iloc[:-1])
+
+
+def test_rows_of_a_table_may_be_shuffled(values):
+    paths = Trajectories(TS["float"], values)
+    shuffled = paths.to_frame().sample(frac=1, random_state=0)
+    again = Trajectories.from_frame(shuffled)
+    assert np.array_equal(again.ts, paths.ts)
+    assert np.array_equal(np.sort(again.values, axis=0), np.sort(values, axis=0))
+    assert {v.tobytes() for v in again.values} == {v.tobytes() for v in values}
+
+
+def test_a_plot_is_offered(values):
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    axes = Trajectories(TS["int"], values).plot()
+    assert len(axes.figure.axes) >= 1
+    plt.close(axes.figure)
