@@ -1,1 +1,65 @@
-"""Infer stochastic dynamics from observations that are scattered in time."""
+"""Stochastic dynamics from observations that are scattered in time.
+
+Estimators, containers, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`, `metrics`,
+`evaluation`, `datasets`, `plot`. Names are imported when they are first used, so that
+`import trajinfer` alone costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trajinfer import datasets, evaluation, jumps, metrics, plot, processes, sde
+    from trajinfer.bridges import SchrodingerBridge
+    from trajinfer.data import JumpSeries, Snapshots, Trajectories
+    from trajinfer.persistence import load
+    from trajinfer.processes import simulate
+    from trajinfer.sde import solve
+
+__version__ = _version("trajinfer")
+
+__all__ = [
+    "JumpSeries",
+    "SchrodingerBridge",
+    "Snapshots",
+    "Trajectories",
+    "__version__",
+    "datasets",
+    "evaluation",
+    "jumps",
+    "load",
+    "metrics",
+    "plot",
+    "processes",
+    "sde",
+    "simulate",
+    "solve",
+]
+
+_HOME = {
+    "JumpSeries": "trajinfer.data",
+    "SchrodingerBridge": "trajinfer.bridges",
+    "Snapshots": "trajinfer.data",
+    "Trajectories": "trajinfer.data",
+    "load": "trajinfer.persistence",
+    "simulate": "trajinfer.processes",
+    "solve": "trajinfer.sde",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in __all__:
+        value = importlib.import_module(f"trajinfer.{name}")
+    else:
+        raise AttributeError(f"module 'trajinfer' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

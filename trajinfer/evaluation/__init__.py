@@ -1,0 +1,32 @@
+"""Protocols: how well snapshots that were held out are met, and beside what to judge it."""
+
+from trajinfer.evaluation.baselines import exact_line, nearest_snapshot, sampling_floor
+from trajinfer.evaluation.exact_transport import exact_coupling
+from trajinfer.evaluation.held_out import held_out_table, leave_one_snapshot_out, mean_scores
+from trajinfer.evaluation.individuals import (
+    forecast_scores,
+    individual_scores,
+    interval_coverage,
+    mistaken_pairs,
+    successor_counts,
+    true_pair_dynamics,
+)
+from trajinfer.evaluation.scores import METRICS, score_of
+
+__all__ = [
+    "METRICS",
+    "exact_coupling",
+    "exact_line",
+    "forecast_scores",
+    "held_out_table",
+    "individual_scores",
+    "interval_coverage",
+    "leave_one_snapshot_out",
+    "mean_scores",
+    "mistaken_pairs",
+    "nearest_snapshot",
+    "sampling_floor",
+    "score_of",
+    "successor_counts",
+    "true_pair_dynamics",
+]
