@@ -232,10 +232,11 @@ class JumpSeries:
     def _labels(self, codes: Array) -> Any:
         if (codes >= 0).all():
             return pd.Index(list(self.categories)).take(codes)
-        table: list[Any] = [*self.categories, None]
+        table: list[Any] = list(self.categories)
         if self.candidates is not None:
-            names = np.array(self.categories, dtype=object)
+            names = _object_array(list(self.categories))
             table += [list(names[row]) for row in self.candidates][::-1]
+        table.append(None)
         lookup = np.empty(len(table), dtype=object)
         lookup[:] = table
         return lookup[codes]
@@ -389,7 +390,7 @@ def _require_order(times: Array, lengths: Array, ids: Sequence[Hashable] | None)
         name = path[k] if ids is None else ids[path[k]]
         kind = "is repeated" if times[k] == times[k + 1] else f"is followed by {times[k + 1]:g}"
         raise InputError(
-            f"times must increase strictly along a path, but in path {name!r} time {times[k]:g} "
+            f"times must increase strictly along a path, but in path {name} time {times[k]:g} "
             f"{kind}; sort the observations and merge those at equal times"
         )
 

@@ -60,8 +60,9 @@ def sample_posterior(
     found = fit(mode, start, max_iter=200, tol=1e-8, finish=True)
     target = _Target(mode, found)
     whitening = _whitening(mode, found, target)
+    order = _canonical_order(problem, start)
     chains = [
-        _chain(target, whitening, np.random.default_rng(s), n_draws, n_warmup, n_leaps)
+        _chain(target, whitening, order, np.random.default_rng(s), n_draws, n_warmup, n_leaps)
         for s in spawn(seed, n_chains)
     ]
     draws = np.stack([c for c, _ in chains])
@@ -83,7 +84,7 @@ class _Target:
     def __init__(self, problem: Problem, found: FitResult) -> None:
         self.problem, self.now = problem, found.parameters
         self.learned = found.parameters.emission.learn_error
-        error = found.parameters.emission.error or 1e-3
+        error = max(found.parameters.emission.error or 0.0, 1e-3)
         tail = [np.log(error) - np.log1p(-error)] if self.learned else []
         self.mode = np.concatenate([found.p, tail])
 
@@ -119,30 +120,41 @@ def _whitening(problem: Problem, found: FitResult, target: _Target) -> Array:
     usable[np.diag_indices_from(usable)] = np.where(variance > 0, variance, 1e4)
     precision = np.linalg.inv(usable) + np.diag(curvature)
     values, vectors = np.linalg.eigh((precision + precision.T) / 2)
-    root = vectors / np.sqrt(np.clip(values, 0.1, None))
+    root = (vectors / np.sqrt(np.clip(values, 0.1, None))) @ vectors.T
     if not target.learned:
         return np.asarray(root)
     out = np.zeros((len(root) + 1, len(root) + 1))
     out[:-1, :-1] = root
-    out[-1, -1] = min(known.error_deviation or 1.0, 2.0)
+    deviation = known.error_deviation
+    out[-1, -1] = 1.5 if deviation is None or not np.isfinite(deviation) else min(deviation, 1.5)
     return out
+
+
+def _canonical_order(problem: Problem, start: Parameters) -> Array:
+    """Which random number goes to which link, so that relabelled states see the same ones."""
+    rank = np.argsort(np.argsort(np.diag(start.rates), kind="stable"), kind="stable")
+    links = np.argwhere(problem.rate_map.links)
+    key = rank[links[:, 0]] * len(rank) + rank[links[:, 1]]
+    return np.argsort(np.argsort(key))
 
 
 def _chain(
     target: _Target,
     whitening: Array,
+    order: Array,
     generator: np.random.Generator,
     n_draws: int,
     n_warmup: int,
     n_leaps: int,
 ) -> tuple[Array, float]:
     size = len(target.mode)
-    x = target.mode + whitening @ generator.standard_normal(size) * 0.7
+    place = np.append(order, size - 1)[:size]
+    x = target.mode + whitening @ generator.standard_normal(size)[place] * 0.7
     value, gradient = target(x)
     length, accepted = 0.6, []
     draws = np.empty((n_draws, size))
     for k in range(-n_warmup, n_draws):
-        momentum = generator.standard_normal(size)
+        momentum = generator.standard_normal(size)[place]
         step = length * generator.uniform(0.7, 1.2)
         y, v, slope, goal = x, momentum, gradient, value
         for _ in range(n_leaps):

@@ -287,8 +287,8 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
 
         From the curvature of the log-likelihood in the log-rates; a link with less than one
         expected jump gets 0 and its upper profile-likelihood limit. Posterior draws ("bayes") give
-        quantiles, one-sided for links with less than one expected jump. After "amortized" all, after "auto" those with fewer than 3 expected jumps, come
-        from the network, at the 90 % or 95 % level it was trained on.
+        quantiles, one-sided for such links. After "amortized" all, after "auto" those with fewer
+        than 3 expected jumps, come from the network, at the 90 % or 95 % level it was trained on.
 
         Raises:
             InputError: if the level is not in (0, 1), or not 0.9 or 0.95 where the network is

@@ -107,6 +107,13 @@ class LogLinear:
         low[link] = high[link] = np.log(value)
         return replace(self, low=low, high=high)
 
+    def holding_unseen(self, seen: Array, scale: float) -> LogLinear:
+        """The same with the rates out of states never seen held at a typical value."""
+        lost = ~seen[np.nonzero(self.links)[0]]
+        typical = np.log(scale / max(len(seen) - 1, 1))
+        low, high = np.where(lost, typical, self.low), np.where(lost, typical, self.high)
+        return self if self.design is not None else replace(self, low=low, high=high)
+
     def start(self, rates: Array) -> Array:
         """Log-rates, or their least-squares projection."""
         logs = np.clip(np.log(np.maximum(rates[self.links], 1e-300)), self.low, self.high)
@@ -473,7 +480,7 @@ def counting_rates(
     """A first guess, (observed changes + 1/2) / (dwell + S/2 of the smallest gap), and 1 / tau.
 
     The time between two observations is attributed half to each of the states seen; tau is the
-    total time over one plus the number of changes.
+    total time over one plus the number of changes. States never seen get the typical rate.
     """
     changes = np.bincount(pairs.start * n_states + pairs.end, minlength=n_states**2).astype(float)
     changes = changes.reshape(n_states, n_states)
@@ -484,7 +491,9 @@ def counting_rates(
     total = float(dwell.sum())
     if not len(pairs.gap) or total <= 0:
         return with_diagonal(np.ones((n_states, n_states))), 1.0
+    scale = (changes.sum() + 1) / total
     rates = (changes + 0.5) / (dwell + 0.5 * n_states * pairs.gap.min())[:, None]
+    rates[dwell == 0] = scale / max(n_states - 1, 1)
     if links is not None:
         rates = np.where(links, rates, 0.0)
-    return with_diagonal(rates), (changes.sum() + 1) / total
+    return with_diagonal(rates), scale

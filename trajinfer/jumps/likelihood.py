@@ -308,10 +308,10 @@ class HiddenData:
     def _emissions(self, emission: EmissionModel) -> Array:
         """(N, S) probability of what was seen in each state."""
         matrix = emission.label_matrix()
-        table = [matrix.T, np.ones((1, self.n_states))]
+        table = [matrix.T]
         if self.sets is not None:
             table.append(self.sets[::-1].astype(float))
-        out = np.concatenate(table)[self.labels]
+        out = np.concatenate([*table, np.ones((1, self.n_states))])[self.labels]
         absorbed = np.flatnonzero(self.kinds == _ABSORPTION)
         if len(absorbed):
             out[absorbed] = np.eye(self.n_states)[self.labels[absorbed]]

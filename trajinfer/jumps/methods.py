@@ -55,6 +55,7 @@ class Budget:
 
 def likelihood(setup: Setup, budget: Budget, *, finish: bool, select: bool) -> Estimate:
     """Maximum likelihood, by EM alone or finished by a quasi-Newton search."""
+    setup = setup.without_unseen()
     result = _solve(setup, None, setup.start, budget, finish=finish)
     name = "mle" if finish else "em"
     if select:
@@ -64,6 +65,7 @@ def likelihood(setup: Setup, budget: Budget, *, finish: bool, select: bool) -> E
 
 def posterior_mode(setup: Setup, budget: Budget) -> Estimate:
     """Exponential prior whose mean is the typical rate of a link, 1 / (tau x links per state)."""
+    setup = setup.without_unseen()
     prior = setup.scale_prior(1.0, 1.0)
     return Estimate(_solve(setup, prior, setup.start, budget), "map", setup)
 

@@ -64,7 +64,8 @@ def recurrent_classes(rates: Array) -> list[Array]:
     links = (rates > 0) & ~np.eye(len(rates), dtype=bool)
     count, label = connected_components(links, directed=True, connection="strong")
     leaves = links & (label[:, None] != label[None, :])
-    return [np.flatnonzero(label == k) for k in range(count) if not leaves[label == k].any()]
+    closed = [np.flatnonzero(label == k) for k in range(count) if not leaves[label == k].any()]
+    return sorted(closed, key=lambda members: int(members[0]))
 
 
 def stationary_distribution(rates: Any) -> Array:

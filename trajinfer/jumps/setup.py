@@ -158,6 +158,16 @@ class Setup:
         """The problem under a prior."""
         return replace(self.problem, prior=prior)
 
+    def without_unseen(self) -> Setup:
+        """Rates out of states never seen are held at a typical value: nothing is known of them."""
+        rate_map = self.problem.rate_map
+        if not isinstance(self.problem.data, CountData) or not isinstance(rate_map, LogLinear):
+            return self
+        seen = np.zeros(len(rate_map.links), dtype=bool)
+        seen[np.concatenate([self.pairs.first, self.pairs.start, self.pairs.end])] = True
+        held = rate_map.holding_unseen(seen, self.scale)
+        return replace(self, problem=replace(self.problem, rate_map=held))
+
     def scale_prior(self, shape: float, pseudo: float) -> GammaPrior:
         """Gamma(shape, rate) with rate = pseudo jumps over the typical rate of a link."""
         links = self.problem.rate_map.links

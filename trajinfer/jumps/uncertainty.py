@@ -174,6 +174,10 @@ def wald_intervals(
     """Intervals on the log scale; links with less than one expected jump get 0 and `limit`."""
     links = problem.rate_map.links
     weak = links & (jumps < 1.0)
+    if isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None:
+        held = np.zeros_like(weak)
+        held[links] = problem.rate_map.low == problem.rate_map.high
+        weak = weak & ~held
     free = isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None
     fixed = weak[links] if free else np.zeros(len(found.p), dtype=bool)
     covariance = information(problem, found, fixed).covariance
@@ -195,15 +199,16 @@ def findings(
     """What the data cannot tell, in words; empty if nothing was found."""
     notes = []
     exits = -np.diag(now.rates)
-    unseen = np.flatnonzero(dwell <= 1e-9 * dwell.sum())
+    absent = (dwell <= 1e-5 * dwell.sum()) & (jumps.sum(axis=1) < 0.5)
+    unseen = np.flatnonzero(absent)
     if len(unseen):
         notes.append(f"states {unseen.tolist()} are never visited; their rates are not determined")
-    stuck = np.flatnonzero((jumps.sum(axis=1) < 1e-3) & (dwell > 1e-9 * dwell.sum()))
+    stuck = np.flatnonzero((jumps.sum(axis=1) < 1e-3) & ~absent)
     if len(stuck):
         notes.append(f"states {stuck.tolist()} are never left; only an upper limit of their rates")
     gaps = data.pairs.gap[data.pairs.kind == 0] if isinstance(data, CountData) else data.gaps
     gaps = gaps[gaps > 0]
-    turnover = float(np.median(gaps)) * float(exits.max(initial=0.0)) if len(gaps) else 0.0
+    turnover = float(np.median(gaps)) * float(exits[~absent].max(initial=0.0)) if len(gaps) else 0.0
     if turnover > 20:
         notes.append(
             f"the median gap spans {turnover:.3g} sojourns of the fastest state; rates are not "
