@@ -1,0 +1,42 @@
+"""The commands, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from trajinfer.cli.catalogue import datasets
+from trajinfer.cli.console import plain_messages
+from trajinfer.cli.demo import demo
+from trajinfer.cli.evaluate import evaluate
+from trajinfer.cli.fit import fit
+from trajinfer.cli.info import info
+
+
+class _Group(typer.core.TyperGroup):
+    """Runs every command with one-line errors (exit code 1) and one-line warnings."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with plain_messages():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="trajinfer",
+    cls=_Group,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Infer stochastic dynamics from observations that are scattered in time. "
+    "Exit codes: 0 done, 1 unusable input, 2 wrong usage, 3 written but not converged.",
+)
+for command in (fit, evaluate, demo, datasets, info):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

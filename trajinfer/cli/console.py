@@ -1,0 +1,93 @@
+"""Where text goes: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from trajinfer._core.errors import TrajinferError
+
+NOT_CONVERGED = 3
+
+
+@contextmanager
+def plain_messages() -> Iterator[None]:
+    """Errors on purpose end in one line and exit code 1; warnings are one line each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        except (TrajinferError, OSError) as error:
+            typer.echo(f"error: {_one_line(error)}", err=True)
+            raise typer.Exit(1) from error
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Progress, for people."""
+    if not quiet:
+        typer.echo(text, err=True)
+
+
+def show_log(verbose: bool) -> None:
+    """With `verbose`, the package's own log on standard error."""
+    logger = logging.getLogger("trajinfer")
+    for old in [h for h in logger.handlers if getattr(h, "of_command_line", False)]:
+        logger.removeHandler(old)
+    if verbose:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+        handler.of_command_line = True  # type: ignore[attr-defined]
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
+def show_json(document: Mapping[str, Any]) -> None:
+    """A result for machines."""
+    typer.echo(to_json(document))
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """JSON of a result; NaN becomes null."""
+    return json.dumps(_plain(document), indent=2, allow_nan=False)
+
+
+def table_text(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table in full, with numbers of so many decimals."""
+    return str(
+        table.to_string(index=False, float_format=lambda v: f"{v:.{digits}f}", justify="right")
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, pd.DataFrame):
+        return [_plain(record) for record in value.to_dict("records")]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple, pd.Index)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
+
+
+def _show_warning(message: Any, *_: Any, **__: Any) -> None:
+    typer.echo(f"warning: {_one_line(message)}", err=True)
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
