@@ -83,7 +83,7 @@ class BrownianTree(BrownianPath):
         rows = clamped.T[:, :, None] if clamped.ndim == 2 else clamped[:, None, None]
         t = torch.as_tensor(np.ascontiguousarray(rows), device=self.device)
         span = self.t1 - self.t0
-        z1, z2 = normal_pair(self.seed, _ROOT, 0, self._channels)
+        z1, z2 = self._normals(_ROOT, torch.zeros_like(t, dtype=torch.int64))
         size = (t.shape[0], *self.shape)
         w, area = (z1 * math.sqrt(span)).expand(size), (z2 * math.sqrt(span / 12)).expand(size)
         start = torch.zeros(size, dtype=torch.float64, device=self.device)
@@ -92,7 +92,7 @@ class BrownianTree(BrownianPath):
         length = span
         for level in range(self.depth):
             half = length / 2
-            z1, z2 = normal_pair(self.seed, level, index, self._channels)
+            z1, z2 = self._normals(level, index)
             w1, h1, w2, h2 = split(w, area, half, half, z1, z2)
             right = t >= left + half
             total = torch.where(right, total + half * (start + 0.5 * w1 + h1), total)
@@ -100,7 +100,7 @@ class BrownianTree(BrownianPath):
             w, area = torch.where(right, w2, w1), torch.where(right, h2, h1)
             left, index = torch.where(right, left + half, left), 2 * index + right
             length = half
-        z1, z2 = normal_pair(self.seed, self.depth, index, self._channels)
+        z1, z2 = self._normals(self.depth, index)
         inside = (t - left).clamp(0.0, length)
         w1, h1, _, _ = split(w, area, inside, length - inside, z1, z2)
         return start + w1, total + inside * (start + 0.5 * w1 + h1)
@@ -141,6 +141,11 @@ class BrownianTree(BrownianPath):
             device=self.device,
         )
 
+    def _normals(self, level: int, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The two normal numbers of the nodes `index` of a level, in all channels."""
+        counter = index * self._channels.numel() + self._channels
+        return normal_pair(mix(self.seed, level), counter)
+
     def _clamp(self, times: Times) -> Times:
         """Times within rounding of the interval are moved to its ends."""
         slack = _ULPS * np.spacing(max(abs(self.t0), abs(self.t1)))
@@ -153,3 +158,42 @@ class BrownianTree(BrownianPath):
                 t=worst,
             )
         return np.clip(times, self.t0, self.t1)
+
+
+class TreeWalk:
+    """A `BrownianTree` walked from left to right with steps that may be taken back.
+
+    Args:
+        tree: the path.
+        t0: where the walk starts.
+    """
+
+    def __init__(self, tree: BrownianTree, t0: float) -> None:
+        self.tree, self.t, self._h = tree, t0, 0.0
+        self.seed = tree.seed
+
+    def propose(self, h: float) -> tuple[Tensor, Tensor]:
+        """W and H of the step [t, t + h], which is then waiting."""
+        self._h = h
+        return self._between(self.t, self._end())
+
+    def reject(self, h: float) -> tuple[Tensor, Tensor]:
+        """W and H of a shorter step."""
+        return self.propose(h)
+
+    def halve(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """W and H of both halves of the waiting step."""
+        middle = self.t + self._h / 2
+        return self._between(self.t, middle), self._between(middle, self._end())
+
+    def accept(self) -> None:
+        """Move to the end of the waiting step."""
+        self.t = self._end()
+
+    def _end(self) -> float:
+        # sums of steps may pass the last output time by rounding
+        return min(self.t + self._h, self.tree.t1)
+
+    def _between(self, t0: float, t1: float) -> tuple[Tensor, Tensor]:
+        w, area = self.tree.increments(t0, t1, need_H=True)
+        return w, area

@@ -31,17 +31,20 @@ def normal_pair(seed: int, *keys: Tensor | int) -> tuple[Tensor, Tensor]:
 
     Args:
         seed: of the whole family.
-        keys: integer tensors that broadcast together (or plain integers): the counter.
+        keys: integer tensors that broadcast together (or plain integers): the counter. The last one
+            is cheapest.
 
     Returns:
         Two tensors of the broadcast shape; each number depends on `seed` and its counter alone.
     """
     state: Tensor | int = _signed(mix(seed))
-    for key in keys:
+    for key in keys[:-1]:
         offset = _signed(_STEP) * (2 * key + 1)
         state = _scramble(state + (_signed(offset) if isinstance(offset, int) else offset))
-    first = _scramble(state + _signed(_STEP))
-    second = _scramble(state + _signed(3 * _STEP))
+    last = keys[-1]
+    stride = _signed(2 * _STEP)
+    offset = _signed(stride * last) if isinstance(last, int) else last * stride
+    first, second = _scramble(state + offset), _scramble(state + offset + _signed(_STEP))
     radius = torch.sqrt(-2.0 * torch.log(_uniform(first)))
     angle = (2 * math.pi) * _uniform(second)
     return radius * torch.cos(angle), radius * torch.sin(angle)

@@ -1,6 +1,13 @@
 """Stochastic differential equations: the protocol and its one verb, `solve`."""
 
-from trajinfer.paths import BrownianGrid, BrownianPath, BrownianTable
+from trajinfer.paths import (
+    BrownianGrid,
+    BrownianPath,
+    BrownianStack,
+    BrownianTable,
+    BrownianTree,
+)
+from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.base import SDE, LinearDrift, SDELike
 from trajinfer.sde.choice import methods
 from trajinfer.sde.gradients import Checkpoint
@@ -10,9 +17,12 @@ from trajinfer.sde.solvers import Solver, Stage, Step
 
 __all__ = [
     "SDE",
+    "Adaptive",
     "BrownianGrid",
     "BrownianPath",
+    "BrownianStack",
     "BrownianTable",
+    "BrownianTree",
     "Checkpoint",
     "LinearDrift",
     "SDELike",

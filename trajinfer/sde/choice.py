@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver, InputError, nearest
+from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.commutativity import noise_commutes
+from trajinfer.sde.conversion import convert
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers import SOLVERS, Solver
+from trajinfer.sde.solvers.base import Estimate
 
 
 def methods() -> list[dict[str, Any]]:
@@ -32,54 +36,86 @@ def methods() -> list[dict[str, Any]]:
     ]
 
 
-def find_solver(
-    method: str | Solver | None, problem: Problem, *, stepped: bool, adaptive: bool = False
-) -> Solver:
-    """The solver asked for, or the default for this calculus and noise.
+@dataclass(frozen=True)
+class Wishes:
+    """What a solve asks of its solver.
 
-    Args:
-        method: a name, a solver, or None.
-        problem: the SDE.
-        stepped: whether the solve needs drift stages (log-ratio, penalty), which exact steps lack.
-        adaptive: whether the steps will be controlled.
+    Attributes:
+        control: step control, None for fixed steps.
+        gradient: how it is differentiated.
+        stages: whether drift stages are needed (log-ratio, penalty), which exact steps lack.
+        convert: whether the SDE may be solved in the other calculus.
+        allow_order_loss: whether a lower order than promised is accepted.
+    """
+
+    control: Adaptive | None
+    gradient: Any
+    stages: bool
+    convert: bool
+    allow_order_loss: bool
+
+
+def choose(
+    problem: Problem, method: str | Solver | None, t: Tensor, y: Tensor, wishes: Wishes
+) -> tuple[Problem, Solver]:
+    """The solver, checked against the SDE, and the SDE in the calculus it needs.
 
     Raises:
         InputError: if there is no solver of that name.
+        IncompatibleSolver: if it does not fit.
     """
+    control = wishes.control
+    if control is not None:
+        noise_commutes(problem, t, y)
+    solver = _find(problem, method, wishes)
+    other = problem.sde_type not in solver.calculus or _wants_stratonovich(problem, wishes)
+    if wishes.convert and other and problem.noise_type not in ("none", "additive"):
+        problem = convert(problem, commutes=noise_commutes(problem, t, y))
+    if control is not None:
+        solver = replace(solver, estimate=_estimate(solver, control))
+        _check_adaptive(solver, problem, control)
+    _check_solver(solver, problem, t, y, wishes)
+    _check_gradient(solver, problem, wishes)
+    return problem, solver
+
+
+def _find(problem: Problem, method: str | Solver | None, wishes: Wishes) -> Solver:
     if isinstance(method, Solver):
         return method
     if method is None:
-        return SOLVERS[_default(problem, stepped, adaptive)]
+        return SOLVERS[_default(problem, wishes)]
     if method not in SOLVERS:
         raise InputError(f"no solver is called {method!r}; {nearest(method, SOLVERS)}")
     return SOLVERS[method]
 
 
-def _default(problem: Problem, stepped: bool, adaptive: bool) -> str:
-    if problem.exact_step is not None and not stepped and not adaptive:
+def _default(problem: Problem, wishes: Wishes) -> str:
+    adaptive = wishes.control is not None
+    if wishes.gradient == "reversible":
+        return "reversible_heun"
+    if problem.exact_step is not None and not wishes.stages and not adaptive:
         return "exact"
     if problem.noise_type in ("none", "additive"):
         return "tsit5" if problem.noise_type == "none" else "shark"
-    if problem.sde_type == "stratonovich":
+    if problem.sde_type == "stratonovich" or (wishes.convert and wishes.gradient == "adjoint"):
         return "spark" if adaptive else "heun"
     commutes = problem.commutes and problem.noise_type in ("diagonal", "scalar")
     return "sriw1" if commutes else "euler"
 
 
-def check_solver(
-    solver: Solver, problem: Problem, t: Tensor, y: Tensor, *, allow_order_loss: bool
-) -> None:
-    """Refuse a solver that is wrong, or of lower order than it promises, on this SDE.
+def _wants_stratonovich(problem: Problem, wishes: Wishes) -> bool:
+    return wishes.gradient == "adjoint" and problem.sde_type == "ito"
 
-    Raises:
-        IncompatibleSolver: naming solvers that fit.
-    """
-    fitting = [s.name for s in SOLVERS.values() if _fits(s, problem)]
+
+def _check_solver(solver: Solver, problem: Problem, t: Tensor, y: Tensor, wishes: Wishes) -> None:
+    """Refuse a solver that is wrong, or of lower order than it promises, on this SDE."""
     if not _fits(solver, problem):
+        fitting = [s.name for s in SOLVERS.values() if _fits(s, problem)]
         raise IncompatibleSolver(
             f"it solves {' or '.join(solver.calculus)} SDEs with {', '.join(solver.noise)} noise, "
             f"this one is {problem.sde_type} with {problem.noise_type} noise; "
-            f"try method={' or '.join(repr(name) for name in fitting)}",
+            f"try method={' or '.join(repr(name) for name in fitting)}, or convert=True if only "
+            "the calculus differs",
             method=solver.name,
         )
     if solver.name == "exact" and problem.exact_step is None:
@@ -93,7 +129,7 @@ def check_solver(
             "leave method=None",
             method=solver.name,
         )
-    if solver.commuting and not allow_order_loss and not noise_commutes(problem, t, y):
+    if solver.commuting and not wishes.allow_order_loss and not noise_commutes(problem, t, y):
         cure = "'euler'" if problem.sde_type == "ito" else "'heun' or 'spark'"
         raise IncompatibleSolver(
             "the noise does not commute (row i of g depends on more than y_i), so this solver "
@@ -105,3 +141,61 @@ def check_solver(
 def _fits(solver: Solver, problem: Problem) -> bool:
     calculus = problem.noise_type in ("none", "additive") or problem.sde_type in solver.calculus
     return calculus and problem.noise_type in solver.noise
+
+
+def _estimate(solver: Solver, control: Adaptive) -> Estimate | None:
+    """The error estimate to use; None stands for step doubling."""
+    if control.error is None:
+        return "embedded" if "embedded" in solver.estimates else None
+    if control.error == "doubling":
+        return None
+    if control.error not in solver.estimates:
+        raise IncompatibleSolver(
+            f"it has no {control.error} error estimate; use error='doubling'", method=solver.name
+        )
+    return control.error
+
+
+def _check_adaptive(solver: Solver, problem: Problem, control: Adaptive) -> None:
+    """Refuse adaptive solves whose limit may be wrong.
+
+    A step is rejected for what its noise does. The steps that are kept then have the right law only
+    if the solver uses all it knows of the noise to first order: it must have order 1 at least, or,
+    for noise that does not commute, be unbiased given (W, H) with rejected steps halved.
+    """
+    if "Z" in solver.needs(problem) and problem.noise_type != "none":
+        raise IncompatibleSolver("it needs no step control; give step=None", method=solver.name)
+    safe = problem.noise_type in ("none", "additive")
+    if problem.commutes:
+        safe = safe or solver.strong_order(problem) >= 1.0
+    safe = safe or (solver.halving and control.reject == "halve")
+    if not safe and not control.unsafe_adaptive:
+        raise IncompatibleSolver(
+            "with adaptive steps it may converge to a wrong limit on this noise "
+            f"({problem.noise_type}, {'commuting' if problem.commutes else 'not commuting'}); use "
+            "method='spark' or 'heun' with Adaptive(reject='halve') (convert=True for an Ito SDE), "
+            "a fixed step, or Adaptive(unsafe_adaptive=True)",
+            method=solver.name,
+        )
+
+
+def _check_gradient(solver: Solver, problem: Problem, wishes: Wishes) -> None:
+    """Refuse gradients that do not belong to the solver or the calculus."""
+    if wishes.gradient == "reversible" and solver.name != "reversible_heun":
+        raise IncompatibleSolver(
+            "gradient='reversible' undoes the steps of method='reversible_heun'; use that, or "
+            "gradient='checkpoint'",
+            method=solver.name,
+        )
+    neutral = problem.noise_type in ("none", "additive")
+    if wishes.gradient == "adjoint" and problem.sde_type == "ito" and not neutral:
+        raise IncompatibleSolver(
+            "the continuous adjoint is for Stratonovich SDEs; pass convert=True, or use "
+            "gradient='checkpoint'",
+            method=solver.name,
+        )
+    if wishes.gradient in ("reversible", "adjoint") and wishes.stages:
+        raise IncompatibleSolver(
+            f"gradient={wishes.gradient!r} does not reach the log-ratio; use gradient='checkpoint'",
+            method=solver.name,
+        )

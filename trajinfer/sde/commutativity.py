@@ -24,9 +24,11 @@ def noise_commutes(problem: Problem, t: Tensor, y: Tensor) -> bool:
         return declared
     remembers = isinstance(problem.sde, nn.Module)
     if remembers and problem.sde in _VERDICTS:
-        return _VERDICTS[problem.sde]
+        problem.probed = _VERDICTS[problem.sde]
+        return problem.probed
     counts = problem.nfe_f, problem.nfe_g
     verdict, informative = _probe(problem, t, y)
+    problem.probed = verdict
     problem.nfe_f, problem.nfe_g = counts
     if remembers and informative:
         _VERDICTS[problem.sde] = verdict

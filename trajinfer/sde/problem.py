@@ -26,6 +26,7 @@ class Problem:
         noise_type: one of `NOISE_TYPES`.
         nfe_f: evaluations of the drift so far.
         nfe_g: evaluations of the diffusion so far.
+        probed: whether the noise was found to commute, None if it was not probed.
     """
 
     def __init__(self, sde: Any, context: Any = None) -> None:
@@ -42,6 +43,7 @@ class Problem:
                 f"expected one of {NOISE_TYPES} and 'ito' or 'stratonovich'"
             )
         self.nfe_f = self.nfe_g = 0
+        self.probed: bool | None = None
         self._f, self._g = self._member("f"), self._member("g")
         self._g_prod = self._member("g_prod")
         self._f_and_g = self._member("f_and_g")
@@ -49,11 +51,23 @@ class Problem:
         self._h, self._control = self._member("h"), self._member("control")
         self._check_members()
 
+    def reset(self) -> None:
+        """Start counting evaluations again."""
+        self.nfe_f = self.nfe_g = 0
+
+    def with_context(self, context: Any) -> Problem:
+        """The same SDE with another context."""
+        other = Problem(self.sde, context)
+        other.probed = self.probed
+        return other
+
     @property
     def commutes(self) -> bool | None:
-        """What the SDE says about its noise; None if it says nothing."""
+        """Whether the noise commutes: declared or probed; None if neither."""
+        if self.noise_type in ("scalar", "additive", "none"):
+            return True
         declared: bool | None = getattr(self.sde, "commutes", None)
-        return True if self.noise_type in ("scalar", "additive", "none") else declared
+        return self.probed if declared is None else declared
 
     @property
     def exact_step(self) -> Callable[..., Tensor] | None:

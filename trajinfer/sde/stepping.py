@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -131,3 +132,25 @@ def run(
 def all_finite(state: State) -> bool:
     """Whether the state is free of NaN and infinity: one reduction, the only host sync."""
     return bool(torch.isfinite(state.y.detach()).all())
+
+
+def parts_between_saves(stretch: Stretch) -> list[Stretch]:
+    """Parts of a stretch that end on output times, and what is left over."""
+    cuts = [k + 1 for k, save in enumerate(stretch.saves) if save]
+    edges = sorted({0, *cuts, len(stretch.h)})
+    return [
+        Stretch(
+            stretch.first + a,
+            stretch.times[..., a : b + 1],
+            stretch.t[a:b],
+            stretch.h[a:b],
+            stretch.saves[a:b],
+        )
+        for a, b in pairwise(edges)
+    ]
+
+
+def end_time(part: Stretch, like: Tensor) -> Tensor:
+    """The last time of a part as the networks see it."""
+    end = torch.as_tensor(part.times[..., -1], dtype=like.dtype, device=like.device)
+    return end[:, None] if end.ndim == 1 else end

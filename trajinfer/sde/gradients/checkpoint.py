@@ -9,11 +9,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from trajinfer._core.errors import InputError
-from trajinfer.paths import BrownianPath
-from trajinfer.sde.problem import Problem
-from trajinfer.sde.solvers.base import Solver
-from trajinfer.sde.stepping import Saved, State, Stretch, draw, run
-from trajinfer.sde.tally import Tally
+from trajinfer.sde.job import Job, run_stretch
+from trajinfer.sde.stepping import Saved, State, Stretch
 
 
 @dataclass(frozen=True)
@@ -31,19 +28,11 @@ class Checkpoint:
             raise InputError(f"Checkpoint(every) must be at least 1, got {self.every}")
 
 
-def run_checkpointed(
-    solver: Solver,
-    problem: Problem,
-    path: BrownianPath | None,
-    stretch: Stretch,
-    state: State,
-    tallies: tuple[Tally, ...],
-) -> tuple[State, Saved]:
+def run_checkpointed(job: Job, stretch: Stretch, state: State) -> tuple[State, Saved]:
     """One stretch whose inside is not kept for the backward pass."""
 
     def inside(y: Tensor, carry: Any, totals: Any) -> tuple[State, Saved]:
-        noises = draw(solver, problem, path, stretch, y)
-        return run(solver, problem, stretch, noises, State(y, carry, totals), tallies)
+        return run_stretch(job, stretch, State(y, carry, totals))
 
     result: tuple[State, Saved] = checkpoint(inside, *state, use_reentrant=False)
     return result

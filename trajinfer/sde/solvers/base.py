@@ -84,6 +84,7 @@ class Solver(ABC):
         noise: noise types it is right for.
         need: the noise it uses.
         commuting: whether its order needs noise that commutes.
+        halving: whether it converges under adaptive halving even if the noise does not commute.
         order: strong order as shown in the table of solvers.
         estimates: the error estimates it can give.
     """
@@ -95,6 +96,7 @@ class Solver(ABC):
     noise: ClassVar[tuple[str, ...]] = ("diagonal", "scalar", "additive", "general")
     need: ClassVar[Need] = "W"
     commuting: ClassVar[bool] = False
+    halving: ClassVar[bool] = False
     order: ClassVar[str] = ""
     estimates: ClassVar[tuple[Estimate, ...]] = ()
 
@@ -199,3 +201,11 @@ def split_noise(
         StepNoise(w, a, z, root_k, terms_k)
         for w, a, z, root_k, terms_k in zip(*parts, roots, terms)
     ]
+
+
+def single_noise(solver: Solver, W: Tensor, H: Tensor, h: Size) -> StepNoise:
+    """The noise of one step."""
+    length = h if isinstance(h, Tensor) else W.new_full((1, 1), h)
+    root = h.sqrt() if isinstance(h, Tensor) else math.sqrt(h)
+    terms = solver.terms(Increments(W[None], H[None], None), length[None], length.sqrt()[None])
+    return StepNoise(W, H, None, root, tuple(term[0] for term in terms))

@@ -153,6 +153,7 @@ class SPaRK(_Splitting):
     """
 
     name = "spark"
+    halving = True
     estimates = ("embedded",)
 
     def terms(self, noise: Increments, h: Tensor, root: Tensor) -> tuple[Tensor, ...]:

@@ -29,6 +29,7 @@ class Heun(Solver):
     name = "heun"
     calculus = ("stratonovich",)
     order = "1 (1/2 if the noise does not commute)"
+    halving = True
     estimates = ("embedded",)
 
     def strong_order(self, problem: Problem) -> float:
@@ -36,8 +37,8 @@ class Heun(Solver):
         return 1.0 if problem.commutes else 0.5
 
     def error_order(self) -> float:
-        """The order 3/2 of the difference to Euler-Heun."""
-        return 1.5
+        """1: the estimate measures the Euler predictor."""
+        return 1.0
 
     def step(
         self,
@@ -87,6 +88,10 @@ class ReversibleHeun(Solver):
     def strong_order(self, problem: Problem) -> float:
         """1/2, or 1 if g does not depend on y."""
         return 1.0 if problem.noise_type == "additive" else 0.5
+
+    def error_order(self) -> float:
+        """1: the estimate measures the Euler predictor."""
+        return 1.0
 
     def start(self, problem: Problem, t: Tensor, y: Tensor) -> tuple[Tensor, ...]:
         """The second state z = y, and f and g there."""

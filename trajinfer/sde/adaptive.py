@@ -1,0 +1,145 @@
+"""Step control: settings, and the next step as a pure function of the error ratios."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from trajinfer._core.errors import InputError
+
+Norm = Literal["max", "rms"]
+Reject = Literal["shrink", "halve"]
+ErrorKind = Literal["embedded", "natural", "doubling"]
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    r"""Steps controlled by an estimate e of the local error.
+
+    The error ratio of a path is $r = \mathrm{RMS}_d\, e/(atol + rtol \max(|y_0|, |y_1|))$; a
+    step is accepted if $r \le 1$, and the next one has the length
+    $$h\, \mathrm{clip}(s\, r^{-(k_P + k_I + k_D)/q}\, r_1^{(k_P + 2 k_D)/q}\, r_2^{-k_D/q})$$
+    with the ratios $r_1, r_2$ of the last two accepted steps and the local order q of the estimate.
+    Steps are shared by the batch. No gradient flows through the choice of steps.
+
+    Args:
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        norm: over the batch: "max" (no path is worse than asked) or "rms" (as torchsde: looser for
+            larger batches).
+        reject: "shrink", or "halve", under which Heun and SPaRK converge even if the noise does not
+            commute.
+        error: "embedded", "natural" (as in the Julia solvers) or "doubling" (two half steps, for
+            any solver); None takes the embedded estimate where there is one.
+        kP: proportional gain; None is 0.1 (SDE) or 0 (ODE).
+        kI: integral gain; None is 0.3 (SDE) or 1 (ODE).
+        kD: derivative gain.
+        safety: s.
+        shrink: smallest factor between steps.
+        grow: largest factor; None is 5 (SDE) or 10 (ODE).
+        first_step: None is 1 % of the time span (SDE) or Hairer's rule (ODE).
+        min_step: below it `StepSizeUnderflow` is raised; None is rounding. Steps that end on an
+            output time may be shorter.
+        unsafe_adaptive: allow solvers that may converge to a wrong limit under rejection.
+
+    Raises:
+        InputError: for tolerances, gains and factors that make no sense.
+    """
+
+    rtol: float = 1e-3
+    atol: float = 1e-4
+    norm: Norm = "max"
+    reject: Reject = "shrink"
+    error: ErrorKind | None = None
+    kP: float | None = None
+    kI: float | None = None
+    kD: float = 0.0
+    safety: float = 0.9
+    shrink: float = 0.2
+    grow: float | None = None
+    first_step: float | None = None
+    min_step: float | None = None
+    unsafe_adaptive: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.rtol >= 0 and self.atol >= 0 and 0 < self.rtol + self.atol < math.inf):
+            raise InputError(
+                f"rtol and atol must be non-negative and not both 0, got {self.rtol}, {self.atol}"
+            )
+        if not 0 < self.safety <= 1 or not 0 < self.shrink < 1:
+            raise InputError("safety must lie in (0, 1] and shrink in (0, 1)")
+        if self.grow is not None and not self.grow > 1:
+            raise InputError(f"grow must be larger than 1, got {self.grow}")
+        if self.norm not in ("max", "rms") or self.reject not in ("shrink", "halve"):
+            raise InputError("norm is 'max' or 'rms', reject is 'shrink' or 'halve'")
+        for name in ("first_step", "min_step"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} must be positive, got {value}")
+
+
+class History(NamedTuple):
+    """What the controller remembers.
+
+    Attributes:
+        r1: ratio of the last accepted step.
+        r2: of the one before.
+        rejected: whether the current step was rejected at least once.
+    """
+
+    r1: float = 1.0
+    r2: float = 1.0
+    rejected: bool = False
+
+
+_LEAST = 1e-10
+
+
+def after_accept(
+    control: Adaptive, r: float, history: History, *, order: float, ode: bool
+) -> tuple[float, History]:
+    """Factor for the next step after an accepted one, and the new memory."""
+    k_p = control.kP if control.kP is not None else (0.0 if ode else 0.1)
+    k_i = control.kI if control.kI is not None else (1.0 if ode else 0.3)
+    k_d, r = control.kD, max(r, _LEAST)
+    factor = control.safety * r ** (-(k_p + k_i + k_d) / order)
+    factor *= history.r1 ** ((k_p + 2 * k_d) / order) * history.r2 ** (-k_d / order)
+    largest = control.grow if control.grow is not None else (10.0 if ode else 5.0)
+    if history.rejected:
+        largest = 1.0
+    return min(max(factor, control.shrink), largest), History(r, history.r1)
+
+
+def after_reject(
+    control: Adaptive, r: float, history: History, *, order: float
+) -> tuple[float, History]:
+    """Factor for trying again; a ratio that is not finite never enters the memory."""
+    if not math.isfinite(r):
+        return (0.5 if control.reject == "halve" else 0.25), History(rejected=True)
+    if control.reject == "halve":
+        return 0.5, history._replace(rejected=True)
+    factor = control.safety * r ** (-1.0 / order)
+    return min(max(factor, control.shrink), control.safety), history._replace(rejected=True)
+
+
+@torch.no_grad()
+def error_ratios(control: Adaptive, error: Tensor, y0: Tensor, y1: Tensor) -> Tensor:
+    """Scaled error of every path, (B,); NaN where the new state is not finite."""
+    scale = control.atol + control.rtol * torch.maximum(y0.abs(), y1.abs())
+    ratio = (error / scale).square().mean(1).sqrt()
+    # an infinite state makes an infinite scale and a ratio of 0: 0 * inf brings the NaN back
+    return ratio + 0.0 * y1.abs().amax(1)
+
+
+@torch.no_grad()
+def batch_ratio(control: Adaptive, ratios: Tensor, alive: Tensor | None) -> float:
+    """The ratio of the batch, over the paths that are still alive: the one host sync of a step."""
+    if alive is not None:
+        ratios = torch.where(alive, ratios, 0.0)
+    # amax drops NaN on no device: it propagates, and so does the mean
+    value = ratios.amax() if control.norm == "max" else ratios.square().mean().sqrt()
+    return float(value)

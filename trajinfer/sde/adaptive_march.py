@@ -1,0 +1,345 @@
+"""The loop over controlled steps: propose, judge, accept or shorten."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer._core.errors import MaxStepsExceeded, StepSizeUnderflow
+from trajinfer.sde.adaptive import (
+    Adaptive,
+    History,
+    after_accept,
+    after_reject,
+    batch_ratio,
+    error_ratios,
+)
+from trajinfer.sde.failures import raise_non_finite
+from trajinfer.sde.grid import Array
+from trajinfer.sde.noise import Walk
+from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.base import (
+    Size,
+    Solver,
+    Stage,
+    Step,
+    StepNoise,
+    shifted,
+    single_noise,
+)
+from trajinfer.sde.stepping import Saved, State, Stretch
+from trajinfer.sde.tally import Tally
+
+_SNAP = 1e-9
+
+
+@dataclass
+class Ledger:
+    """The accepted steps, enough to take them again.
+
+    Attributes:
+        times: their ends on the host, floats or (B,).
+        noise: their (W, H).
+        saved: index into `times` of every output time.
+        n_rejected: rejected steps.
+        alive: (B,), False for paths given up under `on_error="mask"`.
+    """
+
+    times: list[Array]
+    noise: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    saved: list[int] = field(default_factory=lambda: [0])
+    n_rejected: int = 0
+    alive: Tensor | None = None
+
+    @property
+    def n_steps(self) -> int:
+        """Accepted steps."""
+        return len(self.times) - 1
+
+
+class Segment:
+    """One interval between output times, walked by s from 0 to `length`.
+
+    Where all series share their times s is time. Where each has its own, s runs over [0, 1] and the
+    step of a series is its own interval times ds; Brownian scaling makes the noise follow.
+    """
+
+    def __init__(self, start: Array, end: Array, y: Tensor) -> None:
+        self.start, self.end = start, end
+        self.gap: Tensor | None = None
+        self.length = 1.0
+        if np.ndim(start) == 0:
+            self.length = float(end - start)
+        else:
+            gap = torch.as_tensor(end - start, dtype=y.dtype, device=y.device)
+            self.gap = gap[:, None]
+
+    def time(self, s: float) -> Array:
+        """Times on the host at s."""
+        if s >= self.length:
+            return self.end
+        return np.asarray(self.start + (s if self.gap is None else s * (self.end - self.start)))
+
+    def size(self, ds: float) -> Size:
+        """Length of a step ds as the solver takes it."""
+        return ds if self.gap is None else self.gap * ds
+
+    def noise(self, solver: Solver, pair: tuple[Tensor, Tensor], ds: float) -> StepNoise:
+        """The noise of a step ds as the solver takes it."""
+        w, area = pair
+        if self.gap is not None:
+            w, area = w * self.gap.sqrt(), area * self.gap.sqrt()
+        return single_noise(solver, w, area, self.size(ds))
+
+
+@dataclass
+class AdaptiveMarch:
+    """A controlled solve, ready to run.
+
+    Attributes:
+        solver: with its error estimate switched on.
+        problem: the SDE.
+        stack: the noise, None for an ODE.
+        control: tolerances and gains.
+        ts: output times, (T,) or (B, T).
+        tallies: what to add up over the accepted steps.
+        max_steps: accepted and rejected steps allowed.
+        masks: give up paths that fail instead of raising.
+    """
+
+    solver: Solver
+    problem: Problem
+    stack: Walk | None
+    control: Adaptive
+    ts: Array
+    tallies: tuple[Tally, ...]
+    max_steps: int
+    masks: bool
+    keep_noise: bool = False
+
+    def march(self, y0: Tensor) -> tuple[Saved, Ledger]:
+        """Run to the last output time."""
+        t0 = self._tensor(self.ts[..., 0], y0)
+        saved, ledger = Saved([], [], []), Ledger([self.ts[..., 0]])
+        if self.masks:
+            ledger.alive = torch.ones(y0.shape[0], dtype=torch.bool, device=y0.device)
+        totals = tuple(tally.start(y0) for tally in self.tallies)
+        state = State(y0, self.solver.start(self.problem, t0, y0), totals)
+        history, ds = History(), 0.0
+        for k in range(self.ts.shape[-1] - 1):
+            segment = Segment(self.ts[..., k], self.ts[..., k + 1], y0)
+            if k == 0:
+                ds = self._first(segment, t0, y0)
+            state, ds, history = self._walk(segment, state, ds, history, saved, ledger)
+            saved.ys.append(state.y)
+            saved.totals.append(state.totals)
+            ledger.saved.append(ledger.n_steps)
+            totals = tuple(tally.start(state.y) for tally in self.tallies)
+            state = state._replace(totals=totals)
+        return saved, ledger
+
+    def _walk(
+        self,
+        segment: Segment,
+        state: State,
+        ds: float,
+        history: History,
+        saved: Saved,
+        ledger: Ledger,
+    ) -> tuple[State, float, History]:
+        """Accepted steps from one output time to the next."""
+        s, order, ode = 0.0, self._order(), self.stack is None
+        while s < segment.length:
+            left, ds = segment.length - s, max(ds, self._floor(segment))
+            lands = ds >= left * (1 - _SNAP)
+            trial = left if lands else ds
+            trial, step, noise, r, history = self._accepted(
+                segment, s, trial, state, history, ledger
+            )
+            lands = lands and trial == left
+            size, t = segment.size(trial), self._tensor(segment.time(s), state.y)
+            totals = tuple(
+                tally.update(total, self.problem, t, size, state.y, noise, step)
+                for tally, total in zip(self.tallies, state.totals)
+            )
+            if step.error is not None:
+                saved.errors.append(step.error)
+            state = State(step.y, step.carry, totals)
+            s = segment.length if lands else s + trial
+            ledger.times.append(segment.time(s))
+            factor, history = after_accept(self.control, r, history, order=order, ode=ode)
+            # a step cut short by an output time says nothing against the longer one proposed before
+            ds = max(factor * trial, ds) if lands else factor * trial
+        return state, ds, history
+
+    def _accepted(
+        self,
+        segment: Segment,
+        s: float,
+        trial: float,
+        state: State,
+        history: History,
+        ledger: Ledger,
+    ) -> tuple[float, Step, StepNoise, float, History]:
+        """Try steps from s until one is accepted: its length, result, noise, ratio and memory."""
+        pair = None if self.stack is None else self.stack.propose(trial)
+        floor = self._floor(segment)
+        while True:
+            self._count(ledger, segment, s)
+            step, noise = self._attempt(segment, s, trial, state, pair)
+            error = step.error if step.error is not None else torch.zeros_like(step.y)
+            ratios = error_ratios(self.control, error, state.y, step.y)
+            r = batch_ratio(self.control, ratios, ledger.alive)
+            if r <= 1.0:
+                break
+            if trial <= floor:
+                self._give_up(segment, s, trial, state, noise, ratios, ledger)
+                r = 1.0
+                break
+            ledger.n_rejected += 1
+            factor, history = after_reject(self.control, r, history, order=self._order())
+            trial = max(factor * trial, floor)
+            pair = None if self.stack is None else self.stack.reject(trial)
+        if self.stack is not None:
+            self.stack.accept()
+        if self.keep_noise and pair is not None:
+            ledger.noise.append((noise.W, noise.H))
+        return trial, step, noise, r, history
+
+    def _attempt(
+        self,
+        segment: Segment,
+        s: float,
+        ds: float,
+        state: State,
+        pair: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Step, StepNoise]:
+        """One step of length ds, with its error estimate."""
+        t, h = self._tensor(segment.time(s), state.y), segment.size(ds)
+        if pair is None:
+            noise = StepNoise(None, None, None, 0.0, ())
+        else:
+            noise = segment.noise(self.solver, pair, ds)
+        step = self.solver.step(self.problem, t, h, state.y, noise, state.carry)
+        if self.solver.estimate is not None:
+            return step, noise
+        return self._doubled(segment, t, ds, state, step), noise
+
+    def _doubled(self, segment: Segment, t: Tensor, ds: float, state: State, whole: Step) -> Step:
+        """Two half steps; their difference from the whole one is the error estimate."""
+        half = segment.size(ds / 2)
+        noises = [StepNoise(None, None, None, 0.0, ())] * 2
+        if self.stack is not None:
+            pairs = self.stack.halve()
+            noises = [segment.noise(self.solver, pair, ds / 2) for pair in pairs]
+        first = self.solver.step(self.problem, t, half, state.y, noises[0], state.carry)
+        middle = shifted(t, 1.0, half)
+        last = self.solver.step(self.problem, middle, half, first.y, noises[1], first.carry)
+        stages = tuple(
+            Stage(0.5 * stage.weight, stage.t, stage.y, stage.f, stage.g)
+            for stage in (*first.stages, *last.stages)
+        )
+        return Step(last.y, last.carry, last.y - whole.y, stages)
+
+    def _give_up(
+        self,
+        segment: Segment,
+        s: float,
+        trial: float,
+        state: State,
+        noise: StepNoise,
+        ratios: Tensor,
+        ledger: Ledger,
+    ) -> None:
+        """A step at the minimum failed: raise, or go on without the paths concerned."""
+        if ledger.alive is not None:
+            ledger.alive = ledger.alive & (ratios <= 1.0)
+            return
+        time = float(np.max(segment.time(s)))
+        if bool(torch.isfinite(ratios).all()):
+            raise StepSizeUnderflow(
+                f"a step of {trial:.3g} still has {float(ratios.max()):.3g} times the error "
+                "allowed; loosen rtol and atol, or use a solver for stiff problems",
+                t=time,
+                step=ledger.n_steps,
+                method=self.solver.name,
+                h=trial,
+            )
+        y = state.y
+        times = np.stack([segment.time(s), segment.time(min(s + trial, segment.length))], axis=-1)
+        stretch = Stretch(
+            ledger.n_steps, times, (self._tensor(times[..., 0], y),), [segment.size(trial)], (True,)
+        )
+        raise_non_finite(self.solver, self.problem, stretch, [noise], state)
+
+    def _count(self, ledger: Ledger, segment: Segment, s: float) -> None:
+        if ledger.n_steps + ledger.n_rejected >= self.max_steps:
+            raise MaxStepsExceeded(
+                f"{ledger.n_steps} steps were accepted and {ledger.n_rejected} rejected; loosen "
+                "the tolerances or raise max_steps",
+                t=float(np.max(segment.time(s))),
+                method=self.solver.name,
+            )
+
+    def _order(self) -> float:
+        if self.solver.estimate is None:
+            return self.solver.strong_order(self.problem) + (0.0 if self.stack is None else 0.5)
+        return self.solver.error_order()
+
+    def _floor(self, segment: Segment) -> float:
+        """The shortest step: the user's, or a few units of rounding of the time."""
+        rounding = (
+            16
+            * float(np.spacing(np.max(np.abs(self.ts))))
+            / (
+                1.0
+                if segment.gap is None
+                else max(float(np.max(segment.end - segment.start)), 1e-300)
+            )
+        )
+        least = self.control.min_step
+        if least is None:
+            return rounding
+        span = 1.0 if segment.gap is None else float(np.max(segment.end - segment.start))
+        return max(rounding, least / span if span > 0 else least)
+
+    def _first(self, segment: Segment, t0: Tensor, y0: Tensor) -> float:
+        """Length of the first trial, in units of s."""
+        span = float(np.max(self.ts[..., -1] - self.ts[..., 0]))
+        if self.control.first_step is not None:
+            first = self.control.first_step
+        elif self.stack is not None:
+            first = 0.01 * span
+        else:
+            first = min(self._hairer(t0, y0), span)
+        if segment.gap is None:
+            return first
+        return first / max(float(np.max(segment.end - segment.start)), 1e-300)
+
+    @torch.no_grad()
+    def _hairer(self, t0: Tensor, y0: Tensor) -> float:
+        """First step of an ODE from the sizes of y, f and the change of f over an Euler probe."""
+
+        def size(x: Tensor) -> float:
+            scaled = x / (self.control.atol + self.control.rtol * y0.abs())
+            return float(scaled.square().mean(1).sqrt().amax())
+
+        f0 = self.problem.f(t0, y0)
+        d0, d1 = size(y0), size(f0)
+        guess = 0.01 * d0 / d1 if min(d0, d1) > 1e-5 else 1e-6
+        change = self.problem.f(shifted(t0, 1.0, guess), y0 + guess * f0) - f0
+        worst = max(d1, size(change) / guess)
+        if not math.isfinite(worst):
+            return guess
+        power = 1.0 / (self.solver.error_order() + 1)
+        return min(100 * guess, (0.01 / worst) ** power if worst > 1e-15 else 1e-3)
+
+    @staticmethod
+    def _tensor(time: Array, y: Tensor) -> Tensor:
+        """A time as the networks see it."""
+        tensor = torch.as_tensor(np.asarray(time), dtype=y.dtype, device=y.device)
+        return tensor[:, None] if tensor.ndim == 1 else tensor

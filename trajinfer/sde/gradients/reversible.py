@@ -1,0 +1,141 @@
+"""Exact gradients of reversible Heun at constant memory: the steps are undone one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trajinfer.sde.gradients.tracked import Tracked, gradients, refuse_second
+from trajinfer.sde.job import Job, run_stretch
+from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.base import Size, StepNoise, add_noise, scaled_add
+from trajinfer.sde.stepping import (
+    CHUNK_STEPS,
+    Saved,
+    State,
+    Stretch,
+    end_time,
+    parts_between_saves,
+    stretches,
+)
+
+
+def march_reversible(job: Job, y0: Tensor, t0: Tensor) -> Saved:
+    """Solve without storing the path; its backward pass reconstructs it."""
+    tracked = Tracked(job.problem)
+    ys: Tensor = _Reversible.apply(job, tracked, t0, y0, *tracked.inputs())  # type: ignore[no-untyped-call]
+    return Saved(list(ys.unbind(0)), [()] * len(ys), [])
+
+
+class _Reversible(torch.autograd.Function):
+    """States at the output times, (T - 1, B, D), from y0 and the tracked tensors."""
+
+    @staticmethod
+    def forward(ctx: Any, job: Job, tracked: Tracked, t0: Tensor, y0: Tensor, *_: Tensor) -> Tensor:
+        counts = job.problem.nfe_f + 1, job.problem.nfe_g + 1
+        problem, inputs = tracked.detached()
+        with torch.enable_grad():
+            f, g = problem.f_and_g(t0, y0.detach())
+        tracked.check((f, g), inputs)
+        job.problem.nfe_f, job.problem.nfe_g = counts
+        state = State(y0.detach(), (y0.detach(), f.detach(), g.detach()), ())
+        ends: list[tuple[Tensor, Tensor]] = []
+        saved: list[Tensor] = []
+        for stretch in stretches(job.grid, y0, CHUNK_STEPS):
+            for part in parts_between_saves(stretch):
+                after, new = run_stretch(job, part, state)
+                job.check(part, state, after)
+                state = after
+                if part.saves[-1]:
+                    ends.append((state.y, state.carry[0]))
+                saved.extend(new.ys)
+        ctx.job, ctx.tracked, ctx.y0, ctx.ends, ctx.t0 = job, tracked, y0.detach(), ends, t0
+        return torch.stack(saved)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second("reversible")
+        (grad_ys,) = cotangents
+        job: Job = ctx.job
+        counts = job.problem.nfe_f, job.problem.nfe_g
+        problem, inputs = ctx.tracked.detached()
+        back = _Backward(problem, inputs)
+        parts = [
+            p for s in stretches(job.grid, ctx.y0, CHUNK_STEPS) for p in parts_between_saves(s)
+        ]
+        k = len(ctx.ends)
+        times = [*(part.t[0] for part in parts[1:]), end_time(parts[-1], ctx.y0)]
+        for part, t_end in zip(reversed(parts), reversed(times)):
+            if part.saves[-1]:
+                k -= 1
+                back.restart(ctx.ends[k], t_end, grad_ys[k])
+            back.undo(part, job.noise(part, ctx.y0))
+        y0_bar = back.finish()
+        job.problem.nfe_f, job.problem.nfe_g = counts
+        return (None, None, None, y0_bar, *back.totals)
+
+
+class _Backward:
+    """The backward recursion: one evaluation with graph and one product per step.
+
+    References:
+        Kidger, Foster, Li and Lyons, arXiv 2105.13493, algorithm 2.
+    """
+
+    def __init__(self, problem: Problem, inputs: list[Tensor]) -> None:
+        self.problem, self.inputs = problem, inputs
+        self.totals = [torch.zeros_like(x) for x in inputs]
+        self.bars: list[Tensor] = []
+
+    def restart(self, end: tuple[Tensor, Tensor], t: Tensor, grad: Tensor) -> None:
+        """At an output time: take the stored (y, z), add the incoming gradient."""
+        self.y, z = end
+        self._evaluate(t, z)
+        if not self.bars:
+            zeros = [torch.zeros_like(x) for x in (z, self.f, self.g)]
+            self.bars = [grad.clone(), *zeros]
+        else:
+            self.bars[0] = self.bars[0] + grad
+
+    def undo(self, part: Stretch, noises: list[StepNoise]) -> None:
+        """Go back over the steps of a part, which ends where the recursion stands."""
+        for t, h, noise in zip(reversed(part.t), reversed(part.h), reversed(noises)):
+            self._step(t, h, noise.W)
+
+    def finish(self) -> Tensor:
+        """Cotangent of y0: there z = y, and f and g are those of y0."""
+        y_bar, z_bar, f_bar, g_bar = self.bars
+        z_more = self._product(f_bar, g_bar)
+        return y_bar + z_bar + z_more
+
+    def _step(self, t: Tensor, h: Size, w: Tensor) -> None:
+        y_bar, z_bar, f_bar, g_bar = self.bars
+        problem, f, g = self.problem, self.f.detach(), self.g.detach()
+        kick = 0.5 * self._outer(y_bar, w)
+        z_more = self._product(scaled_add(f_bar, h, y_bar, 0.5), g_bar + kick)
+        z_all = z_bar + z_more
+        z = self.z.detach()
+        earlier = add_noise(problem, scaled_add(2 * self.y - z, h, f, -1.0), g, w, -1.0)
+        self._evaluate(t, earlier)
+        y = scaled_add(self.y, h, f + self.f.detach(), -0.5)
+        self.y = add_noise(problem, y, g + self.g.detach(), w, -0.5)
+        f_bar = scaled_add(torch.zeros_like(y), h, torch.add(z_all, y_bar, alpha=0.5))
+        self.bars = [torch.add(y_bar, z_all, alpha=2), -z_all, f_bar, kick + self._outer(z_all, w)]
+
+    def _outer(self, v: Tensor, w: Tensor) -> Tensor:
+        """The cotangent of g in the product g w."""
+        return v * w if self.problem.noise_type == "diagonal" else v[..., None] * w[:, None, :]
+
+    @torch.enable_grad()
+    def _evaluate(self, t: Tensor, z: Tensor) -> None:
+        self.z = z.detach().requires_grad_()
+        self.f, self.g = self.problem.f_and_g(t, self.z)
+
+    def _product(self, f_bar: Tensor, g_bar: Tensor) -> Tensor:
+        """Cotangent of z from those of f and g; the inputs' share goes to the totals."""
+        z_more, *more = gradients((self.f, self.g), [self.z, *self.inputs], (f_bar, g_bar))
+        if more:
+            torch._foreach_add_(self.totals, more)
+        return z_more

@@ -1,0 +1,83 @@
+"""From what a user gives as noise to a source that fits the solve."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from trajinfer._core.errors import BrownianMismatch, InputError
+from trajinfer._core.seeding import RandomState
+from trajinfer.paths import BrownianGrid, BrownianPath, BrownianStack, BrownianTable, BrownianTree
+from trajinfer.paths.brownian import require_match
+from trajinfer.paths.brownian_tree import TreeWalk
+from trajinfer.sde.grid import Array, StepGrid
+
+NoiseLike = BrownianPath | Tensor | tuple[Tensor, ...]
+Walk = BrownianStack | TreeWalk
+"""Noise that can be walked with rejections."""
+
+
+def noise_on_grid(
+    noise: NoiseLike | None,
+    random_state: RandomState,
+    grid: StepGrid,
+    shape: tuple[int, int],
+    y0: Tensor,
+) -> BrownianPath | None:
+    """The source of noise of a fixed-step solve; None for an ODE.
+
+    Raises:
+        BrownianMismatch: if the noise given does not fit.
+    """
+    if noise is None:
+        if shape[1] == 0:
+            return None
+        return BrownianGrid(
+            grid.times, shape, random_state=random_state, dtype=y0.dtype, device=y0.device
+        )
+    path = _as_path(noise)
+    require_match(path, shape, y0.dtype, y0.device)
+    return path
+
+
+def noise_to_walk(
+    noise: NoiseLike | None,
+    random_state: RandomState,
+    ts: Array,
+    shape: tuple[int, int],
+    y0: Tensor,
+) -> Walk | None:
+    """The source of noise of an adaptive solve; None for an ODE.
+
+    Raises:
+        BrownianMismatch: if the noise given does not fit, or cannot serve rejected steps.
+    """
+    if shape[1] == 0:
+        return None
+    t0 = float(ts[0]) if ts.ndim == 1 else 0.0
+    if noise is None:
+        return BrownianStack(
+            shape, t0=t0, random_state=random_state, dtype=y0.dtype, device=y0.device
+        )
+    path = _as_path(noise)
+    require_match(path, shape, y0.dtype, y0.device)
+    if isinstance(path, BrownianStack):
+        return path
+    if isinstance(path, BrownianTree) and ts.ndim == 1:
+        return TreeWalk(path, t0)
+    raise BrownianMismatch(
+        f"{type(path).__name__} knows its own steps only, so it cannot serve adaptive steps; "
+        "pass random_state=, a BrownianStack, or (for shared times) a BrownianTree"
+    )
+
+
+def _as_path(noise: NoiseLike) -> BrownianPath:
+    if isinstance(noise, Tensor):
+        return BrownianTable(noise)
+    if isinstance(noise, tuple):
+        return BrownianTable(*noise)
+    if isinstance(noise, BrownianPath):
+        return noise
+    raise InputError(
+        "noise must be a tensor (B, n_steps, M), a pair (W, H) or a BrownianPath, got "
+        f"{type(noise).__name__}"
+    )
