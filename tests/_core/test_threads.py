@@ -1,0 +1,26 @@
+import os
+
+import pytest
+import torch
+
+from trajinfer._core.errors import InputError
+from trajinfer._core.threads import torch_threads
+
+
+@pytest.mark.parametrize(("n_jobs", "expected"), [(2, 2), (-1, os.cpu_count()), (None, 1)])
+def test_threads_are_set_for_the_block_only(n_jobs, expected):
+    with torch_threads(n_jobs):
+        assert torch.get_num_threads() == expected
+    assert torch.get_num_threads() == 1
+
+
+def test_threads_are_put_back_after_an_error():
+    with pytest.raises(RuntimeError), torch_threads(2):
+        torch.ones(1) @ torch.ones(2)
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("n_jobs", [0, -2, 1.5, True])
+def test_bad_numbers_of_threads(n_jobs):
+    with pytest.raises(InputError, match="n_jobs must be None, -1 or a positive integer"):
+        torch_threads(n_jobs).__enter__()
