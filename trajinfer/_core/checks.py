@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trajinfer._core.errors import InputError
+from trajinfer._core.errors import InputError, InputTypeError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,7 +36,8 @@ def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
     try:
         array = np.array(raw, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(
+        kind = InputTypeError if isinstance(error, TypeError) else InputError
+        raise kind(
             f"{name} must hold real numbers, got {raw.dtype}: argument must be a string or a "
             f"number ({error})"
         ) from error
@@ -91,7 +92,22 @@ def require_weights(weights: Array, n: int, name: str) -> None:
         raise InputError(f"{name} must have shape ({n},), got {weights.shape}")
     require_finite(weights, name)
     if (weights < 0).any() or weights.sum() <= 0:
-        raise InputError(f"{name} must be non-negative with a positive sum")
+        found = "negative ones" if (weights < 0).any() else "all zero"
+        raise InputError(f"{name} must be non-negative weights with a positive sum, got {found}")
+
+
+def require_integer(value: Any, name: str, *, least: int) -> int:
+    """Refuse anything but a whole number of at least `least`.
+
+    Raises:
+        InputError: naming what came.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
+        kinds = {0: "a non-negative integer", 1: "a positive integer"}
+        kind = kinds.get(least, f"an integer of at least {least}")
+        raise InputError(f"{name} must be {kind}, got {value!r}")
+    return int(value)
 
 
 def check_shape(tensor: torch.Tensor, letters: str, **sizes: int) -> dict[str, int]:

@@ -14,6 +14,10 @@ class InputError(TrajinferError, ValueError):
     """The input cannot be used as given; raised before any work starts."""
 
 
+class InputTypeError(InputError, TypeError):
+    """The input holds things of a kind that cannot be used, such as objects for numbers."""
+
+
 class MissingExtra(TrajinferError, ImportError):
     """An optional dependency is not installed."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -48,8 +49,8 @@ def dynamics_of(sde: SDELike) -> Dynamics:
         return _of_process(sde, sde.values())
     return Dynamics(
         drift=sde.f,
-        jacobian=lambda t, y: _jacobian(sde, t, y),
-        covariance_rate=lambda t, y: _covariance_rate(sde, t, y),
+        jacobian=partial(_jacobian, sde),
+        covariance_rate=partial(_covariance_rate, sde),
         affine=None,
     )
 
@@ -63,30 +64,41 @@ def frozen_dynamics_of(sde: SDELike) -> Dynamics:
 
 def at_rest(dynamics: Dynamics) -> Dynamics:
     """The same noise without the drift."""
-
-    def no_drift(_: Tensor, y: Tensor) -> Tensor:
-        return torch.zeros_like(y)
-
-    def no_jacobian(_: Tensor, y: Tensor) -> Tensor:
-        return y.new_zeros(*y.shape, y.shape[1])
-
     affine = dynamics.affine
     if affine is not None:
         affine = (torch.zeros_like(affine[0]), torch.zeros_like(affine[1]), affine[2])
-    return Dynamics(no_drift, no_jacobian, dynamics.covariance_rate, affine)
+    return Dynamics(_no_drift, _no_jacobian, dynamics.covariance_rate, affine)
 
 
 def _of_process(process: Process, p: Values) -> Dynamics:
-    def covariance_rate(t: Tensor, y: Tensor) -> Tensor:
-        return torch.diag_embed(process.diffusion(t, y, p).square())
-
     affine = process.affine(p)
     return Dynamics(
-        drift=lambda t, y: process.drift(t, y, p),
-        jacobian=lambda t, y: process.jacobian(t, y, p),
-        covariance_rate=covariance_rate,
+        drift=partial(_process_drift, process, p),
+        jacobian=partial(_process_jacobian, process, p),
+        covariance_rate=partial(_process_covariance_rate, process, p),
         affine=None if affine is None else (*affine, torch.diag(p["volatility"].square())),
     )
+
+
+# Module-level functions rather than closures: a fitted bridge must be picklable.
+def _process_drift(process: Process, p: Values, t: Tensor, y: Tensor) -> Tensor:
+    return process.drift(t, y, p)
+
+
+def _process_jacobian(process: Process, p: Values, t: Tensor, y: Tensor) -> Tensor:
+    return process.jacobian(t, y, p)
+
+
+def _process_covariance_rate(process: Process, p: Values, t: Tensor, y: Tensor) -> Tensor:
+    return torch.diag_embed(process.diffusion(t, y, p).square())
+
+
+def _no_drift(_: Tensor, y: Tensor) -> Tensor:
+    return torch.zeros_like(y)
+
+
+def _no_jacobian(_: Tensor, y: Tensor) -> Tensor:
+    return y.new_zeros(*y.shape, y.shape[1])
 
 
 def _jacobian(sde: SDELike, t: Tensor, y: Tensor) -> Tensor:

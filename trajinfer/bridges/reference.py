@@ -47,9 +47,8 @@ def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Sna
             f"snapshots have {snapshots.dim}; choose a reference of their dimension"
         )
     process = given.copy()
-    points, _ = snapshots.stacked()
-    scale = _spread(points)
-    process.adapt_to(points.mean(axis=0), scale, _typical_duration(snapshots))
+    center, scale = _moments(snapshots)
+    process.adapt_to(center, _positive(scale), _typical_duration(snapshots))
     _settle_volatility(process, volatility, snapshots)
     return process
 
@@ -104,10 +103,15 @@ def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> A
     Returns:
         (D,).
     """
-    ratios = [_relative_spread(points, process) for points in snapshots.points]
-    spread = np.mean(ratios, axis=0)
+    spread = np.mean(
+        [
+            _relative_spread(points, snapshots.probabilities(k), process)
+            for k, points in enumerate(snapshots.points)
+        ],
+        axis=0,
+    )
     if not (spread > 0).any():
-        spread = _spread(snapshots.stacked()[0])
+        spread = _positive(_moments(snapshots)[1])
     varying = spread[spread > 0]
     if varying.max() <= _UNLIKE_UNITS * varying.min():
         spread = np.full_like(spread, varying.mean())
@@ -115,21 +119,30 @@ def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> A
     return np.asarray(SPREAD_FRACTION * spread / np.sqrt(_typical_duration(snapshots)))
 
 
-def _relative_spread(points: Array, process: Process | None) -> Array:
-    spread = points.std(axis=0)
+def _relative_spread(points: Array, weights: Array, process: Process | None) -> Array:
+    center = weights @ points
+    spread = np.sqrt(weights @ (points - center) ** 2)
     if process is None:
         return np.asarray(spread)
     y = torch.as_tensor(np.array(points))
     scale = process.noise_scale(y.new_zeros(()), y)
-    return np.asarray(spread if scale is None else spread / scale.abs().mean(0).numpy())
+    return np.asarray(spread if scale is None else spread / (weights @ scale.abs().numpy()))
+
+
+def _moments(snapshots: Snapshots) -> tuple[Array, Array]:
+    """Mean and standard deviation (D,) over all snapshots, every one with the same mass."""
+    points = np.concatenate(snapshots.points)
+    mass = [snapshots.probabilities(k) for k in range(len(snapshots))]
+    weights = np.concatenate(mass) / len(snapshots)
+    center = weights @ points
+    return center, np.sqrt(weights @ (points - center) ** 2)
 
 
 def _typical_duration(snapshots: Snapshots) -> float:
     return float(np.mean(np.diff(snapshots.times)))
 
 
-def _spread(points: Array) -> Array:
-    """Standard deviation per dimension; a constant dimension counts as the largest one or 1."""
-    scale = points.std(axis=0)
-    positive = scale[scale > 0]
-    return np.asarray(np.where(scale > 0, scale, positive.max() if len(positive) else 1.0))
+def _positive(scale: Array) -> Array:
+    """A scale without zeros: a constant dimension counts as the largest one, or as 1."""
+    varying = scale[scale > 0]
+    return np.asarray(np.where(scale > 0, scale, varying.max() if len(varying) else 1.0))

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
 from trajinfer._core.archive import save_archive
-from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.checks import Array, as_array, require_finite, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer._core.threads import torch_threads
@@ -377,10 +377,8 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             raise InputError("growth must be None: snapshots of changing mass are not modelled yet")
         if self.device not in (None, "cpu", "auto"):
             raise InputError(f"device must be None or 'cpu', got {self.device!r}")
-        for name, least in (("n_refinements", 0), ("n_particles", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or value != int(value) or value < least:
-                raise InputError(f"{name} must be an integer of at least {least}, got {value!r}")
+        require_integer(self.n_refinements, "n_refinements", least=0)
+        require_integer(self.n_particles, "n_particles", least=1)
         if not self.tol > 0:
             raise InputError(f"tol must be positive, got {self.tol!r}")
 
@@ -428,16 +426,13 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             )
 
     def _points(self, X: Any) -> Array:
-        validate_data(self, X, reset=False, skip_check_array=True)
         points = as_array(X, "X", ndim=2)
+        validate_data(self, X, reset=False, skip_check_array=True)
         require_finite(points, "X")
         return points
 
     def _count(self, n: int | None) -> int:
-        count = self.n_particles if n is None else n
-        if isinstance(count, bool) or count != int(count) or count < 1:
-            raise InputError(f"n must be a positive integer, got {n!r}")
-        return int(count)
+        return require_integer(self.n_particles if n is None else n, "n", least=1)
 
     def _generator(self, random_state: RandomState, purpose: str) -> torch.Generator:
         """A fresh generator; without a seed of its own, one that depends on what it is for."""

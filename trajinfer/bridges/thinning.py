@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 
-from trajinfer._core.checks import Array
-from trajinfer._core.errors import InputError
+from trajinfer._core.checks import Array, require_integer
 from trajinfer.data import Snapshots
 
 logger = logging.getLogger(__name__)
@@ -33,8 +32,8 @@ def thin(snapshots: Snapshots, max_samples: int | None, seed: int) -> tuple[Snap
     """
     if max_samples is None:
         max_samples = math.isqrt(_LARGEST_COUPLING // max(1, len(snapshots) - 1))
-    elif isinstance(max_samples, bool) or max_samples != int(max_samples) or max_samples < 1:
-        raise InputError(f"max_samples must be a positive integer or None, got {max_samples!r}")
+    else:
+        require_integer(max_samples, "max_samples", least=1)
     rng = np.random.default_rng(seed)
     kept = [
         _choose(len(points), snapshots.probabilities(k), int(max_samples), rng)

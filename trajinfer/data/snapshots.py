@@ -118,7 +118,8 @@ class Snapshots:
         Args:
             X: (N, D) all points.
             t: (N,) the time of each row, in any order.
-            weights: (N,) non-negative; normalised within each time.
+            weights: (N,) non-negative; normalised within each time. A time whose rows all have
+                weight zero is left out.
             features: names of the columns.
             time_unit: duration of 1.0 where times are datetimes or durations.
 
@@ -128,16 +129,16 @@ class Snapshots:
         if isinstance(X, pd.DataFrame):
             features = list(map(str, X.columns)) if features is None else features
         points = as_array(X, "X", ndim=2)
-        axis = TimeAxis.of(
-            np.ravel(t) if not isinstance(t, (pd.Series, pd.Index)) else t, time_unit
-        )
-        times = axis.encode(t).ravel()
+        labels = t if isinstance(t, (pd.Series, pd.Index)) else np.asarray(t).ravel()
+        axis = TimeAxis.of(labels, time_unit)
+        times = axis.encode(labels)
         if len(times) != len(points):
             raise InputError(f"X has {len(points)} rows and t has {len(times)}; they must agree")
         require_finite(times, "t")
         mass = None if weights is None else as_array(weights, "weights", ndim=1)
         if mass is not None:
             require_weights(mass, len(points), "weights")
+            points, times, mass = _without_massless_times(points, times, mass)
         order, starts, unique = _group(times)
         return cls(
             unique,
@@ -309,7 +310,9 @@ def _as_points(points: Any, k: int, times: Array) -> Array:
     if array.shape[0] == 0:
         raise InputError(f"{label} is empty; leave out times at which nothing was seen")
     if array.shape[1] == 0:
-        raise InputError(f"{label} has 0 feature(s); at least one column is required")
+        raise InputError(
+            f"{label} has 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
+        )
     require_finite(array, label)
     return array
 
@@ -325,6 +328,12 @@ def _as_weights(weights: Any, points: tuple[Array, ...]) -> tuple[Array, ...] | 
         require_weights(mass, len(cloud), f"weights of snapshot {k}")
         normalised.append(_read_only(mass / mass.sum()))
     return tuple(normalised)
+
+
+def _without_massless_times(points: Array, times: Array, mass: Array) -> tuple[Array, Array, Array]:
+    unique, group = np.unique(times, return_inverse=True)
+    kept = np.bincount(group, weights=mass, minlength=len(unique))[group] > 0
+    return points[kept], times[kept], mass[kept]
 
 
 def _read_only(array: Array) -> Array:

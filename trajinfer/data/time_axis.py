@@ -48,42 +48,41 @@ class TimeAxis:
         Raises:
             InputError: if the labels are neither numbers, datetimes nor durations.
         """
-        index = pd.Index(labels)
         if unit not in _NANOSECONDS:
             raise InputError(f"time unit must be one of {', '.join(_NANOSECONDS)}, got {unit!r}")
-        if isinstance(index, pd.PeriodIndex):
-            index = index.to_timestamp()
-        if isinstance(index, pd.DatetimeIndex):
+        if np.ndim(labels) != 1:
+            raise InputError(f"times must be one row of numbers, got shape {np.shape(labels)}")
+        if len(labels) == 0:
+            raise InputError("there are no times: the data are empty")
+        index = _as_index(labels)
+        if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
             if index.hasnans:
-                raise InputError("the time column holds missing datetimes (NaT); drop these rows")
+                raise InputError("the time column holds missing times (NaT); drop these rows")
+            if isinstance(index, pd.TimedeltaIndex):
+                return cls("timedelta", unit, dtype=str(index.dtype))
             return cls("datetime", unit, index.min(), dtype=str(index.dtype))
-        if isinstance(index, pd.TimedeltaIndex):
-            if index.hasnans:
-                raise InputError("the time column holds missing durations (NaT); drop these rows")
-            return cls("timedelta", unit, dtype=str(index.dtype))
         if pd.api.types.is_bool_dtype(index) or not pd.api.types.is_numeric_dtype(index):
             raise InputError(
-                "times must be numbers, datetimes or durations, "
+                "Unknown label type: times must be numbers, datetimes or durations, "
                 f"got a column of {index.dtype}; convert it with pandas.to_datetime"
             )
         return cls(integral=pd.api.types.is_integer_dtype(index), dtype=str(index.dtype))
 
     def encode(self, labels: Any) -> Array:
-        """Labels to float64 numbers.
+        """Labels to float64 numbers; numbers are taken as they are.
 
         Raises:
             InputError: if the labels are of another kind than the axis, or so fine and so far from
                 the origin that float64 cannot tell them apart.
         """
-        if self.kind == "number":
+        if np.ndim(labels) != 1:
             return as_array(labels, "times")
-        index = pd.Index(labels)
-        if isinstance(index, pd.PeriodIndex):
-            index = index.to_timestamp()
-        if pd.api.types.is_numeric_dtype(index):  # already on the axis
-            return np.asarray(index, dtype=np.float64)
-        offsets = index - self.origin if self.kind == "datetime" else index
-        nanoseconds = pd.TimedeltaIndex(offsets).as_unit("ns").asi8
+        index = _as_index(labels)
+        if pd.api.types.is_numeric_dtype(index) or self.kind == "number":
+            if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
+                raise InputError(f"the times of these data are numbers, got {index.dtype}")
+            return as_array(index.to_numpy(), "times")
+        nanoseconds = self._offsets(index).as_unit("ns").asi8
         numbers = nanoseconds / _NANOSECONDS[self.unit or "D"]
         if (self._nanoseconds(numbers) != nanoseconds).any():
             raise InputError(
@@ -91,6 +90,21 @@ class TimeAxis:
                 "with .dt.floor('us'), or subtract a later origin"
             )
         return np.asarray(numbers, dtype=np.float64)
+
+    def _offsets(self, index: pd.Index) -> pd.TimedeltaIndex:
+        """Durations since the origin, of datetimes, durations or their spelling."""
+        try:
+            if self.kind == "timedelta":
+                return pd.to_timedelta(index)
+            if isinstance(index, pd.TimedeltaIndex):
+                raise TypeError("durations given for datetimes")
+            return pd.TimedeltaIndex(pd.to_datetime(index) - self.origin)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"the times of these data are {self.kind}s"
+                + (f" of dtype {self.dtype}" if self.dtype else "")
+                + f", got {index.dtype} ({error})"
+            ) from error
 
     def decode(self, numbers: Any) -> Any:
         """Numbers back to labels; exact for labels that were encoded."""
@@ -115,7 +129,7 @@ class TimeAxis:
 
     def to_config(self) -> dict[str, Any]:
         """What JSON can hold; `from_config` inverts it."""
-        origin = None if self.origin is None else self.origin.isoformat()
+        origin = None if self.origin is None else self.origin.tz_localize(None).isoformat()
         return {
             "kind": self.kind,
             "unit": self.unit,
@@ -128,4 +142,16 @@ class TimeAxis:
     def from_config(cls, config: dict[str, Any]) -> TimeAxis:
         """The axis that `to_config` described."""
         origin = config.get("origin")
-        return cls(**{**config, "origin": None if origin is None else pd.Timestamp(origin)})
+        if origin is None:
+            return cls(**config)
+        # The dtype of the labels knows the resolution and the time zone.
+        stamp = pd.Series([pd.Timestamp(origin)])
+        dtype = pd.api.types.pandas_dtype(config["dtype"])
+        zone = getattr(dtype, "tz", None)
+        stamp = stamp if zone is None else stamp.dt.tz_localize(zone)
+        return cls(**{**config, "origin": stamp.astype(dtype).iloc[0]})
+
+
+def _as_index(labels: Any) -> pd.Index:
+    index = pd.Index(labels)
+    return index.to_timestamp() if isinstance(index, pd.PeriodIndex) else index

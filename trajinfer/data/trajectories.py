@@ -155,7 +155,7 @@ class Trajectories:
         weight: str | None = None,
         time_unit: TimeUnit = "D",
     ) -> Trajectories:
-        """Read a table with one row per path and time; the inverse of `to_frame`.
+        """Read a table with one row per path and time, in any order; the inverse of `to_frame`.
 
         Raises:
             InputError: for a column that is not there, or paths of unequal length.
@@ -165,10 +165,12 @@ class Trajectories:
                 raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
         if features is None:
             features = [c for c in df.columns if c not in (id, time, weight)]
+        axis = TimeAxis.of(df[time], time_unit)
+        order = np.lexsort((axis.encode(df[time]), pd.factorize(df[id])[0]))
+        df = df.iloc[order]
         sizes = df.groupby(id, sort=False).size().unique()
         if len(sizes) != 1:
             raise InputError("paths must have equal lengths; repeat the last row of shorter ones")
-        axis = TimeAxis.of(df[time], time_unit)
         shape = (-1, int(sizes[0]))
         ts = axis.encode(df[time]).reshape(shape)
         shared = bool((ts == ts[0]).all())

@@ -140,11 +140,10 @@ class Parameters(nn.Module):
         declared = self._declared[name]
         array: Array = as_array(value, name)
         expected = np.shape(declared.start)
+        if array.ndim == 0:
+            array = np.full(expected, array)
         if array.shape != expected:
-            try:
-                array = np.broadcast_to(array, expected).copy()
-            except ValueError as error:
-                raise InputError(f"{name} must have shape {expected}, got {array.shape}") from error
+            raise InputError(f"{name} must have shape {expected}, got {array.shape}")
         require_finite(np.atleast_1d(array), name)
         if declared.positive and not (array > 0).all():
             raise InputError(f"{name} must be positive, got {array.tolist()}")

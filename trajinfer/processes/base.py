@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import IncompatibleSolver, InputError
 from trajinfer.nn import Parameter, Parameters
 from trajinfer.processes.affine_transition import affine_transition
@@ -48,9 +48,7 @@ class Process(SDE):
 
     def __init__(self, dim: int, volatility: Volatility, declared: Mapping[str, Parameter]) -> None:
         super().__init__()
-        if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or dim < 1:
-            raise InputError(f"dim must be a positive integer, got {dim!r}")
-        self.dim = self.noise_dim = int(dim)
+        self.dim = self.noise_dim = require_integer(dim, "dim", least=1)
         self._volatility_law: Callable[[Tensor], Tensor] | None = None
         self._volatility_known = False
         unit = np.ones(self.dim)
@@ -153,13 +151,22 @@ class Process(SDE):
         """
         if self._volatility_law is not None:
             return self._volatility_law(y)
+        volatility = self.known_volatility(p)
+        scale = self.noise_scale(t, y)
+        return volatility if scale is None else volatility * scale
+
+    def known_volatility(self, p: Values) -> Tensor:
+        """The volatility (D,) where it is a set of numbers.
+
+        Raises:
+            InputError: if it was left open.
+        """
         if not self._volatility_known:
             raise InputError(
                 f"the volatility of {type(self).__name__} is not known; give volatility= "
                 "(a number, one per coordinate, or a callable)"
             )
-        scale = self.noise_scale(t, y)
-        return p["volatility"] if scale is None else p["volatility"] * scale
+        return p["volatility"]
 
     def f(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
         """Drift, (B, D)."""
@@ -201,7 +208,7 @@ class Process(SDE):
                 "not constant); try method='sra1' or method='milstein'",
                 method="exact",
             )
-        rate = torch.diag(p["volatility"].square())
+        rate = torch.diag(self.known_volatility(p).square())
         flow, shift, spread = affine_transition(*affine, rate, h.reshape(-1))
         noise = h.reshape(-1, 1).sqrt() * Z
         factor = torch.linalg.cholesky(spread)

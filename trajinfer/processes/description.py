@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +44,11 @@ def rebuild(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Process
         InputError: if this version of the package has no such process.
     """
     process_class = getattr(processes, config["name"], None)
-    if not (isinstance(process_class, type) and issubclass(process_class, Process)):
+    if (
+        not isinstance(process_class, type)
+        or not issubclass(process_class, Process)
+        or inspect.isabstract(process_class)
+    ):
         raise InputError(f"this version of trajinfer has no process '{config['name']}'; update it")
     process: Process = process_class(**config["settings"])
     learnable = set(config["learnable"])

@@ -71,5 +71,5 @@ class GeometricBrownian(Process):
                 method="exact",
             )
         p = self.values(y.dtype)
-        sigma = p["volatility"]
+        sigma = self.known_volatility(p)
         return y * torch.exp((p["mu"] - sigma.square() / 2) * h + sigma * W)

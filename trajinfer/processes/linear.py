@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajinfer._core.checks import Array, as_array
+from trajinfer._core.checks import Array, as_array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer.nn import Parameter
 from trajinfer.processes.base import Process, Values, Volatility
@@ -17,7 +17,7 @@ from trajinfer.processes.base import Process, Values, Volatility
 def _dim_of(dim: int | None, *values: Any) -> int:
     """The dimension stated, or that of the first value with a shape, or 1."""
     if dim is not None:
-        return dim
+        return require_integer(dim, "dim", least=1)
     shapes = [np.shape(v) for v in values if v is not None and not callable(v)]
     return next((shape[0] for shape in shapes if shape), 1)
 
@@ -125,6 +125,7 @@ class AffineDrift(Process):
     ) -> None:
         if ridge < 0:
             raise InputError(f"ridge must not be negative, got {ridge}")
+        require_integer(dim, "dim", least=1)
         declared = {
             "matrix": Parameter(matrix, np.zeros((dim, dim)), time_power=-1),
             "offset": Parameter(offset, np.zeros(dim), state_power=1, time_power=-1),

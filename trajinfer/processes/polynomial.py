@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer.nn import Parameter
 from trajinfer.processes.base import Process, Values, Volatility
@@ -50,8 +50,8 @@ class PolynomialDrift(Process):
         volatility: Volatility = None,
         ridge: float = 1e-3,
     ) -> None:
-        if isinstance(degree, bool) or not isinstance(degree, int) or degree < 0:
-            raise InputError(f"degree must be a non-negative integer, got {degree!r}")
+        require_integer(dim, "dim", least=1)
+        require_integer(degree, "degree", least=0)
         if ridge < 0:
             raise InputError(f"ridge must not be negative, got {ridge}")
         exponents = _exponents(dim, degree)

@@ -6,10 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from trajinfer._core.checks import Array, as_array, require_finite, require_increasing
+from trajinfer._core.checks import (
+    Array,
+    as_array,
+    require_finite,
+    require_increasing,
+    require_integer,
+)
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import Snapshots, TimeAxis, Trajectories
@@ -55,14 +62,16 @@ def simulate(
         >>> simulate(Brownian(volatility=1.0), [0.0], [0, 1, 2], n=5, random_state=0)
         Trajectories(5 paths, 3 times, dim 1)
     """
-    axis = TimeAxis.of(np.ravel(ts))
-    times = axis.encode(np.ravel(ts))
+    labels = ts if isinstance(ts, pd.Index) else np.ravel(ts)
+    axis = TimeAxis.of(labels)
+    times = axis.encode(labels)
     require_finite(times, "ts")
     require_increasing(times, "ts")
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise InputError(f"n must be a positive integer, got {n!r}")
+    n = require_integer(n, "n", least=1)
+    if step is not None and not step > 0:
+        raise InputError(f"step must be positive, got {step!r}")
     seed_start, seed_noise = spawn(seed_from(random_state), 2)
-    start = _starts(y0, int(n), torch_generator(seed_start))
+    start = _starts(y0, n, torch_generator(seed_start))
     if isinstance(process, Process) and start.shape[1] != process.dim:
         raise InputError(f"y0 must have {process.dim} columns, got {start.shape[1]}")
     if len(times) == 1:
@@ -74,7 +83,7 @@ def simulate(
             start,
             torch.as_tensor(times),
             method="exact" if exact else _method(process),
-            step=None if exact else (step or default_step(process, start, times)),
+            step=None if exact else step or default_step(process, start, times),
             random_state=seed_noise,
         )
     return Trajectories(times, solution.ys.numpy(), axis=axis)
@@ -112,7 +121,10 @@ def make_snapshots(
     seen = order[: size * len(chosen)].reshape(len(chosen), size)
     labels = axis.decode(chosen)
     points = [trajectories.at(t)[who] for t, who in zip(labels, seen, strict=True)]
-    return Snapshots(chosen, tuple(points), features=trajectories.features, axis=axis)
+    weights = None
+    if trajectories.weights is not None:
+        weights = tuple(trajectories.weights[who] for who in seen)
+    return Snapshots(chosen, tuple(points), weights, trajectories.features, axis)
 
 
 def default_step(process: SDELike, start: Tensor, times: Array) -> float:
