@@ -21,6 +21,7 @@ _EDGES = 2.0 ** (np.arange(-9, 6) / 2)
 _N_EM = 14
 _RELAXATION = 1.6
 _PSEUDO = 0.3
+_GROUP = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,19 @@ def bin_of(scaled: Array) -> Array:
 
 
 def statistics_of(series: Sequence[JumpSeries], n_states: int) -> PathStatistics:
-    """Statistics of data sets whose codes run over 0 .. S - 1; sets of labels count as missing."""
+    """Statistics of data sets whose codes run over 0 .. S - 1; sets of labels count as missing.
+
+    Data sets are taken in groups of about a million observations, which bounds the memory.
+    """
+    load = np.cumsum([s.states.size for s in series]) // _GROUP
+    cuts = np.flatnonzero(np.diff(load)) + 1
+    groups = [list(part) for part in np.split(np.arange(len(series)), cuts)]
+    parts = [_statistics_of([series[k] for k in group], n_states) for group in groups]
+    fields = {name: np.concatenate([vars(p)[name] for p in parts]) for name in vars(parts[0])}
+    return PathStatistics(**fields)
+
+
+def _statistics_of(series: Sequence[JumpSeries], n_states: int) -> PathStatistics:
     keep = [s.states >= 0 for s in series]
     sizes = np.array([k.sum() for k in keep])
     offset = np.cumsum([0] + [len(s) for s in series])
