@@ -34,7 +34,7 @@ def datasets(
     if as_json:
         show_json({**card, "out": None if out is None else str(out)})
     else:
-        typer.echo("\n".join(f"{key}: {value}" for key, value in card.items()))
+        typer.echo("\n".join(f"{key}: {value}" for key, value in card.items() if value))
         if out is not None:
             typer.echo(f"written to {out}")
 

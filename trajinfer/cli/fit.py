@@ -41,6 +41,7 @@ def fit(  # noqa: PLR0913 (a command has as many arguments as it has options)
         list[str] | None, typer.Option(help="A time after the last snapshot; repeatable.")
     ] = None,
     paths: Annotated[int, typer.Option(help="Number of paths to write.")] = 200,
+    figures: Annotated[bool, typer.Option(help="Whether to draw.")] = True,
     config: options.Config = None,
     assignments: options.Set = None,
     seed: options.Seed = None,
@@ -71,7 +72,8 @@ def fit(  # noqa: PLR0913 (a command has as many arguments as it has options)
     started = clock.perf_counter()
     bridge = estimator.fit(split.train)
     result = _Result(bridge, split, clock.perf_counter() - started, later, paths)
-    document = result.write(out, settings, data, quiet=quiet)
+    draw = figures and can_draw(quiet=quiet)
+    document = result.write(out, settings, data, draw=draw, quiet=quiet)
     show_json(document) if as_json else typer.echo(result.text(out))
     if not bridge.converged_:
         raise typer.Exit(NOT_CONVERGED)
@@ -96,10 +98,9 @@ class _Result:
             self.scores = held_out_table(bridge, split.train, split.held_out, scoring=_SCORING)
 
     def write(
-        self, out: Path, settings: dict[str, Any], source: Path, *, quiet: bool
+        self, out: Path, settings: dict[str, Any], source: Path, *, draw: bool, quiet: bool
     ) -> dict[str, Any]:
         """Write the folder; returns the summary."""
-        draw = can_draw(quiet=quiet)
         say("writing tables and figures" if draw else "writing tables", quiet=quiet)
 
         def fill(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,8 @@ def _from_table(source: Source) -> Data:
     path = source.path
     kind = path.suffix.lower()
     call = {
-        ".csv": f"pd.read_csv({str(path)!r})",
-        ".tsv": f"pd.read_csv({str(path)!r}, sep='\\t')",
+        ".csv": f"pd.read_csv({str(path)!r}, float_precision='round_trip')",
+        ".tsv": f"pd.read_csv({str(path)!r}, sep='\\t', float_precision='round_trip')",
         ".parquet": f"pd.read_parquet({str(path)!r})",
     }[kind]
     frame = _read_frame(path, kind)
@@ -113,7 +114,12 @@ def _read_frame(path: Path, kind: str) -> pd.DataFrame:
         if kind == ".parquet":
             import_extra("pyarrow", "parquet")
             return pd.read_parquet(path)
-        return pd.read_csv(path, sep="\t" if kind == ".tsv" else ",")
+        if not path.read_bytes()[-1:].isspace():
+            warnings.warn(
+                f"{path}: the last line does not end; is the file complete?", stacklevel=2
+            )
+        separator = "\t" if kind == ".tsv" else ","
+        return pd.read_csv(path, sep=separator, float_precision="round_trip")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 

@@ -61,13 +61,13 @@ def leave_one_snapshot_out(
         InputError: for fewer than three snapshots or an unknown scoring.
 
     Example:
-        >>> from trajinfer import SchrodingerBridge, datasets
-        >>> data = datasets.load_lotka_volterra().snapshots
-        >>> table = leave_one_snapshot_out(
-        ...     SchrodingerBridge(n_refinements=0, random_state=0), data.select([0, 1, 2])
-        ... )
-        >>> table[["time", "extrapolation"]].values.tolist()
-        [[0, True], [1, False], [2, True]]
+        >>> import numpy as np
+        >>> from trajinfer import SchrodingerBridge
+        >>> rng = np.random.default_rng(0)
+        >>> data = Snapshots([0, 1, 2], [rng.normal(t, 1.0, (20, 2)) for t in (0, 1, 2)])
+        >>> bridge = SchrodingerBridge(volatility=1.0, random_state=0)
+        >>> leave_one_snapshot_out(bridge, data)["extrapolation"].tolist()
+        [True, False, True]
     """
     metric_names(scoring)
     if len(snapshots) < 3:

@@ -23,6 +23,7 @@ from trajinfer.evaluation.exact_transport import exact_coupling
 from trajinfer.metrics import wasserstein
 
 _DRAWS = 50
+_SERIES_RADIUS, _SERIES_TERMS, _MAX_ROOTS = 0.1, 16, 40
 
 
 def successor_counts(bridge: SchrodingerBridge) -> pd.DataFrame:
@@ -237,11 +238,26 @@ def true_pair_dynamics(snapshots: Snapshots) -> tuple[Array, Array, Array]:
     residual = later - design @ solution
     step = np.zeros((dim + 1, dim + 1))
     step[:dim], step[dim, dim] = solution.T, 1.0
-    generator = scipy.linalg.logm(step)
-    if not np.allclose(np.imag(generator), 0, atol=1e-8):
-        raise InputError("the regression matrix has no real logarithm; shorten the intervals")
-    generator = np.real(generator) / duration
+    generator = _logarithm(step) / duration
     return generator[:dim, :dim], generator[:dim, dim], residual.std(axis=0) / np.sqrt(duration)
+
+
+def _logarithm(matrix: Array) -> Array:
+    """Real principal logarithm by square roots until the series of log(1 + x) converges fast.
+
+    SciPy's `logm` draws from numpy's global generator, which is the user's.
+    """
+    root, n_roots = matrix, 0
+    while np.abs(root - np.eye(len(matrix))).sum(axis=1).max() > _SERIES_RADIUS:
+        root, n_roots = scipy.linalg.sqrtm(root), n_roots + 1
+        if np.iscomplexobj(root) or not np.isfinite(root).all() or n_roots > _MAX_ROOTS:
+            raise InputError("the regression matrix has no real logarithm; shorten the intervals")
+    excess = root - np.eye(len(matrix))
+    series, power = np.zeros_like(excess), np.eye(len(matrix))
+    for order in range(1, _SERIES_TERMS):
+        power = power @ excess
+        series += (-1) ** (order + 1) / order * power
+    return np.asarray(2.0**n_roots * series)
 
 
 def _same_individuals(snapshots: Snapshots) -> Snapshots:
