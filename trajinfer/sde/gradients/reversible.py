@@ -78,7 +78,13 @@ class _Reversible(torch.autograd.Function):
 
 
 class _Backward:
-    """The backward recursion: one evaluation with graph and one product per step.
+    r"""The backward recursion: one evaluation with graph and one product per step.
+
+    With $\bar y = 2 s$ the recursion of the cotangents is, for the product
+    $\Delta = (\partial_z (f, g))^T (\bar f + h s,\ \bar g + s W^T)$ at the end of a step,
+
+    $$\bar Z = \bar z + \Delta, \quad s_n = s + \bar Z, \quad \bar z_n = -\bar Z, \quad
+      \bar f_n = h s_n, \quad \bar g_n = s_n W^T.$$
 
     References:
         Kidger, Foster, Li and Lyons, arXiv 2105.13493, algorithm 2.
@@ -87,6 +93,7 @@ class _Backward:
     def __init__(self, problem: Problem, inputs: list[Tensor]) -> None:
         self.problem, self.inputs = problem, inputs
         self.totals = [torch.zeros_like(x) for x in inputs]
+        # s, the cotangent of z with the other sign, and those of f and g
         self.bars: list[Tensor] = []
 
     def restart(self, end: tuple[Tensor, Tensor], t: Tensor, grad: Tensor) -> None:
@@ -94,10 +101,8 @@ class _Backward:
         self.y, z = end
         self._evaluate(t, z)
         if not self.bars:
-            zeros = [torch.zeros_like(x) for x in (z, self.f, self.g)]
-            self.bars = [grad.clone(), *zeros]
-        else:
-            self.bars[0] = self.bars[0] + grad
+            self.bars = [torch.zeros_like(x) for x in (z, z, self.f, self.g)]
+        self.bars[0] = torch.add(self.bars[0], grad, alpha=0.5)
 
     def undo(self, part: Stretch, noises: list[StepNoise]) -> None:
         """Go back over the steps of a part, which ends where the recursion stands."""
@@ -106,32 +111,31 @@ class _Backward:
 
     def finish(self) -> Tensor:
         """Cotangent of y0: there z = y, and f and g are those of y0."""
-        y_bar, z_bar, f_bar, g_bar = self.bars
-        z_more = self._product(f_bar, g_bar)
-        return y_bar + z_bar + z_more
+        s, minus_z_bar, f_bar, g_bar = self.bars
+        return 2 * s - minus_z_bar + self._product(f_bar, g_bar)
 
     def _step(self, t: Tensor, h: Size, w: Tensor) -> None:
-        y_bar, z_bar, f_bar, g_bar = self.bars
+        s, minus_z_bar, f_bar, g_bar = self.bars
         problem, f, g = self.problem, self.f.detach(), self.g.detach()
-        kick = 0.5 * self._outer(y_bar, w)
-        z_more = self._product(scaled_add(f_bar, h, y_bar, 0.5), g_bar + kick)
-        z_all = z_bar + z_more
-        z = self.z.detach()
-        earlier = add_noise(problem, scaled_add(2 * self.y - z, h, f, -1.0), g, w, -1.0)
-        self._evaluate(t, earlier)
+        change = self._product(scaled_add(f_bar, h, s), self._outer(s, w, g_bar))
+        z_bar = change - minus_z_bar
+        earlier = scaled_add(torch.lerp(self.z.detach(), self.y, 2.0), h, f, -1.0)
+        self._evaluate(t, add_noise(problem, earlier, g, w, -1.0))
         y = scaled_add(self.y, h, f + self.f.detach(), -0.5)
         self.y = add_noise(problem, y, g + self.g.detach(), w, -0.5)
-        f_bar = scaled_add(torch.zeros_like(y), h, torch.add(z_all, y_bar, alpha=0.5))
-        self.bars = [torch.add(y_bar, z_all, alpha=2), -z_all, f_bar, kick + self._outer(z_all, w)]
+        s = s + z_bar
+        self.bars = [s, z_bar, s * h, self._outer(s, w)]
 
-    def _outer(self, v: Tensor, w: Tensor) -> Tensor:
-        """The cotangent of g in the product g w."""
-        return v * w if self.problem.noise_type == "diagonal" else v[..., None] * w[:, None, :]
+    def _outer(self, s: Tensor, w: Tensor, base: Tensor | None = None) -> Tensor:
+        """The cotangent of g in the product g w, added to `base`."""
+        if self.problem.noise_type != "diagonal":
+            s, w = s[..., None], w[:, None, :]
+        return s * w if base is None else torch.addcmul(base, s, w)
 
-    @torch.enable_grad()
     def _evaluate(self, t: Tensor, z: Tensor) -> None:
         self.z = z.detach().requires_grad_()
-        self.f, self.g = self.problem.f_and_g(t, self.z)
+        with torch.enable_grad():
+            self.f, self.g = self.problem.f_and_g(t, self.z)
 
     def _product(self, f_bar: Tensor, g_bar: Tensor) -> Tensor:
         """Cotangent of z from those of f and g; the inputs' share goes to the totals."""

@@ -109,7 +109,7 @@ class ReversibleHeun(Solver):
         """One step from (t, y) to t + h."""
         w, (z, f, g) = noise.W, carry
         t1 = shifted(t, 1.0, h)
-        z1 = add_noise(problem, scaled_add(torch.sub(2 * y, z), h, f), g, w)
+        z1 = add_noise(problem, scaled_add(torch.lerp(z, y, 2.0), h, f), g, w)
         f1, g1 = problem.f_and_g(t1, z1)
         y1 = add_noise(problem, scaled_add(y, h, f + f1, 0.5), g + g1, w, 0.5)
         error = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from trajinfer._core.errors import BrownianMismatch
 from trajinfer.paths.brownian import Increments
@@ -45,8 +46,7 @@ class Milstein(Solver):
         y1 = add_noise(problem, scaled_add(y, h, f), g, noise.W)
         if problem.noise_type != "additive":
             direction = g if problem.noise_type == "diagonal" else g[..., 0]
-            bend = torch.func.jvp(lambda x: problem.g(t, x), (y,), (direction,))[1]
-            problem.nfe_g -= 1  # a Jacobian product, not an evaluation of its own
+            bend = _derivative(problem, t, y, direction)
             y1 = add_noise(problem, y1, bend, _area(problem, h, noise.W))
         return Step(y1, (), None, (Stage(1.0, t, y, f, g),))
 
@@ -96,6 +96,15 @@ class MilsteinDerivativeFree(Solver):
         area = square - half if problem.sde_type == "ito" else square
         y1 = add_noise(problem, drifted, g, noise.W)
         return Step(add_noise(problem, y1, moved - g, area), (), None, (Stage(1.0, t, y, f, g),))
+
+
+def _derivative(problem: Problem, t: Tensor, y: Tensor, direction: Tensor) -> Tensor:
+    """The directional derivative of g, by forward-mode differentiation."""
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(y, direction)
+        g, bend = forward_ad.unpack_dual(problem.g(t, dual))
+    problem.nfe_g -= 1  # a Jacobian product, not an evaluation of its own
+    return torch.zeros_like(g) if bend is None else bend
 
 
 def _area(problem: Problem, h: Size, w: Tensor) -> Tensor:
