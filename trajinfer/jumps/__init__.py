@@ -3,6 +3,7 @@
 from trajinfer.jumps.emission import GaussianEmission, LabelNoise
 from trajinfer.jumps.estimator import MarkovJumpProcess
 from trajinfer.jumps.network import RecognitionNetwork, pretrained
+from trajinfer.jumps.piecewise import PiecewiseConstantJumpProcess
 from trajinfer.jumps.rates import (
     entropy_production,
     mean_first_passage_times,
@@ -13,6 +14,7 @@ from trajinfer.jumps.rates import (
     stationary_laws,
     total_entropy_production,
 )
+from trajinfer.jumps.signals import fit_mixture, states_from_signal
 from trajinfer.jumps.simulate import simulate
 from trajinfer.jumps.uncertainty import IdentifiabilityWarning
 
@@ -21,14 +23,17 @@ __all__ = [
     "IdentifiabilityWarning",
     "LabelNoise",
     "MarkovJumpProcess",
+    "PiecewiseConstantJumpProcess",
     "RecognitionNetwork",
     "entropy_production",
+    "fit_mixture",
     "mean_first_passage_times",
     "oscillating",
     "pretrained",
     "recurrent_classes",
     "relaxation_times",
     "simulate",
+    "states_from_signal",
     "stationary_distribution",
     "stationary_laws",
     "total_entropy_production",

@@ -260,9 +260,9 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         if self._estimate.draws is not None:
             self.draws_ = self._estimate.draws.rates
             self.r_hat_, self.ess_ = self._estimate.draws.r_hat, self._estimate.draws.ess
-        data = setup.problem.data
+        data, links = setup.problem.data, setup.problem.rate_map.links
         if isinstance(data, (CountData, HiddenData)):
-            for note in findings(data, now, expected.jumps[0], expected.dwell[0]):
+            for note in findings(data, now, expected.jumps[0], links):
                 warnings.warn(note, IdentifiabilityWarning, stacklevel=3)
         if not found.converged:
             warnings.warn(

@@ -142,6 +142,8 @@ def draw_batch(generator: np.random.Generator, *, max_size: int = 48) -> Batch:
     )
     top = (np.log(300), np.log(6000)) if many else (0.0, np.log(300))
     n_paths = int(np.round(np.exp(generator.uniform(*top))))
+    if not many and generator.random() < 0.2:
+        n_paths = int(generator.integers(1, 4))
     size = max_size if n_paths < 100 or many else max_size // 2
     rates = draw_rates(size, n_states, generator, wide=bool(generator.random() < 0.6))
     laws = draw_laws(rates, generator)

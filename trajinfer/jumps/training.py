@@ -64,7 +64,7 @@ def loss_of(out: Prediction, target: dict[str, Tensor]) -> Tensor:
     scale = target["scale"][:, None, None]
     residual = (out.rates - target["rates"]) / scale
     rmse = torch.sqrt((residual**2).sum(dim=(1, 2)) / (n * (n - 1)) + 1e-6)
-    total = (target["weight"] * rmse / (1 + 0.2 * rmse)).mean()
+    total = (target["weight"] * rmse / (1 + 0.05 * rmse)).mean()
     unit = (out.upper[..., 0] - out.rates).detach() + 1e-2 * scale
     centre = (out.rates - out.rates.detach())[..., None]
     for tail, k in _TAILS:

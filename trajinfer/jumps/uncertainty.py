@@ -194,18 +194,23 @@ def wald_intervals(
 
 
 def findings(
-    data: CountData | HiddenData, now: Parameters, jumps: Array, dwell: Array
+    data: CountData | HiddenData, now: Parameters, jumps: Array, links: Array
 ) -> list[str]:
     """What the data cannot tell, in words; empty if nothing was found."""
     notes = []
     exits = -np.diag(now.rates)
-    absent = (dwell <= 1e-5 * dwell.sum()) & (jumps.sum(axis=1) < 0.5)
-    unseen = np.flatnonzero(absent)
-    if len(unseen):
-        notes.append(f"states {unseen.tolist()} are never visited; their rates are not determined")
-    stuck = np.flatnonzero((jumps.sum(axis=1) < 1e-3) & ~absent)
-    if len(stuck):
-        notes.append(f"states {stuck.tolist()} are never left; only an upper limit of their rates")
+    visits = now.initial * data.n_paths + jumps.sum(axis=0)
+    if isinstance(data, CountData):
+        seen = np.concatenate([data.pairs.first, data.pairs.end])
+        visits = np.bincount(seen, minlength=len(links)).astype(float)
+    absent = visits < 1e-3
+    if absent.any():
+        names = np.flatnonzero(absent).tolist()
+        notes.append(f"states {names} are never visited; their rates are not determined")
+    stuck = (jumps.sum(axis=1) < 1e-3) & ~absent & links.any(axis=1)
+    if stuck.any():
+        names = np.flatnonzero(stuck).tolist()
+        notes.append(f"states {names} are never left; only an upper limit of their rates is known")
     gaps = data.pairs.gap[data.pairs.kind == 0] if isinstance(data, CountData) else data.gaps
     gaps = gaps[gaps > 0]
     turnover = float(np.median(gaps)) * float(exits[~absent].max(initial=0.0)) if len(gaps) else 0.0

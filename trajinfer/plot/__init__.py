@@ -1,7 +1,19 @@
 """Figures: one function each, `(data, *, ax=None) -> Axes`; nothing is shown, saved or restyled."""
 
 from trajinfer.plot.fields import velocity
+from trajinfer.plot.jumps import occupation, rates, state_posterior, transition_graph
 from trajinfer.plot.populations import held_out, snapshots, trajectories
 from trajinfer.plot.progress import forecast, history
 
-__all__ = ["forecast", "held_out", "history", "snapshots", "trajectories", "velocity"]
+__all__ = [
+    "forecast",
+    "held_out",
+    "history",
+    "occupation",
+    "rates",
+    "snapshots",
+    "state_posterior",
+    "trajectories",
+    "transition_graph",
+    "velocity",
+]

@@ -1,0 +1,207 @@
+"""Markov jump processes: rates, transition graph, occupation against data, state posteriors."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array, as_array
+from trajinfer._core.errors import InputError
+from trajinfer._core.extras import import_extra
+from trajinfer.data import JumpSeries
+from trajinfer.plot.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+_NUMBERS_UP_TO = 12
+
+
+def rates(data: Any, *, ax: Axes | None = None, states: Sequence[Hashable] | None = None) -> Axes:
+    """Heat map of a rate matrix on a logarithmic colour scale, row to column.
+
+    Args:
+        data: a fitted `MarkovJumpProcess`, or (S, S) rates.
+        ax: axes to draw into; None makes a figure.
+        states: labels; None takes those of the model.
+
+    Raises:
+        InputError: if the matrix is not square.
+        MissingExtra: if matplotlib is not installed.
+    """
+    matrix, names = _matrix_of(data, states)
+    colors = import_extra("matplotlib.colors", "plot")
+    axes = new_axes(ax)
+    n = len(matrix)
+    off = np.where(np.eye(n, dtype=bool) | (matrix <= 0), np.nan, matrix)
+    top = float(np.nanmax(off)) if np.isfinite(off).any() else 1.0
+    low = max(float(np.nanmin(off)) if np.isfinite(off).any() else 0.1, 1e-3 * top)
+    norm = colors.LogNorm(min(low, 0.999 * top), top)
+    image = axes.imshow(np.maximum(off, low), cmap="viridis", norm=norm)
+    axes.figure.colorbar(image, ax=axes, label="rate")
+    if n <= _NUMBERS_UP_TO:
+        for i, j in np.argwhere(np.isfinite(off)):
+            shade = "white" if norm(max(off[i, j], low)) < 0.6 else "black"
+            axes.text(j, i, f"{off[i, j]:.2g}", ha="center", va="center", color=shade)
+    axes.set_xticks(range(n), [str(s) for s in names])
+    axes.set_yticks(range(n), [str(s) for s in names])
+    axes.set_xlabel("to")
+    axes.set_ylabel("from")
+    return axes
+
+
+def transition_graph(
+    data: Any,
+    *,
+    ax: Axes | None = None,
+    states: Sequence[Hashable] | None = None,
+    law: Any = None,
+    threshold: float = 0.02,
+) -> Axes:
+    """States on a circle, arrows as wide as their rates.
+
+    Args:
+        data: a fitted `MarkovJumpProcess`, or (S, S) rates.
+        ax: axes to draw into; None makes a figure.
+        states: labels; None takes those of the model.
+        law: (S,) probabilities that scale the area of the nodes; None for equal ones.
+        threshold: links below this share of the largest rate are left out.
+
+    Raises:
+        InputError: if the matrix is not square or the law has another length.
+        MissingExtra: if matplotlib is not installed.
+    """
+    matrix, names = _matrix_of(data, states)
+    n = len(matrix)
+    weights = np.full(n, 1 / n) if law is None else as_array(law, "law", ndim=1)
+    if len(weights) != n:
+        raise InputError(f"law has {len(weights)} entries for {n} states")
+    axes = new_axes(ax)
+    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
+    place = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    off = np.where(np.eye(n, dtype=bool), 0.0, matrix)
+    top = max(float(off.max()), 1e-300)
+    for i, j in np.argwhere(off > threshold * top):
+        style = {
+            "arrowstyle": "-|>",
+            "connectionstyle": "arc3,rad=0.15",
+            "linewidth": 0.5 + 3.5 * off[i, j] / top,
+            "color": GREY,
+            "shrinkA": 16,
+            "shrinkB": 16,
+        }
+        axes.annotate("", xy=place[j], xytext=place[i], arrowprops=style)
+    axes.scatter(place[:, 0], place[:, 1], s=300 + 1200 * weights, color=BLUE, zorder=3)
+    for label, point in zip(names, place):
+        axes.text(point[0], point[1], str(label), ha="center", va="center", color="white", zorder=4)
+    axes.set_xlim(-1.3, 1.3)
+    axes.set_ylim(-1.3, 1.3)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    return axes
+
+
+def occupation(
+    series: JumpSeries, ts: Any, laws: Any, *, ax: Axes | None = None, n_bins: int = 12
+) -> Axes:
+    """Share of the paths in each state over time: the model's law and what was seen.
+
+    Args:
+        series: the observations; times count from the first one of each path.
+        ts: (T,) times of the model's law, from the first observation on.
+        laws: (T, S) probabilities.
+        ax: axes to draw into; None makes a figure.
+        n_bins: number of time bins of the data.
+
+    Raises:
+        InputError: if shapes do not fit.
+        MissingExtra: if matplotlib is not installed.
+    """
+    times, table = as_array(ts, "ts", ndim=1), as_array(laws, "laws", ndim=2)
+    if table.shape != (len(times), len(series.categories)):
+        raise InputError(
+            f"laws must be ({len(times)}, {len(series.categories)}), got {table.shape}"
+        )
+    axes = new_axes(ax)
+    known = series.states >= 0
+    since = (series.times - series.times[:, :1])[known]
+    codes = series.states[known]
+    edges = np.linspace(0, float(times.max()), n_bins + 1)
+    slot = np.clip(np.digitize(since, edges) - 1, 0, n_bins - 1)
+    inside = since <= times.max()
+    count = np.zeros((n_bins, table.shape[1]))
+    np.add.at(count, (slot[inside], codes[inside]), 1)
+    total = count.sum(axis=1)
+    share = count / np.maximum(total, 1)[:, None]
+    error = np.sqrt(share * (1 - share) / np.maximum(total, 1)[:, None])
+    middle = (edges[1:] + edges[:-1]) / 2
+    for s, label in enumerate(series.categories):
+        colour = _COLOURS[s % len(_COLOURS)]
+        axes.plot(times, table[:, s], color=colour, label=str(label))
+        seen = total > 0
+        axes.errorbar(
+            middle[seen], share[seen, s], error[seen, s], fmt="o", color=colour, markersize=4
+        )
+    axes.set_xlabel("time since the first observation")
+    axes.set_ylabel("share of paths")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(title="lines: model, dots: data")
+    return axes
+
+
+def state_posterior(
+    ts: Any,
+    probabilities: Any,
+    *,
+    series: JumpSeries | None = None,
+    path: int = 0,
+    ax: Axes | None = None,
+    states: Sequence[Hashable] | None = None,
+) -> Axes:
+    """Ribbon of the probabilities of the states along one path, with what was seen as dots.
+
+    Args:
+        ts: (T,) times.
+        probabilities: (T, S), as from `predict_proba` for one path.
+        series: the observations.
+        path: which path of `series`.
+        ax: axes to draw into; None makes a figure.
+        states: labels; None takes those of the series.
+
+    Raises:
+        InputError: if shapes do not fit.
+        MissingExtra: if matplotlib is not installed.
+    """
+    times, table = as_array(ts, "ts", ndim=1), as_array(probabilities, "probabilities", ndim=2)
+    if len(table) != len(times):
+        raise InputError(f"{len(table)} rows of probabilities for {len(times)} times")
+    n = table.shape[1]
+    names = states if states is not None else (series.categories if series else range(n))
+    axes = new_axes(ax)
+    colours = [_COLOURS[s % len(_COLOURS)] for s in range(n)]
+    axes.stackplot(times, table.T, colors=colours, alpha=0.75, labels=[str(s) for s in names])
+    if series is not None:
+        seen = np.flatnonzero(series.states[path] >= 0)
+        shades = [colours[k] for k in series.states[path, seen]]
+        axes.scatter(
+            series.times[path, seen], np.full(len(seen), 1.04), c=shades, s=14, clip_on=False
+        )
+    axes.set_xlabel("time")
+    axes.set_ylabel("probability of the state")
+    axes.set_ylim(0, 1.08)
+    axes.margins(x=0)
+    axes.legend(loc="lower right")
+    return axes
+
+
+def _matrix_of(data: Any, states: Sequence[Hashable] | None) -> tuple[Array, Sequence[Hashable]]:
+    matrix = as_array(getattr(data, "rates_", data), "rates", ndim=2)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise InputError(f"rates must be square, got shape {matrix.shape}")
+    names = states if states is not None else getattr(data, "states_", range(len(matrix)))
+    if len(names) != len(matrix):
+        raise InputError(f"{len(names)} labels for {len(matrix)} states")
+    return matrix, names
