@@ -120,10 +120,9 @@ def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> A
 
 
 def _relative_spread(points: Array, weights: Array, process: Process | None) -> Array:
-    center = weights @ points
-    spread = np.sqrt(weights @ (points - center) ** 2)
+    spread = _deviation(points, weights)[1]
     if process is None:
-        return np.asarray(spread)
+        return spread
     y = torch.as_tensor(np.array(points))
     scale = process.noise_scale(y.new_zeros(()), y)
     return np.asarray(spread if scale is None else spread / (weights @ scale.abs().numpy()))
@@ -134,8 +133,15 @@ def _moments(snapshots: Snapshots) -> tuple[Array, Array]:
     points = np.concatenate(snapshots.points)
     mass = [snapshots.probabilities(k) for k in range(len(snapshots))]
     weights = np.concatenate(mass) / len(snapshots)
+    return _deviation(points, weights)
+
+
+def _deviation(points: Array, weights: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation (D,); one that is only rounding counts as zero."""
     center = weights @ points
-    return center, np.sqrt(weights @ (points - center) ** 2)
+    spread = np.sqrt(weights @ (points - center) ** 2)
+    rounding = 1e-12 * np.abs(points).max(axis=0)
+    return center, np.where(spread > rounding, spread, 0.0)
 
 
 def _typical_duration(snapshots: Snapshots) -> float:

@@ -121,7 +121,7 @@ class AffineDrift(Process):
         offset: Any = None,
         *,
         volatility: Volatility = None,
-        ridge: float = 1e-3,
+        ridge: float = 1e-2,
     ) -> None:
         if ridge < 0:
             raise InputError(f"ridge must not be negative, got {ridge}")
