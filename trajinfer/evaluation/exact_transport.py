@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import ot
 import scipy.sparse
 from scipy.spatial.distance import cdist
 
@@ -37,6 +36,8 @@ def exact_coupling(
         >>> exact_coupling(np.array([[0.0], [1.0]]), np.array([[1.1], [0.2]])).toarray().tolist()
         [[0.0, 0.5], [0.5, 0.0]]
     """
+    import ot  # half a second to import: only paid where an exact plan is asked for
+
     mass_x = np.full(len(x), 1 / len(x)) if a is None else a
     mass_y = np.full(len(y), 1 / len(y)) if b is None else b
     limit = max(1_000_000, 200 * (len(x) + len(y)))
