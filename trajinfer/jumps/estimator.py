@@ -78,7 +78,8 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         label_noise: probability that a label is replaced by one of the S - 1 wrong ones (not:
             redrawn from all S), "learn" to estimate it, an (S, S) matrix of the probabilities of
             label o in state s, or `jumps.LabelNoise` to learn such a matrix.
-        links: (S, S) bool, which jumps are possible; None for all; "select" drops links by BIC
+        links: (S, S) bool, which jumps are possible; None for all, except out of states that are
+            entered by an observed absorption; "select" drops links by BIC
             (methods "mle" and "em").
         reversible: impose detailed balance.
         model: a function of a parameter vector theta to rates (S, S), diagonal ignored; theta is

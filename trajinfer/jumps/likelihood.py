@@ -30,6 +30,7 @@ _COLLAPSE_LIMIT = 400
 _CHUNK = 100_000
 _SPREAD_LIMIT = 20_000_000
 _TINY = 1e-300
+_IMPOSSIBLE = 1e-290
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ class CountData:
             if absorbed.any():
                 before = spread[absorbed, start[absorbed]]
                 seen[absorbed] = (before * entering[:, end[absorbed]].T).sum(axis=1)
-            value += float(np.log(np.maximum(seen, _TINY)).sum())
+            with np.errstate(divide="ignore"):
+                value += float(np.log(np.where(seen <= _IMPOSSIBLE, 0.0, seen)).sum())
         return value
 
     def _closed_terms(self, rates: Array, initial: Array | None) -> float:
@@ -229,6 +231,8 @@ def _off_diagonal(rates: Array) -> Array:
 
 def _sum_logs(counts: Array, values: Array) -> float:
     used = counts != 0
+    if (values[used] <= _IMPOSSIBLE).any():
+        return -np.inf
     return float((counts[used] * np.log(np.maximum(values[used], _TINY))).sum())
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import softplus
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import seeded
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.statistics import PathStatistics, binned_em, statistics_of
 
@@ -331,6 +332,7 @@ def pretrained() -> RecognitionNetwork:
     folder = files("trajinfer.jumps") / "weights"
     config = json.loads((folder / "recognition.json").read_text(encoding="utf-8"))
     weights = safetensors.torch.load((folder / "recognition.safetensors").read_bytes())
-    network = RecognitionNetwork(**config["network"]).double()
+    with seeded(0):
+        network = RecognitionNetwork(**config["network"]).double()
     network.load_state_dict({name: value.double() for name, value in weights.items()})
     return network.eval().requires_grad_(requires_grad=False)

@@ -204,6 +204,7 @@ def build(
     if model is not None and reversible:
         raise InputError("give either model= or reversible=True, not both")
     pairs = transitions_of(_provisional(series, emission))
+    links = _without_exits(links, pairs)
     start_rates, scale = counting_rates(pairs, n_states, links)
     rate_map: RateMap
     if model is not None:
@@ -224,6 +225,24 @@ def build(
         initial = first / first.sum()
     problem = Problem(data, rate_map)
     return Setup(series, problem, Parameters(start_rates, initial, emission), scale, pairs)
+
+
+def _without_exits(links: Array, pairs: Transitions) -> Array:
+    """States entered by absorption are never left.
+
+    Raises:
+        InputError: if one of them is left in the data.
+    """
+    absorbing = np.unique(pairs.end[pairs.kind == 2])
+    left = np.isin(pairs.start, absorbing) & (pairs.end != pairs.start)
+    if left.any():
+        raise InputError(
+            f"state {pairs.start[left][0]} is entered by 'absorption' and left again; an "
+            "absorption is the end of a path, an exactly timed jump from a known state is a 'jump'"
+        )
+    out = links.copy()
+    out[absorbing] = False
+    return out
 
 
 def _provisional(series: JumpSeries, emission: EmissionModel) -> JumpSeries:

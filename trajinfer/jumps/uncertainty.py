@@ -214,10 +214,11 @@ def findings(
     gaps = data.pairs.gap[data.pairs.kind == 0] if isinstance(data, CountData) else data.gaps
     gaps = gaps[gaps > 0]
     turnover = float(np.median(gaps)) * float(exits[~absent].max(initial=0.0)) if len(gaps) else 0.0
-    if turnover > 20:
+    if turnover > 20 or (isinstance(data, CountData) and _forgetful(data)):
         notes.append(
-            f"the median gap spans {turnover:.3g} sojourns of the fastest state; rates are not "
-            "identifiable at this observation interval"
+            f"the median gap spans {turnover:.3g} sojourns of the fastest state and what is seen "
+            "next hardly depends on what was seen; rates are not identifiable at this observation "
+            "interval"
         )
     if now.emission.learn_error and turnover > 1:
         notes.append(
@@ -225,3 +226,18 @@ def findings(
             "is known"
         )
     return notes
+
+
+def _forgetful(data: CountData) -> bool:
+    """Whether consecutive labels look independent, by a likelihood-ratio test at level 1e-3."""
+    rows = data.pairs.kind == 0
+    n = data.n_states
+    key = data.pairs.start[rows] * n + data.pairs.end[rows]
+    table = np.bincount(key, minlength=n * n).reshape(n, n).astype(float)
+    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+    if table.sum() < 50 or min(table.shape) < 2:
+        return False
+    product = table.sum(axis=1)[:, None] * table.sum(axis=0) / table.sum()
+    ratio = np.where(table > 0, table, 1.0) / np.where(table > 0, product, 1.0)
+    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+    return bool(2 * (table * np.log(ratio)).sum() < chi2.ppf(0.999, freedom))

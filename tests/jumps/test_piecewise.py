@@ -1,0 +1,57 @@
+"""Rates that change at a known time."""
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+from tests.jumps.conftest import RATES
+from trajinfer import jumps
+from trajinfer._core.errors import InputError
+from trajinfer.data import JumpSeries
+from trajinfer.jumps import MarkovJumpProcess, PiecewiseConstantJumpProcess
+
+LATER = np.array([[-0.3, 0.1, 0.2], [1.0, -2.0, 1.0], [0.4, 0.4, -0.8]])
+
+
+def two_regimes(n=400):
+    first = jumps.simulate(RATES, [1, 0, 0], n, np.linspace(0, 2, 9), random_state=0)
+    generator = np.random.default_rng(1)
+    step = np.cumsum(expm(LATER * 0.25), axis=1)
+    states = [first.states[:, k] for k in range(9)]
+    for _ in range(8):
+        u = generator.random(n)[:, None]
+        states.append((u > step[states[-1]]).sum(axis=1))
+    return np.arange(17) * 0.25, np.stack(states, axis=1)
+
+
+def test_both_regimes_are_recovered():
+    times, states = two_regimes()
+    model = PiecewiseConstantJumpProcess(3, changes=[2.0]).fit((times, states))
+    assert np.abs(model.rates_[0] - RATES).max() < 0.15
+    assert np.abs(model.rates_[1] - LATER).max() < 0.3
+    assert np.array_equal(model.rates_at(1.9), model.rates_[0])
+    assert np.array_equal(model.rates_at(2.0), model.rates_[1])
+    assert model.score((times, states)) > MarkovJumpProcess(3, method="mle").fit(
+        (times, states)
+    ).score((times, states))
+
+
+def test_interval_across_the_change_is_a_product():
+    times, states = two_regimes(50)
+    model = PiecewiseConstantJumpProcess(3, changes=[2.1]).fit((times, states))
+    series = JumpSeries.from_arrays([[2.0, 2.25]], [[0, 1]])
+    across = (expm(model.rates_[0] * 0.1) @ expm(model.rates_[1] * 0.15))[0, 1]
+    expected = np.log(model.initial_[0] * across)
+    assert model.log_likelihood(series) == pytest.approx(expected, rel=1e-10)
+
+
+def test_no_change_is_the_plain_model():
+    times, states = two_regimes(60)
+    one = PiecewiseConstantJumpProcess(3, tol=1e-11).fit((times[:9], states[:, :9]))
+    two = MarkovJumpProcess(3, method="mle").fit((times[:9], states[:, :9]))
+    assert one.log_likelihood_ == pytest.approx(two.log_likelihood_, rel=1e-7)
+
+
+def test_changes_must_increase():
+    with pytest.raises(InputError, match="increase strictly"):
+        PiecewiseConstantJumpProcess(3, changes=[2.0, 1.0]).fit(two_regimes(5))
