@@ -84,11 +84,10 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         Shen, Berlinghieri, Broderick, arXiv 2408.06277.
 
     Example:
-        >>> from trajinfer.processes import AffineDrift
         >>> rng = np.random.default_rng(0)
         >>> X = np.concatenate([rng.normal(m, 1.0, (50, 2)) for m in (0.0, 1.0, 2.0)])
         >>> t = np.repeat([0, 1, 2], 50)
-        >>> bridge = SchrodingerBridge(AffineDrift(2), random_state=0).fit(X, t)
+        >>> bridge = SchrodingerBridge(random_state=0).fit(X, t)
         >>> bridge.sample(10, ts=[0, 0.5, 1, 2])
         Trajectories(10 paths, 4 times, dim 2)
     """

@@ -30,15 +30,17 @@ def draw_partners(plan: Tensor, atoms: Tensor, generator: torch.Generator) -> Te
 
     Args:
         plan: (N, M) coupling.
-        atoms: (n,) row indices in random order.
-        generator: of the random offset of every row.
+        atoms: (n,) row indices.
+        generator: of the random offset and order of every row.
 
     Returns:
         (n,) column indices, each with its conditional law given the row.
     """
     n_rows, n_columns = plan.shape
     counts = torch.bincount(atoms, minlength=n_rows)
-    order = torch.argsort(atoms, stable=True)
+    # Ranks are drawn afresh: a path must not carry its place in the queue to the next segment.
+    shuffled = torch.randperm(len(atoms), generator=generator)
+    order = shuffled[torch.argsort(atoms[shuffled], stable=True)]
     first = counts.cumsum(0) - counts
     rank = torch.empty_like(atoms)
     rank[order] = torch.arange(len(atoms)) - first[atoms[order]]
