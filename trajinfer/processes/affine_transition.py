@@ -7,16 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-_TAYLOR_TERMS = 14
-_TAYLOR_REACH = 0.25
-
 
 def affine_transition(
     matrix: Tensor, offset: Tensor, rate: Tensor, duration: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""Transition of $dX = (A X + c)\,dt + g\,dW$: $X_T \mid x \sim N(E x + o, T R)$.
 
-    A Taylor series over a short time h is doubled until the duration is reached,
+    A matrix exponential over a short time h is doubled until the duration is reached,
     $E_{2h} = E_h E_h$, $o_{2h} = E_h o_h + o_h$, $R_{2h} = \tfrac12 (E_h R_h E_h^T + R_h)$,
     which keeps R positive definite however strongly the drift contracts. A duration of zero is
     allowed.
@@ -36,23 +33,26 @@ def affine_transition(
         >>> bool(torch.isclose(rate[0, 0, 0], (1 - torch.exp(-2 * one[0, 0])) / 2))
         True
     """
+    dim = len(offset)
     size = float(torch.linalg.matrix_norm(matrix.detach(), ord=2) * duration.max())
-    n_doublings = max(0, math.ceil(math.log2(size / _TAYLOR_REACH))) if size > 0 else 0
+    n_doublings = max(0, math.ceil(math.log2(size))) if size > 0 else 0
     h = (duration / 2**n_doublings).reshape(-1, 1, 1)
-    eye = torch.eye(len(offset), dtype=offset.dtype, device=offset.device)
-    power = eye.expand(len(h), -1, -1)
-    flow, integral = power, h * eye
-    term = spread = rate.expand(len(h), -1, -1)
-    for k in range(1, _TAYLOR_TERMS + 1):
-        power = power @ matrix * (h / k)
-        flow = flow + power
-        integral = integral + power * (h / (k + 1))
-        product = matrix @ term
-        term = (product + product.mT) * (h / (k + 1))
-        spread = spread + term
-    shift = integral @ offset
+    exponential = torch.matrix_exp(h * _block(matrix, offset, rate))
+    flow = exponential[:, :dim, :dim]
+    shift = exponential[:, :dim, 2 * dim :]
+    covariance = exponential[:, :dim, dim : 2 * dim] @ flow.mT
+    spread = torch.where(h > 0, covariance / torch.where(h > 0, h, 1.0), rate)
+    spread = (spread + spread.mT) / 2
     for _ in range(n_doublings):
-        shift = (flow @ shift.unsqueeze(-1)).squeeze(-1) + shift
+        shift = flow @ shift + shift
         spread = (flow @ spread @ flow.mT + spread) / 2
         flow = flow @ flow
-    return flow, shift, spread
+    return flow, shift.squeeze(2), spread
+
+
+def _block(matrix: Tensor, offset: Tensor, rate: Tensor) -> Tensor:
+    """Van Loan's block matrix, whose exponential holds flow, covariance and shift at once."""
+    dim = len(offset)
+    top = torch.cat([matrix, rate, offset.unsqueeze(1)], dim=1)
+    middle = torch.cat([torch.zeros_like(matrix), -matrix.mT, matrix.new_zeros(dim, 1)], dim=1)
+    return torch.cat([top, middle, matrix.new_zeros(1, 2 * dim + 1)])
