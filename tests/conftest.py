@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import ot  # noqa: F401 (imported here because its first import moves the generator of `random`)
 import pytest
 import torch
 import torchsde
