@@ -11,6 +11,7 @@ from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.base import SDE, LinearDrift, SDELike
 from trajinfer.sde.choice import methods
 from trajinfer.sde.gradients import Checkpoint
+from trajinfer.sde.heuristics import Anneal, SolverRegularization
 from trajinfer.sde.solution import Solution
 from trajinfer.sde.solve import solve
 from trajinfer.sde.solvers import Solver, Stage, Step
@@ -18,6 +19,7 @@ from trajinfer.sde.solvers import Solver, Stage, Step
 __all__ = [
     "SDE",
     "Adaptive",
+    "Anneal",
     "BrownianGrid",
     "BrownianPath",
     "BrownianStack",
@@ -28,6 +30,7 @@ __all__ = [
     "SDELike",
     "Solution",
     "Solver",
+    "SolverRegularization",
     "Stage",
     "Step",
     "methods",

@@ -47,6 +47,7 @@ class Ledger:
         saved: index into `times` of every output time.
         n_rejected: rejected steps.
         alive: (B,), False for paths given up under `on_error="mask"`.
+        states: the states they start from, if asked for.
     """
 
     times: list[Array]
@@ -54,6 +55,7 @@ class Ledger:
     saved: list[int] = field(default_factory=lambda: [0])
     n_rejected: int = 0
     alive: Tensor | None = None
+    states: list[Tensor] = field(default_factory=list)
 
     @property
     def n_steps(self) -> int:
@@ -109,6 +111,8 @@ class AdaptiveMarch:
         tallies: what to add up over the accepted steps.
         max_steps: accepted and rejected steps allowed.
         masks: give up paths that fail instead of raising.
+        keep_noise: enter the noise of the accepted steps into the ledger.
+        keep_states: likewise the states they start from.
     """
 
     solver: Solver
@@ -120,6 +124,7 @@ class AdaptiveMarch:
     max_steps: int
     masks: bool
     keep_noise: bool = False
+    keep_states: bool = False
 
     def march(self, y0: Tensor) -> tuple[Saved, Ledger]:
         """Run to the last output time."""
@@ -168,6 +173,8 @@ class AdaptiveMarch:
             )
             if step.error is not None:
                 saved.errors.append(step.error)
+            if self.keep_states:
+                ledger.states.append(state.y)
             state = State(step.y, step.carry, totals)
             s = segment.length if lands else s + trial
             ledger.times.append(segment.time(s))
@@ -315,13 +322,13 @@ class AdaptiveMarch:
         elif self.stack is not None:
             first = 0.01 * span
         else:
-            first = min(self._hairer(t0, y0), span)
+            first = min(self.hairer_step(t0, y0), span)
         if segment.gap is None:
             return first
         return first / max(float(np.max(segment.end - segment.start)), 1e-300)
 
     @torch.no_grad()
-    def _hairer(self, t0: Tensor, y0: Tensor) -> float:
+    def hairer_step(self, t0: Tensor, y0: Tensor) -> float:
         """First step of an ODE from the sizes of y, f and the change of f over an Euler probe."""
 
         def size(x: Tensor) -> float:

@@ -11,6 +11,7 @@ from trajinfer._core.errors import IncompatibleSolver, InputError, nearest
 from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.commutativity import noise_commutes
 from trajinfer.sde.conversion import convert
+from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers import SOLVERS, Solver
 from trajinfer.sde.solvers.base import Estimate
@@ -43,9 +44,10 @@ class Wishes:
     Attributes:
         control: step control, None for fixed steps.
         gradient: how it is differentiated.
-        stages: whether drift stages are needed (log-ratio, penalty), which exact steps lack.
+        stages: whether drift stages are needed (log-ratio), which exact steps lack.
         convert: whether the SDE may be solved in the other calculus.
         allow_order_loss: whether a lower order than promised is accepted.
+        regularization: the penalty on its steps.
     """
 
     control: Adaptive | None
@@ -53,6 +55,7 @@ class Wishes:
     stages: bool
     convert: bool
     allow_order_loss: bool
+    regularization: SolverRegularization | None = None
 
 
 def choose(
@@ -74,6 +77,8 @@ def choose(
     if control is not None:
         solver = replace(solver, estimate=_estimate(solver, control))
         _check_adaptive(solver, problem, control)
+    if wishes.regularization is not None:
+        solver = _with_estimate(solver, wishes, wishes.regularization)
     _check_solver(solver, problem, t, y, wishes)
     _check_gradient(solver, problem, wishes)
     return problem, solver
@@ -93,7 +98,8 @@ def _default(problem: Problem, wishes: Wishes) -> str:
     adaptive = wishes.control is not None
     if wishes.gradient == "reversible":
         return "reversible_heun"
-    if problem.exact_step is not None and not wishes.stages and not adaptive:
+    steps = wishes.stages or wishes.regularization is not None
+    if problem.exact_step is not None and not steps and not adaptive:
         return "exact"
     if problem.noise_type in ("none", "additive"):
         return "tsit5" if problem.noise_type == "none" else "shark"
@@ -154,6 +160,42 @@ def _estimate(solver: Solver, control: Adaptive) -> Estimate | None:
             f"it has no {control.error} error estimate; use error='doubling'", method=solver.name
         )
     return control.error
+
+
+def _with_estimate(solver: Solver, wishes: Wishes, settings: SolverRegularization) -> Solver:
+    """The solver with the error estimate that a global penalty needs.
+
+    Raises:
+        IncompatibleSolver: if it cannot give it, or the gradient does not go through the steps.
+    """
+    if settings.mode == "local":
+        return solver
+    if wishes.gradient in ("reversible", "adjoint"):
+        raise IncompatibleSolver(
+            f"gradient={wishes.gradient!r} does not go through the steps that a global penalty "
+            "sums up; use SolverRegularization(mode='local'), or gradient='checkpoint'",
+            method=solver.name,
+        )
+    if not settings.wants_error:
+        return solver
+    if wishes.control is not None:
+        controlled = solver.estimate or "doubling"
+        if controlled != settings.estimate:
+            raise IncompatibleSolver(
+                f"the steps are controlled by the {controlled} error estimate, the penalty asks "
+                f"for the {settings.estimate} one; use Adaptive(error={settings.estimate!r}) or "
+                f"SolverRegularization(estimate={controlled!r})",
+                method=solver.name,
+            )
+        return solver
+    if settings.estimate == "doubling" or settings.estimate not in solver.estimates:
+        raise IncompatibleSolver(
+            f"with fixed steps it has no {settings.estimate} error estimate to sum up; use "
+            "SolverRegularization(mode='local', estimate='doubling'), or a solver with an "
+            "embedded estimate (see `methods()`)",
+            method=solver.name,
+        )
+    return replace(solver, estimate=settings.estimate)
 
 
 def _check_adaptive(solver: Solver, problem: Problem, control: Adaptive) -> None:

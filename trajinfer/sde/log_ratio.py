@@ -64,6 +64,11 @@ class LogRatio:
             value = value + (left * noise.W).sum(1)
         return torch.stack([value, worst], dim=1)
 
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
+        """Log-ratios add up; the worst residual is the larger one."""
+        value = first[:, 0] + second[:, 0]
+        return torch.stack([value, torch.maximum(first[:, 1], second[:, 1])], dim=1)
+
     def finish(self, totals: Sequence[Tensor]) -> Tensor:
         """The log-ratios (B, T - 1).
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from trajinfer._core.errors import BrownianMismatch
 from trajinfer.paths import BrownianTable
 from trajinfer.sde.adaptive_march import AdaptiveMarch, Ledger
+from trajinfer.sde.extra_step import LocalPenalty, narrowed, widened
 from trajinfer.sde.gradients import (
     Checkpoint,
     march_adjoint,
@@ -19,6 +20,7 @@ from trajinfer.sde.gradients import (
     run_checkpointed,
 )
 from trajinfer.sde.grid import Array, StepGrid
+from trajinfer.sde.heuristics import StepPenalty
 from trajinfer.sde.job import Job, run_stretch
 from trajinfer.sde.log_ratio import LogRatio
 from trajinfer.sde.solution import Solution, Stats
@@ -40,6 +42,7 @@ class Task:
         save: which times to return.
         gradient: how to differentiate.
         masks: return NaN for paths that fail instead of raising.
+        local: the penalty of extra steps, if asked for.
     """
 
     y0: Tensor
@@ -48,6 +51,7 @@ class Task:
     save: Save
     gradient: Gradient | Checkpoint
     masks: bool
+    local: LocalPenalty | None = None
 
     def outputs(self, grid: StepGrid) -> StepGrid:
         """The same steps with the output times asked for."""
@@ -59,7 +63,7 @@ class Task:
 
 def solve_fixed(task: Task, job: Job) -> Solution:
     """A solve on known steps."""
-    return _solution(task, job, _march(task, job))
+    return _take(task, job)
 
 
 def solve_adaptive(task: Task, march: AdaptiveMarch) -> Solution:
@@ -70,9 +74,14 @@ def solve_adaptive(task: Task, march: AdaptiveMarch) -> Solution:
     """
     plain = task.gradient == "backprop"
     if plain and task.save == "ts":
-        saved, ledger = march.march(task.y0)
+        saved, ledger = replace(march, keep_states=task.local is not None).march(task.y0)
         job = _replay(task, march, ledger, None)
-        return _solution(task, job, saved, ledger)
+        if task.local is None:
+            return _solution(task, job, saved, ledger)
+        visits = task.local.visits(job.grid.times)
+        states = [ledger.states[visit.step] for visit in visits]
+        extra = task.local.terms(job.grid.times, visits, states)
+        return _solution(task, job, saved, ledger, extra)
     with torch.no_grad():
         _, ledger = replace(march, tallies=(), keep_noise=True).march(task.y0)
     noise = None
@@ -80,7 +89,19 @@ def solve_adaptive(task: Task, march: AdaptiveMarch) -> Solution:
         w, area = (torch.stack(parts, dim=1) for parts in zip(*ledger.noise))
         noise = BrownianTable(w, area)
     job = _replay(task, march, ledger, noise)
-    return _solution(task, job, _march(task, job), ledger)
+    return _take(task, job, ledger)
+
+
+def _take(task: Task, job: Job, ledger: Ledger | None = None) -> Solution:
+    """Take known steps, and the extra ones of a local penalty."""
+    if task.local is None:
+        return _solution(task, job, _march(task, job), ledger)
+    visits = task.local.visits(job.grid.times)
+    wide = widened(job.grid, visits)
+    saved = _march(task, replace(job, grid=wide))
+    states = dict(zip(wide.saved.tolist(), [task.y0, *saved.ys]))
+    extra = task.local.terms(wide.times, visits, [states[visit.step] for visit in visits])
+    return _solution(task, job, narrowed(saved, wide, job.grid, job.tallies), ledger, extra)
 
 
 def _replay(task: Task, march: AdaptiveMarch, ledger: Ledger, noise: BrownianTable | None) -> Job:
@@ -108,7 +129,13 @@ def _march(task: Task, job: Job) -> Saved:
     return job.march(task.y0, task.t0, run_checkpointed, every)
 
 
-def _solution(task: Task, job: Job, saved: Saved, ledger: Ledger | None = None) -> Solution:
+def _solution(
+    task: Task,
+    job: Job,
+    saved: Saved,
+    ledger: Ledger | None = None,
+    extra: tuple[dict[str, Tensor], int] | None = None,
+) -> Solution:
     grid, problem, first = job.grid, job.problem, task.save != "final"
     ys = torch.stack([task.y0, *saved.ys] if first else saved.ys, dim=1)
     kept = grid.saved if first else grid.saved[1:]
@@ -118,11 +145,13 @@ def _solution(task: Task, job: Job, saved: Saved, ledger: Ledger | None = None) 
         if ledger is not None and ledger.alive is not None:
             finite = finite & ledger.alive
         ys = torch.where(finite[:, None, None], ys, torch.nan)
+    penalty, terms, steps, n_extra = _penalty(task, job, saved, extra)
     stats = Stats(
         nfe_f=problem.nfe_f,
         nfe_g=problem.nfe_g,
         n_steps=grid.n_steps,
         n_rejected=0 if ledger is None else ledger.n_rejected,
+        extra_nfe=n_extra,
         method=job.solver.name,
         seed=getattr(job.path, "seed", None),
     )
@@ -130,11 +159,30 @@ def _solution(task: Task, job: Job, saved: Saved, ledger: Ledger | None = None) 
         ts=torch.as_tensor(grid.times[..., kept]),
         ys=ys,
         stats=stats,
-        penalty=task.y0.new_zeros(()),
+        penalty=penalty,
+        penalty_terms=terms,
         log_ratio=_log_ratio(job.tallies, saved),
         errors=torch.stack(saved.errors) if saved.errors else None,
+        stiffness=steps,
         mask=finite,
     )
+
+
+def _penalty(
+    task: Task, job: Job, saved: Saved, extra: tuple[dict[str, Tensor], int] | None
+) -> tuple[Tensor, dict[str, Tensor], Tensor | None, int]:
+    """The penalty, its terms, the stiffness of every step, and evaluations outside the steps."""
+    if task.local is not None and extra is not None:
+        return task.local.measure.total(extra[0]), extra[0], None, extra[1]
+    for k, tally in enumerate(job.tallies):
+        if isinstance(tally, StepPenalty):
+            measure = tally.measure
+            terms, steps = tally.finish([totals[k] for totals in saved.totals])
+            stiffness = steps[..., 2].detach() if measure.settings.wants_stiffness else None
+            if stiffness is not None and measure.shared:
+                stiffness = stiffness[:, 0]
+            return measure.total(terms), terms, stiffness, len(steps) if measure.probes else 0
+    return task.y0.new_zeros(()), {}, None, 0
 
 
 def _log_ratio(tallies: tuple[Tally, ...], saved: Saved) -> Tensor | None:

@@ -42,7 +42,8 @@ class Solution:
         penalty_terms: its parts by name.
         log_ratio: (B, T - 1), if asked for.
         errors: error estimates per step, (n_steps, B, D), where the solver was asked for them.
-        stiffness: stiffness estimates per step, where asked for.
+        stiffness: stiffness estimates per step, (n_steps,), or (n_steps, B) where series have
+            their own times, if a global penalty on the stiffness was asked for.
         mask: (B,), True for paths that stayed finite; only with `on_error="mask"`, and paths that
             did not are NaN throughout.
     """

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor
 
 from trajinfer._core.checks import check_shape
 from trajinfer._core.errors import InputError, MaxStepsExceeded, nearest
-from trajinfer._core.seeding import RandomState
+from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.adaptive_march import AdaptiveMarch
 from trajinfer.sde.choice import Wishes, choose
+from trajinfer.sde.extra_step import LocalPenalty, extra_solver
 from trajinfer.sde.gradients import Checkpoint
 from trajinfer.sde.grid import build_grid, output_times, times_tensor
+from trajinfer.sde.heuristics import Measure, SolverRegularization, StepPenalty
 from trajinfer.sde.job import Job
 from trajinfer.sde.log_ratio import LogRatio
 from trajinfer.sde.noise import NoiseLike, noise_on_grid, noise_to_walk
@@ -38,6 +42,7 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     noise: NoiseLike | None = None,
     random_state: RandomState = None,
     gradient: Gradient | Checkpoint = "backprop",
+    regularization: SolverRegularization | None = None,
     log_ratio: LogRatioKind | None = None,
     max_steps: int = 100_000,
     on_error: OnError = "raise",
@@ -66,6 +71,8 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
             again in the backward pass instead of storing them; "reversible", exact at constant
             memory, for `method="reversible_heun"`; or "adjoint", constant memory, right up to the
             step error, for Stratonovich SDEs.
+        regularization: penalty on what the steps cost, to be had as `solution.penalty`; off while
+            the SDE is in evaluation mode.
         log_ratio: "kl" or "path", against the reference drift `sde.h`, per interval.
         max_steps: more steps than this are refused.
         on_error: "raise", or "mask" to return NaN for paths that became non-finite, and a mask.
@@ -97,25 +104,88 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     _check_start(y0, step, max_steps, noise, random_state)
     times = output_times(ts, y0.shape[0])
     t0 = times_tensor(times[..., :1], y0)[0]
+    settings = _active(regularization, problem, on_error)
     control, largest = (step, None) if isinstance(step, Adaptive) else (None, step)
     problem, solver = choose(
         problem,
         method,
         t0,
         y0,
-        Wishes(control, gradient, log_ratio is not None, convert, allow_order_loss),
+        Wishes(control, gradient, log_ratio is not None, convert, allow_order_loss, settings),
     )
     tallies = _tallies(problem, log_ratio)
+    if settings is not None and settings.mode == "global":
+        measure = _measure(settings, solver, control, times.ndim == 1)
+        tallies = (*tallies, StepPenalty(measure))
     shape = (y0.shape[0], problem.noise_dim(t0, y0))
     problem.reset()
     task = Task(y0, t0, times, save, gradient, on_error == "mask")
+    local = _local(settings, problem, solver, control, times.ndim == 1, shape[1])
     if control is not None:
         walk = noise_to_walk(noise, random_state, times, shape, y0)
         march = AdaptiveMarch(solver, problem, walk, control, times, tallies, max_steps, task.masks)
-        return solve_adaptive(task, march)
+        if local is not None:
+            local = local.ready(_own_generator(walk, random_state, y0), march)
+        return solve_adaptive(replace(task, local=local), march)
     grid = task.outputs(build_grid(times, largest, max_steps))
     path = noise_on_grid(noise, random_state, grid, shape, y0)
-    return solve_fixed(task, Job(solver, problem, path, grid, tallies, not task.masks))
+    if local is not None:
+        local = local.ready(_own_generator(path, random_state, y0))
+    return solve_fixed(
+        replace(task, local=local), Job(solver, problem, path, grid, tallies, not task.masks)
+    )
+
+
+def _active(
+    regularization: SolverRegularization | None, problem: Problem, on_error: OnError
+) -> SolverRegularization | None:
+    """The penalty asked for, unless the SDE is in evaluation mode."""
+    if regularization is None:
+        return None
+    if not isinstance(regularization, SolverRegularization):
+        raise InputError(
+            f"regularization must be a SolverRegularization, got {type(regularization).__name__}"
+        )
+    if on_error == "mask":
+        raise InputError(
+            "paths that fail have no penalty; use on_error='raise' together with regularization"
+        )
+    return regularization if getattr(problem.sde, "training", True) else None
+
+
+def _measure(
+    settings: SolverRegularization, solver: Solver, control: Adaptive | None, shared: bool
+) -> Measure:
+    """How steps are judged: by the tolerances of the penalty, else of the solve."""
+    own = control or Adaptive()
+    rtol = own.rtol if settings.rtol is None else settings.rtol
+    atol = own.atol if settings.atol is None else settings.atol
+    return Measure(settings, solver.name, rtol, atol, shared)
+
+
+def _local(
+    settings: SolverRegularization | None,
+    problem: Problem,
+    solver: Solver,
+    control: Adaptive | None,
+    shared: bool,
+    n_channels: int,
+) -> LocalPenalty | None:
+    """The penalty of extra steps, where that is asked for."""
+    if settings is None or settings.mode == "global":
+        return None
+    if settings.h == "auto" and control is None:
+        raise InputError("h='auto' is the first step of an adaptive solve; give step=Adaptive(...)")
+    extra = extra_solver(settings, problem, solver)
+    measure = _measure(settings, extra, control, shared)
+    return LocalPenalty(measure, solver, extra, problem, n_channels)
+
+
+def _own_generator(noise: Any, random_state: RandomState, y0: Tensor) -> torch.Generator:
+    """Randomness of the extra steps: the noise of the solve is the same with and without them."""
+    seed = getattr(noise, "seed", None)
+    own = seed_from(random_state) if seed is None else spawn(seed, 1)[0]
+    return torch_generator(own, y0.device)
 
 
 def _check_words(**choices: tuple[Any, Any]) -> None:

@@ -33,3 +33,7 @@ class Tally(Protocol):
     ) -> Tensor:
         """The total after a step from (t, y)."""
         ...
+
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
+        """The total of two neighbouring intervals from theirs."""
+        ...
