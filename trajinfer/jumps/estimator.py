@@ -100,7 +100,7 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         std_errors_: (S, S) standard errors of the rates; NaN where they are not determined.
         intervals_: (S, S, 2) 95 % intervals; see `rate_intervals`.
         n_iter_, converged_, history_: of the search.
-        method_: what "auto" took: "network", "polished" or "map".
+        method_: what "auto" took: "network", "polished", "averaged" (the mean of both) or "map".
         expected_jumps_: (S, S) expected numbers of jumps given the data.
         theta_: fitted parameters of `model`.
         emission_: fitted `GaussianEmission`.

@@ -21,7 +21,7 @@ from trajinfer.jumps.statistics import statistics_of
 _LOG = logging.getLogger("trajinfer.jumps")
 _LARGEST = 12
 _ENOUGH_PATHS = 100
-_NATS_PER_RATE = 0.2
+_NATS_SMALL, _NATS_LARGE = 0.2, 0.1
 _DIVERGED = 20.0
 
 
@@ -31,7 +31,7 @@ class Estimate:
 
     Attributes:
         result: parameters, likelihood, history.
-        method: "em", "mle", "map", "bayes", "network" or "polished".
+        method: "em", "mle", "map", "bayes", "network", "polished" or "averaged".
         recognition: output of the network, where it was asked.
         draws: posterior draws of "bayes".
         setup: the setup that was solved; links may have been deselected.
@@ -114,9 +114,10 @@ def automatic(setup: Setup, budget: Budget) -> Estimate:
     """The network, polished by the likelihood where the data speak for themselves.
 
     Polishing is EM with the Gamma prior of shape 1 + k and rate k / network rate: k = 1 pseudo-jump
-    per link, 3 with label noise. It is taken from 100 paths on (or as many observed changes as they
-    bring), and where it gains more than 0.2 nats per rate, as the data are then unlike those the
-    network was trained on. What the network cannot read gets a prior of 0.3 pseudo-jumps per link
+    per link, 3 with label noise. With few paths it is taken where it gains more than 0.2 nats per
+    rate, as the data are then unlike those the network was trained on. From 100 paths on (or as
+    many observed changes as they bring) it is taken where it gains more than 0.1 nats per rate;
+    below, the data cannot tell the two answers apart, and their mean is taken. What the network cannot read gets a prior of 0.3 pseudo-jumps per link
     at the typical rate instead; a `model` is fitted by its likelihood.
     """
     if beyond_network(setup):
@@ -138,9 +139,18 @@ def automatic(setup: Setup, budget: Budget) -> Estimate:
     top = _DIVERGED * float(-np.diag(setup.start.rates).min())
     bounded = polished.parameters.rates[links].max() <= top
     _LOG.info("polish gains %.3f nats per rate; %d observed changes", gain, moved)
-    if (enough or gain > _NATS_PER_RATE) and bounded:
+    if bounded and gain > (_NATS_LARGE if enough else _NATS_SMALL):
         return Estimate(polished, "polished", setup, seen)
-    return network
+    if not (bounded and enough):
+        return network
+    return Estimate(_midpoint(setup, now, polished), "averaged", setup, seen)
+
+
+def _midpoint(setup: Setup, network: Parameters, polished: FitResult) -> FitResult:
+    now = replace(polished.parameters, rates=(network.rates + polished.parameters.rates) / 2)
+    value = setup.problem.data.log_likelihood(now.rates, now.initial, now.emission)
+    p = setup.problem.rate_map.start(now.rates)
+    return replace(polished, parameters=now, p=p, log_likelihood=value)
 
 
 def beyond_network(setup: Setup) -> str:
