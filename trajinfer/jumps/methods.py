@@ -117,8 +117,10 @@ def automatic(setup: Setup, budget: Budget) -> Estimate:
     per link, 3 with label noise. With few paths it is taken where it gains more than 0.2 nats per
     rate, as the data are then unlike those the network was trained on. From 100 paths on (or as
     many observed changes as they bring) it is taken where it gains more than 0.1 nats per rate;
-    below, the data cannot tell the two answers apart, and their mean is taken. What the network cannot read gets a prior of 0.3 pseudo-jumps per link
-    at the typical rate instead; a `model` is fitted by its likelihood.
+    below, the data cannot tell the two answers apart, and their mean is taken.
+
+    What the network cannot read gets a prior of 0.3 pseudo-jumps per link at the typical rate
+    instead; a `model` is fitted by its likelihood.
     """
     if beyond_network(setup):
         free = isinstance(setup.problem.rate_map, LogLinear)
