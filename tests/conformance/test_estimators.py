@@ -1,0 +1,103 @@
+"""What every estimator must do, whatever it estimates."""
+
+import copy
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import trajinfer
+from tests.conformance.estimators import CASES
+
+EXPECTED = {case.name: case.expected_failures for case in CASES}
+
+# these draw from numpy's global generator themselves
+SHUFFLING_CHECKS = {"check_methods_sample_order_invariance"}
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+
+
+@pytest.mark.parametrize("room", ["bridges"])
+def test_every_exported_estimator_has_a_case(room):
+    module = __import__(f"trajinfer.{room}", fromlist=["__all__"])
+    exported = {
+        name
+        for name in module.__all__
+        if inspect.isclass(getattr(module, name))
+        and issubclass(getattr(module, name), BaseEstimator)
+    }
+    assert exported <= {case.name for case in CASES}
+
+
+@parametrize_with_checks(
+    [case.make() for case in CASES],
+    expected_failed_checks=lambda estimator: EXPECTED[type(estimator).__name__],
+)
+@pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
+def test_scikit_learn_conventions(estimator, check):
+    state = np.random.get_state()  # noqa: NPY002
+    check(estimator)
+    if check.func.__name__ in SHUFFLING_CHECKS:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+@every_case
+def test_settings_round_trip(case):
+    estimator = case.make()
+    settings = estimator.get_params()
+    assert case.make(**settings).get_params() == settings
+    assert clone(estimator).get_params() == settings
+    names = list(inspect.signature(type(estimator)).parameters)
+    assert sorted(names) == sorted(estimator.get_params(deep=False))
+
+
+@every_case
+def test_fit_returns_the_estimator_and_leaves_its_settings(case):
+    estimator = case.make(random_state=0)
+    before = estimator.get_params()
+    assert estimator.fit(*case.data()) is estimator
+    assert estimator.get_params() == before
+
+
+@every_case
+def test_seeds(case):
+    one, same, other = (case.make(random_state=s).fit(*case.data()) for s in (0, 0, 1))
+    assert np.array_equal(case.draw(one), case.draw(same))
+    assert not np.array_equal(case.draw(one), case.draw(other))
+
+
+@every_case
+def test_input_is_not_changed(case):
+    data = case.data()
+    kept = copy.deepcopy(data)
+    case.make(random_state=0).fit(*data)
+    for given, before in zip(data, kept, strict=True):
+        assert np.array_equal(given, before)
+
+
+@every_case
+def test_copies_give_the_same_draws(case):
+    estimator = case.make(random_state=0).fit(*case.data())
+    for other in (copy.deepcopy(estimator), pickle.loads(pickle.dumps(estimator))):
+        assert np.array_equal(case.draw(other), case.draw(estimator))
+
+
+@every_case
+def test_saved_and_loaded_gives_the_same_draws(case, tmp_path):
+    estimator = case.make(random_state=0).fit(*case.data())
+    path = estimator.save(tmp_path / "model")
+    assert sorted(p.name for p in path.iterdir()) == ["config.json", "model.safetensors"]
+    assert np.array_equal(case.draw(trajinfer.load(path)), case.draw(estimator))
+
+
+@every_case
+def test_nothing_is_drawn_or_saved_before_the_fit(case, tmp_path):
+    with pytest.raises(NotFittedError):
+        case.draw(case.make())
+    with pytest.raises(NotFittedError):
+        case.make().save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
