@@ -97,3 +97,12 @@ def test_unknown_column_names_the_nearest():
     df = pd.DataFrame({"id": [0], "time": [0.0], "state": [1]})
     with pytest.raises(InputError, match="did you mean 'state'"):
         JumpSeries.from_frame(df, id="id", time="time", state="stat")
+
+
+def test_parts_are_joined():
+    series = JumpSeries.from_arrays([[0, 1, 2], [0, 3]], [["a", "b", "a"], ["b", None]])
+    again = JumpSeries.concatenate([series[1], series[0]])
+    assert again.to_frame().equals(series[[1, 0]].to_frame())
+    assert again.lengths.tolist() == [2, 3]
+    with pytest.raises(InputError, match="different labels"):
+        JumpSeries.concatenate([series, JumpSeries.from_arrays([0.0, 1.0], [["a", "c"]])])

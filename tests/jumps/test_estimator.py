@@ -338,3 +338,11 @@ def test_sklearn_conventions():
     before = data.states.copy()
     assert model.fit(data) is model
     assert np.array_equal(before, data.states)
+
+
+def test_cross_validation_over_paths():
+    from sklearn.model_selection import GridSearchCV
+
+    search = GridSearchCV(MarkovJumpProcess(3), {"method": ["mle", "map"]}, cv=3).fit(paths(30))
+    assert search.best_params_["method"] in ("mle", "map")
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()

@@ -241,6 +241,48 @@ class JumpSeries:
         lookup[:] = table
         return lookup[codes]
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[JumpSeries]) -> JumpSeries:
+        """One container with the paths of several, which must share their labels.
+
+        Raises:
+            InputError: if there is nothing to join, or labels or sets of labels differ.
+        """
+        if not parts:
+            raise InputError("give at least one JumpSeries")
+        first = parts[0]
+        for part in parts[1:]:
+            mine, other = first.candidates, part.candidates
+            same = mine is other or (
+                mine is not None and other is not None and np.array_equal(mine, other)
+            )
+            if part.categories != first.categories or not same:
+                raise InputError("the parts have different labels; recode them to the same states")
+        longest = max(part.times.shape[1] for part in parts)
+
+        def join(name: str, empty: float) -> Array | None:
+            if all(getattr(part, name) is None for part in parts):
+                return None
+            rows = []
+            for part in parts:
+                value = getattr(part, name)
+                value = np.full(part.times.shape, empty) if value is None else value
+                pad = longest - part.times.shape[1]
+                mode = {"mode": "edge"} if name == "times" else {"constant_values": empty}
+                rows.append(np.pad(value, ((0, 0), (0, pad)), **mode))
+            return np.concatenate(rows)
+
+        times, states, kinds = join("times", 0.0), join("states", MISSING), join("observation", 0)
+        return replace(
+            first,
+            times=np.zeros(0) if times is None else times,
+            states=np.zeros(0) if states is None else states,
+            lengths=np.concatenate([part.lengths for part in parts]),
+            observation=None if kinds is None else kinds.astype(np.int8),
+            signal=join("signal", np.nan),
+            ids=tuple(name for part in parts for name in part.ids),
+        )
+
     def recode(self, categories: Sequence[Hashable]) -> JumpSeries:
         """The same paths with codes that refer to another list of labels.
 

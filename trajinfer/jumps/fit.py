@@ -16,6 +16,7 @@ from trajinfer.jumps.likelihood import Expectation, JumpData, Transitions
 from trajinfer.jumps.rates import with_diagonal
 
 FLOOR, CEILING = 1e-6, 1e3
+_MANY = 600
 
 
 @dataclass(frozen=True)
@@ -288,10 +289,14 @@ def fit(
 ) -> FitResult:
     """EM from `start`; with `finish` a few steps only, followed by a quasi-Newton search.
 
+    With more than 600 free rates accelerated EM is the faster of the two and goes to the end.
+
     Raises:
         InputError: if the data are impossible at the start.
     """
     p = problem.rate_map.start(start.rates)
+    free = isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None
+    finish = finish and not (free and len(p) > _MANY)
     now = replace(start, rates=problem.rate_map.rates(p))
     history: list[float] = []
     accelerate = Accelerator(problem)

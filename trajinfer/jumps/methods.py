@@ -119,12 +119,12 @@ def automatic(setup: Setup, budget: Budget) -> Estimate:
     many observed changes as they bring) it is taken where it gains more than 0.1 nats per rate;
     below, the data cannot tell the two answers apart, and their mean is taken.
 
-    What the network cannot read gets a prior of 0.3 pseudo-jumps per link at the typical rate
+    What the network cannot read gets a prior of 0.1 pseudo-jumps per link at the typical rate
     instead; a `model` is fitted by its likelihood.
     """
     if beyond_network(setup):
         free = isinstance(setup.problem.rate_map, LogLinear)
-        prior = setup.scale_prior(1.3, 0.3) if free else None
+        prior = setup.scale_prior(1.1, 0.1) if free else None
         return Estimate(_solve(setup, prior, setup.start, budget), "map" if free else "mle", setup)
     network = recognised(setup)
     seen, now = network.recognition, network.result.parameters

@@ -32,7 +32,8 @@ _START_ERROR = 0.05
 def as_jump_series(X: Any) -> JumpSeries:
     """A container from what a user may hand over.
 
-    A table needs columns id, time and state (observation is optional); an array (B, T) of labels is
+    A list of containers is joined, as scikit-learn hands out its folds. A table needs columns id,
+    time and state (observation is optional); a pair is (times, labels); an array (B, T) of labels is
     taken at unit time steps, which is said in a warning.
 
     Raises:
@@ -40,6 +41,8 @@ def as_jump_series(X: Any) -> JumpSeries:
     """
     if isinstance(X, JumpSeries):
         return X
+    if isinstance(X, list) and X and all(isinstance(part, JumpSeries) for part in X):
+        return JumpSeries.concatenate(X)
     if isinstance(X, pd.DataFrame):
         kind = "observation" if "observation" in X.columns else None
         return JumpSeries.from_frame(X, id="id", time="time", state="state", observation=kind)
