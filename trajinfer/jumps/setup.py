@@ -33,8 +33,8 @@ def as_jump_series(X: Any) -> JumpSeries:
     """A container from what a user may hand over.
 
     A list of containers is joined, as scikit-learn hands out its folds. A table needs columns id,
-    time and state (observation is optional); a pair is (times, labels); an array (B, T) of labels is
-    taken at unit time steps, which is said in a warning.
+    time and state (observation is optional); a pair is (times, labels); an array (B, T) of labels
+    is taken at unit time steps, which is said in a warning.
 
     Raises:
         InputError: if X is of another kind.
