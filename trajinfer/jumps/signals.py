@@ -35,9 +35,9 @@ def fit_mixture(
         InputError: if there are fewer values than states.
 
     Example:
-        >>> values = np.concatenate([np.linspace(-1, 1, 50), np.linspace(9, 11, 50)])
+        >>> values = np.concatenate([np.linspace(1, 3, 50), np.linspace(9, 11, 50)])
         >>> fit_mixture(values, 2, random_state=0).means.round(1).tolist()
-        [0.0, 10.0]
+        [2.0, 10.0]
     """
     values = np.ravel(_signal(signal) if isinstance(signal, JumpSeries) else np.asarray(signal))
     values = values[np.isfinite(values)].astype(float)
