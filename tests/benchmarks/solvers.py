@@ -194,6 +194,9 @@ def rows(rounds: int) -> list[Row]:
     for load in (A, B):
         for backward in (False, True):
             found += workload(load, backward, rounds)
+    for backward in (False, True):
+        found += compiled(A, backward, rounds)
+    found += adaptive(rounds)
     found += memory()
     if importlib.util.find_spec("diffrax") is None:
         sys.stdout.write("diffrax is not installed: its rows are left out\n")
@@ -251,6 +254,40 @@ def workload(load: Workload, backward: bool, rounds: int) -> list[Row]:
         ]
     found = [Row(job, "floor (us per step)", t["floor"] / load.n_steps * 1e6)]
     return found + [Row(job, f"{a} / {b}", t[a] / t[b], bar) for a, b, bar in bars]
+
+
+def compiled(load: Workload, backward: bool, rounds: int) -> list[Row]:
+    """Whole chunks of steps; compiling itself (a minute or so) is not in the figure."""
+    s = Setting(load._replace(n_steps=96), backward)
+    t = times({"plain": s.plain("euler"), "compiled": s.ours("euler", compile="chunk")}, rounds)
+    job = f"{load.name} {'f+b' if backward else 'fwd'}"
+    return [Row(job, "euler, compiled / plain euler", t["compiled"] / t["plain"], "<= 0.85")]
+
+
+def adaptive(rounds: int) -> list[Row]:
+    """Controlled steps against as many steps of the same solver on a fixed grid."""
+    found = []
+    for load in (A, B):
+        s = Setting(load, False)
+        control = sde.Adaptive(1e-2, 1e-2, norm="rms", reject="halve")
+        ts = [0.0, 1.0]
+        with torch.no_grad():
+            stats = sde.solve(s.strat, s.y0, ts, step=control, method="spark", random_state=0).stats
+        taken = stats.n_steps + stats.n_rejected
+        versions = {
+            "adaptive": s.ours("spark", model=s.strat, step=control, ts=ts),
+            "fixed": s.ours("spark", model=s.strat, step=1.0 / taken, ts=ts),
+        }
+        t = times(versions, rounds)
+        found.append(
+            Row(
+                f"{load.name} fwd",
+                f"spark adaptive, {taken} steps / as many fixed",
+                t["adaptive"] / t["fixed"],
+                "<= 1.50",
+            )
+        )
+    return found
 
 
 MEMORY = {

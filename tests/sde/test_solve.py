@@ -195,7 +195,7 @@ def test_dtype_follows_y0_and_the_host_is_asked_once_per_chunk():
     with Asked():
         ys = sde.solve(P1(), P1.start(4).float(), [0, 1.0], step=1 / 320, random_state=0).ys
     assert ys.dtype == torch.float32
-    assert Asked.count == 10  # 320 steps in chunks of 32
+    assert Asked.count == 3  # 320 steps in chunks of 128
 
 
 def test_vmap_over_a_solve():

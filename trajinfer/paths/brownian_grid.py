@@ -11,7 +11,7 @@ from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.paths.brownian import BrownianPath, Increments, Need, Times, step_lengths
 from trajinfer.paths.counter import mix
 
-_CHUNK_STEPS, _CHUNK_BYTES = 32, 8 * 2**20
+_CHUNK_STEPS, _CHUNK_BYTES = 128, 8 * 2**20
 _STREAMS = {"W": 0, "H": 1, "Z": 2}
 
 
@@ -75,11 +75,10 @@ class BrownianGrid(BrownianPath):
                 "the steps of this solve are not those of the BrownianGrid; "
                 "use BrownianTree for noise on another grid"
             )
-        n_channels, like = self.shape[1], torch.empty(0, dtype=self.dtype, device=self.device)
-        root = step_lengths(times, like).sqrt() if "W" in need or "H" in need else like
-        w = self._normal("W", first, last, n_channels) * root if "W" in need else None
-        h = self._normal("H", first, last, n_channels) * (root * 12**-0.5) if "H" in need else None
-        z = self._normal("Z", first, last, dim) if "Z" in need else None
+        n_channels = self.shape[1]
+        w = self._part("W", first, last, n_channels) if "W" in need else None
+        h = self._part("H", first, last, n_channels) if "H" in need else None
+        z = self._part("Z", first, last, dim) if "Z" in need else None
         return Increments(w, h, z)
 
     def spawn(self, seed: int) -> BrownianGrid:
@@ -92,8 +91,8 @@ class BrownianGrid(BrownianPath):
             device=self.device,
         )
 
-    def _normal(self, stream: str, first: int, last: int, width: int) -> Tensor:
-        """Standard normal numbers of steps first..last-1, (last - first, B, width)."""
+    def _part(self, stream: str, first: int, last: int, width: int) -> Tensor:
+        """Noise of steps first..last-1, (last - first, B, width)."""
         size = self.chunk_steps
         chunks = range(first // size, (last - 1) // size + 1)
         drawn = [self._chunk(stream, c, width) for c in chunks]
@@ -106,13 +105,16 @@ class BrownianGrid(BrownianPath):
         if cached is not None and cached[0] == c and cached[1].shape[2] == width:
             return cached[1]
         generator = torch_generator(mix(self.seed, c, _STREAMS[stream]), self.device)
-        n_steps = min(self.chunk_steps, self.times.shape[-1] - 1 - c * self.chunk_steps)
+        times = self.times[..., c * self.chunk_steps : (c + 1) * self.chunk_steps + 1]
         chunk = torch.randn(
-            (n_steps, self.shape[0], width),
+            (times.shape[-1] - 1, self.shape[0], width),
             generator=generator,
             dtype=self.dtype,
             device=self.device,
         )
+        if stream != "Z":
+            # in place: a second large block of memory costs more than the multiplication
+            chunk.mul_((step_lengths(times, chunk) * (1.0 if stream == "W" else 1 / 12)).sqrt_())
         self._cache[stream] = (c, chunk)
         return chunk
 

@@ -85,27 +85,48 @@ def build_grid(ts: Array, step: float | None, max_steps: int) -> StepGrid:
     Raises:
         MaxStepsExceeded: if more steps are needed.
     """
-    gaps = np.diff(np.atleast_2d(ts), axis=-1)
-    counts = np.ones_like(gaps, dtype=np.int64)
-    if step is not None:
-        counts = np.maximum(1, np.ceil(gaps / step - 1e-9)).astype(np.int64)
-    per_interval = counts.max(axis=0)
-    saved = np.concatenate([[0], np.cumsum(per_interval)])
+    if ts.ndim == 1 and step is None:
+        times, saved = ts, np.arange(len(ts))
+    elif ts.ndim == 1:
+        times, saved = _divide(ts, float(step or 0.0))
+    else:
+        times, saved = _divide_each(ts, step)
     if saved[-1] > max_steps:
         raise MaxStepsExceeded(
             f"{saved[-1]} steps are needed and max_steps is {max_steps}; "
             "take a longer step or raise max_steps",
             t=float(np.min(ts)),
         )
+    return StepGrid(ts, times, saved)
+
+
+def _divide(ts: Array, step: float) -> tuple[Array, Array]:
+    """Ends of the steps between shared times, and where the output times are among them."""
+    gaps = np.diff(ts)
+    counts = np.maximum(1, np.ceil(gaps / step - 1e-9)).astype(np.int64)
+    saved = np.concatenate([[0], np.cumsum(counts)])
+    interval = np.repeat(np.arange(len(counts)), counts)
+    done = (np.arange(saved[-1]) - saved[interval]) / counts[interval]
+    return np.append(ts[interval] + done * gaps[interval], ts[-1]), saved
+
+
+def _divide_each(ts: Array, step: float | None) -> tuple[Array, Array]:
+    """The same where every series has its own times: all have as many steps as any needs."""
+    gaps = np.diff(ts, axis=-1)
+    counts = np.ones_like(gaps, dtype=np.int64)
+    if step is not None:
+        counts = np.maximum(1, np.ceil(gaps / step - 1e-9)).astype(np.int64)
+    per_interval = counts.max(axis=0)
+    saved = np.concatenate([[0], np.cumsum(per_interval)])
     interval = np.repeat(np.arange(len(per_interval)), per_interval)
     within = np.arange(saved[-1]) - saved[:-1][interval]
     done = np.minimum(within / counts[:, interval], 1.0)
-    left, right = np.atleast_2d(ts)[:, :-1][:, interval], gaps[:, interval]
-    times = np.concatenate([left + done * right, np.atleast_2d(ts)[:, -1:]], axis=1)
+    steps = ts[:, :-1][:, interval] + done * gaps[:, interval]
+    times = np.concatenate([steps, ts[:, -1:]], axis=1)
     # the last waiting step of an interval must end, and start, exactly on the output time
     waiting = done >= 1.0
-    times[:, :-1][waiting] = np.atleast_2d(ts)[:, 1:][:, interval][waiting]
-    return StepGrid(ts, times[0] if ts.ndim == 1 else times, saved)
+    times[:, :-1][waiting] = ts[:, 1:][:, interval][waiting]
+    return times, saved
 
 
 def times_tensor(times: Array, y: Tensor) -> tuple[Tensor, ...]:
@@ -119,6 +140,6 @@ def step_sizes(times: Array, y: Tensor) -> list[Any]:
     """Lengths of the steps: Python floats, or (B, 1) tensors where series have their own times."""
     lengths = np.diff(times, axis=-1)
     if times.ndim == 1:
-        return [float(h) for h in lengths]
+        return list(lengths.tolist())
     columns = np.ascontiguousarray(lengths.T[:, :, None])
     return list(torch.as_tensor(columns, dtype=y.dtype, device=y.device).unbind(0))

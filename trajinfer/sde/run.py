@@ -12,6 +12,7 @@ from torch import Tensor
 from trajinfer._core.errors import BrownianMismatch
 from trajinfer.paths import BrownianTable
 from trajinfer.sde.adaptive_march import AdaptiveMarch, Ledger
+from trajinfer.sde.compiled import run_compiled
 from trajinfer.sde.extra_step import LocalPenalty, narrowed, widened
 from trajinfer.sde.gradients import (
     Checkpoint,
@@ -42,6 +43,7 @@ class Task:
         save: which times to return.
         gradient: how to differentiate.
         masks: return NaN for paths that fail instead of raising.
+        compile: "chunk" to compile chunks of steps.
         local: the penalty of extra steps, if asked for.
     """
 
@@ -51,6 +53,7 @@ class Task:
     save: Save
     gradient: Gradient | Checkpoint
     masks: bool
+    compile: Literal["chunk"] | None = None
     local: LocalPenalty | None = None
 
     def outputs(self, grid: StepGrid) -> StepGrid:
@@ -124,7 +127,7 @@ def _march(task: Task, job: Job) -> Saved:
     if gradient == "adjoint":
         return march_adjoint(job, task.y0, task.t0)
     if gradient == "backprop":
-        return job.march(task.y0, task.t0, run_stretch)
+        return job.march(task.y0, task.t0, run_stretch if task.compile is None else run_compiled)
     every = gradient.every if isinstance(gradient, Checkpoint) else Checkpoint().every
     return job.march(task.y0, task.t0, run_checkpointed, every)
 

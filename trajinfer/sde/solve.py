@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.checks import check_shape
-from trajinfer._core.errors import InputError, MaxStepsExceeded, nearest
+from trajinfer._core.errors import IncompatibleSolver, InputError, MaxStepsExceeded, nearest
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.adaptive_march import AdaptiveMarch
@@ -49,6 +49,7 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     save: Save = "ts",
     allow_order_loss: bool = False,
     convert: bool = False,
+    compile: Literal["chunk"] | None = None,
 ) -> Solution:
     r"""Solve $dY = f(t, Y)\,dt + g(t, Y)\,dW$ from y0 over the times ts.
 
@@ -78,6 +79,9 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         on_error: "raise", or "mask" to return NaN for paths that became non-finite, and a mask.
         save: "ts", "all" (every step) or "final".
         allow_order_loss: let a solver of high order run on noise that does not commute.
+        compile: "chunk" compiles chunks of eight fixed steps (`torch.compile`): tens of seconds
+            once per model, shape and gradient mode, so for thousands of solves; needs a C++
+            compiler.
         convert: solve the SDE in the other calculus if the method or the gradient needs it.
 
     Returns:
@@ -119,7 +123,11 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         tallies = (*tallies, StepPenalty(measure))
     shape = (y0.shape[0], problem.noise_dim(t0, y0))
     problem.reset()
-    task = Task(y0, t0, times, save, gradient, on_error == "mask")
+    task = Task(y0, t0, times, save, gradient, on_error == "mask", compile)
+    if compile is not None and (control is not None or tallies or gradient != "backprop"):
+        raise IncompatibleSolver(
+            "compile='chunk' is for fixed steps with gradient='backprop' and no log-ratio"
+        )
     local = _local(settings, problem, solver, control, times.ndim == 1, shape[1])
     if control is not None:
         walk = noise_to_walk(noise, random_state, times, shape, y0)

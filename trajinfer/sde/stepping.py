@@ -17,7 +17,7 @@ from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, StepNoise, split_noise
 from trajinfer.sde.tally import Tally
 
-CHUNK_STEPS = 32
+CHUNK_STEPS = 128
 
 
 class State(NamedTuple):
@@ -76,18 +76,15 @@ class Stretch:
 
 def stretches(grid: StepGrid, y: Tensor, length: int) -> Iterator[Stretch]:
     """Cut a grid into stretches of at most `length` steps."""
-    output = np.zeros(grid.n_steps + 1, dtype=bool)
-    output[grid.saved] = True
-    for first in range(0, grid.n_steps, length):
-        last = min(first + length, grid.n_steps)
+    n_steps, saved = grid.n_steps, set(grid.saved.tolist())
+    # shared times are few: what the networks see of them is made at once
+    whole = times_tensor(grid.times, y) if grid.shared else ()
+    for first in range(0, n_steps, length):
+        last = min(first + length, n_steps)
         times = grid.times[..., first : last + 1]
-        yield Stretch(
-            first,
-            times,
-            times_tensor(times[..., :-1], y),
-            step_sizes(times, y),
-            tuple(bool(flag) for flag in output[first + 1 : last + 1]),
-        )
+        starts = whole[first:last] if grid.shared else times_tensor(times[..., :-1], y)
+        saves = tuple(k in saved for k in range(first + 1, last + 1))
+        yield Stretch(first, times, starts, step_sizes(times, y), saves)
 
 
 def draw(
@@ -138,16 +135,18 @@ def parts_between_saves(stretch: Stretch) -> list[Stretch]:
     """Parts of a stretch that end on output times, and what is left over."""
     cuts = [k + 1 for k, save in enumerate(stretch.saves) if save]
     edges = sorted({0, *cuts, len(stretch.h)})
-    return [
-        Stretch(
-            stretch.first + a,
-            stretch.times[..., a : b + 1],
-            stretch.t[a:b],
-            stretch.h[a:b],
-            stretch.saves[a:b],
-        )
-        for a, b in pairwise(edges)
-    ]
+    return [part_of(stretch, a, b) for a, b in pairwise(edges)]
+
+
+def part_of(stretch: Stretch, a: int, b: int) -> Stretch:
+    """Steps a to b - 1 of a stretch."""
+    return Stretch(
+        stretch.first + a,
+        stretch.times[..., a : b + 1],
+        stretch.t[a:b],
+        stretch.h[a:b],
+        stretch.saves[a:b],
+    )
 
 
 def end_time(part: Stretch, like: Tensor) -> Tensor:

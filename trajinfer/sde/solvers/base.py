@@ -189,7 +189,7 @@ def split_noise(
     roots: list[Size] = []
     shared = times.ndim == 1
     if shared:
-        roots = [math.sqrt(float(h)) for h in lengths]
+        roots = np.sqrt(lengths).tolist()
     if not shared or type(solver).terms is not Solver.terms:
         h = torch.as_tensor(np.ascontiguousarray(rows), dtype=like.dtype, device=like.device)
         root = h.sqrt()
