@@ -19,7 +19,16 @@ from trajinfer.processes.description import describe, rebuild
 if TYPE_CHECKING:
     from trajinfer.bridges.schrodinger_bridge import SchrodingerBridge
 
-_PLAIN_SETTINGS = ("n_refinements", "backend", "n_particles", "max_samples", "tol", "verbose")
+_PLAIN_SETTINGS = (
+    "n_refinements",
+    "backend",
+    "n_particles",
+    "max_samples",
+    "tol",
+    "verbose",
+    "device",
+    "n_jobs",
+)
 _STATE = ("history_", "converged_", "n_features_in_", "_seed")
 
 

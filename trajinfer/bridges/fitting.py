@@ -276,7 +276,7 @@ def _steps_needed(dynamics: Dynamics, problem: Problem, at_least: int) -> int:
         fine = transition(*arguments, n_steps=2 * n_steps)
         spread = fine.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
         error = (fine.mean - coarse.mean).abs() / (spread + 1e-300)
-        if bool(error.quantile(0.99) <= _STEP_ACCURACY * 10):
+        if bool(error.max() <= _STEP_ACCURACY):
             return n_steps
         n_steps, coarse = 2 * n_steps, fine
     return n_steps

@@ -68,9 +68,12 @@ class MultiMarginalBridge:
 
     def velocity(self, t: float, x: Tensor) -> Tensor:
         """Drift of the path law at time t and positions x (n, D)."""
+        start = x.new_full((1,), t)
+        rows = start.expand(len(x)).unsqueeze(1)
+        if t >= float(self.problem.times[-1]):
+            return self.dynamics.drift(rows, x)
         k = self.segment_of(t)
         remaining = self.problem.times[k + 1] - t
-        start = x.new_full((1,), t)
         law = transition(
             self.dynamics,
             start,
@@ -84,7 +87,6 @@ class MultiMarginalBridge:
         miss = (target - law.mean[0]).unsqueeze(2)
         pull = torch.cholesky_solve(miss, factor[0].expand(len(x), -1, -1))
         flow = law.mean.new_zeros(0) if law.flow is None else law.flow[0]
-        rows = start.expand(len(x)).unsqueeze(1)
         rate = self.dynamics.covariance_rate(rows, x)
         return self.dynamics.drift(rows, x) + (rate @ flow.mT @ pull).squeeze(2)
 

@@ -34,10 +34,11 @@ def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Sna
         InputError: if the reference does not fit the data or the volatility is not positive.
     """
     given = Brownian(dim=snapshots.dim) if reference is None else reference
-    if not (hasattr(given, "f") and hasattr(given, "g")):
+    if isinstance(given, type) or not (hasattr(given, "f") and hasattr(given, "g")):
+        found = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise InputError(
-            "reference must be an SDE with methods f and g (see trajinfer.processes), "
-            f"got {type(given).__name__}"
+            "reference must be an SDE with methods f and g (an object, such as "
+            f"trajinfer.processes.AffineDrift(2)), got {found}"
         )
     if not isinstance(given, Process):
         return _foreign(given, volatility)

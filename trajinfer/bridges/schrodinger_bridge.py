@@ -206,7 +206,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         taken as it is. Both say so in an `ExtrapolationWarning`.
         """
         self._check_fitted()
-        time = float(self._times([t])[0])
+        time = self._time(t)
         first, last = self.snapshots_.times[[0, -1]]
         generator = self._generator(random_state, f"marginal {time!r}")
         count = self._count(n)
@@ -268,7 +268,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         points = self._points(X)
         first, last = self.snapshots_.times[[0, -1]]
-        start = first if t0 is None else float(self._times([t0])[0])
+        start = first if t0 is None else self._time(t0)
         times = self._times([last] if ts is None else ts)
         self._require_inside(np.array([start]))
         if times[0] < start:
@@ -286,7 +286,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         """
         self._check_fitted()
         points = torch.as_tensor(self._points(X))
-        time = float(self._times([t])[0])
+        time = self._time(t)
         if time < self.snapshots_.times[0]:
             raise InputError(
                 f"time {time:g} lies before the first snapshot; nothing is known there"
@@ -306,7 +306,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         """
         self._check_fitted()
         n_segments = len(self.snapshots_) - 1
-        if not -n_segments <= k < n_segments:
+        if not isinstance(k, (int, np.integer)) or not -n_segments <= k < n_segments:
             raise InputError(f"k must be one of the {n_segments} segments, got {k}")
         k %= n_segments
         plan = self.bridge_.plan(k).numpy()
@@ -378,7 +378,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             raise InputError(f"device must be None or 'cpu', got {self.device!r}")
         require_integer(self.n_refinements, "n_refinements", least=0)
         require_integer(self.n_particles, "n_particles", least=1)
-        if not self.tol > 0:
+        if not (isinstance(self.tol, (int, float)) and self.tol > 0):
             raise InputError(f"tol must be positive, got {self.tol!r}")
 
     def _check_backend(self, reference: SDELike) -> None:
@@ -415,6 +415,11 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             raise InputError("ts must hold at least one time, in increasing order")
         return times
 
+    def _time(self, t: Any) -> float:
+        if np.ndim(t) != 0:
+            raise InputError(f"one time was expected, got {np.size(t)}; call once for each")
+        return float(self._times([t])[0])
+
     def _require_inside(self, times: Array) -> None:
         first, last = self.snapshots_.times[[0, -1]]
         outside = times[(times < first) | (times > last)]
@@ -426,7 +431,10 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
 
     def _points(self, X: Any) -> Array:
         points = as_array(X, "X", ndim=2)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        try:
+            validate_data(self, X, reset=False, skip_check_array=True)
+        except ValueError as error:
+            raise InputError(str(error)) from error
         require_finite(points, "X")
         return points
 

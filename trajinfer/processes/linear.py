@@ -154,5 +154,7 @@ class AffineDrift(Process):
 
     def shrinkage(self, p: Values) -> Tensor | None:
         """Ridge on the matrix in natural units."""
+        if "matrix" not in self.learnable:
+            return None
         shrunk: Tensor = (2 * self.ridge) ** 0.5 * (p["matrix"] * self._unit)
         return shrunk.flatten()

@@ -99,6 +99,8 @@ class PolynomialDrift(Process):
 
     def shrinkage(self, p: Values) -> Tensor | None:
         """Ridge on all but the constant."""
+        if "coefficients" not in self.learnable:
+            return None
         shrunk: Tensor = (2 * self.ridge) ** 0.5 * (p["coefficients"][1:] * self._duration)
         return shrunk.flatten()
 
