@@ -1,7 +1,7 @@
 """Stochastic dynamics from observations that are scattered in time.
 
-Estimators, containers, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`, `metrics`,
-`evaluation`, `datasets`, `plot`. Names are imported when they are first used, so that
+Estimators, containers, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`, `jumps`,
+`metrics`, `evaluation`, `datasets`, `plot`. Names are imported when they are first used, so that
 `import trajinfer` alone costs next to nothing.
 """
 
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from trajinfer import datasets, evaluation, jumps, metrics, plot, processes, sde
     from trajinfer.bridges import SchrodingerBridge
     from trajinfer.data import JumpSeries, Snapshots, Trajectories
+    from trajinfer.jumps import MarkovJumpProcess
     from trajinfer.persistence import load
-    from trajinfer.processes import simulate
+    from trajinfer.processes.simulate import simulate
     from trajinfer.sde import solve
 
 __version__ = _version("trajinfer")
 
 __all__ = [
     "JumpSeries",
+    "MarkovJumpProcess",
     "SchrodingerBridge",
     "Snapshots",
     "Trajectories",
@@ -41,6 +43,7 @@ __all__ = [
 
 _HOME = {
     "JumpSeries": "trajinfer.data",
+    "MarkovJumpProcess": "trajinfer.jumps",
     "SchrodingerBridge": "trajinfer.bridges",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",

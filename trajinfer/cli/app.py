@@ -12,6 +12,7 @@ from trajinfer.cli.demo import demo
 from trajinfer.cli.evaluate import evaluate
 from trajinfer.cli.fit import fit
 from trajinfer.cli.info import info
+from trajinfer.cli.jumps import jumps
 
 
 class _Group(typer.core.TyperGroup):
@@ -33,7 +34,7 @@ app = typer.Typer(
     help="Infer stochastic dynamics from observations that are scattered in time. "
     "Exit codes: 0 done, 1 unusable input, 2 wrong usage, 3 written but not converged.",
 )
-for command in (fit, evaluate, demo, datasets, info):
+for command in (fit, evaluate, jumps, demo, datasets, info):
     app.command()(command)
 
 

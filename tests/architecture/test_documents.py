@@ -1,0 +1,72 @@
+"""The code blocks of README and docs run, page by page, in an empty folder.
+
+Blocks marked `python` share one namespace per page; lines of blocks marked `console` are commands
+of trajinfer. A page whose blocks are fragments does not say that they are run.
+"""
+
+import re
+import shlex
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from trajinfer.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PROMISE = "Every code block of this page is run by the tests."
+LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
+
+
+def _named(page):
+    return str(page.relative_to(ROOT))
+
+
+def _python(block, page, names):
+    code = compile(block, _named(page), "exec")
+    exec(code, names)
+
+
+def _console(block):
+    for line in block.splitlines():
+        program, *arguments = shlex.split(line.removeprefix("$ "))
+        assert program == "trajinfer"
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_named)
+def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib").use("agg")
+    pytest.importorskip("anndata")
+    text = page.read_text(encoding="utf-8")
+    if page.name != "README.md" and PROMISE not in text and BLOCK.search(text):
+        pytest.skip("its blocks are fragments")
+    monkeypatch.chdir(tmp_path)
+    # classes defined in a block are looked up here when they are copied
+    module = type(sys)("page")
+    monkeypatch.setitem(sys.modules, "page", module)
+    module.__dict__["__name__"] = "page"
+    for language, block in BLOCK.findall(text):
+        if language == "python":
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                _python(block, page, module.__dict__)
+        elif language == "console":
+            _console(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_named)
+def test_links_lead_somewhere(page):
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert not missing
+
+
+def test_every_page_is_linked_from_the_front_page():
+    front = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [p.name for p in PAGES[1:] if f"docs/{p.name}" not in front] == []
