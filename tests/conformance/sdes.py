@@ -21,6 +21,7 @@ class Case(NamedTuple):
     name: str
     make: Callable[..., Any]
     center: tuple[float, ...]
+    noiseless: tuple[int, ...] = ()
 
     @property
     def neutral(self) -> bool:
@@ -52,6 +53,29 @@ CASES = (
     Case("Repressilator", processes.Repressilator, (1.0, 1.5, 2.0)),
     Case("Vortex", lambda **v: processes.Vortex(0.5, [0.2, 0.0], -0.3, **v), (0.3, -0.5)),
     Case("Vortex", processes.Vortex, (0.3, -0.5)),
+    Case("LambOseen", lambda **v: processes.LambOseen(0.5, [0.2, 0.0], 0.7, **v), (0.3, -0.5)),
+    Case("LambOseen", processes.LambOseen, (0.3, -0.5)),
+    Case("DoubleWell", lambda **v: processes.DoubleWell(1.0, 0.5, dim=2, **v), (0.3, -0.5)),
+    Case("DoubleWell", lambda **v: processes.DoubleWell(dim=2, **v), (0.3, -0.5)),
+    Case(
+        "FitzHughNagumo",
+        lambda **v: processes.FitzHughNagumo(2, a=0.7, **v),
+        (0.1, 0.5, 0.3, -0.4, 0.6, 0.4),
+        noiseless=(1, 4),
+    ),
+    Case(
+        "OpinionDynamics",
+        lambda **v: processes.OpinionDynamics(3, reach=0.3, **v),
+        (0.1, 0.6, -0.5),
+    ),
+    Case(
+        "NeuralDrift", lambda **v: processes.NeuralDrift(2, (8,), random_state=0, **v), (0.3, -0.5)
+    ),
+    Case(
+        "GradientField",
+        lambda **v: processes.GradientField(2, (8, 4), activation="tanh", random_state=0, **v),
+        (0.3, -0.5),
+    ),
     Case("PolynomialDrift", lambda **v: processes.PolynomialDrift(2, 3, **v), (0.3, -0.5)),
     Case("PolynomialDrift", lambda **v: processes.PolynomialDrift(3, 1, **v), (0.3, -0.5, 0.1)),
     Case("PolynomialDrift", lambda **v: processes.PolynomialDrift(2, 0, **v), (0.3, -0.5)),

@@ -105,7 +105,10 @@ def test_gradients_reach_every_learnable_parameter(case):
     (process.f(NOW, y).square().sum() + process.g(NOW, y).square().sum()).backward()
     for name, parameter in process.named_parameters():
         assert parameter.grad is not None, name
-        assert parameter.grad.abs().min() > 0, name
+        size = parameter.grad.abs()
+        if name == "coefficients.volatility":
+            size = np.delete(size.numpy(), case.noiseless)
+        assert size.min() > 0, name
 
 
 @every_case

@@ -1,5 +1,6 @@
 """Networks and parameters; they do not know what they drive."""
 
 from trajinfer.nn.constrained import Parameter, Parameters
+from trajinfer.nn.mlp import MLP, LipSwish
 
-__all__ = ["Parameter", "Parameters"]
+__all__ = ["MLP", "LipSwish", "Parameter", "Parameters"]

@@ -143,7 +143,9 @@ def _method(process: SDELike) -> str | None:
     """The most accurate cheap solver for coordinate-wise noise; else the solver's own default."""
     if not isinstance(process, Process):
         return None
-    return "sra1" if process.noise_type == "additive" else "milstein"
+    if process.noise_type == "additive":
+        return "sra1"
+    return "milstein" if process.commutes else "euler"
 
 
 def _starts(y0: Any, n: int, generator: torch.Generator) -> Tensor:

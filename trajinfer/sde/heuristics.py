@@ -243,6 +243,8 @@ def stiffness_size(
     else:
         move = step.y - y
         counts = problem.nfe_f, problem.nfe_g
+        # expanded tensors carry no tangents: make them whole
+        y, move = y.contiguous(), move.contiguous()
         change = torch.func.jvp(lambda x: problem.f(t, x), (y,), (move,))[1]
         problem.nfe_f, problem.nfe_g = counts
     top, bottom = change.square().sum(1), move.square().sum(1)

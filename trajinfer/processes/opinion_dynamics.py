@@ -1,0 +1,96 @@
+"""Opinion dynamics: agents who listen to those whose opinion is not too far from their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trajinfer._core.checks import require_integer
+from trajinfer.nn import Parameter
+from trajinfer.processes.base import Process, Values, Volatility
+
+_EDGE = 0.01
+
+
+class OpinionDynamics(Process):
+    r"""N agents on a line who attract each other within a bounded range,
+
+    $$dX_i = -\frac1N \sum_j \varphi(|X_i - X_j|)\,(X_i - X_j)\,dt + \sigma\,dW_i$$
+    $$\varphi(r) = \theta_1 \exp\left(-\frac{0.01}{1 - (r - \theta_2)^2}\right), \quad
+      r < 1 + \theta_2.$$
+
+    The state holds all agents, D = N, so that one row is one population; their mean opinion is a
+    Brownian motion with variance $\sigma^2 t / N$. The agents of one row are exchangeable, not
+    independent.
+
+    Args:
+        n_agents: N.
+        strength: $\theta_1$; neutral start 6.
+        reach: $\theta_2$, in the unit of opinions that is built into the model; neutral start 0.2.
+        volatility: $\sigma$, see `Process`.
+        n_grid: None evaluates all pairs, N^2 of them; a number evaluates the drift, a function of
+            position, at that many equally spaced places and interpolates, for large N.
+
+    References:
+        Motsch and Tadmor, SIAM Review 56(4), 2014.
+    """
+
+    settings = ("n_agents", "n_grid")
+
+    def __init__(
+        self,
+        n_agents: int,
+        strength: Any = None,
+        reach: Any = None,
+        *,
+        volatility: Volatility = None,
+        n_grid: int | None = None,
+    ) -> None:
+        declared = {
+            "strength": Parameter(strength, 6.0, positive=True, time_power=-1),
+            "reach": Parameter(reach, 0.2),
+        }
+        self.n_agents = require_integer(n_agents, "n_agents", least=1)
+        self.n_grid = None if n_grid is None else require_integer(n_grid, "n_grid", least=2)
+        super().__init__(self.n_agents, volatility, declared)
+
+    def drift(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
+        """The mean pull of all agents."""
+        if self.n_grid is None:
+            return self._pull(y, y, p)
+        low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)
+        spacing = ((high - low) / (self.n_grid - 1)).clamp_min(torch.finfo(y.dtype).tiny)
+        steps = torch.arange(self.n_grid, dtype=y.dtype, device=y.device)
+        at_places = self._pull(low + spacing * steps, y, p)
+        position = ((y - low) / spacing).clamp(0, self.n_grid - 1)
+        left = position.detach().floor().clamp(0, self.n_grid - 2).long()
+        share = position - left
+        return torch.lerp(at_places.gather(1, left), at_places.gather(1, left + 1), share)
+
+    def jacobian(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
+        """Derivatives of the drift of all pairs, written out."""
+        apart = y[:, :, None] - y[:, None, :]
+        slope = _slope(apart.abs(), p) / self.n_agents
+        return slope - torch.diag_embed(slope.sum(2))
+
+    def _pull(self, places: Tensor, agents: Tensor, p: Values) -> Tensor:
+        """Mean pull of the agents (B, N) at places (B, G)."""
+        apart = places[:, :, None] - agents[:, None, :]
+        return -(_influence(apart.abs(), p) * apart).mean(2)
+
+
+def _influence(r: Tensor, p: Values) -> Tensor:
+    """Weight of an agent at distance r."""
+    beyond = r - p["reach"]
+    heard = beyond.abs() < 1
+    gap = torch.where(heard, 1 - beyond.square(), 1.0)
+    return torch.where(heard, p["strength"] * torch.exp(-_EDGE / gap), 0.0)
+
+
+def _slope(r: Tensor, p: Values) -> Tensor:
+    """Derivative of r times the influence."""
+    beyond = r - p["reach"]
+    gap = torch.where(beyond.abs() < 1, 1 - beyond.square(), 1.0)
+    return _influence(r, p) * (1 - r * 2 * _EDGE * beyond / gap.square())
