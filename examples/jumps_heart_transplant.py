@@ -1,7 +1,6 @@
 """Stages of a disease after a heart transplant, seen at visits; the time of death is known."""
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,36 +9,42 @@ import pandas as pd
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import LabelNoise, MarkovJumpProcess
 
-file = Path(os.environ.get("TRAJINFER_DATA", ".")) / "mjp" / "panel_cav.npz"
-if not file.is_file():
-    sys.exit(print(f"skipped: {file} is not there; set TRAJINFER_DATA to the folder of mjp/"))
-panel = np.load(file)
 
-stages = np.array(["none", "mild", "severe", "dead"])
-table = pd.DataFrame({"patient": panel["subject"], "years": panel["times"]})
-table["stage"] = pd.Categorical(stages[panel["states"]], categories=stages)
-table["seen"] = np.where(table["stage"] == "dead", "absorption", "snapshot")
-data = JumpSeries.from_frame(table, id="patient", time="years", state="stage", observation="seen")
-print(data)
-
-links = np.zeros((4, 4), dtype=bool)
-links[[0, 0, 1, 1, 1, 2, 2], [1, 3, 0, 2, 3, 1, 3]] = True
-model = MarkovJumpProcess(method="mle", links=links).fit(data)
-print(f"-2 log-likelihood {-2 * model.log_likelihood_:.3f}")
-for i, j in np.argwhere(links):
-    low, high = model.intervals_[i, j]
-    print(
-        f"{stages[i]:>6} -> {stages[j]:6} {model.rates_[i, j]:.4f} ({low:.4f}, {high:.4f}) / year"
+def main(file: Path) -> None:
+    panel = np.load(file)
+    stages = np.array(["none", "mild", "severe", "dead"])
+    table = pd.DataFrame({"patient": panel["subject"], "years": panel["times"]})
+    table["stage"] = pd.Categorical(stages[panel["states"]], categories=stages)
+    table["seen"] = np.where(table["stage"] == "dead", "absorption", "snapshot")
+    data = JumpSeries.from_frame(
+        table, id="patient", time="years", state="stage", observation="seen"
     )
+    print(data)
 
-start = JumpSeries.from_arrays([[0.0]], [["none"]], categories=stages)
-survival = 1 - model.predict_proba(start, [1, 5, 10])[0, :, 3]
-print("alive after 1, 5, 10 years:", survival.round(3))
+    links = np.zeros((4, 4), dtype=bool)
+    links[[0, 0, 1, 1, 1, 2, 2], [1, 3, 0, 2, 3, 1, 3]] = True
+    model = MarkovJumpProcess(method="mle", links=links).fit(data)
+    print(f"-2 log-likelihood {-2 * model.log_likelihood_:.3f}")
+    print("rates per year:")
+    for i, j in np.argwhere(links):
+        low, high = model.intervals_[i, j]
+        print(f"{stages[i]:>6} -> {stages[j]:6} {model.rates_[i, j]:.4f} ({low:.4f}, {high:.4f})")
 
-noise = np.eye(4)
-noise[0, :2], noise[1, :3], noise[2, 1:3] = [0.9, 0.1], [0.1, 0.8, 0.1], [0.1, 0.9]
-doctors = MarkovJumpProcess(
-    method="em", links=np.triu(links, 1), label_noise=LabelNoise(noise, learn=True)
-).fit(data)
-print(f"no recovery, diagnoses may err: {-2 * doctors.log_likelihood_:.1f}")
-print(np.round(doctors.label_noise_, 3))
+    start = JumpSeries.from_arrays([[0.0]], [["none"]], categories=stages)
+    survival = 1 - model.predict_proba(start, [1, 5, 10])[0, :, 3]
+    print("alive after 1, 5, 10 years:", survival.round(3))
+
+    noise = np.eye(4)
+    noise[0, :2], noise[1, :3], noise[2, 1:3] = [0.9, 0.1], [0.1, 0.8, 0.1], [0.1, 0.9]
+    doctors = MarkovJumpProcess(
+        method="em", links=np.triu(links, 1), label_noise=LabelNoise(noise, learn=True)
+    ).fit(data)
+    print(f"no recovery, diagnoses may err: {-2 * doctors.log_likelihood_:.1f}")
+    print(np.round(doctors.label_noise_, 3))
+
+
+source = Path(os.environ.get("TRAJINFER_DATA", ".")) / "mjp" / "panel_cav.npz"
+if source.is_file():
+    main(source)
+else:
+    print(f"skipped: {source} is not there; set TRAJINFER_DATA to the folder that holds mjp/")
