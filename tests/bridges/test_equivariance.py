@@ -21,7 +21,7 @@ SIGMA = np.array([0.3, 0.6])
 
 @pytest.fixture(scope="module")
 def snapshots():
-    return samples(A, [0.0, 0.5, 0.8, 1.5], [2.0, 0.0], 0.1 * np.eye(2), SIGMA, 25, 0)
+    return samples(A, [0.0, 0.5, 0.8, 1.5], [2.0, 0.0], 0.1 * np.eye(2), SIGMA, 12, 0)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_units_of_a_fixed_reference(snapshots, c, s):
 @pytest.mark.filterwarnings("ignore:the refinement was still moving")
 def test_units_of_a_fit_with_nothing_given(snapshots, make, c, s):
     """Neither the neutral starts, nor the default volatility, nor the ridge know of units."""
-    options = {"n_refinements": 6, "random_state": 0}
+    options = {"n_refinements": 4, "random_state": 0}
     process = make(2) if make is AffineDrift else make(dim=2)
     plain = SchrodingerBridge(process, **options).fit(snapshots)
     moved = SchrodingerBridge(process, **options).fit(scaled(snapshots, c, s))

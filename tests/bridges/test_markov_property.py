@@ -37,7 +37,7 @@ def test_the_velocity_field_reproduces_every_snapshot(make, rng):
     for k in range(2):
         t0, t1 = snapshots.times[k : k + 2]
         start, goal = snapshots.points[k : k + 2]
-        arrived = follow(bridge, np.repeat(start, 4, axis=0), t0, t1, 60, rng)
+        arrived = follow(bridge, np.repeat(start, 4, axis=0), t0, t1, 40, rng)
         # 600 draws of the 150 atoms of the goal cannot come closer than a resample of it
         floor = wasserstein(goal[rng.integers(0, 150, 600)], goal, p=2)
         moved = wasserstein(start, goal, p=2)

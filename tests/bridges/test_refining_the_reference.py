@@ -71,18 +71,19 @@ def test_a_rotating_process_is_recovered_from_its_exact_marginals(exact_marginal
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_rotating_process_is_recovered_from_samples(seed):
-    """Sampling alone leaves an error of about 2 % with 500 individuals per time (4 % with 100)."""
-    snapshots = samples(A, TIMES, *START, SIGMA, 500, seed)
+    """Sampling alone leaves an error of about 2.5 % with 300 individuals per time."""
+    snapshots = samples(A, TIMES, *START, SIGMA, 300, seed)
     bridge = SchrodingerBridge(AffineDrift(2, volatility=SIGMA), random_state=0).fit(snapshots)
     assert relative_error(bridge.parameters_["matrix"], A) < 0.05
     assert_never_rises(bridge.objective_history_)
 
 
-def test_volatility_is_learned_from_exact_marginals(exact_marginals):
+def test_volatility_is_learned_from_exact_marginals():
+    coarse = grids(A, TIMES, *START, SIGMA, step=0.6, reach=3.6)
     reference = AffineDrift(2, A, [0, 0], volatility=[0.8, 0.8])
     bridge = SchrodingerBridge(
-        reference, volatility="learn", n_refinements=100, tol=1e-5, random_state=0
-    ).fit(exact_marginals)
+        reference, volatility="learn", n_refinements=100, tol=1e-4, random_state=0
+    ).fit(coarse)
     np.testing.assert_allclose(bridge.volatility_, SIGMA, rtol=0.02)
     assert_never_rises(bridge.objective_history_)
 
@@ -166,7 +167,12 @@ def test_a_polynomial_of_degree_one_is_the_affine_drift():
 
 @pytest.mark.parametrize(
     "reference",
-    [AffineDrift(2), OrnsteinUhlenbeck(dim=2), PolynomialDrift(2, 2), LotkaVolterra()],
+    [
+        AffineDrift(2),
+        PolynomialDrift(2, 2),
+        LotkaVolterra(),
+        pytest.param(OrnsteinUhlenbeck(dim=2), marks=pytest.mark.slow),
+    ],
     ids=lambda reference: type(reference).__name__,
 )
 @pytest.mark.parametrize("volatility", [None, "learn"])
@@ -177,7 +183,7 @@ def test_the_objective_never_rises(reference, volatility):
         truth, lambda g: 4 + torch.rand(80, 2, generator=g).double(), [0, 1, 2, 3], 80, 0
     )
     bridge = SchrodingerBridge(
-        reference, volatility=volatility, n_refinements=4, random_state=0
+        reference, volatility=volatility, n_refinements=3, random_state=0
     ).fit(make_snapshots(paths, random_state=0))
     assert len(bridge.objective_history_) >= 2
     assert np.isfinite(bridge.objective_history_).all()
@@ -251,7 +257,7 @@ def test_the_object_given_is_not_changed():
 
 
 def test_a_fit_repeats_itself():
-    snapshots = samples(A, TIMES, *START, SIGMA, 40, 0)
+    snapshots = samples(A, TIMES, *START, SIGMA, 15, 0)
     fits = [
         SchrodingerBridge(AffineDrift(2), tol=1e-5, random_state=seed).fit(snapshots)
         for seed in (0, 0, 1)
@@ -265,7 +271,7 @@ def test_a_fit_repeats_itself():
 
 
 def test_a_second_fit_forgets_the_first():
-    first, second = (samples(A, TIMES, *START, SIGMA, 40, seed) for seed in (0, 1))
+    first, second = (samples(A, TIMES[:3], *START, SIGMA, 15, seed) for seed in (0, 1))
     bridge = SchrodingerBridge(AffineDrift(2), random_state=0)
     fresh = SchrodingerBridge(AffineDrift(2), random_state=0).fit(second)
     twice = bridge.fit(first).fit(second)

@@ -50,16 +50,11 @@ def test_lotka_volterra(shared_data):
     assert held_out(bridge, data[INTERPOLATE]) <= 0.135
     truth = {"alpha": 1.0, "beta": 0.4, "gamma": 0.4, "delta": 0.1}
     assert_parameters(bridge, truth, 0.06)
+    w1, w2 = (bridge.score(data[INTERPOLATE], scoring=name) for name in ("w1", "w2"))
+    assert -0.135 < w2 <= w1 < 0
     assert bridge.converged_
     history = np.array(bridge.objective_history_)
     assert (np.diff(history) <= 1e-6 * (1 + np.abs(history[:-1]))).all()
-
-
-def test_lotka_volterra_score_and_search(shared_data):
-    data = load(shared_data, "lv_sbirr")
-    bridge = SchrodingerBridge(LotkaVolterra(), random_state=0).fit(data[TRAIN])
-    w1, w2 = (bridge.score(data[INTERPOLATE], scoring=name) for name in ("w1", "w2"))
-    assert -0.135 < w2 <= w1 < 0
 
 
 @pytest.mark.parametrize(
@@ -72,6 +67,7 @@ def test_gulf_of_mexico_vortices(shared_data, name, bar):
     assert bridge.converged_
 
 
+@pytest.mark.slow
 def test_repressilator(shared_data):
     data = load(shared_data, "repressilator_sbirr")
     bridge = SchrodingerBridge(Repressilator(), random_state=0).fit(data[TRAIN])
