@@ -77,9 +77,7 @@ def test_rejections_happen_and_keep_the_path():
     assert abs(np.var(ends) - 1) < 4.5 * math.sqrt(2 / 300) + 0.05
 
 
-@pytest.mark.parametrize(
-    ("method", "problem"), [("sriw1", P1()), ("spark", P1Stratonovich()), ("sosri2", P1())]
-)
+@pytest.mark.parametrize(("method", "problem"), [("sriw1", P1()), ("spark", P1Stratonovich())])
 def test_error_falls_with_the_tolerance(method, problem):
     """Same Brownian path at all tolerances, from a tree."""
     n, errors, steps = 100, [], []

@@ -543,3 +543,31 @@ def test_checkpointed_gradients_equal_backprop(every):
         found.append(torch.autograd.grad(ys.square().sum(), inputs))
     for one, two in zip(*found):
         torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
+
+
+def test_reweighting_paths_of_the_reference():
+    """E_h[exp(log dP_f/dP_h)] = 1 and E_h[exp(.) Y] = E_f[Y]; five standard errors."""
+    y0, common = torch.ones(20_000, 2).double(), {"ts": [0, 0.5], "step": 0.02, "method": "euler"}
+    under = sde.solve(
+        TwoDrifts(), y0, log_ratio="path", measure="reference", random_state=1, **common
+    )
+    weight = under.log_ratio[:, 0].exp()
+    assert abs(weight.mean() - 1) < 5 * weight.std() / len(y0) ** 0.5
+    product = weight * under.ys[:, -1, 0]
+    expected = (1 - 2 * 0.02) ** 25
+    assert abs(product.mean() - expected) < 5 * product.std() / len(y0) ** 0.5
+    with pytest.raises(InputError, match="reference drift"):
+        sde.solve(P1(), P1.start(2), [0, 1.0], measure="reference")
+
+
+def test_noise_of_a_path_does_not_depend_on_its_batch():
+    args = {"ts": [0, 1.0], "step": 1 / 300, "method": "sra1", "random_state": 3}
+    whole = sde.solve(P2(), P2.start(6), per_sample_seed=True, **args).ys
+    part = sde.solve(P2(), P2.start(2), per_sample_seed=[4, 1], **args).ys
+    torch.testing.assert_close(part, whole[[4, 1]], rtol=0, atol=0)
+    end = sde.solve(
+        Brownian(), torch.zeros(50_000, 1).double(), [0, 1.0], per_sample_seed=True, random_state=1
+    ).ys[:, -1]
+    assert end.var() == pytest.approx(1.0, rel=5 * (2 / 50_000) ** 0.5)
+    with pytest.raises(InputError, match="3 numbers for 2 paths"):
+        sde.solve(P2(), P2.start(2), per_sample_seed=[0, 1, 2], **args)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from trajinfer._core.errors import InputError, TimeGridError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.paths.brownian import BrownianPath, Increments, Need, Times, step_lengths
-from trajinfer.paths.counter import mix
+from trajinfer.paths.counter import mix, normal_pair
 
 _CHUNK_STEPS, _CHUNK_BYTES = 128, 8 * 2**20
 _STREAMS = {"W": 0, "H": 1, "Z": 2}
@@ -26,6 +28,8 @@ class BrownianGrid(BrownianPath):
         times: ends of the steps, (N + 1,), or (B, N + 1) where every path has its own.
         shape: (B, M).
         random_state: int, numpy or torch Generator, or None (fresh entropy, kept in `seed`).
+        samples: numbers of the paths; the noise of each then depends on the seed and its number
+            alone, not on the batch it is in (slower: a hash in the place of a generator).
         dtype: of the numbers.
         device: where they are drawn.
 
@@ -44,6 +48,7 @@ class BrownianGrid(BrownianPath):
         shape: tuple[int, int],
         *,
         random_state: RandomState = None,
+        samples: Sequence[int] | None = None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -54,7 +59,9 @@ class BrownianGrid(BrownianPath):
         self.seed = seed_from(random_state)
         self.dtype, self.device = dtype, torch.device(device)
         row = max(1, self.shape[0] * self.shape[1]) * torch.finfo(dtype).bits // 8
-        self.chunk_steps = int(min(_CHUNK_STEPS, max(1, _CHUNK_BYTES // row)))
+        fitting = max(1, _CHUNK_BYTES // row) if samples is None else _CHUNK_STEPS
+        self.chunk_steps = int(min(_CHUNK_STEPS, fitting))
+        self.samples = None if samples is None else [int(number) for number in samples]
         self._cache: dict[str, tuple[int, Tensor]] = {}
 
     def increments(
@@ -87,6 +94,7 @@ class BrownianGrid(BrownianPath):
             self.times,
             self.shape,
             random_state=mix(self.seed, seed),
+            samples=self.samples,
             dtype=self.dtype,
             device=self.device,
         )
@@ -104,19 +112,23 @@ class BrownianGrid(BrownianPath):
         cached = self._cache.get(stream)
         if cached is not None and cached[0] == c and cached[1].shape[2] == width:
             return cached[1]
-        generator = torch_generator(mix(self.seed, c, _STREAMS[stream]), self.device)
         times = self.times[..., c * self.chunk_steps : (c + 1) * self.chunk_steps + 1]
-        chunk = torch.randn(
-            (times.shape[-1] - 1, self.shape[0], width),
-            generator=generator,
-            dtype=self.dtype,
-            device=self.device,
-        )
+        chunk = self._draw(mix(self.seed, c, _STREAMS[stream]), times.shape[-1] - 1, width)
         if stream != "Z":
             # in place: a second large block of memory costs more than the multiplication
             chunk.mul_((step_lengths(times, chunk) * (1.0 if stream == "W" else 1 / 12)).sqrt_())
         self._cache[stream] = (c, chunk)
         return chunk
+
+    def _draw(self, seed: int, n_steps: int, width: int) -> Tensor:
+        """Standard normal numbers (n_steps, B, width)."""
+        if self.samples is None:
+            generator = torch_generator(seed, self.device)
+            size = (n_steps, self.shape[0], width)
+            return torch.randn(size, generator=generator, dtype=self.dtype, device=self.device)
+        number = torch.tensor(self.samples, device=self.device)[None, :, None]
+        place = torch.arange(n_steps * width, device=self.device).reshape(n_steps, 1, width)
+        return normal_pair(seed, number, place)[0].to(self.dtype)
 
     def _locate(self, t0: float, t1: float) -> int:
         if self.times.ndim == 2:

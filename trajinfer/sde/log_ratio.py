@@ -26,9 +26,11 @@ class LogRatio:
 
     Args:
         kind: "kl" (low variance, its mean is the KL divergence) or "path" (the density ratio).
+        sign: -1 for the density ratio along paths of an SDE whose drift and reference were swapped.
     """
 
     kind: Literal["kl", "path"]
+    sign: float = 1.0
 
     def start(self, y: Tensor) -> Tensor:
         """Zeros (B, 2): the log-ratio, and the worst relative residual of g u = f - h."""
@@ -84,7 +86,7 @@ class LogRatio:
                 f"residual {float(worst[b, k]):.1e}): the log-ratio is infinite; give f and h "
                 "the same directions as g, or define control(t, y) with f = h + g u"
             )
-        return stacked[..., 0]
+        return stacked[..., 0] * self.sign if self.kind == "path" else stacked[..., 0]
 
 
 def control(problem: Problem, stage: Stage) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ def noise_on_grid(
     grid: StepGrid,
     shape: tuple[int, int],
     y0: Tensor,
+    samples: list[int] | None = None,
 ) -> BrownianPath | None:
     """The source of noise of a fixed-step solve; None for an ODE.
 
@@ -32,8 +33,15 @@ def noise_on_grid(
         if shape[1] == 0:
             return None
         return BrownianGrid(
-            grid.times, shape, random_state=random_state, dtype=y0.dtype, device=y0.device
+            grid.times,
+            shape,
+            random_state=random_state,
+            samples=samples,
+            dtype=y0.dtype,
+            device=y0.device,
         )
+    if samples is not None:
+        raise InputError("per_sample_seed is for noise that is drawn; leave noise= out")
     path = _as_path(noise)
     require_match(path, shape, y0.dtype, y0.device)
     return path

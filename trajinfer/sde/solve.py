@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
@@ -26,9 +27,11 @@ from trajinfer.sde.run import Gradient, Save, Task, solve_adaptive, solve_fixed
 from trajinfer.sde.solution import Solution
 from trajinfer.sde.solvers import Solver
 from trajinfer.sde.tally import Tally
+from trajinfer.sde.under_reference import under_reference
 
 OnError = Literal["raise", "mask"]
 LogRatioKind = Literal["kl", "path"]
+PathLaw = Literal["model", "reference"]
 
 
 def solve(  # noqa: PLR0913 (the contract of the front door)
@@ -50,6 +53,8 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     allow_order_loss: bool = False,
     convert: bool = False,
     compile: Literal["chunk"] | None = None,
+    measure: PathLaw = "model",
+    per_sample_seed: bool | Sequence[int] = False,
 ) -> Solution:
     r"""Solve $dY = f(t, Y)\,dt + g(t, Y)\,dW$ from y0 over the times ts.
 
@@ -83,6 +88,10 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
             once per model, shape and gradient mode, so for thousands of solves; needs a C++
             compiler.
         convert: solve the SDE in the other calculus if the method or the gradient needs it.
+        measure: "model" follows f; "reference" follows the reference drift h, and `log_ratio` is
+            then that of f against h along paths of h.
+        per_sample_seed: give each path noise that depends on `random_state` and its number alone,
+            True for 0..B-1, or the numbers, so that a batch may be solved in pieces (fixed steps).
 
     Returns:
         A `Solution` with ys (B, T, D).
@@ -106,6 +115,10 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     _check_words(on_error=(on_error, OnError), save=(save, Save), gradient=(gradient, Gradient))
     problem = Problem(sde, context)
     _check_start(y0, step, max_steps, noise, random_state)
+    _check_words(measure=(measure, PathLaw))
+    if measure == "reference":
+        _require_reference(problem)
+        problem = under_reference(problem)
     times = output_times(ts, y0.shape[0])
     t0 = times_tensor(times[..., :1], y0)[0]
     settings = _active(regularization, problem, on_error)
@@ -117,10 +130,10 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         y0,
         Wishes(control, gradient, log_ratio is not None, convert, allow_order_loss, settings),
     )
-    tallies = _tallies(problem, log_ratio)
+    tallies = _tallies(problem, log_ratio, -1.0 if measure == "reference" else 1.0)
     if settings is not None and settings.mode == "global":
-        measure = _measure(settings, solver, control, times.ndim == 1)
-        tallies = (*tallies, StepPenalty(measure))
+        gauge = _measure(settings, solver, control, times.ndim == 1)
+        tallies = (*tallies, StepPenalty(gauge))
     shape = (y0.shape[0], problem.noise_dim(t0, y0))
     problem.reset()
     task = Task(y0, t0, times, save, gradient, on_error == "mask", compile)
@@ -130,13 +143,16 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         )
     local = _local(settings, problem, solver, control, times.ndim == 1, shape[1])
     if control is not None:
+        if per_sample_seed is not False:
+            raise InputError("per_sample_seed needs fixed steps: adaptive ones depend on the batch")
         walk = noise_to_walk(noise, random_state, times, shape, y0)
         march = AdaptiveMarch(solver, problem, walk, control, times, tallies, max_steps, task.masks)
         if local is not None:
             local = local.ready(_own_generator(walk, random_state, y0), march)
         return solve_adaptive(replace(task, local=local), march)
     grid = task.outputs(build_grid(times, largest, max_steps))
-    path = noise_on_grid(noise, random_state, grid, shape, y0)
+    samples = _sample_numbers(per_sample_seed, y0.shape[0])
+    path = noise_on_grid(noise, random_state, grid, shape, y0, samples)
     if local is not None:
         local = local.ready(_own_generator(path, random_state, y0))
     return solve_fixed(
@@ -221,12 +237,25 @@ def _check_start(
         raise InputError("give either noise or random_state, not both")
 
 
-def _tallies(problem: Problem, log_ratio: LogRatioKind | None) -> tuple[Tally, ...]:
-    if log_ratio is None:
-        return ()
-    _check_words(log_ratio=(log_ratio, LogRatioKind))
+def _sample_numbers(per_sample_seed: bool | Sequence[int], n_paths: int) -> list[int] | None:
+    if per_sample_seed is False:
+        return None
+    numbers = range(n_paths) if per_sample_seed is True else per_sample_seed
+    if len(numbers) != n_paths:
+        raise InputError(f"per_sample_seed gives {len(numbers)} numbers for {n_paths} paths")
+    return [int(number) for number in numbers]
+
+
+def _require_reference(problem: Problem) -> None:
     if not problem.has_reference:
         raise InputError(
             "log_ratio needs the reference drift h(t, y), or control(t, y), on the SDE"
         )
-    return (LogRatio(log_ratio),)
+
+
+def _tallies(problem: Problem, log_ratio: LogRatioKind | None, sign: float) -> tuple[Tally, ...]:
+    if log_ratio is None:
+        return ()
+    _check_words(log_ratio=(log_ratio, LogRatioKind))
+    _require_reference(problem)
+    return (LogRatio(log_ratio, sign),)
