@@ -43,7 +43,9 @@ def keep(found: list[Row]) -> None:
     last = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     now = {f"{row.job}: {row.measured}": round(row.ratio, 4) for row in found}
     moved = {name: (last[name], new) for name, new in now.items() if name in last}
-    moved = {name: pair for name, pair in moved.items() if not 0.8 < pair[1] / pair[0] < 1.25}
+    moved = {
+        name: pair for name, pair in moved.items() if not 0.8 * pair[0] <= pair[1] <= 1.25 * pair[0]
+    }
     for name, (old, new) in moved.items():
         sys.stdout.write(f"moved: {name}: {old:.2f} -> {new:.2f}\n")
     KEPT.parent.mkdir(exist_ok=True)
