@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 MARGINAL_TOLERANCE = 1e-6
 _FEWEST_STEPS, _MOST_STEPS = 8, 256
-_STEP_ACCURACY = 1e-3
+_ACCURACY, _FINAL_ACCURACY = 1e-3, 1e-7
 _PATH_ROUNDS = 2
 _PATH_STARTS = 8
 _DESCENT_TOLERANCE = 1e-7
@@ -147,7 +147,8 @@ class _Iteration:
             current, spent = self._approach(state, min(_PATH_ROUNDS, rounds_left))
             rounds_left -= spent
         if current is None:
-            current = self._round(self._frozen(), None)
+            accuracy = _ACCURACY if refine else _FINAL_ACCURACY
+            current = self._round(self._frozen(), None, accuracy)
             self._record("start", current)
         settled = not refine
         while rounds_left > 0 and not settled:
@@ -155,10 +156,9 @@ class _Iteration:
             before, start = current, state.get()
             current = self._static(before, state)
             settled = self._is_settled(before, current, state.get() - start)
-        error = float(current.coupling.error.max())
-        bridge = MultiMarginalBridge(
-            self.problem, current.dynamics, current.coupling, current.n_steps
-        )
+        final = self._round(current.dynamics, current, _FINAL_ACCURACY)
+        error = float(final.coupling.error.max())
+        bridge = MultiMarginalBridge(self.problem, final.dynamics, final.coupling, final.n_steps)
         return Fit(bridge, self.history, settled and error <= MARGINAL_TOLERANCE)
 
     def _approach(self, state: LearnableState, n_rounds: int) -> tuple[Round | None, int]:
@@ -213,9 +213,12 @@ class _Iteration:
         except NotConverged:
             return None
 
-    def _round(self, dynamics: Dynamics, before: Round | None) -> Round:
+    def _round(
+        self, dynamics: Dynamics, before: Round | None, accuracy: float = _ACCURACY
+    ) -> Round:
         with torch.no_grad():
-            n_steps = _steps_needed(dynamics, self.problem, before.n_steps if before else 0)
+            least = before.n_steps if before else _FEWEST_STEPS
+            n_steps = _steps_needed(dynamics, self.problem, least, accuracy)
             problem = self.problem
             cost = _transition_cost(dynamics, problem, n_steps)
             if not bool(torch.isfinite(cost).all()):
@@ -265,18 +268,17 @@ def _starts_neutral(reference: SDELike) -> bool:
     return isinstance(reference, Process) and bool(reference.coefficients.neutral)
 
 
-def _steps_needed(dynamics: Dynamics, problem: Problem, at_least: int) -> int:
-    """Runge-Kutta steps per segment at which halving the step no longer matters."""
+def _steps_needed(dynamics: Dynamics, problem: Problem, n_steps: int, accuracy: float) -> int:
+    """Runge-Kutta steps per segment, doubled until means move less than this many deviations."""
     if dynamics.affine is not None:
-        return max(_FEWEST_STEPS, at_least)
-    n_steps = max(_FEWEST_STEPS, at_least)
+        return n_steps
     arguments = (dynamics, problem.times[:-1], problem.start, problem.durations)
     coarse = transition(*arguments, n_steps=n_steps)
     while n_steps < _MOST_STEPS:
         fine = transition(*arguments, n_steps=2 * n_steps)
         spread = fine.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
         error = (fine.mean - coarse.mean).abs() / (spread + 1e-300)
-        if bool(error.max() <= _STEP_ACCURACY):
+        if bool(error.quantile(0.99) <= accuracy):
             return n_steps
         n_steps, coarse = 2 * n_steps, fine
     return n_steps

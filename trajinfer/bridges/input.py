@@ -34,13 +34,11 @@ def as_snapshots(
         weight = None if sample_weight is None else "_weight"
         return _on_axis(Snapshots.from_frame(table, time=time or "time", weight=weight), axis)
     if y is None and hasattr(X, "obsm") and hasattr(X, "obs"):
-        if sample_weight is not None:
-            raise InputError(
-                "sample_weight goes with arrays; for an AnnData use "
-                "Snapshots.from_anndata(adata, time=..., weight=<column of obs>)"
-            )
         use_rep = "X_pca" if "X_pca" in X.obsm else "X"
-        return _on_axis(Snapshots.from_anndata(X, time=time or "time", use_rep=use_rep), axis)
+        snapshots = Snapshots.from_anndata(
+            X, time=time or "time", use_rep=use_rep, weight=sample_weight
+        )
+        return _on_axis(snapshots, axis)
     if y is None:
         raise InputError(
             "requires y to be passed, but the target y is None: give the observation time of "

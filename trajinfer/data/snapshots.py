@@ -207,7 +207,7 @@ class Snapshots:
         time: str,
         use_rep: str = "X_pca",
         n_dims: int | None = None,
-        weight: str | None = None,
+        weight: Any = None,
     ) -> Snapshots:
         """Read cells from an AnnData object.
 
@@ -216,14 +216,15 @@ class Snapshots:
             time: column of `adata.obs` with observation times.
             use_rep: key of `adata.obsm`, or "X" for the expression matrix itself.
             n_dims: number of leading coordinates to keep.
-            weight: column of `adata.obs` with weights.
+            weight: column of `adata.obs` with weights, or one number per cell.
 
         Raises:
             InputError: as for the class; also for names that are not there.
         """
         if use_rep != "X" and use_rep not in adata.obsm:
             raise InputError(f"no '{use_rep}' in obsm; {nearest(use_rep, adata.obsm.keys())}")
-        for name in filter(None, (time, weight)):
+        columns = (time, weight) if isinstance(weight, str) else (time,)
+        for name in columns:
             if name not in adata.obs.columns:
                 raise InputError(f"no column '{name}' in obs; {nearest(name, adata.obs.columns)}")
         coordinates = adata.X if use_rep == "X" else adata.obsm[use_rep]
@@ -237,7 +238,7 @@ class Snapshots:
         return cls.from_arrays(
             coordinates,
             stages,
-            None if weight is None else adata.obs[weight].to_numpy(dtype=np.float64),
+            adata.obs[weight].to_numpy(dtype=np.float64) if isinstance(weight, str) else weight,
             features=[f"{prefix}{d + 1}" for d in range(coordinates.shape[1])],
         )
 
@@ -326,7 +327,9 @@ def _as_weights(weights: Any, points: tuple[Array, ...]) -> tuple[Array, ...] | 
     for k, (weight, cloud) in enumerate(zip(weights, points)):
         mass = as_array(weight, f"weights of snapshot {k}", ndim=1)
         require_weights(mass, len(cloud), f"weights of snapshot {k}")
-        normalised.append(_read_only(mass / mass.sum()))
+        total = mass.sum()
+        # Weights that are normalised already stay as they are, to the last digit.
+        normalised.append(_read_only(mass if abs(total - 1) < 1e-12 else mass / total))
     return tuple(normalised)
 
 
