@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test test-all fmt lint types arch check docs bench reproduce clean
+.PHONY: setup demo test test-all fmt lint types arch check docs bench reproduce train-jumps clean
 
 setup: $(STAMP)
 
@@ -19,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/python -m trajinfer demo --out demo-result
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -m "not slow and not bench"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not bench"
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not bench"
@@ -42,6 +42,10 @@ check: test lint types arch
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
+
+# Rebuilds the recognition network of the jump processes from its seed (about 25 minutes).
+train-jumps: $(STAMP)
+	$(BIN)/python -m trajinfer.jumps.training
 
 reproduce: $(STAMP)
 	$(BIN)/python examples/reproduce/snapshots.py
