@@ -1,4 +1,7 @@
-"""The examples run, are short, and say so where data are missing."""
+"""The examples on snapshots run, are short, and say so where data are missing.
+
+Examples of other methods are run by the tests of their rooms.
+"""
 
 import os
 import runpy
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("snapshots_*.py"))
 
 
 @pytest.fixture

@@ -27,24 +27,17 @@ def test_the_import_alone_loads_nothing_heavy(record_property):
 
 
 def test_everything_imports_where_no_extra_is_installed():
-    """Every room, with the extras made impossible to import."""
-    _python(
+    """Every room, with the extras made impossible to import; a figure then says what it needs."""
+    out = _python(
         "import sys, importlib, pkgutil\n"
         f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+        "sys.modules['matplotlib.pyplot'] = None\n"
         "import trajinfer\n"
         "for name in trajinfer.__all__: getattr(trajinfer, name)\n"
         "for found in pkgutil.walk_packages(trajinfer.__path__, 'trajinfer.'):\n"
         "    if not found.name.endswith('__main__'): importlib.import_module(found.name)\n"
-    )
-
-
-def test_a_missing_extra_says_how_to_get_it():
-    out = _python(
-        "import sys\n"
-        "sys.modules['matplotlib'] = sys.modules['matplotlib.pyplot'] = None\n"
-        "from trajinfer import Snapshots, plot\n"
         "try:\n"
-        "    plot.snapshots(Snapshots([0, 1], [[[0.0, 1.0]], [[1.0, 2.0]]]))\n"
+        "    trajinfer.plot.snapshots(trajinfer.Snapshots([0, 1], [[[0.0, 1.0]], [[1.0, 2.0]]]))\n"
         "except ImportError as error: print(error)"
     )
     assert "pip install 'trajinfer[plot]'" in out

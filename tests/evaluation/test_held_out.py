@@ -98,6 +98,8 @@ def test_a_fixed_split(moving):
     table = held_out_table(Straight().fit(train), train, held_out, scoring="w1")
     assert table["time"].tolist() == [1, 4]
     assert table["extrapolation"].tolist() == [False, True]
+    np.testing.assert_allclose(table["estimator"], 0.5, atol=1e-12)
+    np.testing.assert_allclose(table["exact_ot_line"], 0.0, atol=1e-12)
     assert "seconds" not in table
 
 
