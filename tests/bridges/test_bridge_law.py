@@ -145,3 +145,26 @@ def test_few_nodes(n_nodes):
     assert len(law.means) == n_nodes + 1
     whole = transition(dynamics_of(PROCESS), tensor([0.0]), x, tensor([DURATION]), n_steps=8)
     torch.testing.assert_close(law.means[-1], whole.mean)
+
+
+def test_what_is_still_to_come_at_every_node():
+    """Flow and covariance from each node to the end, added up forwards; flows do not commute."""
+    process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=[0.1, 0.2])
+    x = tensor([[[5.0, 4.0], [4.0, 3.0]]])
+    with torch.no_grad():
+        law = bridge_law(
+            dynamics_of(process), tensor([0.0]), x, tensor([1.5]), FRACTIONS, n_steps=32
+        )
+    covariance = torch.zeros(1, 2, 2, 2).double()
+    so_far = []
+    for step, noise in zip(law.flows, law.noises, strict=True):
+        covariance = step @ covariance @ step.mT + noise
+        so_far.append(covariance)
+    for node in range(3):
+        flow, left = torch.eye(2).double(), torch.zeros(1, 2, 2, 2).double()
+        for step, noise in zip(law.flows[node + 1 :], law.noises[node + 1 :], strict=True):
+            flow, left = step @ flow, step @ left @ step.mT + noise
+        torch.testing.assert_close(law.to_end[node], flow)
+        torch.testing.assert_close(law.remaining[node], left, rtol=1e-9, atol=1e-12)
+        gain = so_far[node] @ flow.mT @ torch.linalg.inv(so_far[-1])
+        torch.testing.assert_close(law.gains[node], gain, rtol=1e-6, atol=1e-8)
