@@ -1,6 +1,7 @@
 """Refinement finds the dynamics that made the snapshots, and its objective never rises."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tests.bridges.gaussian import ROTATION
 from tests.bridges.gaussian_process_data import grids, samples
 from trajinfer._core.errors import InputError, NotConverged
-from trajinfer.bridges import SchrodingerBridge
+from trajinfer.bridges import SchrodingerBridge, fitting
 from trajinfer.bridges.dynamics import frozen_dynamics_of
 from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.refinement import LearnableState, path_round
@@ -330,3 +331,31 @@ def test_learnable_numbers_are_one_vector_in_natural_units():
 def test_an_unknown_word_for_the_volatility(volatility):
     with pytest.raises(InputError, match="volatility must be numbers, a callable or 'learn'"):
         SchrodingerBridge(volatility=volatility).fit(samples(A, [0, 1], *START, SIGMA, 5, 0))
+
+
+@pytest.mark.parametrize(("length", "kept"), [(8.0, "part"), (-1.0, "none")])
+def test_a_step_that_would_raise_the_objective_is_damped(monkeypatch, length, kept):
+    """A refinement that overshoots is shortened; one in the wrong direction is not taken."""
+    snapshots = samples(A, TIMES[:3], *START, SIGMA, 30, 0)
+    honest = fitting.static_round
+
+    def overshooting(sde, *args, **kwargs):
+        state = LearnableState(sde)
+        start = state.get()
+        honest(sde, *args, **kwargs)
+        state.set(start + length * (state.get() - start))
+
+    monkeypatch.setattr(fitting, "static_round", overshooting)
+    reference = AffineDrift(2, 0.8 * A, [0.0, 0.0], volatility=SIGMA).learn("matrix")
+    bridge = SchrodingerBridge(reference, n_refinements=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        bridge.fit(snapshots)
+    assert_never_rises(bridge.objective_history_)
+    share = bridge.history_[-1]["step_share"]
+    if kept == "none":
+        assert share == 0.0
+        np.testing.assert_array_equal(bridge.parameters_["matrix"], 0.8 * A)
+    else:
+        assert 0 < share < 1
+        assert bridge.objective_history_[-1] < bridge.objective_history_[0]
