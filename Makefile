@@ -40,6 +40,9 @@ arch: $(STAMP)
 
 check: test lint types arch
 
+docs: $(STAMP)
+	$(BIN)/python -m pytest -q tests/architecture/test_documents.py tests/architecture/test_examples.py
+
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 

@@ -1,8 +1,8 @@
 """Stochastic dynamics from observations that are scattered in time.
 
-Estimators, containers, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`, `jumps`,
-`metrics`, `evaluation`, `datasets`, `plot`. Names are imported when they are first used, so that
-`import trajinfer` alone costs next to nothing.
+Estimators, containers, errors, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`,
+`jumps`, `metrics`, `evaluation`, `datasets`, `plot`. Names are imported when they are first used,
+so that `import trajinfer` alone costs next to nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trajinfer import datasets, evaluation, jumps, metrics, plot, processes, sde
+    from trajinfer._core.errors import (
+        ExtrapolationWarning,
+        InputError,
+        NotConverged,
+        SolverError,
+        TrajinferError,
+    )
     from trajinfer.bridges import SchrodingerBridge
     from trajinfer.data import JumpSeries, Snapshots, Trajectories
     from trajinfer.jumps import MarkovJumpProcess
@@ -23,11 +30,16 @@ if TYPE_CHECKING:
 __version__ = _version("trajinfer")
 
 __all__ = [
+    "ExtrapolationWarning",
+    "InputError",
     "JumpSeries",
     "MarkovJumpProcess",
+    "NotConverged",
     "SchrodingerBridge",
     "Snapshots",
+    "SolverError",
     "Trajectories",
+    "TrajinferError",
     "__version__",
     "datasets",
     "evaluation",
@@ -42,6 +54,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "ExtrapolationWarning": "trajinfer._core.errors",
+    "InputError": "trajinfer._core.errors",
+    "NotConverged": "trajinfer._core.errors",
+    "SolverError": "trajinfer._core.errors",
+    "TrajinferError": "trajinfer._core.errors",
     "JumpSeries": "trajinfer.data",
     "MarkovJumpProcess": "trajinfer.jumps",
     "SchrodingerBridge": "trajinfer.bridges",

@@ -17,7 +17,8 @@ import torch
 
 from trajinfer import SchrodingerBridge
 from trajinfer.datasets import DatasetError, fetch_snapshots
-from trajinfer.evaluation import exact_line, score_of
+from trajinfer.evaluation import exact_line
+from trajinfer.metrics import score_of
 from trajinfer.processes import AffineDrift, LotkaVolterra, PolynomialDrift, Repressilator, Vortex
 
 SEEDS = (0, 1, 2)

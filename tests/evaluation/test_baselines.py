@@ -8,13 +8,8 @@ from scipy.spatial.distance import cdist
 from trajinfer._core.errors import InputError
 from trajinfer.data import Snapshots
 from trajinfer.datasets import fetch_snapshots
-from trajinfer.evaluation import (
-    exact_coupling,
-    exact_line,
-    nearest_snapshot,
-    sampling_floor,
-    score_of,
-)
+from trajinfer.evaluation import exact_line, nearest_snapshot, sampling_floor
+from trajinfer.metrics import exact_coupling, score_of
 
 
 def test_coupling_is_the_optimum_of_the_linear_programme(rng):

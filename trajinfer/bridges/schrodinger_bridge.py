@@ -25,10 +25,10 @@ from trajinfer.bridges.fitting import MARGINAL_TOLERANCE, fit
 from trajinfer.bridges.input import as_snapshots
 from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.reference import prepare_reference
-from trajinfer.bridges.scoring import Scoring, check_scoring, distance
 from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.bridges.thinning import thin
 from trajinfer.data import Snapshots, Trajectories
+from trajinfer.metrics import MetricName, metric_names, score_of
 from trajinfer.processes import Process, simulate
 from trajinfer.sde import SDELike
 
@@ -322,7 +322,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         X: Any,
         y: Any = None,
         *,
-        scoring: Scoring = "w1",
+        scoring: MetricName = "w1",
         sample_weight: Any = None,
         time: str | None = None,
     ) -> float:
@@ -333,7 +333,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             scoring: "w1" or "w2" (exact Wasserstein), "mmd" (squared) or "energy".
         """
         self._check_fitted()
-        check_scoring(scoring)
+        metric_names(scoring)
         held_out = as_snapshots(X, y, sample_weight, time, axis=self.snapshots_.axis)
         if held_out.dim != self.n_features_in_:
             raise InputError(
@@ -341,7 +341,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
                 f"{self.n_features_in_} features as input"
             )
         distances = [
-            distance(scoring, self.marginal(t), points, held_out.probabilities(k))
+            score_of(scoring, (self.marginal(t), None), (points, held_out.probabilities(k)))
             for k, (t, points) in enumerate(zip(held_out.times, held_out.points))
         ]
         return -float(np.mean(distances))

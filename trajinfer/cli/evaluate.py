@@ -14,7 +14,7 @@ from trajinfer.cli.request import estimator_of, options_of, script_of, source_of
 from trajinfer.cli.settings import resolve, to_toml
 from trajinfer.cli.tables import read
 from trajinfer.evaluation import leave_one_snapshot_out, mean_scores
-from trajinfer.evaluation.scores import metric_names
+from trajinfer.metrics import metric_names
 
 
 def evaluate(  # noqa: PLR0913 (a command has as many arguments as it has options)

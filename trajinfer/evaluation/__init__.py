@@ -1,7 +1,6 @@
 """Protocols: how well snapshots that were held out are met, and beside what to judge it."""
 
 from trajinfer.evaluation.baselines import exact_line, nearest_snapshot, sampling_floor
-from trajinfer.evaluation.exact_transport import exact_coupling
 from trajinfer.evaluation.held_out import held_out_table, leave_one_snapshot_out, mean_scores
 from trajinfer.evaluation.individuals import (
     forecast_scores,
@@ -11,11 +10,8 @@ from trajinfer.evaluation.individuals import (
     successor_counts,
     true_pair_dynamics,
 )
-from trajinfer.evaluation.scores import METRICS, score_of
 
 __all__ = [
-    "METRICS",
-    "exact_coupling",
     "exact_line",
     "forecast_scores",
     "held_out_table",
@@ -26,7 +22,6 @@ __all__ = [
     "mistaken_pairs",
     "nearest_snapshot",
     "sampling_floor",
-    "score_of",
     "successor_counts",
     "true_pair_dynamics",
 ]

@@ -8,8 +8,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import Snapshots
-from trajinfer.evaluation.exact_transport import exact_coupling
-from trajinfer.evaluation.scores import Cloud, score_of
+from trajinfer.metrics import Cloud, exact_coupling, score_of
 
 
 def exact_line(snapshots: Snapshots, t: float) -> Cloud:

@@ -16,7 +16,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer.data import Snapshots
 from trajinfer.evaluation.baselines import exact_line, nearest_snapshot, sampling_floor
-from trajinfer.evaluation.scores import metric_names, score_of
+from trajinfer.metrics import metric_names, score_of
 
 ANCHORS = ("exact_ot_line", "persistence", "sampling_floor")
 

@@ -19,8 +19,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import Snapshots
-from trajinfer.evaluation.exact_transport import exact_coupling
-from trajinfer.metrics import wasserstein
+from trajinfer.metrics import exact_coupling, wasserstein
 
 _DRAWS = 50
 _SERIES_RADIUS, _SERIES_TERMS, _MAX_ROOTS = 0.1, 16, 40

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -44,6 +43,8 @@ def fit_mixture(
     if n_states < 2 or len(values) < 2 * n_states:
         raise InputError(f"{len(values)} values are too few for {n_states} states (at least 2)")
     centre, width = float(values.mean()), float(values.std()) or 1.0
+    from sklearn.mixture import GaussianMixture  # two seconds to import, for signals only
+
     mixture = GaussianMixture(
         n_states, n_init=3, random_state=seed_from(random_state) % 2**32, reg_covar=1e-6
     ).fit((values[:, None] - centre) / width)

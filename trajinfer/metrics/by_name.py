@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import Literal
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.metrics import energy_distance, mmd, wasserstein
+from trajinfer.metrics.kernel import energy_distance, mmd
+from trajinfer.metrics.transport import wasserstein
 
 Cloud = tuple[Array, Array | None]
+MetricName = Literal["w1", "w2", "mmd", "energy"]
 
 METRICS: Mapping[str, Callable[..., float]] = MappingProxyType(
     {
