@@ -7,12 +7,18 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from tests.jumps.conftest import RATES
+from tests.jumps.jump_data import RATES, panel_series
 from trajinfer import jumps
 from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import IdentifiabilityWarning, LabelNoise, MarkovJumpProcess
+
+
+@pytest.fixture
+def panel():
+    return panel_series
+
 
 METHODS = ["mle", "em", "map", "auto", "amortized"]
 OFF = ~np.eye(3, dtype=bool)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.jumps.conftest import load
+from tests.jumps.jump_data import load
 from trajinfer import jumps
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import MarkovJumpProcess

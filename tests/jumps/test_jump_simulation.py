@@ -5,8 +5,14 @@ import pytest
 from scipy.linalg import expm
 from scipy.stats import chi2
 
+from tests.jumps.jump_data import RATES
 from trajinfer import jumps
 from trajinfer._core.errors import InputError
+
+
+@pytest.fixture
+def rates():
+    return RATES.copy()
 
 
 def chi_square(counts, expected):

@@ -4,13 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.jumps.conftest import load
+from tests.jumps.jump_data import RATES, load, panel_series
 from trajinfer import jumps
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import GaussianEmission, MarkovJumpProcess
 from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.likelihood import CountData, HiddenData
 from trajinfer.jumps.rates import with_diagonal
+
+
+@pytest.fixture
+def rates():
+    return RATES.copy()
+
+
+@pytest.fixture
+def panel():
+    return panel_series
+
 
 REL = 1e-9  # the published digits; the bar is 1e-6
 

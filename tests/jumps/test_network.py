@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.jumps.conftest import load
+from tests.jumps.jump_data import RATES, load
 from trajinfer import jumps
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
@@ -22,6 +22,12 @@ from trajinfer.jumps.prior import (
 )
 from trajinfer.jumps.statistics import PathStatistics, binned_em, statistics_of
 from trajinfer.jumps.training import example_of, loss_of, root_mean_square, train_network
+
+
+@pytest.fixture
+def rates():
+    return RATES.copy()
+
 
 OFF = ~np.eye(6, dtype=bool)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from tests.jumps.conftest import RATES
+from tests.jumps.jump_data import RATES
 from trajinfer import jumps
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries

@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
+from tests.jumps.jump_data import RATES, load
 from trajinfer import jumps
 from trajinfer._core.errors import InputError
 from trajinfer.jumps.rates import as_rates
+
+
+@pytest.fixture
+def rates():
+    return RATES.copy()
+
+
+@pytest.fixture
+def ratchet():
+    return load
 
 
 def test_two_states_in_closed_form():
