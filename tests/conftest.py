@@ -88,3 +88,9 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"TRAJINFER_DATA names {folder}, which is not a folder")
     return folder
+
+
+def pytest_ignore_collect(collection_path):
+    """Doctests are looked for in the package; below tests only files of tests are collected."""
+    helper = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
+    return True if helper else None
