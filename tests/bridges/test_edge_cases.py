@@ -222,6 +222,7 @@ def test_a_volatility_may_depend_on_the_state(clouds):
     assert wasserstein(bridge.marginal(1.0, 300), positive[1], p=2) < 0.2
 
 
+@pytest.mark.filterwarnings("ignore:the refinement was still moving")
 def test_two_snapshots_are_enough(clouds):
     bridge = SchrodingerBridge(AffineDrift(2), random_state=0).fit(Snapshots([0, 1], clouds[:2]))
     assert bridge.sample(3).values.shape == (3, 2, 2)
