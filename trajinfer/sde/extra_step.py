@@ -108,7 +108,8 @@ class LocalPenalty:
         length = np.minimum(self._length(t1, end - start, y), times[..., -1] - t1)
         t, h = _tensor(t1, y), _size(length, y)
         step = self._extra(t, h, y)
-        error, size, stiffness = self.measure(self.problem, t, h, y, step).unbind(1)
+        raw = self.measure.raw(self.problem, t, h, y, step)
+        error, size, stiffness = self.measure.powers(raw, y).unbind(1)
         return self._estimates(times, visit, error, size, stiffness)
 
     def _estimates(

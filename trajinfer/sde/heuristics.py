@@ -217,26 +217,24 @@ class SolverRegularization:
         return "stiffness" in self.kind
 
 
-def error_size(
-    error: Tensor, y0: Tensor, y1: Tensor, *, rtol: float, atol: float, power: int, shared: bool
+def error_norm(
+    error: Tensor, y0: Tensor, y1: Tensor, *, rtol: float, atol: float, shared: bool
 ) -> Tensor:
-    r"""$E^p$ of one step, (1,) over the whole batch, or (B,) where steps are not shared.
+    r"""Norm of $e / (|y| + atol / rtol)$ of one step, (1,) over the batch, or (B,) by series.
 
-    The scale is never below 16 units of rounding of the state, where e is rounding noise.
+    Few operations, because every step pays for them; `Measure.powers` makes E of it.
     """
     size = torch.maximum(y0.abs(), y1.abs())
-    floor = _ROUNDINGS * torch.finfo(size.dtype).eps * size
-    scale = torch.maximum(atol + rtol * size, floor) + torch.finfo(size.dtype).tiny
-    square = (error / scale).square().mean(1)
-    if shared:
-        square = square.mean(0, keepdim=True)
-    return square if power == 2 else (square + 1e-12).sqrt()
+    offset = atol / rtol + float(torch.finfo(size.dtype).tiny)
+    ratio = error / (size + offset)
+    norm: Tensor = torch.linalg.vector_norm(ratio, dim=None if shared else 1)
+    return norm.reshape(-1)
 
 
-def stiffness_size(
-    problem: Problem, name: str, t: Tensor, y: Tensor, step: Step, *, power: int, shared: bool
+def stiffness_ratio(
+    problem: Problem, name: str, t: Tensor, y: Tensor, step: Step, *, shared: bool
 ) -> Tensor:
-    r"""$S^p$ of one step, (1,) over the whole batch, or (B,) where steps are not shared."""
+    r"""S of one step, (1,) over the whole batch, or (B,) where steps are not shared."""
     if name in STIFF_STAGES:
         a, b = (step.stages[k] for k in STIFF_STAGES[name][:2])
         change, move = b.f - a.f, b.y - a.y
@@ -247,12 +245,10 @@ def stiffness_size(
         y, move = y.contiguous(), move.contiguous()
         change = torch.func.jvp(lambda x: problem.f(t, x), (y,), (move,))[1]
         problem.nfe_f, problem.nfe_g = counts
-    top, bottom = change.square().sum(1), move.square().sum(1)
-    if shared:
-        top, bottom = top.sum(0, keepdim=True), bottom.sum(0, keepdim=True)
+    axes = None if shared else 1
+    top, bottom = (torch.linalg.vector_norm(x, dim=axes).reshape(-1) for x in (change, move))
     usable = (bottom > 0) & torch.isfinite(bottom) & torch.isfinite(top)
-    ratio = torch.where(usable, top, 0.0) / torch.where(usable, bottom, 1.0)
-    return ratio if power == 2 else (ratio + 1e-24).sqrt()
+    return torch.where(usable, top, 0.0) / torch.where(usable, bottom, 1.0)
 
 
 @dataclass(frozen=True)
@@ -273,26 +269,31 @@ class Measure:
     atol: float
     shared: bool
 
-    def __call__(self, problem: Problem, t: Tensor, h: Size, y: Tensor, step: Step) -> Tensor:
-        """E^p, |h| and S^p of a step, (1, 3), or (B, 3) where steps are not shared."""
+    def raw(self, problem: Problem, t: Tensor, h: Size, y: Tensor, step: Step) -> Tensor:
+        """Norm of the error, |h| and S of a step, (1, 3), or (B, 3) where steps are not shared."""
         rows, settings = (1 if self.shared else y.shape[0]), self.settings
         length = y.new_full((rows,), h) if isinstance(h, float) else h[:, 0].to(y)
         error = stiffness = y.new_zeros(rows)
         if settings.wants_error and step.error is not None:
-            error = error_size(
-                step.error,
-                y,
-                step.y,
-                rtol=self.rtol,
-                atol=self.atol,
-                power=settings.power,
-                shared=self.shared,
-            )
+            rtol = self._relative(y)
+            error = error_norm(step.error, y, step.y, rtol=rtol, atol=self.atol, shared=self.shared)
         if settings.wants_stiffness:
-            stiffness = stiffness_size(
-                problem, self.solver, t, y, step, power=settings.power, shared=self.shared
-            )
-        return torch.stack([error, length.abs(), stiffness], dim=1)
+            stiffness = stiffness_ratio(problem, self.solver, t, y, step, shared=self.shared)
+        return torch.stack([error, length, stiffness], dim=1)
+
+    def powers(self, raw: Tensor, y: Tensor) -> Tensor:
+        """E^p, |h| and S^p of what `raw` says of steps, (..., 3), on states like y."""
+        norm, length, stiffness = raw.unbind(-1)
+        count = y.numel() if self.shared else y.shape[1]
+        square = norm.square() / (count * self._relative(y) ** 2)
+        error = square if self.settings.power == 2 else (square + 1e-12).sqrt()
+        if self.settings.power == 2:
+            stiffness = stiffness.square()
+        return torch.stack([error, length.abs(), stiffness], dim=-1)
+
+    def _relative(self, y: Tensor) -> float:
+        """The relative tolerance, never below 16 units of rounding, where e is rounding noise."""
+        return max(self.rtol, _ROUNDINGS * torch.finfo(y.dtype).eps)
 
     @property
     def probes(self) -> bool:
@@ -332,15 +333,15 @@ class StepPenalty:
         step: Step,
     ) -> Tensor:
         """One step more."""
-        return torch.cat([total, self.measure(problem, t, h, y, step)[None]])
+        return torch.cat([total, self.measure.raw(problem, t, h, y, step)[None]])
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:
         """The steps of two neighbouring intervals."""
         return torch.cat([first, second])
 
-    def finish(self, totals: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-        """The terms of the penalty, and all steps (n_steps, R, 3)."""
-        steps = torch.cat(list(totals))
+    def finish(self, totals: Sequence[Tensor], y: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms of the penalty, and E^p, h and S^p of all steps (n_steps, R, 3)."""
+        steps = self.measure.powers(torch.cat(list(totals)), y)
         return aggregate(self.measure.settings, steps), steps
 
 

@@ -180,7 +180,7 @@ def _penalty(
     for k, tally in enumerate(job.tallies):
         if isinstance(tally, StepPenalty):
             measure = tally.measure
-            terms, steps = tally.finish([totals[k] for totals in saved.totals])
+            terms, steps = tally.finish([totals[k] for totals in saved.totals], task.y0)
             stiffness = steps[..., 2].detach() if measure.settings.wants_stiffness else None
             if stiffness is not None and measure.shared:
                 stiffness = stiffness[:, 0]
