@@ -18,6 +18,8 @@ _COOLING = 4.0
 _SWEEPS_PER_TEMPERATURE = 4
 _SWEEPS_BEFORE_NEWTON = 20
 _MAX_HALVINGS = 30
+_SMALLEST_DEGREE = 1e-290
+_LONGEST_MOVE = 30.0
 
 
 @dataclass(frozen=True)
@@ -151,22 +153,30 @@ def _newton_step(
     log_b: Tensor,
     damping: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """One step along the scaled Newton direction, halved until the semi-dual rises.
+    """One step along the Newton direction, halved until the semi-dual rises.
 
-    With row sums r the Hessian is diag(r) - pi diag(1/b) pi^T; scaling by r^(-1/2) on both sides
-    gives I - P P^T, whose null vector r^(1/2) (the constant shift of f) is lifted to 1.
+    The Hessian diag(r) - pi diag(1/b) pi^T is the Laplacian of a graph between the rows. Its
+    degrees are summed from the off-diagonal, without cancellation, and scale the system: rows that
+    are tied to the others by vanishing weights (small noise) then move as freely as the rest. The
+    null vector, a constant shift of f, is lifted to 1.
     """
     real = (a > 0) & (rows > 0)
-    root = torch.where(real, rows, 1.0).sqrt()
-    scaled = plan / root.unsqueeze(2) * torch.where(b > 0, b, 1.0).rsqrt().unsqueeze(1)
-    shift = torch.where(real, root, 0.0)
-    hessian = shift.unsqueeze(2) * shift.unsqueeze(1) - scaled @ scaled.mT
+    reach = plan * torch.where(b > 0, b, 1.0).rsqrt().unsqueeze(1)
+    ties = reach @ reach.mT
+    ties.diagonal(dim1=1, dim2=2).zero_()
+    degree = ties.sum(2)
+    tied = real & (degree > _SMALLEST_DEGREE)
+    root = torch.where(tied, degree, 1.0).sqrt()
+    null = torch.where(tied, root, 0.0)
+    null = null / null.square().sum(1, keepdim=True).sqrt().clamp_min(_SMALLEST_DEGREE)
+    hessian = null.unsqueeze(2) * null.unsqueeze(1) - ties / (root.unsqueeze(2) * root.unsqueeze(1))
     hessian.diagonal(dim1=1, dim2=2).add_(1.0 + damping.unsqueeze(1))
-    gradient = torch.where(real, (a - rows) / root, 0.0)
+    gradient = torch.where(tied, (a - rows) / root, 0.0)
     factor, failed = torch.linalg.cholesky_ex(hessian)
     direction = torch.cholesky_solve(gradient.unsqueeze(2), factor).squeeze(2) / root
+    direction = direction.clamp(-_LONGEST_MOVE, _LONGEST_MOVE)
     usable = (failed == 0) & torch.isfinite(direction).all(1)
-    direction = torch.where(usable.unsqueeze(1) & real, direction, 0.0)
+    direction = torch.where(usable.unsqueeze(1) & tied, direction, 0.0)
     return _line_search(f, direction, cost, a, b, log_b)
 
 

@@ -109,7 +109,9 @@ class Trajectories:
             return np.asarray(np.quantile(self.values, levels, axis=0))
         order = np.argsort(self.values, axis=0)
         cumulative = np.cumsum(self.weights[order], axis=0)
-        ranks = [(cumulative < level - 1e-12).sum(axis=0) for level in levels.ravel()]
+        # A level of 0 is the smallest value that has any weight.
+        reached = np.maximum(levels.ravel() - 1e-12, np.finfo(np.float64).tiny)
+        ranks = [(cumulative < level).sum(axis=0) for level in reached]
         ordered = np.take_along_axis(self.values, order, axis=0)
         rows = np.minimum(np.stack(ranks), len(self) - 1)
         return np.take_along_axis(ordered, rows, axis=0).reshape(*levels.shape, *ranks[0].shape)
