@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,7 +53,7 @@ class Way:
         return torch.cat([times[:1], times[1:] + shift])
 
 
-class Experiment:
+class Experiment(ABC):
     """What an example provides.
 
     Attributes:
@@ -74,17 +75,17 @@ class Experiment:
         """The data to evaluate on."""
         return self.validation if self.validates else self.test  # type: ignore[attr-defined]
 
+    @abstractmethod
     def model(self, seed: int) -> torch.nn.Module:
         """A fresh model."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, model: Any, way: Way, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Task loss and unweighted penalty of one training step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate(self, model: Any, seed: int) -> tuple[float, Sequence[sde.Solution], float]:
         """Task metric on held-out data, solutions whose evaluations count, and seconds taken."""
-        raise NotImplementedError
 
 
 class ODE(sde.SDE):

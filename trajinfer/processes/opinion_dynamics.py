@@ -82,7 +82,7 @@ class OpinionDynamics(Process):
 
 
 def _influence(r: Tensor, p: Values) -> Tensor:
-    """Weight of an agent at distance r."""
+    """Weight of an individual at distance r."""
     beyond = r - p["reach"]
     heard = beyond.abs() < 1
     gap = torch.where(heard, 1 - beyond.square(), 1.0)
