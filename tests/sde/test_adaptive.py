@@ -138,6 +138,13 @@ def test_doubling_gives_any_solver_an_estimate():
         assert solution.stats.nfe_f >= 3 * solution.stats.n_steps
 
 
+@pytest.mark.parametrize("wish", [{"gradient": "checkpoint"}, {"save": "all"}], ids=str)
+def test_doubled_steps_are_not_replayed_as_whole_ones(wish):
+    control = Adaptive(1e-2, 1e-3, error="doubling")
+    with pytest.raises(IncompatibleSolver, match="goes with gradient='backprop' and save='ts'"):
+        sde.solve(P1(), P1().start(3), [0, 1.0], step=control, method="milstein", **wish)
+
+
 def test_times_per_series():
     """Brownian scaling of shared relative steps: law of each series at its own times."""
     n = 40_000

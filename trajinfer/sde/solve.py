@@ -123,6 +123,7 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     t0 = times_tensor(times[..., :1], y0)[0]
     settings = _active(regularization, problem, on_error)
     control, largest = (step, None) if isinstance(step, Adaptive) else (None, step)
+    _check_doubling(control, gradient, save)
     problem, solver = choose(
         problem,
         method,
@@ -250,6 +251,16 @@ def _require_reference(problem: Problem) -> None:
     if not problem.has_reference:
         raise InputError(
             "log_ratio needs the reference drift h(t, y), or control(t, y), on the SDE"
+        )
+
+
+def _check_doubling(control: Adaptive | None, gradient: Gradient | Checkpoint, save: Save) -> None:
+    """Doubled steps end where two half steps lead, which a replay of whole steps does not."""
+    doubled = control is not None and control.error == "doubling"
+    if doubled and (gradient != "backprop" or save != "ts"):
+        raise IncompatibleSolver(
+            "Adaptive(error='doubling') goes with gradient='backprop' and save='ts'; use a solver "
+            "with an error estimate of its own for the others"
         )
 
 
