@@ -1,0 +1,76 @@
+"""Stopping when validation gets no better, and going back to the best weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from torch import Tensor, nn
+
+from trajinfer._core.checks import require_integer
+from trajinfer.training.callback import Callback, State
+from trajinfer.training.loop import Report, Run
+from trajinfer.training.weight_average import WeightAverage
+
+
+class EarlyStopping(Callback):
+    """Validate after epochs; keep the best state (buffers too) and restore it at the end.
+
+    Args:
+        module: whose state is kept.
+        validate: () -> a number, lower is better; use the same noise at every call.
+        patience: validations without a better one before the run stops; None never stops.
+        every: epochs between validations.
+        average: validate and keep the averaged weights of this callback, which must stand before
+            this one in the list.
+
+    Attributes:
+        best: the lowest validation so far; best_epoch: its epoch.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        validate: Callable[[], float],
+        patience: int | None,
+        *,
+        every: int = 1,
+        average: WeightAverage | None = None,
+    ) -> None:
+        self.module, self.validate, self.patience = module, validate, patience
+        self.every = require_integer(every, "every", least=1)
+        self.average = average
+        self.best, self.best_epoch, self._waited = math.inf, 0, 0
+        self._kept: dict[str, Tensor] = {}
+
+    def on_epoch(self, run: Run) -> None:
+        """Validate; keep the state if it is the best, stop if patience is at its end."""
+        if run.epoch % self.every and run.step < run.n_steps:
+            return
+        with self.average.applied() if self.average else nullcontext():
+            value = float(self.validate())
+            if value < self.best:
+                self.best, self.best_epoch, self._waited = value, run.epoch, 0
+                self._kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
+            else:
+                self._waited += 1
+        run.record(validation=value)
+        if self.patience is not None and self._waited >= self.patience:
+            run.stop(f"no better validation than {self.best:.6g} (epoch {self.best_epoch})")
+
+    def on_fit_end(self, report: Report) -> None:
+        """Put the best state back."""
+        if self._kept:
+            self.module.load_state_dict(self._kept)
+
+    def state(self) -> State:
+        """The best value, the wait, and the kept state."""
+        values = {"best": self.best, "best_epoch": self.best_epoch, "waited": self._waited}
+        return values, dict(self._kept)
+
+    def restore(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self.best, self.best_epoch = values["best"], values["best_epoch"]
+        self._waited, self._kept = values["waited"], dict(tensors)

@@ -1,0 +1,62 @@
+"""One side of a training: a module, what it lowers, and how it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trajinfer.training.loss import Loss
+from trajinfer.training.schedules import Schedule, constant
+
+Objective = Callable[[Any, int], Loss]
+
+
+@dataclass(eq=False)
+class Player:
+    """Ordinary training has one player; an adversarial one has two, with objectives of their own.
+
+    Args:
+        name: heads its figures in the history where there are several players.
+        module: holds the parameters that `optimizer` moves, and the buffers saved with them.
+        objective: (batch, step) -> `Loss`.
+        optimizer: of torch.
+        schedule: step -> factor on the learning rates given to the optimizer.
+        every: the player moves at steps that are multiples of this.
+        clip: largest norm of its gradient; None leaves it.
+    """
+
+    name: str
+    module: nn.Module
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule = constant
+    every: int = 1
+    clip: float | None = None
+    _rates: list[float] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+
+    def move(self, batch: Any, step: int) -> Loss | None:
+        """One step downhill; None, and no step, where loss or gradient are not finite."""
+        factor = self.schedule(step)
+        for group, rate in zip(self.optimizer.param_groups, self._rates):
+            group["lr"] = rate * factor
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.objective(batch, step)
+        if not torch.isfinite(loss.total):
+            return None
+        loss.total.backward()
+        if not torch.isfinite(self._limit_gradient()):
+            return None
+        self.optimizer.step()
+        return loss
+
+    def _limit_gradient(self) -> Tensor:
+        moved = [p for group in self.optimizer.param_groups for p in group["params"]]
+        bound = float("inf") if self.clip is None else self.clip
+        return nn.utils.clip_grad_norm_(moved, bound)
