@@ -60,6 +60,9 @@ def torch_generator(seed: int, device: torch.device | str = "cpu") -> torch.Gene
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run a block, such as the initialisation of a network, under `seed`; then restore torch."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # noqa: TID251 (restored on exit: the one place that may)
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)  # the one place that may: restored on exit
+    try:
         yield
+    finally:
+        torch.set_rng_state(before)
