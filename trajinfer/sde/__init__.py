@@ -12,6 +12,7 @@ from trajinfer.sde.base import SDE, LinearDrift, SDELike
 from trajinfer.sde.choice import methods
 from trajinfer.sde.gradients import Checkpoint
 from trajinfer.sde.heuristics import Anneal, SolverRegularization
+from trajinfer.sde.per_step import PerStep
 from trajinfer.sde.solution import Solution
 from trajinfer.sde.solve import solve
 from trajinfer.sde.solvers import Solver, Stage, Step
@@ -27,6 +28,7 @@ __all__ = [
     "BrownianTree",
     "Checkpoint",
     "LinearDrift",
+    "PerStep",
     "SDELike",
     "Solution",
     "Solver",

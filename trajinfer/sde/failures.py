@@ -27,6 +27,7 @@ def raise_non_finite(
     last = len(noises) - 1
     with torch.no_grad():
         for k, (t, h, noise) in enumerate(zip(stretch.t, stretch.h, noises)):
+            problem.at_step(stretch.first + k)
             step = solver.step(problem, t, h, y, noise, carry)
             if not bool(torch.isfinite(step.y).all()) or k == last:
                 break

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trajinfer._core.errors import InputError
 from trajinfer.sde.base import BoundSDE, LinearDrift, apply_diffusion
+from trajinfer.sde.per_step import PerStep
 
 NOISE_TYPES = ("diagonal", "scalar", "additive", "general", "none")
 
@@ -35,6 +36,7 @@ class Problem:
                 raise InputError("the SDE is already bound to a context; give the context once")
             sde, context = sde.sde, sde.context
         self.sde, self.context = sde, context
+        self._step = 0
         self.noise_type = str(getattr(sde, "noise_type", "none"))
         self.sde_type = str(getattr(sde, "sde_type", "ito"))
         if self.noise_type not in NOISE_TYPES or self.sde_type not in ("ito", "stratonovich"):
@@ -54,6 +56,10 @@ class Problem:
     def reset(self) -> None:
         """Start counting evaluations again."""
         self.nfe_f = self.nfe_g = 0
+
+    def at_step(self, index: int) -> None:
+        """Turn to the context of a step, where each has its own."""
+        self._step = index
 
     def with_context(self, context: Any) -> Problem:
         """The same SDE with another context."""
@@ -196,6 +202,9 @@ class Problem:
         if member is None or context is None:
             return member
         bound = member
+        if isinstance(context, PerStep):
+            contexts = context.contexts
+            return lambda *args: bound(*args, contexts[self._step])
         return lambda *args: bound(*args, context)
 
     def _check_members(self) -> None:

@@ -22,6 +22,7 @@ from trajinfer.sde.heuristics import Measure, SolverRegularization, StepPenalty
 from trajinfer.sde.job import Job
 from trajinfer.sde.log_ratio import LogRatio
 from trajinfer.sde.noise import NoiseLike, noise_on_grid, noise_to_walk
+from trajinfer.sde.per_step import PerStep
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.run import Gradient, Save, Task, solve_adaptive, solve_fixed
 from trajinfer.sde.solution import Solution
@@ -69,7 +70,8 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         step: None takes one step per interval of ts, a float is the largest step, `Adaptive(...)`
             controls the steps by an error estimate.
         method: a name of `methods()`, a solver, or None to choose by calculus and noise.
-        context: third argument of f and g, for SDEs driven by something at run time.
+        context: third argument of f and g, for SDEs driven by something at run time; `PerStep`
+            gives every fixed step its own.
         noise: Brownian increments (B, n_steps, M), the pair (W, H), or a `BrownianPath`; None
             draws it.
         random_state: seed of the noise; at most one of it and `noise`.
@@ -137,6 +139,8 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         tallies = (*tallies, StepPenalty(gauge))
     shape = (y0.shape[0], problem.noise_dim(t0, y0))
     problem.reset()
+    if isinstance(problem.context, PerStep):
+        _check_per_step(control, gradient, settings, compile)
     task = Task(y0, t0, times, save, gradient, on_error == "mask", compile)
     if compile is not None and (control is not None or tallies or gradient != "backprop"):
         raise IncompatibleSolver(
@@ -152,6 +156,8 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
             local = local.ready(_own_generator(walk, random_state, y0), march)
         return solve_adaptive(replace(task, local=local), march)
     grid = task.outputs(build_grid(times, largest, max_steps))
+    if isinstance(problem.context, PerStep):
+        problem.context.check(solver.name, grid.n_steps)
     samples = _sample_numbers(per_sample_seed, y0.shape[0])
     path = noise_on_grid(noise, random_state, grid, shape, y0, samples)
     if local is not None:
@@ -261,6 +267,21 @@ def _check_doubling(control: Adaptive | None, gradient: Gradient | Checkpoint, s
         raise IncompatibleSolver(
             "Adaptive(error='doubling') goes with gradient='backprop' and save='ts'; use a solver "
             "with an error estimate of its own for the others"
+        )
+
+
+def _check_per_step(
+    control: Adaptive | None,
+    gradient: Gradient | Checkpoint,
+    settings: SolverRegularization | None,
+    compiled: str | None,
+) -> None:
+    """Contexts are known at the left ends of known steps, and nowhere else."""
+    replayed = gradient in ("reversible", "adjoint") or compiled is not None
+    if control is not None or replayed or settings is not None:
+        raise IncompatibleSolver(
+            "a context per step goes with fixed steps, gradient='backprop' or 'checkpoint', no "
+            "compilation and no regularization; give the control path itself as context"
         )
 
 

@@ -108,7 +108,8 @@ def run(
 ) -> tuple[State, Saved]:
     """Take the steps of a stretch: a pure function of its arguments."""
     (y, carry, totals), saved = state, Saved([], [], [])
-    for t, h, noise, save in zip(stretch.t, stretch.h, noises, stretch.saves):
+    for k, (t, h, noise, save) in enumerate(zip(stretch.t, stretch.h, noises, stretch.saves)):
+        problem.at_step(stretch.first + k)
         step = solver.step(problem, t, h, y, noise, carry)
         if tallies:
             totals = tuple(
