@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         TrajinferError,
     )
     from trajinfer.bridges import SchrodingerBridge
-    from trajinfer.data import JumpSeries, Snapshots, Trajectories
+    from trajinfer.data import Forecast, IrregularSeries, JumpSeries, Snapshots, Trajectories
     from trajinfer.jumps import MarkovJumpProcess
     from trajinfer.persistence import load
     from trajinfer.processes.simulate import simulate
@@ -31,7 +31,9 @@ __version__ = _version("trajinfer")
 
 __all__ = [
     "ExtrapolationWarning",
+    "Forecast",
     "InputError",
+    "IrregularSeries",
     "JumpSeries",
     "MarkovJumpProcess",
     "NotConverged",
@@ -59,6 +61,8 @@ _HOME = {
     "NotConverged": "trajinfer._core.errors",
     "SolverError": "trajinfer._core.errors",
     "TrajinferError": "trajinfer._core.errors",
+    "Forecast": "trajinfer.data",
+    "IrregularSeries": "trajinfer.data",
     "JumpSeries": "trajinfer.data",
     "MarkovJumpProcess": "trajinfer.jumps",
     "SchrodingerBridge": "trajinfer.bridges",

@@ -1,8 +1,19 @@
 """Containers: what goes into the estimators and what comes out."""
 
+from trajinfer.data.forecast import Forecast
+from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.data.series_input import as_series
 from trajinfer.data.snapshots import Snapshots
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.trajectories import Trajectories
 
-__all__ = ["JumpSeries", "Snapshots", "TimeAxis", "Trajectories"]
+__all__ = [
+    "Forecast",
+    "IrregularSeries",
+    "JumpSeries",
+    "Snapshots",
+    "TimeAxis",
+    "Trajectories",
+    "as_series",
+]

@@ -1,0 +1,385 @@
+"""Series of several channels, each series with its own times and its own holes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array, require_finite
+from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import RandomState, seed_from
+from trajinfer.data import series_arrays, series_tables
+from trajinfer.data.time_axis import TimeAxis, TimeUnit
+
+Dropped = Literal["channel", "time"]
+
+
+@dataclass(frozen=True, eq=False)
+class IrregularSeries:
+    """B series of C channels; any channel may be missing at any time.
+
+    Args:
+        times: (B, T) float64, increasing along each series, padded by repeating the last time.
+        values: (B, T, C) float64; NaN = not observed, and NaN on the padding.
+        lengths: (B,) number of times of each series.
+        channels: names of the C channels.
+        labels: (B,) what is to be predicted of each series: classes or numbers.
+        statics: (B, S) numbers that do not change along a series; NaN = unknown.
+        static_names: names of the S statics.
+        ids: one identifier per series.
+        axis: how times map to numbers.
+        table: the names and types of the columns of the table it was read from.
+
+    Build it with `from_frame` or `from_arrays`, which check what they are given.
+
+    Example:
+        >>> series = IrregularSeries.from_arrays([0.0, 1.0, 2.5], [[[1.0], [np.nan], [3.0]]])
+        >>> len(series), series.mask[0, :, 0].tolist()
+        (1, [True, False, True])
+    """
+
+    times: Array
+    values: Array
+    lengths: Array
+    channels: tuple[str, ...] = ()
+    labels: Array | None = None
+    statics: Array | None = None
+    static_names: tuple[str, ...] = ()
+    ids: tuple[Hashable, ...] = ()
+    axis: TimeAxis = field(default_factory=TimeAxis, repr=False)
+    table: series_tables.Table | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 3 or self.times.shape != self.values.shape[:2]:
+            raise InputError(
+                f"times {self.times.shape} and values {self.values.shape} must be (B, T) and "
+                "(B, T, C); use IrregularSeries.from_arrays"
+            )
+        n, _, n_channels = self.values.shape
+        if not n or not n_channels or self.lengths.shape != (n,):
+            raise InputError(
+                f"values {self.values.shape} and lengths {self.lengths.shape}: at least one "
+                "series, one channel and one length per series are needed"
+            )
+        freeze = object.__setattr__
+        freeze(self, "channels", _names(self.channels, n_channels, "x", "channel"))
+        n_statics = 0 if self.statics is None else self.statics.shape[1]
+        freeze(self, "static_names", _names(self.static_names, n_statics, "s", "static"))
+        freeze(self, "ids", tuple(self.ids) if len(self.ids) else tuple(range(n)))
+        for name in ("labels", "statics", "ids"):
+            value = getattr(self, name)
+            if value is not None and len(value) != n:
+                raise InputError(f"{len(value)} {name} for {n} series; give one per series")
+        for array in (self.times, self.values, self.lengths, self.labels, self.statics):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        shortest, longest = int(self.lengths.min()), int(self.lengths.max())
+        span = f"{longest}" if shortest == longest else f"{shortest}-{longest}"
+        return (
+            f"IrregularSeries({len(self)} series, {span} times, {len(self.channels)} channels, "
+            f"{self.mask.mean(where=self.present[:, :, None]):.0%} observed)"
+        )
+
+    def __getitem__(self, index: Any) -> IrregularSeries:
+        """Some of the series, by a number, a slice, numbers or a bool each."""
+        if isinstance(index, tuple) and len(index) == 2 and index[1] is Ellipsis:
+            index = index[0]  # scikit-learn's way to take rows of an array
+        rows = np.atleast_1d(np.arange(len(self))[index])
+        if rows.ndim != 1 or not len(rows):
+            raise InputError(f"the index {index!r} takes no series; index series by their number")
+        longest = int(self.lengths[rows].max())
+        return replace(
+            self,
+            times=self.times[rows, :longest],
+            values=self.values[rows, :longest],
+            lengths=self.lengths[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            statics=None if self.statics is None else self.statics[rows],
+            ids=tuple(self.ids[i] for i in rows),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(B, T, C)."""
+        n, steps, channels = self.values.shape
+        return n, steps, channels
+
+    @property
+    def mask(self) -> Array:
+        """(B, T, C) bool, True = observed."""
+        return np.asarray(~np.isnan(self.values))
+
+    @property
+    def present(self) -> Array:
+        """(B, T) bool, False on the padding."""
+        return np.asarray(np.arange(self.times.shape[1]) < self.lengths[:, None])
+
+    @property
+    def last_times(self) -> Array:
+        """(B,) the last time of each series, whether anything was observed there or not."""
+        return np.asarray(self.times[:, -1])
+
+    @property
+    def n_observations(self) -> int:
+        """Number of observed values over all series and channels."""
+        return int(self.mask.sum())
+
+    @classmethod
+    def from_arrays(
+        cls,
+        times: Any,
+        values: Any,
+        *,
+        channels: Sequence[str] | None = None,
+        labels: Any = None,
+        statics: Any = None,
+        ids: Sequence[Hashable] | None = None,
+        time_unit: TimeUnit = "D",
+    ) -> IrregularSeries:
+        """Take series from arrays, or from lists of arrays of unequal length.
+
+        Args:
+            times: (T,) shared by all series, (B, T), or a list of B arrays: numbers, datetimes or
+                durations. Rows of a (B, T) array end in padding where the last time (or NaN)
+                repeats and nothing was observed.
+            values: (B, T, C) with NaN = not observed, or (B, T) for one channel, or a list of B
+                arrays (T_i, C) or (T_i,).
+            channels: names of the C channels.
+            labels: (B,) classes or numbers to be predicted.
+            statics: (B, S) numbers, or a table with a row per series.
+            ids: one identifier per series.
+            time_unit: duration of 1.0 where times are datetimes or durations.
+
+        Raises:
+            InputError: if shapes disagree, times do not increase strictly, or a value is infinite.
+        """
+        grid, data, lengths, axis = series_arrays.parse(times, values, time_unit)
+        known, names = series_arrays.parse_statics(statics)
+        return cls(
+            grid,
+            data,
+            lengths,
+            channels=tuple(channels or ()),
+            labels=None if labels is None else series_arrays.parse_labels(labels),
+            statics=known,
+            static_names=names,
+            ids=tuple(ids) if ids is not None else (),
+            axis=axis,
+        )
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: Any,
+        *,
+        id: str,
+        time: str,
+        channels: Sequence[str] | None = None,
+        variable: str | None = None,
+        value: str | None = None,
+        statics: Sequence[str] | None = None,
+        labels: str | None = None,
+        duplicates: series_tables.Duplicates = "raise",
+        time_unit: TimeUnit = "D",
+    ) -> IrregularSeries:
+        """Read a table: wide (a column per channel) or long (a row per observation).
+
+        Args:
+            df: the table, or what can become one (`to_pandas`). `id` and `time` may also be
+                levels of its index. The order of rows does not matter.
+            id: column that names the series; series come out sorted by it.
+            time: column of times: numbers, datetimes or durations.
+            channels: wide: the columns to take, None for all numeric ones left over. Long: the
+                variables to take, None for all of them, sorted.
+            variable: long tables: column that names the channel.
+            value: long tables: column of the observed values.
+            statics: columns that are constant along a series.
+            labels: column of classes or numbers to be predicted, constant along a series.
+            duplicates: what to do with a repeated (id, time): refuse, or take the "mean" or the
+                "last" row.
+            time_unit: duration of 1.0 where times are datetimes or durations.
+
+        Raises:
+            InputError: for a missing column, values that are not numbers or infinite, repeated
+                times, labels or statics that change along a series.
+
+        Warns:
+            UserWarning: if the times of a series were not in order.
+
+        Example:
+            >>> df = pd.DataFrame({"who": ["a", "a", "b"], "t": [0, 3, 1], "hr": [60.0, 65, 80]})
+            >>> IrregularSeries.from_frame(df, id="who", time="t").to_frame()
+              who  t    hr
+            0   a  0  60.0
+            1   a  3  65.0
+            2   b  1  80.0
+        """
+        names = series_tables.Columns(id, time, channels, variable, value, statics, labels)
+        return cls(**series_tables.parse(df, names, duplicates, time_unit))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table again, sorted by series and time: the inverse of `from_frame`.
+
+        A long table holds the observed values only.
+        """
+        return series_tables.write(self)
+
+    def until(self, cutoff: Any) -> IrregularSeries:
+        """What was known at the cutoff: observations at or before it.
+
+        Args:
+            cutoff: one time, or one per series (B,).
+
+        Raises:
+            InputError: if a series has no time that early.
+        """
+        early = np.asarray(self.times <= self._per_series(cutoff))
+        return self._keep_times(early, "up to the cutoff")
+
+    def after(self, cutoff: Any) -> IrregularSeries:
+        """What came later than the cutoff.
+
+        Args:
+            cutoff: one time, or one per series (B,).
+
+        Raises:
+            InputError: if a series has no time that late.
+        """
+        late = np.asarray(self.times > self._per_series(cutoff))
+        return self._keep_times(late, "after the cutoff")
+
+    def compact(self) -> IrregularSeries:
+        """The same series without the times at which nothing was observed.
+
+        Raises:
+            InputError: if nothing was observed of a series.
+        """
+        return self._keep_times(np.asarray(self.mask.any(axis=2)), "with an observation")
+
+    def drop_observations(
+        self, rate: float, random_state: RandomState = None, *, together: bool = False
+    ) -> IrregularSeries:
+        """Hide a share of the observations: `int(rate * n)` of n, at least 2 are left.
+
+        The times stay, so that `series.mask & ~dropped.mask` marks what was hidden; `compact`
+        removes times with nothing left.
+
+        Args:
+            rate: share to hide, in [0, 1).
+            random_state: None, an int or a generator.
+            together: hide all channels of a time at once, instead of each channel by itself.
+
+        Raises:
+            InputError: if `rate` does not lie in [0, 1).
+        """
+        if not 0 <= rate < 1:
+            raise InputError(f"rate must lie in [0, 1), got {rate}; it is the share to hide")
+        seen = self.mask.any(axis=2, keepdims=True) if together else self.mask
+        rng = np.random.default_rng(seed_from(random_state))
+        order = np.where(seen, rng.random(seen.shape), np.inf).argsort(axis=1)
+        counts = seen.sum(axis=1, keepdims=True)
+        hidden = np.minimum((rate * counts + 1e-9).astype(int), np.maximum(counts - 2, 0))
+        first = np.arange(seen.shape[1])[:, None] < hidden
+        drop = np.zeros_like(seen)
+        np.put_along_axis(drop, order, first, axis=1)
+        return self.with_values(np.where(drop, np.nan, self.values))
+
+    def with_values(self, values: Array) -> IrregularSeries:
+        """The same series with other values (B, T, C)."""
+        return replace(self, values=np.where(self.present[:, :, None], values, np.nan))
+
+    def with_labels(self, labels: Any) -> IrregularSeries:
+        """The same series with other labels (B,)."""
+        return replace(self, labels=series_arrays.parse_labels(labels))
+
+    def on_axis(self, axis: TimeAxis) -> IrregularSeries:
+        """The same series with times counted as on another axis (its origin and unit).
+
+        Raises:
+            InputError: if the axes are of different kinds, such as datetimes and numbers.
+        """
+        if self.axis == axis or self.axis.kind == axis.kind == "number":
+            return replace(self, axis=axis)
+        if self.axis.kind != axis.kind:
+            raise InputError(
+                f"the times of these series are {self.axis.kind}s, {axis.kind}s were expected"
+            )
+        encoded = axis.encode(self.axis.decode(self.times.ravel()))
+        return replace(self, axis=axis, times=encoded.reshape(self.times.shape))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[IrregularSeries]) -> IrregularSeries:
+        """One container with the series of several, which must share their channels.
+
+        Raises:
+            InputError: if there is nothing to join, or channels, statics or labels do not match.
+        """
+        if not parts:
+            raise InputError("give at least one IrregularSeries")
+        first = parts[0]
+        for part in parts[1:]:
+            if part.channels != first.channels or part.static_names != first.static_names:
+                raise InputError(
+                    f"channels {part.channels} and statics {part.static_names} do not match "
+                    f"{first.channels} and {first.static_names}"
+                )
+            if (part.labels is None) != (first.labels is None):
+                raise InputError("some of the parts have labels and some have none")
+        parts = [part.on_axis(first.axis) for part in parts]
+        longest = max(part.shape[1] for part in parts)
+        padded = [series_arrays.pad(part.times, part.values, longest) for part in parts]
+        return replace(
+            first,
+            times=np.concatenate([times for times, _ in padded]),
+            values=np.concatenate([values for _, values in padded]),
+            lengths=np.concatenate([part.lengths for part in parts]),
+            labels=_joined([part.labels for part in parts]),
+            statics=_joined([part.statics for part in parts]),
+            ids=tuple(name for part in parts for name in part.ids),
+        )
+
+    def _per_series(self, cutoff: Any) -> Array:
+        numbers = self.axis.encode(np.atleast_1d(cutoff))
+        require_finite(numbers, "cutoff")
+        if numbers.shape not in {(1,), (len(self),)}:
+            raise InputError(
+                f"cutoff must be one time or one per series ({len(self)},), got {numbers.shape}"
+            )
+        return np.asarray(numbers[:, None])
+
+    def _keep_times(self, keep: Array, which: str) -> IrregularSeries:
+        keep = keep & self.present
+        lengths = keep.sum(axis=1)
+        if not lengths.all():
+            empty = [self.ids[i] for i in np.flatnonzero(lengths == 0)]
+            raise InputError(
+                f"{len(empty)} series have no time {which}, such as {empty[0]!r}; leave them out, "
+                "e.g. with series[keep]"
+            )
+        steps = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
+        order = np.take_along_axis(np.argsort(~keep, axis=1, kind="stable"), steps, axis=1)
+        values = np.take_along_axis(self.values, order[:, :, None], axis=1)
+        values[np.arange(lengths.max()) >= lengths[:, None]] = np.nan
+        times = np.take_along_axis(self.times, order, axis=1)
+        return replace(self, times=times, values=values, lengths=lengths)
+
+
+def _names(given: Sequence[str], n: int, letter: str, kind: str) -> tuple[str, ...]:
+    names = tuple(map(str, given)) if len(given) else tuple(f"{letter}{i}" for i in range(n))
+    if len(names) != n or len(set(names)) != n:
+        raise InputError(f"{n} different {kind} names are needed, got {names}")
+    return names
+
+
+def _joined(arrays: Sequence[Array | None]) -> Array | None:
+    known = [array for array in arrays if array is not None]
+    return np.concatenate(known) if len(known) == len(arrays) else None

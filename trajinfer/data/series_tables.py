@@ -1,0 +1,312 @@
+"""Series from tables and back: wide (a column per channel) and long (a row per observation)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.series_arrays import require_observable
+from trajinfer.data.time_axis import TimeAxis, TimeUnit
+
+if TYPE_CHECKING:
+    from trajinfer.data.irregular_series import IrregularSeries
+
+Duplicates = Literal["raise", "mean", "last"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table mean, as the user says it."""
+
+    id: str
+    time: str
+    channels: Sequence[str] | None = None
+    variable: str | None = None
+    value: str | None = None
+    statics: Sequence[str] | None = None
+    labels: str | None = None
+
+    @property
+    def long(self) -> bool:
+        """Whether the table has a row per observation."""
+        return self.variable is not None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Names and types of the columns, to write the same table again."""
+
+    id: str = "id"
+    time: str = "time"
+    labels: str = "label"
+    variable: str | None = None
+    value: str | None = None
+    dtypes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit) -> dict[str, Any]:
+    """The fields of an `IrregularSeries` from a table.
+
+    Raises:
+        InputError: see `IrregularSeries.from_frame`.
+    """
+    frame = _checked(df, columns, duplicates)
+    axis = TimeAxis.of(frame[columns.time], time_unit)
+    numbers = axis.encode(frame[columns.time])
+    if not np.isfinite(numbers).all():
+        raise InputError(f"column '{columns.time}' has missing or infinite times; drop these rows")
+    codes, ids = _numbered(frame[columns.id], columns.id)
+    _warn_of_disorder(codes, numbers)
+    channel, names, given = _observations(frame, columns)
+    places = _Places.of(codes, numbers)
+    cells = _cells(places, channel, given, len(names), duplicates)
+    times, values, lengths = places.grid(cells)
+    require_observable(values)
+    first = np.unique(codes, return_index=True)[1]
+    statics = _constant(frame, columns.statics or (), codes, first)
+    labels = _constant(frame, (columns.labels,) if columns.labels else (), codes, first)
+    kept = [columns.id, *(columns.statics or ()), *([columns.labels] if columns.labels else ())]
+    kept += [columns.value] if columns.value else list(names)
+    return {
+        "times": times,
+        "values": values,
+        "lengths": lengths,
+        "channels": tuple(map(str, names)),
+        "labels": labels.iloc[:, 0].to_numpy() if columns.labels else None,
+        "statics": _as_numbers(statics) if columns.statics else None,
+        "static_names": tuple(columns.statics or ()),
+        "ids": ids,
+        "axis": axis,
+        "table": Table(
+            columns.id,
+            columns.time,
+            columns.labels or "label",
+            columns.variable,
+            columns.value,
+            {name: frame[name].dtype for name in kept},
+        ),
+    }
+
+
+def write(series: IrregularSeries) -> pd.DataFrame:
+    """The table of a container, sorted by series and time."""
+    table = series.table or Table()
+    rows, steps = np.nonzero(series.present)
+    observed = series.values[rows, steps]
+    if table.variable is not None and table.value is not None:
+        entry, channel = np.nonzero(~np.isnan(observed))
+        rows, steps = rows[entry], steps[entry]
+        columns = {
+            table.variable: pd.Index(series.channels).take(channel),
+            table.value: observed[entry, channel],
+        }
+    else:
+        columns = dict(zip(series.channels, observed.T))
+    columns = {
+        table.id: pd.Index(list(series.ids)).take(rows),
+        table.time: series.axis.decode(series.times[rows, steps]),
+        **columns,
+    }
+    if series.statics is not None:
+        columns |= dict(zip(series.static_names, series.statics[rows].T))
+    if series.labels is not None:
+        columns[table.labels] = series.labels[rows]
+    frame = pd.DataFrame(columns)
+    return frame.astype({n: d for n, d in table.dtypes.items() if _fits(frame, n, d)})
+
+
+def _fits(frame: pd.DataFrame, name: str, dtype: Any) -> bool:
+    """Whether a column can be given its old type; plain integers cannot hold what is missing."""
+    if name not in frame:
+        return False
+    plain = isinstance(dtype, np.dtype) and dtype.kind in "iub"
+    return not (plain and frame[name].isna().any())
+
+
+def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
+    if duplicates not in ("raise", "mean", "last"):
+        raise InputError(f"duplicates must be 'raise', 'mean' or 'last', got {duplicates!r}")
+    if (columns.variable is None) != (columns.value is None):
+        raise InputError("a long table needs both variable= and value=; a wide one needs neither")
+    if not isinstance(df, pd.DataFrame):
+        if not hasattr(df, "to_pandas"):
+            raise InputError(f"a table was expected, got {type(df).__name__}")
+        df = df.to_pandas()
+    if {columns.id, columns.time} & set(df.index.names):
+        df = df.reset_index()
+    named = [columns.id, columns.time, columns.variable, columns.value, columns.labels]
+    named += list(columns.statics or ())
+    named += [] if columns.long else list(columns.channels or ())
+    for name in filter(None, named):
+        if name not in df.columns:
+            raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+    if not len(df):
+        raise InputError("the table has no rows")
+    return df
+
+
+def _numbered(column: pd.Series, name: str) -> tuple[Array, tuple[Hashable, ...]]:
+    if column.isna().any():
+        raise InputError(f"column '{name}' has missing entries; drop these rows")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    try:
+        codes, known = pd.factorize(column, sort=True)
+    except TypeError as error:
+        raise InputError(f"column '{name}' mixes kinds of names ({error}); use text") from error
+    return np.asarray(codes), tuple(known.tolist())
+
+
+def _warn_of_disorder(codes: Array, numbers: Array) -> None:
+    order = np.argsort(codes, kind="stable")
+    same = np.diff(codes[order]) == 0
+    backwards = int((same & (np.diff(numbers[order]) < 0)).sum())
+    if backwards:
+        warnings.warn(
+            f"the times of a series were not in order at {backwards} rows; they were sorted",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _observations(frame: pd.DataFrame, columns: Columns) -> tuple[Array | None, list[str], Array]:
+    """Channel of each row (long tables), names of the channels, and the values of the rows."""
+    if not columns.long:
+        names = list(columns.channels or _left_over(frame, columns))
+        if not names:
+            raise InputError("the table has no numeric column left for a channel; name channels=")
+        return None, names, np.column_stack([_numeric(frame, name) for name in names])
+    variable = frame[columns.variable]
+    if variable.isna().any():
+        raise InputError(f"column '{columns.variable}' has missing entries; drop these rows")
+    found = sorted(map(str, variable.unique()))
+    names = list(columns.channels or found)
+    for name in names:
+        if name not in found:
+            raise InputError(f"no variable '{name}' in the table; {nearest(name, found)}")
+    codes = pd.Index(names).get_indexer(variable.astype(str))
+    return codes, names, _numeric(frame, str(columns.value))
+
+
+def _left_over(frame: pd.DataFrame, columns: Columns) -> list[str]:
+    taken = {columns.id, columns.time, columns.labels, *(columns.statics or ())}
+    return [name for name in frame.select_dtypes("number").columns if name not in taken]
+
+
+def _numeric(frame: pd.DataFrame, name: str) -> Array:
+    column = frame[name]
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+        raise InputError(f"column '{name}' holds no numbers; convert it with pandas.to_numeric")
+    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Rows in order of series and time, and which (series, time) each of them belongs to.
+
+    Attributes:
+        order: (N,) rows of the table, sorted.
+        entry: (N,) number of the (series, time) of each sorted row.
+        series, times: (E,) of each entry.
+    """
+
+    order: Array
+    entry: Array
+    series: Array
+    times: Array
+
+    @classmethod
+    def of(cls, codes: Array, numbers: Array) -> _Places:
+        order = np.lexsort((numbers, codes))
+        series, times = codes[order], numbers[order]
+        new = np.r_[True, (np.diff(series) != 0) | (np.diff(times) != 0)]
+        return cls(order, np.cumsum(new) - 1, series[new], times[new])
+
+    def grid(self, cells: Array) -> tuple[Array, Array, Array]:
+        """Padded times (B, T) and values (B, T, C), and lengths (B,)."""
+        lengths = np.bincount(self.series)
+        starts = np.cumsum(lengths) - lengths
+        steps = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
+        values = np.full((*steps.shape, cells.shape[1]), np.nan)
+        values[np.arange(lengths.max()) < lengths[:, None]] = cells
+        return self.times[starts[:, None] + steps], values, lengths
+
+
+def _cells(
+    places: _Places, channel: Array | None, given: Array, n_channels: int, duplicates: Duplicates
+) -> Array:
+    """Values (E, C) of every (series, time); values that share a cell are merged.
+
+    Raises:
+        InputError: if values share a cell and `duplicates` is "raise".
+    """
+    rows = places.entry * n_channels
+    if channel is None:
+        _refuse_repeats(places, places.entry, np.arange(len(rows)), duplicates)
+        cell, value = (rows[:, None] + np.arange(n_channels)).ravel(), given[places.order].ravel()
+    else:
+        taken = np.flatnonzero(channel[places.order] >= 0)
+        cell = (rows + channel[places.order])[taken]
+        _refuse_repeats(places, cell, taken, duplicates)
+        value = given[places.order][taken]
+    observed = ~np.isnan(value)
+    cell, value = cell[observed], value[observed]
+    size = len(places.times) * n_channels
+    merged = np.full(size, np.nan)
+    if duplicates == "mean":
+        counts = np.bincount(cell, minlength=size)
+        seen = counts > 0
+        merged[seen] = np.bincount(cell, weights=value, minlength=size)[seen] / counts[seen]
+    else:
+        merged[cell] = value  # of several, the last one stays
+    return merged.reshape(-1, n_channels)
+
+
+def _refuse_repeats(places: _Places, keys: Array, rows: Array, duplicates: Duplicates) -> None:
+    if duplicates != "raise":
+        return
+    repeated = pd.Series(keys).duplicated().to_numpy()
+    if repeated.any():
+        first = rows[int(repeated.argmax())]
+        row, time = int(places.order[first]), places.times[places.entry[first]]
+        raise InputError(
+            f"{int(repeated.sum())} rows repeat the time of another row of their series, such as "
+            f"row {row} (counted from 0) at time {time:g}; merge them, or say duplicates='mean' "
+            "or 'last'"
+        )
+
+
+def _constant(
+    frame: pd.DataFrame, names: Sequence[str], codes: Array, first: Array
+) -> pd.DataFrame:
+    """The entries of these columns, one row per series.
+
+    Raises:
+        InputError: if a column changes along a series.
+    """
+    table = frame[list(names)].iloc[first].reset_index(drop=True)
+    for name in names:
+        expected, found = table[name].iloc[codes].reset_index(drop=True), frame[name]
+        found = found.reset_index(drop=True)
+        changes = ~((expected == found) | (expected.isna() & found.isna())).astype(bool)
+        if changes.any():
+            row = int(changes.to_numpy().argmax())
+            raise InputError(
+                f"column '{name}' must be constant along a series, but row {row} (counted from 0) "
+                f"holds {found[row]!r} after {expected[row]!r}; as a channel it may change"
+            )
+    return table
+
+
+def _as_numbers(statics: pd.DataFrame) -> Array:
+    known = np.column_stack([_numeric(statics, name) for name in statics])
+    if np.isinf(known).any():
+        raise InputError("statics hold an infinite number; NaN marks what is unknown")
+    return known
