@@ -2,6 +2,7 @@
 
 from trajinfer.metrics.by_name import METRICS, Cloud, MetricName, metric_names, score_of
 from trajinfer.metrics.exact_coupling import exact_coupling
+from trajinfer.metrics.features import feature_discrepancy, gram_discrepancy
 from trajinfer.metrics.hellinger import (
     HellingerEstimate,
     hellinger_empirical,
@@ -9,7 +10,17 @@ from trajinfer.metrics.hellinger import (
     hellinger_marginal,
 )
 from trajinfer.metrics.kernel import energy_distance, median_bandwidth, mmd
+from trajinfer.metrics.path_augmentation import from_zero, lead_lag, with_time
+from trajinfer.metrics.path_mmd import PathKernel, path_mmd
 from trajinfer.metrics.probabilistic import crps
+from trajinfer.metrics.signature import (
+    expected_signature_discrepancy,
+    expected_signature_distance,
+    scale_levels,
+    signature_sizes,
+    truncated_signature,
+)
+from trajinfer.metrics.signature_kernel import SignatureKernel, signature_mmd
 from trajinfer.metrics.sinkhorn import sinkhorn_divergence
 from trajinfer.metrics.transport import bures_wasserstein, sliced_wasserstein, wasserstein
 
@@ -18,18 +29,32 @@ __all__ = [
     "Cloud",
     "HellingerEstimate",
     "MetricName",
+    "PathKernel",
+    "SignatureKernel",
     "bures_wasserstein",
     "crps",
     "energy_distance",
     "exact_coupling",
+    "expected_signature_discrepancy",
+    "expected_signature_distance",
+    "feature_discrepancy",
+    "from_zero",
+    "gram_discrepancy",
     "hellinger_empirical",
     "hellinger_kernel",
     "hellinger_marginal",
+    "lead_lag",
     "median_bandwidth",
     "metric_names",
     "mmd",
+    "path_mmd",
+    "scale_levels",
     "score_of",
+    "signature_mmd",
+    "signature_sizes",
     "sinkhorn_divergence",
     "sliced_wasserstein",
+    "truncated_signature",
     "wasserstein",
+    "with_time",
 ]
