@@ -1,0 +1,1 @@
+"""Neural models of series: their dynamics, and the estimators built on them."""

@@ -1,0 +1,1 @@
+"""Parts of the generator of synthetic series: stages of training, transforms, sampling."""
