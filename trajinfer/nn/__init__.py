@@ -2,5 +2,6 @@
 
 from trajinfer.nn.constrained import Parameter, Parameters
 from trajinfer.nn.mlp import MLP, LipSwish
+from trajinfer.nn.time_features import TimeFeatures
 
-__all__ = ["MLP", "LipSwish", "Parameter", "Parameters"]
+__all__ = ["MLP", "LipSwish", "Parameter", "Parameters", "TimeFeatures"]

@@ -1,0 +1,70 @@
+"""The latent dynamics by name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.seeding import RandomState
+from trajinfer.models.baseline_dynamics import FreeSDE, LatentSDE, NeuralCDE, NeuralODE
+from trajinfer.models.clipped import (
+    ClippedGeometricSDE,
+    ClippedLangevinSDE,
+    ClippedLinearNoiseSDE,
+)
+from trajinfer.models.dynamics import LatentDynamics
+from trajinfer.models.geometric import GeometricSDE
+from trajinfer.models.langevin import LangevinSDE
+from trajinfer.models.linear_noise import LinearNoiseSDE
+
+Parameterization = Literal["pure", "clipped"]
+
+PURE: dict[str, type[LatentDynamics]] = {
+    "langevin": LangevinSDE,
+    "linear_noise": LinearNoiseSDE,
+    "geometric": GeometricSDE,
+    "free": FreeSDE,
+    "ode": NeuralODE,
+    "cde": NeuralCDE,
+    "latent_sde": LatentSDE,
+}
+CLIPPED: dict[str, type[LatentDynamics]] = {
+    "langevin": ClippedLangevinSDE,
+    "linear_noise": ClippedLinearNoiseSDE,
+    "geometric": ClippedGeometricSDE,
+}
+WITHOUT_CONTROL = ("free", "ode")
+"""Dynamics that see the data at the start only, unless they are told to look at the path."""
+
+
+def make_dynamics(
+    name: str,
+    dim: int,
+    n_controls: int,
+    *,
+    parameterization: Parameterization = "pure",
+    layers: int = 2,
+    noise: bool = True,
+    random_state: RandomState = None,
+) -> LatentDynamics:
+    """Latent dynamics by name, with initial weights from a seed.
+
+    Args:
+        name: "langevin", "linear_noise", "geometric", "free", "ode", "cde" or "latent_sde".
+        dim: H, number of latent channels.
+        n_controls: C, channels of the control path; 0 for dynamics that do not look at it.
+        parameterization: "pure", or "clipped" for the field of the published code.
+        layers: hidden layers of the drift.
+        noise: False takes the noise out.
+        random_state: seed of the weights.
+
+    Raises:
+        InputError: for a name that is not known, or has no such parameterization.
+    """
+    if parameterization not in ("pure", "clipped"):
+        raise InputError(f"parameterization={parameterization!r} is neither 'pure' nor 'clipped'")
+    known = PURE if parameterization == "pure" else CLIPPED
+    if name not in known:
+        raise InputError(f"no {parameterization} dynamics '{name}'; {nearest(name, known)}")
+    kind = known[name]
+    return kind(dim, n_controls, layers=layers, noise=noise, random_state=random_state)
