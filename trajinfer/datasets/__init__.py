@@ -24,6 +24,18 @@ from trajinfer.datasets.loaders import (
     load_vortex,
 )
 from trajinfer.datasets.registry import DatasetInfo, OriginalFile, available, describe
+from trajinfer.datasets.series_container import (
+    SeriesDataset,
+    SeriesInfo,
+    describe_series,
+    series_sets,
+)
+from trajinfer.datasets.series_loaders import (
+    load_labelled_series,
+    load_macho,
+    load_mujoco_windows,
+    load_series,
+)
 from trajinfer.datasets.simulators import (
     make_lotka_volterra,
     make_repressilator,
@@ -36,9 +48,12 @@ __all__ = [
     "DatasetError",
     "DatasetInfo",
     "OriginalFile",
+    "SeriesDataset",
+    "SeriesInfo",
     "available",
     "data_folders",
     "describe",
+    "describe_series",
     "fetch_embryoid_body",
     "fetch_gulf_of_mexico",
     "fetch_hesc",
@@ -47,9 +62,13 @@ __all__ = [
     "fetch_repressilator",
     "fetch_snapshots",
     "load_gapminder",
+    "load_labelled_series",
     "load_lotka_volterra",
+    "load_macho",
+    "load_mujoco_windows",
     "load_repressilator",
     "load_repressilator_mrna",
+    "load_series",
     "load_snapshots",
     "load_vortex",
     "locate",
@@ -58,5 +77,6 @@ __all__ = [
     "make_repressilator_mrna",
     "make_vortex",
     "read_snapshots",
+    "series_sets",
     "write_snapshots",
 ]
