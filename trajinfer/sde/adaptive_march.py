@@ -31,8 +31,8 @@ from trajinfer.sde.solvers.base import (
     shifted,
     single_noise,
 )
-from trajinfer.sde.stepping import Saved, State, Stretch
-from trajinfer.sde.tally import Tally
+from trajinfer.sde.stepping import Saved, State, Stretch, folded
+from trajinfer.sde.tally import Taken, Tally
 
 _SNAP = 1e-9
 
@@ -158,6 +158,7 @@ class AdaptiveMarch:
     ) -> tuple[State, float, History]:
         """Accepted steps from one output time to the next."""
         s, order, ode = 0.0, self._order(), self.stack is None
+        steps: list[Taken] = []
         while s < segment.length:
             left, ds = segment.length - s, max(ds, self._floor(segment))
             lands = ds >= left * (1 - _SNAP)
@@ -167,21 +168,20 @@ class AdaptiveMarch:
             )
             lands = lands and trial == left
             size, t = segment.size(trial), self._tensor(segment.time(s), state.y)
-            totals = tuple(
-                tally.update(total, self.problem, t, size, state.y, noise, step)
-                for tally, total in zip(self.tallies, state.totals)
-            )
+            if self.tallies:
+                steps.append(Taken(t, size, state.y, noise, step))
             if step.error is not None:
                 saved.errors.append(step.error)
             if self.keep_states:
                 ledger.states.append(state.y)
-            state = State(step.y, step.carry, totals)
+            state = State(step.y, step.carry, state.totals)
             s = segment.length if lands else s + trial
             ledger.times.append(segment.time(s))
             factor, history = after_accept(self.control, r, history, order=order, ode=ode)
             # a step cut short by an output time says nothing against the longer one proposed before
             ds = max(factor * trial, ds) if lands else factor * trial
-        return state, ds, history
+        totals = folded(self.tallies, state.totals, self.problem, steps)
+        return state._replace(totals=totals), ds, history
 
     def _accepted(
         self,

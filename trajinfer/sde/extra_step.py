@@ -19,7 +19,7 @@ from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers import SOLVERS, Solver
 from trajinfer.sde.solvers.base import Size, Step, StepNoise, shifted, single_noise
 from trajinfer.sde.stepping import Saved
-from trajinfer.sde.tally import Tally
+from trajinfer.sde.tally import Taken, Tally
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,9 @@ class LocalPenalty:
         t1 = start + visit.share * (end - start)
         length = np.minimum(self._length(t1, end - start, y), times[..., -1] - t1)
         t, h = _tensor(t1, y), _size(length, y)
-        step = self._extra(t, h, y)
-        raw = self.measure.raw(self.problem, t, h, y, step)
+        nothing = StepNoise(None, None, None, 0.0, ())
+        taken = Taken(t, h, y, nothing, self._extra(t, h, y))
+        raw = self.measure.raw(self.problem, [taken])[0]
         error, size, stiffness = self.measure.powers(raw, y).unbind(1)
         return self._estimates(times, visit, error, size, stiffness)
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.sde.problem import Problem
-from trajinfer.sde.solvers.base import Size, Step, StepNoise
+from trajinfer.sde.solvers.base import Size
+from trajinfer.sde.tally import Taken
 
 Kind = Literal["error", "stiffness", "error+stiffness"]
 Reduce = Literal["sum", "mean", "max"]
@@ -217,38 +218,45 @@ class SolverRegularization:
         return "stiffness" in self.kind
 
 
-def error_norm(
-    error: Tensor, y0: Tensor, y1: Tensor, *, rtol: float, atol: float, shared: bool
-) -> Tensor:
-    r"""Norm of $e / (|y| + atol / rtol)$ of one step, (1,) over the batch, or (B,) by series.
+def error_norms(steps: Sequence[Taken], *, rtol: float, atol: float, shared: bool) -> Tensor:
+    r"""Norms of $e / (|y| + atol / rtol)$, (N, 1) over the batch, or (N, B) by series.
 
-    Few operations, because every step pays for them; `Measure.powers` makes E of it.
+    All steps at once, because a few large operations cost less than many small ones;
+    `Measure.powers` makes E of it.
     """
-    size = torch.maximum(y0.abs(), y1.abs())
+    error = torch.stack([taken.step.error for taken in steps])  # type: ignore[misc]
+    size = torch.stack([steps[0].y, *(taken.step.y for taken in steps)]).abs()
     offset = atol / rtol + float(torch.finfo(size.dtype).tiny)
-    ratio = error / (size + offset)
-    norm: Tensor = torch.linalg.vector_norm(ratio, dim=None if shared else 1)
-    return norm.reshape(-1)
+    return _norms(error / (torch.maximum(size[:-1], size[1:]) + offset), shared=shared)
 
 
-def stiffness_ratio(
-    problem: Problem, name: str, t: Tensor, y: Tensor, step: Step, *, shared: bool
+def stiffness_ratios(
+    problem: Problem, name: str, steps: Sequence[Taken], *, shared: bool
 ) -> Tensor:
-    r"""S of one step, (1,) over the whole batch, or (B,) where steps are not shared."""
-    if name in STIFF_STAGES:
-        a, b = (step.stages[k] for k in STIFF_STAGES[name][:2])
-        change, move = b.f - a.f, b.y - a.y
-    else:
-        move = step.y - y
-        counts = problem.nfe_f, problem.nfe_g
-        # expanded tensors carry no tangents: make them whole
-        y, move = y.contiguous(), move.contiguous()
-        change = torch.func.jvp(lambda x: problem.f(t, x), (y,), (move,))[1]
-        problem.nfe_f, problem.nfe_g = counts
-    axes = None if shared else 1
-    top, bottom = (torch.linalg.vector_norm(x, dim=axes).reshape(-1) for x in (change, move))
+    r"""S of consecutive steps, (N, 1) over the batch, or (N, B) where steps are not shared."""
+    pairs = [_slope(problem, name, taken) for taken in steps]
+    top, bottom = (_norms(torch.stack(parts), shared=shared) for parts in zip(*pairs))
     usable = (bottom > 0) & torch.isfinite(bottom) & torch.isfinite(top)
     return torch.where(usable, top, 0.0) / torch.where(usable, bottom, 1.0)
+
+
+def _slope(problem: Problem, name: str, taken: Taken) -> tuple[Tensor, Tensor]:
+    """A change of the drift, and the move in state that brings it about."""
+    if name in STIFF_STAGES:
+        a, b = (taken.step.stages[k] for k in STIFF_STAGES[name][:2])
+        return b.f - a.f, b.y - a.y
+    counts = problem.nfe_f, problem.nfe_g
+    # expanded tensors carry no tangents: make them whole
+    y, move = taken.y.contiguous(), (taken.step.y - taken.y).contiguous()
+    change = torch.func.jvp(lambda x: problem.f(taken.t, x), (y,), (move,))[1]
+    problem.nfe_f, problem.nfe_g = counts
+    return change, move
+
+
+def _norms(x: Tensor, *, shared: bool) -> Tensor:
+    """Norms of (N, B, D) over the batch, (N, 1), or of every series, (N, B)."""
+    norms: Tensor = torch.linalg.vector_norm(x, dim=(1, 2) if shared else 2)
+    return norms[:, None] if shared else norms
 
 
 @dataclass(frozen=True)
@@ -269,17 +277,18 @@ class Measure:
     atol: float
     shared: bool
 
-    def raw(self, problem: Problem, t: Tensor, h: Size, y: Tensor, step: Step) -> Tensor:
-        """Norm of the error, |h| and S of a step, (1, 3), or (B, 3) where steps are not shared."""
-        rows, settings = (1 if self.shared else y.shape[0]), self.settings
-        length = y.new_full((rows,), h) if isinstance(h, float) else h[:, 0].to(y)
-        error = stiffness = y.new_zeros(rows)
-        if settings.wants_error and step.error is not None:
+    def raw(self, problem: Problem, steps: Sequence[Taken]) -> Tensor:
+        """Norm of the error, |h| and S of N steps: (N, 1, 3), or (N, B, 3) if not shared."""
+        y, settings = steps[0].y, self.settings
+        rows = 1 if self.shared else y.shape[0]
+        length = torch.stack([_lengths(taken.h, y, rows) for taken in steps])
+        error = stiffness = torch.zeros_like(length)
+        if settings.wants_error and steps[0].step.error is not None:
             rtol = self._relative(y)
-            error = error_norm(step.error, y, step.y, rtol=rtol, atol=self.atol, shared=self.shared)
+            error = error_norms(steps, rtol=rtol, atol=self.atol, shared=self.shared)
         if settings.wants_stiffness:
-            stiffness = stiffness_ratio(problem, self.solver, t, y, step, shared=self.shared)
-        return torch.stack([error, length, stiffness], dim=1)
+            stiffness = stiffness_ratios(problem, self.solver, steps, shared=self.shared)
+        return torch.stack([error, length, stiffness], dim=2)
 
     def powers(self, raw: Tensor, y: Tensor) -> Tensor:
         """E^p, |h| and S^p of what `raw` says of steps, (..., 3), on states like y."""
@@ -322,18 +331,9 @@ class StepPenalty:
         """No steps yet, (0, R, 3)."""
         return y.new_zeros(0, 1 if self.measure.shared else y.shape[0], 3)
 
-    def update(
-        self,
-        total: Tensor,
-        problem: Problem,
-        t: Tensor,
-        h: Size,
-        y: Tensor,
-        noise: StepNoise,
-        step: Step,
-    ) -> Tensor:
-        """One step more."""
-        return torch.cat([total, self.measure.raw(problem, t, h, y, step)[None]])
+    def update(self, total: Tensor, problem: Problem, steps: Sequence[Taken]) -> Tensor:
+        """Some steps more."""
+        return torch.cat([total, self.measure.raw(problem, steps)])
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:
         """The steps of two neighbouring intervals."""
@@ -343,6 +343,11 @@ class StepPenalty:
         """The terms of the penalty, and E^p, h and S^p of all steps (n_steps, R, 3)."""
         steps = self.measure.powers(torch.cat(list(totals)), y)
         return aggregate(self.measure.settings, steps), steps
+
+
+def _lengths(h: Size, y: Tensor, rows: int) -> Tensor:
+    """(rows,) lengths of one step."""
+    return y.new_full((rows,), h) if isinstance(h, float) else h[:, 0].to(y)
 
 
 def aggregate(settings: SolverRegularization, steps: Tensor) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver, SingularDiffusion
 from trajinfer.sde.problem import Problem
-from trajinfer.sde.solvers.base import Size, Stage, Step, StepNoise
+from trajinfer.sde.solvers.base import Stage
+from trajinfer.sde.tally import Taken
 
 _FLOOR, _RESIDUAL = 1e-7, 1e-4
 
@@ -36,17 +37,14 @@ class LogRatio:
         """Zeros (B, 2): the log-ratio, and the worst relative residual of g u = f - h."""
         return y.new_zeros(y.shape[0], 2)
 
-    def update(
-        self,
-        total: Tensor,
-        problem: Problem,
-        t: Tensor,
-        h: Size,
-        y: Tensor,
-        noise: StepNoise,
-        step: Step,
-    ) -> Tensor:
-        """Add one step."""
+    def update(self, total: Tensor, problem: Problem, steps: Sequence[Taken]) -> Tensor:
+        """Add some steps."""
+        for taken in steps:
+            total = self._add(total, problem, taken)
+        return total
+
+    def _add(self, total: Tensor, problem: Problem, taken: Taken) -> Tensor:
+        t, h, y, noise, step = taken
         if not step.stages:
             raise IncompatibleSolver("this solver has no drift stages to take a log-ratio from")
         value, worst = total.unbind(1)

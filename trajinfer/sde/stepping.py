@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from trajinfer.paths import BrownianPath
 from trajinfer.sde.grid import StepGrid, step_sizes, times_tensor
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, StepNoise, split_noise
-from trajinfer.sde.tally import Tally
+from trajinfer.sde.tally import Taken, Tally
 
 CHUNK_STEPS = 128
 
@@ -108,23 +108,32 @@ def run(
 ) -> tuple[State, Saved]:
     """Take the steps of a stretch: a pure function of its arguments."""
     (y, carry, totals), saved = state, Saved([], [], [])
-    for k, (t, h, noise, save) in enumerate(zip(stretch.t, stretch.h, noises, stretch.saves)):
-        problem.at_step(stretch.first + k)
+    steps: list[Taken] = []
+    for t, h, noise, save in zip(stretch.t, stretch.h, noises, stretch.saves):
         step = solver.step(problem, t, h, y, noise, carry)
         if tallies:
-            totals = tuple(
-                tally.update(total, problem, t, h, y, noise, step)
-                for tally, total in zip(tallies, totals)
-            )
+            steps.append(Taken(t, h, y, noise, step))
         if step.error is not None:
             saved.errors.append(step.error)
         y, carry = step.y, step.carry
         if save:
             saved.ys.append(y)
-            saved.totals.append(totals)
+            saved.totals.append(folded(tallies, totals, problem, steps))
             if tallies:
-                totals = tuple(tally.start(y) for tally in tallies)
-    return State(y, carry, totals), saved
+                steps, totals = [], tuple(tally.start(y) for tally in tallies)
+    return State(y, carry, folded(tallies, totals, problem, steps)), saved
+
+
+def folded(
+    tallies: tuple[Tally, ...],
+    totals: tuple[Tensor, ...],
+    problem: Problem,
+    steps: Sequence[Taken],
+) -> tuple[Tensor, ...]:
+    """The totals after some steps."""
+    if not steps:
+        return totals
+    return tuple(tally.update(total, problem, steps) for tally, total in zip(tallies, totals))
 
 
 def all_finite(state: State) -> bool:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Step, StepNoise
+
+
+class Taken(NamedTuple):
+    """An accepted step.
+
+    Attributes:
+        t: its start.
+        h: its length.
+        y: the state it starts from.
+        noise: of the step.
+        step: its result.
+    """
+
+    t: Tensor
+    h: Size
+    y: Tensor
+    noise: StepNoise
+    step: Step
 
 
 class Tally(Protocol):
@@ -21,17 +40,8 @@ class Tally(Protocol):
         """The total before the first step of an interval."""
         ...
 
-    def update(
-        self,
-        total: Tensor,
-        problem: Problem,
-        t: Tensor,
-        h: Size,
-        y: Tensor,
-        noise: StepNoise,
-        step: Step,
-    ) -> Tensor:
-        """The total after a step from (t, y)."""
+    def update(self, total: Tensor, problem: Problem, steps: Sequence[Taken]) -> Tensor:
+        """The total after one or more consecutive steps."""
         ...
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:
