@@ -140,7 +140,7 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     shape = (y0.shape[0], problem.noise_dim(t0, y0))
     problem.reset()
     if isinstance(problem.context, PerStep):
-        _check_per_step(control, gradient, settings, compile)
+        _check_per_step(control, gradient, settings, compile, log_ratio)
     task = Task(y0, t0, times, save, gradient, on_error == "mask", compile)
     if compile is not None and (control is not None or tallies or gradient != "backprop"):
         raise IncompatibleSolver(
@@ -275,13 +275,14 @@ def _check_per_step(
     gradient: Gradient | Checkpoint,
     settings: SolverRegularization | None,
     compiled: str | None,
+    log_ratio: str | None,
 ) -> None:
     """Contexts are known at the left ends of known steps, and nowhere else."""
     replayed = gradient in ("reversible", "adjoint") or compiled is not None
-    if control is not None or replayed or settings is not None:
+    if control is not None or replayed or settings is not None or log_ratio is not None:
         raise IncompatibleSolver(
             "a context per step goes with fixed steps, gradient='backprop' or 'checkpoint', no "
-            "compilation and no regularization; give the control path itself as context"
+            "compilation, regularization or log-ratio; give the control path itself as context"
         )
 
 

@@ -109,7 +109,8 @@ def run(
     """Take the steps of a stretch: a pure function of its arguments."""
     (y, carry, totals), saved = state, Saved([], [], [])
     steps: list[Taken] = []
-    for t, h, noise, save in zip(stretch.t, stretch.h, noises, stretch.saves):
+    for k, (t, h, noise, save) in enumerate(zip(stretch.t, stretch.h, noises, stretch.saves)):
+        problem.at_step(stretch.first + k)
         step = solver.step(problem, t, h, y, noise, carry)
         if tallies:
             steps.append(Taken(t, h, y, noise, step))
