@@ -1,6 +1,7 @@
 """Data sets: simulated (`make_*`), installed (`load_*`), found or downloaded (`fetch_*`)."""
 
 from trajinfer.datasets.container import Dataset
+from trajinfer.datasets.energy import energy_dates, load_energy
 from trajinfer.datasets.files import (
     DatasetError,
     data_folders,
@@ -8,6 +9,7 @@ from trajinfer.datasets.files import (
     read_snapshots,
     write_snapshots,
 )
+from trajinfer.datasets.interacting import make_fitzhugh_nagumo, make_opinion_dynamics
 from trajinfer.datasets.loaders import (
     fetch_embryoid_body,
     fetch_gulf_of_mexico,
@@ -36,12 +38,15 @@ from trajinfer.datasets.series_loaders import (
     load_mujoco_windows,
     load_series,
 )
+from trajinfer.datasets.series_split import SeriesSplit
 from trajinfer.datasets.simulators import (
     make_lotka_volterra,
     make_repressilator,
     make_repressilator_mrna,
     make_vortex,
 )
+from trajinfer.datasets.sines import make_sines
+from trajinfer.datasets.stocks import load_stocks, relative_prices
 
 __all__ = [
     "Dataset",
@@ -50,10 +55,12 @@ __all__ = [
     "OriginalFile",
     "SeriesDataset",
     "SeriesInfo",
+    "SeriesSplit",
     "available",
     "data_folders",
     "describe",
     "describe_series",
+    "energy_dates",
     "fetch_embryoid_body",
     "fetch_gulf_of_mexico",
     "fetch_hesc",
@@ -61,6 +68,7 @@ __all__ = [
     "fetch_pbmc",
     "fetch_repressilator",
     "fetch_snapshots",
+    "load_energy",
     "load_gapminder",
     "load_labelled_series",
     "load_lotka_volterra",
@@ -70,13 +78,18 @@ __all__ = [
     "load_repressilator_mrna",
     "load_series",
     "load_snapshots",
+    "load_stocks",
     "load_vortex",
     "locate",
+    "make_fitzhugh_nagumo",
     "make_lotka_volterra",
+    "make_opinion_dynamics",
     "make_repressilator",
     "make_repressilator_mrna",
+    "make_sines",
     "make_vortex",
     "read_snapshots",
+    "relative_prices",
     "series_sets",
     "write_snapshots",
 ]
