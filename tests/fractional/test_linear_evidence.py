@@ -1,0 +1,199 @@
+"""The Kalman filter over nodes against dense Gaussian processes and known values."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from trajinfer.fractional import default_nodes, symmetric_nodes, weights
+from trajinfer.fractional.bridge import conditioned_start
+from trajinfer.fractional.covariance import (
+    markov_covariance,
+    stationary_fou_autocovariance,
+)
+from trajinfer.fractional.kalman import (
+    log_evidence,
+    posterior_draws,
+    prior_draws,
+    run_filter,
+    smoothed,
+)
+from trajinfer.fractional.linear_model import LinearFractionalModel
+
+
+def tensor(values):
+    return torch.as_tensor(np.asarray(values, dtype=np.float64))
+
+
+def model(hurst=0.7, theta=1.3, noise=0.2, start="stationary", kind=1, horizon=3.0, sigma=1.0):
+    nodes = default_nodes(12, horizon, kind)
+    omega = sigma * weights(tensor(hurst), nodes, horizon, kind, normalization="unit")
+    return LinearFractionalModel(tensor(nodes), omega, tensor(theta), tensor(noise), start, kind)
+
+
+TIMES = tensor([0.0, 0.01, 0.4, 0.41, 1.0, 1.9, 3.0])
+OBSERVED = torch.tensor([True, True, False, True, True, True, False])
+VALUES = tensor([0.3, 0.2, 9.0, -0.5, 0.4, 1.0, 9.0])
+
+
+def dense_log_density(covariance, values):
+    factor = torch.linalg.cholesky(covariance)
+    white = torch.linalg.solve_triangular(factor, values[:, None], upper=False)
+    return (
+        -0.5 * white.square().sum()
+        - factor.diagonal().log().sum()
+        - 0.5 * len(values) * math.log(2 * math.pi)
+    )
+
+
+@pytest.mark.parametrize("start", ["stationary", "pinned"])
+@pytest.mark.parametrize("theta", [1e-3, 1.3, 40.0])
+@pytest.mark.parametrize("hurst", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_filter_evidence_is_that_of_a_dense_gaussian_process(hurst, theta, start):
+    found_model = model(hurst, theta, start=start)
+    found = run_filter(found_model, TIMES, VALUES[:, None], OBSERVED)
+    dense = found_model.covariance(TIMES)[OBSERVED][:, OBSERVED]
+    dense = dense + 0.04 * torch.eye(len(dense), dtype=torch.float64)
+    expected = dense_log_density(dense, VALUES[OBSERVED])
+    assert float(log_evidence(found, OBSERVED)) == pytest.approx(float(expected), abs=1e-8)
+
+
+@pytest.mark.parametrize("hurst", [0.1, 0.5, 0.9])
+def test_covariance_without_return_is_that_of_the_markov_approximation(hurst):
+    """A second derivation: closed forms of the covariances of the nodes, no transition."""
+    found_model = model(hurst, 0.0, start="pinned")
+    found = found_model.covariance(TIMES)
+    grid = TIMES.numpy()
+    expected = markov_covariance(
+        found_model.omega.numpy(), found_model.nodes.numpy(), grid[:, None], grid
+    )
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("hurst", [0.3, 0.7])
+def test_stationary_covariance_is_near_that_of_fractional_ornstein_uhlenbeck(hurst):
+    found = model(hurst, 2.0).covariance(TIMES).numpy()
+    lags = TIMES.numpy()[:, None] - TIMES.numpy()
+    exact = stationary_fou_autocovariance(hurst, 2.0, lags)
+    np.testing.assert_allclose(found, exact, atol=0.01 * exact.max())
+
+
+def test_no_pole_where_the_rate_of_return_meets_a_node():
+    node = float(default_nodes(12, 3.0)[6])
+    near = [
+        log_evidence(run_filter(model(0.7, t), TIMES, VALUES[:, None], OBSERVED), OBSERVED)
+        for t in (node * (1 - 1e-7), node, node * (1 + 1e-7))
+    ]
+    assert float((near[0] - near[1]).abs()) < 1e-5
+    assert float((near[0] + near[2] - 2 * near[1]).abs()) < 1e-8
+
+
+def test_smoother_is_the_conditional_mean_of_a_dense_gaussian_process():
+    found_model = model()
+    found = smoothed(run_filter(found_model, TIMES, VALUES[:, None], OBSERVED))[:, 0, 0]
+    dense = found_model.covariance(TIMES)
+    seen = dense[OBSERVED][:, OBSERVED] + 0.04 * torch.eye(int(OBSERVED.sum()))
+    expected = dense[:, OBSERVED] @ torch.linalg.solve(seen, VALUES[OBSERVED])
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+
+
+def test_posterior_draws_have_the_conditional_law():
+    found_model, n = model(), 20_000
+    drawn = posterior_draws(found_model, TIMES, VALUES, OBSERVED, n, seed=0)
+    dense = found_model.covariance(TIMES)
+    seen = dense[OBSERVED][:, OBSERVED] + 0.04 * torch.eye(int(OBSERVED.sum()))
+    mean = dense[:, OBSERVED] @ torch.linalg.solve(seen, VALUES[OBSERVED])
+    cov = dense - dense[:, OBSERVED] @ torch.linalg.solve(seen, dense[OBSERVED])
+    error = cov.diagonal().sqrt()
+    assert float(((drawn.mean(1) - mean) / error).abs().max()) < 4 / math.sqrt(n)
+    ratio = torch.cov(drawn).diagonal() / cov.diagonal()
+    assert float((ratio - 1).abs().max()) < 4 * math.sqrt(2 / n)
+
+
+def test_prior_draws_have_the_prior_covariance():
+    found_model, n = model(0.3), 20_000
+    drawn = prior_draws(found_model, TIMES, n, torch.Generator().manual_seed(0))[:, 0]
+    dense = found_model.covariance(TIMES)
+    size = dense.diagonal().sqrt()
+    error = (drawn @ drawn.T / n - dense) / (size[:, None] * size)
+    assert float(error.abs().max()) < 4 * math.sqrt(2 / n)
+
+
+def test_padding_and_batches_change_nothing():
+    padded = torch.cat([TIMES, TIMES[-1:].expand(3)])
+    seen = torch.cat([OBSERVED, torch.zeros(3, dtype=torch.bool)])
+    more = torch.cat([VALUES, tensor([7.0, 7.0, 7.0])])
+    alone = log_evidence(run_filter(model(), TIMES, VALUES[:, None], OBSERVED), OBSERVED)
+    both = run_filter(
+        model(),
+        torch.stack([padded, padded * 0.5]),
+        torch.stack([more, more])[..., None],
+        torch.stack([seen, seen]),
+    )
+    found = log_evidence(both, torch.stack([seen, seen]))
+    torch.testing.assert_close(found[0], alone, rtol=1e-10, atol=1e-10)
+    assert float((found[1] - alone).abs()) > 1e-3
+
+
+def test_parameters_are_taken_in_batches():
+    several = model([0.3, 0.7])
+    found = run_filter(several, TIMES, VALUES[:, None], OBSERVED)
+    for k, hurst in enumerate((0.3, 0.7)):
+        alone = run_filter(model(hurst), TIMES, VALUES[:, None], OBSERVED)
+        torch.testing.assert_close(log_evidence(found, OBSERVED)[k], log_evidence(alone, OBSERVED))
+
+
+def test_gradient_of_the_evidence_is_its_slope():
+    def evidence(p):
+        nodes = default_nodes(8, 3.0)
+        omega = p[1].exp() * weights(p[0], nodes, 3.0, normalization="unit")
+        found = LinearFractionalModel(tensor(nodes), omega, p[2].exp(), p[3].exp())
+        return log_evidence(run_filter(found, TIMES, VALUES[:, None], OBSERVED), OBSERVED).sum()
+
+    point = tensor([0.65, 0.1, 0.2, -1.5]).requires_grad_()
+    (gradient,) = torch.autograd.grad(evidence(point), point)
+    for k in range(4):
+        step = torch.zeros(4, dtype=torch.float64)
+        step[k] = 1e-5
+        with torch.no_grad():
+            slope = (evidence(point + step) - evidence(point - step)) / 2e-5
+        assert float(gradient[k]) == pytest.approx(float(slope), rel=1e-5, abs=1e-7)
+
+
+def test_bridge_quantities_agree_with_known_values(shared_data):
+    path = shared_data / "fractional" / "bridge_oracles.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    for row in pd.read_csv(path).itertuples():
+        nodes = symmetric_nodes(row.K, row.gamma_max)
+        omega = weights(tensor(row.hurst), nodes, row.omega_horizon)
+        bridge = LinearFractionalModel(
+            tensor(nodes), omega, tensor(row.theta), tensor(row.sigma), "pinned"
+        )
+        end = tensor(row.T)
+        times = tensor([0.0, row.T / 4, row.T / 2, 3 * row.T / 4, row.T])
+        dense = bridge.covariance(times)
+        prior = float(dense[-1, -1])
+        assert prior == pytest.approx(row.prior_var_XT, abs=1e-6)
+        given = float(bridge.transition(end).spread[0, 0])
+        assert given == pytest.approx(row.prior_var_XT_given_y0, abs=1e-6)
+        seen = torch.tensor([False, False, False, False, True])
+        found = run_filter(bridge, times, torch.full((5, 1), row.obs, dtype=torch.float64), seen)
+        normaliser = -0.5 * math.log(2 * math.pi * row.sigma**2)
+        least = normaliser - float(log_evidence(found, seen))
+        assert least == pytest.approx(row.min_loss, abs=1e-6)
+        share = (prior - given) / (given + row.sigma**2)
+        gap = 0.5 * (share - math.log1p(share))
+        assert least + gap == pytest.approx(row.min_loss_if_q_y0_equals_prior, abs=1e-6)
+        column = dense[:, -1] / (dense[-1, -1] + row.sigma**2)
+        left = dense.diagonal() - column * dense[-1]
+        expected = [row.post_var_T4, row.post_var_T2, row.post_var_3T4, row.post_var_T]
+        np.testing.assert_allclose(left[1:].numpy(), expected, atol=1e-6)
+        mean, cov = conditioned_start(bridge, end, tensor(row.obs))
+        assert not mean.any()
+        shift = bridge.transition(end).flow[0, 1:]
+        assert float(shift @ cov @ shift) == pytest.approx(
+            (prior - given) * (given + row.sigma**2) / (prior + row.sigma**2), rel=1e-6
+        )

@@ -1,0 +1,193 @@
+"""Exact inference in linear Gaussian state spaces: filter, evidence, smoother, posterior draws.
+
+Times (..., T) may differ between series and be padded: steps of length zero without an observation
+change nothing. The covariances depend on times and mask only, so that columns of values (..., T, M)
+share them: draws, regressors and data go through one pass.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trajinfer._core.seeding import torch_generator
+from trajinfer.fractional.linear_model import LinearFractionalModel
+
+_CLIP = 1e-14
+
+
+class Filtered(NamedTuple):
+    """What one forward pass leaves, for T times and M columns.
+
+    The parts a smoother needs have a time axis of length 0 where they were not asked for.
+
+    Attributes:
+        innovations: (..., T, M), 0 where nothing was observed.
+        variances: (..., T) of the innovations, 1 where nothing was observed.
+        gains: (..., T, S).
+        predicted: (..., T, S, M) means before the observation.
+        covariances: (..., T, S, S) before the observation.
+        mean: (..., S, M) at the last time, after the observation.
+        covariance: (..., S, S) at the last time.
+        flows: (..., T, S, S) into every time.
+    """
+
+    innovations: Tensor
+    variances: Tensor
+    gains: Tensor
+    predicted: Tensor
+    covariances: Tensor
+    mean: Tensor
+    covariance: Tensor
+    flows: Tensor
+
+
+def run_filter(
+    model: LinearFractionalModel,
+    times: Tensor,
+    values: Tensor,
+    observed: Tensor,
+    *,
+    states: bool = True,
+) -> Filtered:
+    """The Kalman filter.
+
+    Args:
+        model: parameters (...).
+        times: (..., T) non-decreasing.
+        values: (..., T, M); what is not observed is ignored.
+        observed: (..., T) bool.
+        states: keep what `smoothed` needs; the evidence does without.
+    """
+    steps, which = _distinct_steps(times)
+    moves = model.per_step().transition(steps)
+    noise = model.noise.square()
+    cov = model.initial()
+    shape = torch.broadcast_shapes(cov.shape[:-2], times.shape[:-1], values.shape[:-2])
+    size = cov.shape[-1]
+    cov = cov.expand(*shape, size, size)
+    mean = values.new_zeros(*shape, size, values.shape[-1])
+    kept: list[tuple[Tensor, ...]] = []
+    for i, k in enumerate(which):
+        flow = moves.flow[..., k, :, :]
+        if i > 0:
+            mean, cov = flow @ mean, flow @ cov @ flow.mT + moves.spread[..., k, :, :]
+        seen = observed[..., i]
+        before, before_cov = mean, cov
+        column = cov[..., :, 0]
+        variance = torch.where(seen, column[..., 0] + noise, 1.0)
+        gain = torch.where(seen[..., None], column / variance[..., None], 0.0)
+        given = torch.where(seen[..., None], values[..., i, :], 0.0)
+        surprise = torch.where(seen[..., None], given - mean[..., 0, :], 0.0)
+        mean = mean + gain[..., None] * surprise[..., None, :]
+        cov = cov - gain[..., None] * column[..., None, :]
+        part = (surprise, variance.expand(shape))
+        kept.append((*part, gain.expand(*shape, size), before, before_cov) if states else part)
+    stacked = [torch.stack(part, dim=axis) for part, axis in zip(zip(*kept), _TIME_AXES)]
+    if not states:
+        none = values.new_zeros(*shape, 0, size)
+        stacked += [none, none[..., None], none[..., None]]
+    return Filtered._make([*stacked, mean, cov, moves.flow[..., which, :, :]])
+
+
+_TIME_AXES = (-2, -1, -2, -3, -3)
+
+
+def _distinct_steps(times: Tensor) -> tuple[Tensor, list[int]]:
+    """The lengths of the steps into every time, and which of them each time takes.
+
+    Regular times have one step, whose transition is then computed once.
+    """
+    gaps = torch.diff(times, dim=-1, prepend=times[..., :1])
+    if times.ndim > 1:
+        return gaps, list(range(times.shape[-1]))
+    rounded = torch.round(gaps / (gaps.max() * 1e-12)) * (gaps.max() * 1e-12)
+    distinct, which = torch.unique(rounded, return_inverse=True)
+    return distinct, which.tolist()
+
+
+def log_evidence(found: Filtered, observed: Tensor) -> Tensor:
+    """Log-density of every column of the observations, (..., M)."""
+    square = found.innovations.square() / found.variances[..., None]
+    count = observed.to(square.dtype).sum(-1)[..., None]
+    logs = found.variances.log().sum(-1)[..., None]
+    return -0.5 * (square.sum(-2) + logs + count * math.log(2 * math.pi))
+
+
+def smoothed(found: Filtered) -> Tensor:
+    """Means of the whole state given all observations, (..., T, S, M), by backward recursion."""
+    adjoint = torch.zeros_like(found.mean)
+    means = []
+    for i in range(found.variances.shape[-1] - 1, -1, -1):
+        pull = (found.innovations[..., i, :] / found.variances[..., i, None]) - (
+            found.gains[..., i, :, None] * adjoint
+        ).sum(-2)
+        adjoint = torch.cat([adjoint[..., :1, :] + pull[..., None, :], adjoint[..., 1:, :]], -2)
+        means.append(found.predicted[..., i, :, :] + found.covariances[..., i, :, :] @ adjoint)
+        adjoint = found.flows[..., i, :, :].mT @ adjoint
+    return torch.stack(means[::-1], dim=-3)
+
+
+def prior_draws(
+    model: LinearFractionalModel, times: Tensor, n: int, generator: torch.Generator
+) -> Tensor:
+    """N draws of the state at times (..., T), (..., T, S, n)."""
+    moves = model.per_step().transition(torch.diff(times, dim=-1, prepend=times[..., :1]))
+    start = covariance_root(model.initial())
+    roots = covariance_root(moves.spread)
+    shape = torch.broadcast_shapes(start.shape[:-2], roots.shape[:-3])
+    size = start.shape[-1]
+
+    def normal() -> Tensor:
+        return torch.randn(*shape, size, n, generator=generator, dtype=torch.float64)
+
+    state = start @ normal()
+    states = [state]
+    for i in range(1, times.shape[-1]):
+        state = moves.flow[..., i, :, :] @ state + roots[..., i, :, :] @ normal()
+        states.append(state)
+    return torch.stack(states, dim=-3)
+
+
+def posterior_draws(
+    model: LinearFractionalModel,
+    times: Tensor,
+    values: Tensor,
+    observed: Tensor,
+    n: int,
+    seed: int,
+) -> Tensor:
+    """N draws of X given the observations, at all times, observed or not: (..., T, n).
+
+    A draw of the prior is corrected by the smoothed mean of what the data say beyond it.
+
+    References:
+        Durbin, Koopman, Biometrika 89 (2002).
+
+    Args:
+        model: parameters (...).
+        times: (..., T), those of the observations and of the queries together.
+        values: (..., T).
+        observed: (..., T) bool.
+        n: number of draws.
+        seed: of the draws.
+    """
+    generator = torch_generator(seed)
+    drawn = prior_draws(model, times, n, generator)[..., 0, :]
+    error = torch.randn(drawn.shape, generator=generator, dtype=torch.float64)
+    pretended = drawn + model.noise[..., None, None] * error
+    found = run_filter(model, times, values[..., None] - pretended, observed)
+    return drawn + smoothed(found)[..., 0, :]
+
+
+def covariance_root(covariance: Tensor) -> Tensor:
+    """A square root L with L L' = covariance, for covariances that may be singular."""
+    scale = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(1e-300).sqrt()
+    unit = covariance / (scale[..., :, None] * scale[..., None, :])
+    values, vectors = torch.linalg.eigh(unit)
+    kept = torch.where(values > _CLIP * scale.shape[-1], values, 0.0)
+    root: Tensor = scale[..., None] * vectors * kept.sqrt().unsqueeze(-2)
+    return root

@@ -1,0 +1,163 @@
+r"""A linear SDE driven by Markov-approximate fractional Brownian motion, as a Gaussian state space.
+
+$$dX = -\theta X\,dt + \sum_k \omega_k\,dY_k, \qquad dY_k = -\gamma_k Y_k\,dt + dW,$$
+
+observed with noise. The response of X to the noise u ago is
+$\kappa(u) = \bar\omega e^{-\theta u} - \sum_k \omega_k \gamma_k D_k(u)$ with
+$D_k(u) = (e^{-\theta u} - e^{-\gamma_k u})/(\gamma_k - \theta)$ and $\bar\omega = \sum_k \omega_k$.
+Covariances over a step are integrals of products of such responses; by quadrature they have no
+pole where $\theta = \gamma_k$ and are positive semidefinite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer.fractional.normalization import FbmType
+from trajinfer.fractional.ou_transition import ou_covariance, stationary_covariance
+
+Start = Literal["stationary", "pinned"]
+_POINTS = 64
+_POWER = 6
+
+
+class Transition(NamedTuple):
+    """Law of the state after steps: flow z + N(0, spread).
+
+    Attributes:
+        flow: (..., S, S).
+        spread: (..., S, S).
+    """
+
+    flow: Tensor
+    spread: Tensor
+
+
+@dataclass(frozen=True)
+class LinearFractionalModel:
+    """The model of one channel, or of many at once: parameters (...) broadcast.
+
+    Attributes:
+        nodes: (J,) rates of Y.
+        omega: (..., J) weights, the volatility included.
+        theta: (...) rate of return, not negative.
+        noise: (...) standard deviation of the observations.
+        start: "stationary" (theta > 0) or "pinned", X(0) = 0 with Y as the type says.
+        fbm_type: 1 for a stationary Y at the start, 2 for Y(0) = 0.
+
+    The state is z = (X, Y_1, ..., Y_J), S = J + 1 numbers.
+    """
+
+    nodes: Tensor
+    omega: Tensor
+    theta: Tensor
+    noise: Tensor
+    start: Start = "stationary"
+    fbm_type: FbmType = 1
+
+    def __post_init__(self) -> None:
+        shape = torch.broadcast_shapes(self.omega.shape[:-1], self.theta.shape, self.noise.shape)
+        for name, value in {
+            "omega": self.omega.expand(*shape, len(self.nodes)),
+            "theta": self.theta.expand(shape),
+            "noise": self.noise.expand(shape),
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def per_step(self) -> LinearFractionalModel:
+        """The same model with one more axis on its parameters, for the steps of a series."""
+        return replace(
+            self,
+            omega=self.omega.unsqueeze(-2),
+            theta=self.theta.unsqueeze(-1),
+            noise=self.noise.unsqueeze(-1),
+        )
+
+    def transition(self, steps: Tensor) -> Transition:
+        """The exact transition over steps that broadcast with the parameters, zero included."""
+        h, theta = steps[..., None], self.theta[..., None]
+        row = -self.omega * self.nodes * _divided_difference(theta, self.nodes, h)
+        top = torch.cat([torch.exp(-theta * h), row], dim=-1)
+        decay = torch.diag_embed(torch.exp(-self.nodes * h))
+        below = torch.cat([torch.zeros_like(decay[..., :1]), decay], dim=-1)
+        shape = torch.broadcast_shapes(top.shape[:-1], below.shape[:-2])
+        size = len(self.nodes) + 1
+        top = top.expand(*shape, size).unsqueeze(-2)
+        flow = torch.cat([top, below.expand(*shape, size - 1, size)], dim=-2)
+        return Transition(flow, self._spread(steps))
+
+    def _spread(self, steps: Tensor) -> Tensor:
+        """Covariance of what the noise adds; that among the Y in closed form."""
+        u, w = _legendre()
+        places = steps[..., None] * u
+        response = self.response(places)
+        decays = torch.exp(-self.nodes * places[..., None])
+        weighted = response * (w * steps[..., None])
+        with_y = (weighted[..., None] * decays).sum(-2)
+        own = (weighted * response).sum(-1)[..., None, None]
+        among = ou_covariance(self.nodes, steps).expand(*with_y.shape[:-1], -1, -1)
+        top = torch.cat([own, with_y.unsqueeze(-2)], dim=-1)
+        return torch.cat([top, torch.cat([with_y.unsqueeze(-1), among], dim=-1)], dim=-2)
+
+    def response(self, u: Tensor) -> Tensor:
+        """The response of X to the noise u ago, for u (..., Q)."""
+        theta = self.theta[..., None]
+        decayed = torch.exp(-theta * u) * self.omega.sum(-1, keepdim=True)
+        differences = _divided_difference(theta[..., None], self.nodes, u[..., None])
+        weighted = (self.omega * self.nodes)[..., None, :]
+        return decayed - (weighted * differences).sum(-1)
+
+    def initial(self) -> Tensor:
+        """Covariance of the state at the first time, (..., S, S); its mean is 0.
+
+        The stationary law solves the Lyapunov equation of the model row by row.
+        """
+        law = stationary_covariance(self.nodes)
+        if self.fbm_type == 2:
+            law = torch.zeros_like(law)
+        drift = self.omega * self.nodes
+        if self.start == "pinned":
+            with_y, own = torch.zeros_like(drift), torch.zeros_like(self.theta)
+        else:
+            total = self.omega.sum(-1)
+            feed = total[..., None] - drift @ law
+            moving = self.nodes > 0
+            with_y = torch.where(moving, feed / (self.theta[..., None] + self.nodes), 0.0)
+            own = (total.square() - 2 * (drift * with_y).sum(-1)) / (2 * self.theta)
+        top = torch.cat([own[..., None, None], with_y.unsqueeze(-2)], dim=-1)
+        law = law.expand(*with_y.shape[:-1], -1, -1)
+        return torch.cat([top, torch.cat([with_y.unsqueeze(-1), law], dim=-1)], dim=-2)
+
+    def covariance(self, times: Tensor) -> Tensor:
+        """Covariance (..., T, T) of X at increasing times (T,), the first of them the start."""
+        initial = self.initial()
+        since = self.per_step().transition(times - times[0])
+        cov = since.flow @ initial.unsqueeze(-3) @ since.flow.mT + since.spread
+        gaps = (times[:, None] - times).clamp_min(0.0)
+        flows = self.per_step().per_step().transition(gaps).flow[..., 0, :]
+        lower = torch.einsum("...tsi,...si->...ts", flows, cov[..., :, :, 0])
+        late = torch.tril(torch.ones_like(lower))
+        return torch.where(late > 0, lower, lower.mT)
+
+
+def _divided_difference(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    r"""$(e^{-a t} - e^{-b t})/(b - a)$, and $t e^{-a t}$ where a = b."""
+    gap = (b - a).abs() * t
+    near = gap < 1e-5
+    away = torch.where(near, 1.0, gap)
+    mean = torch.where(near, 1 - gap / 2, -torch.expm1(-away) / away)
+    return t * torch.exp(-torch.minimum(a, b) * t) * mean
+
+
+@lru_cache
+def _legendre() -> tuple[Tensor, Tensor]:
+    """Points of (0, 1) that crowd at 0, where fast nodes respond."""
+    x, w = np.polynomial.legendre.leggauss(_POINTS)
+    s = (x + 1) / 2
+    return torch.as_tensor(s**_POWER), torch.as_tensor(w / 2 * _POWER * s ** (_POWER - 1))
