@@ -31,9 +31,15 @@ class PathSimulator:
 
     Neighbours and targets are disjoint: a target that is also the neighbour would reward copying.
     Walks of 1 to 3 links, earlier ones without gradient, keep the fixed point in place.
+
+    Args:
+        chain: what is trained.
+        seed: of all draws.
+        shared: the published choice instead, for comparison: the targets are the neighbours, and
+            walks have one link.
     """
 
-    def __init__(self, chain: Chain, seed: int) -> None:
+    def __init__(self, chain: Chain, seed: int, *, shared: bool = False) -> None:
         if not chain.paths.regular:
             raise InputError(
                 "losses of whole paths need series that are complete on the same times; use "
@@ -41,7 +47,7 @@ class PathSimulator:
             )
         if chain.sde.neighbour == "pool":
             raise InputError("a pooled neighbour is learned by loss='likelihood'")
-        self.chain, self.seed = chain, seed
+        self.chain, self.seed, self.shared = chain, seed, shared
         self.ts = chain.paths.times[0]
         self.real = chain.paths.values
 
@@ -50,7 +56,7 @@ class PathSimulator:
         generator = torch_generator((self.seed + step) % 2**63)
         n, ts = len(targets), self.ts.numpy()
         neighbours = self._neighbours(targets, generator)
-        if neighbours is not None:
+        if neighbours is not None and not self.shared:
             extra = int(torch.randint(_LONGEST_WALK, (1,), generator=generator))
             for _ in range(extra):
                 with torch.no_grad():
@@ -63,6 +69,8 @@ class PathSimulator:
     def _neighbours(self, targets: Tensor, generator: torch.Generator) -> Path | None:
         if self.chain.sde.neighbour == "none":
             return None
+        if self.shared:
+            return self.chain.paths.as_path(targets)
         free = torch.ones(len(self.real), dtype=torch.bool)
         free[targets] = False
         others = free.nonzero()[:, 0]
@@ -88,6 +96,8 @@ class PathLoss(ABC):
         clip: largest norm of a gradient.
         substeps: solver steps per base step of the observations; with gaps that are long against
             the dynamics 3 to 5 let the loss find the law in between.
+        shared_batch: take the neighbours of a step also as its targets, as published; it rewards
+            copies, and is here for comparison only.
     """
 
     n_steps: int = 2300
@@ -96,6 +106,7 @@ class PathLoss(ABC):
     decay: float = 0.99
     clip: float = 1.0
     substeps: int = 1
+    shared_batch: bool = False
 
     @abstractmethod
     def distance(self, real: Tensor, ts: Tensor) -> Distance:
@@ -104,7 +115,7 @@ class PathLoss(ABC):
     def train(self, chain: Chain, seed: int, callbacks: Sequence[Callback] = ()) -> Report:
         """Lower the distance of the chain's paths to the observed ones."""
         seed_batches, seed_paths = spawn(seed, 2)
-        simulator = PathSimulator(chain, seed_paths)
+        simulator = PathSimulator(chain, seed_paths, shared=self.shared_batch)
         distance = self.distance(simulator.real, simulator.ts)
 
         def objective(batch: Tensor, step: int) -> Loss:
@@ -148,7 +159,7 @@ class SigKernelMMD(PathLoss):
 
     def distance(self, real: Tensor, ts: Tensor) -> Distance:
         """See `PathLoss.distance`."""
-        augment = _time_augmented(real, ts)
+        augment = time_augmented(real, ts)
         kernel = SignatureKernel.of(augment(real), dyadic_order=self.dyadic_order)
         return lambda fake, true: kernel.discrepancy(augment(fake), augment(true))
 
@@ -165,7 +176,7 @@ class ExpectedSignature(PathLoss):
 
     def distance(self, real: Tensor, ts: Tensor) -> Distance:
         """See `PathLoss.distance`."""
-        augment = _time_augmented(real, ts)
+        augment = time_augmented(real, ts)
 
         def distance(fake: Tensor, true: Tensor) -> Tensor:
             return expected_signature_discrepancy(
@@ -175,8 +186,8 @@ class ExpectedSignature(PathLoss):
         return distance
 
 
-def _time_augmented(real: Tensor, ts: Tensor) -> Callable[[Tensor], Tensor]:
-    """Standardise by all observed paths and put time, from 0 to 1, first."""
+def time_augmented(real: Tensor, ts: Tensor) -> Callable[[Tensor], Tensor]:
+    """What standardises paths by all observed ones and puts time, from 0 to 1, first."""
     mean, spread = real.mean((0, 1)), real.std((0, 1))
     spread = torch.where(spread > 0, spread, 1.0)
     clock = ((ts - ts[0]) / (ts[-1] - ts[0])).to(real)

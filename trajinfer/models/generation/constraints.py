@@ -1,0 +1,64 @@
+"""Channels that follow exactly from the others: left out of the model, rebuilt in what it draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+
+_EXACT = 1e-6
+
+
+@dataclass(frozen=True)
+class LinearConstraints:
+    r"""Redundant channels $x_r = \beta_0 + \sum_k \beta_k x_k$ over the kept channels k.
+
+    A copy of a channel, a total of meters and a channel that never changes are such channels.
+
+    Attributes:
+        kept: numbers of the channels that are modelled.
+        coefficients: (1 + len(kept), C), the constant first; unit vectors for kept channels.
+    """
+
+    kept: tuple[int, ...]
+    coefficients: Array
+
+    @classmethod
+    def of(cls, rows: Array) -> LinearConstraints:
+        """Find what is redundant in rows (N, C) without missing values.
+
+        Channels are taken in their order, each redundant if those before it give it exactly, up to
+        1e-6 of its spread; coefficients that close to whole numbers are made whole.
+        """
+        kept: list[int] = []
+        rules: dict[int, Array] = {}
+        for k in range(rows.shape[1]):
+            design = np.column_stack([np.ones(len(rows)), rows[:, kept]])
+            rule = np.linalg.lstsq(design, rows[:, k], rcond=None)[0]
+            whole = np.round(rule)
+            rule = np.where(
+                np.abs(rule - whole) < _EXACT * np.maximum(np.abs(rule), 1), whole, rule
+            )
+            size = max(float(rows[:, k].std()), float(np.abs(rows[:, k]).max()) * 1e-3)
+            if np.abs(design @ rule - rows[:, k]).max() <= _EXACT * size:
+                rules[k] = rule
+            else:
+                kept.append(k)
+        coefficients = np.zeros((1 + len(kept), rows.shape[1]))
+        for k, rule in rules.items():
+            coefficients[: len(rule), k] = rule
+        coefficients[np.arange(len(kept)) + 1, kept] = 1
+        return cls(tuple(kept), coefficients)
+
+    def drop(self, values: Array) -> Array:
+        """The kept channels of (..., C)."""
+        return np.asarray(values[..., list(self.kept)])
+
+    def rebuild(self, kept: Array) -> Array:
+        """All channels (..., C) from the kept ones."""
+        whole = self.coefficients[0] + kept @ self.coefficients[1:]
+        # kept channels are handed through unrounded
+        whole[..., list(self.kept)] = kept
+        return np.asarray(whole)
