@@ -1,0 +1,80 @@
+"""Whether intervals hold what they promise, and how sharp a forecast is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.data import Forecast
+from trajinfer.metrics import crps
+
+
+def calibration(
+    forecast: Forecast, truth: Array, levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95)
+) -> pd.DataFrame:
+    r"""Share of the observed values inside the central intervals of each level.
+
+    Args:
+        forecast: of B series at T times.
+        truth: (B, T, C) what came; NaN = not observed, left out.
+        levels: probabilities of the intervals.
+
+    Returns:
+        Columns level, coverage, standard_error (binomial, as if the values were independent),
+        width (mean) and n.
+
+    Raises:
+        InputError: if shapes disagree or nothing was observed.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> forecast = Forecast(rng.normal(size=(50, 400, 4, 1)), np.arange(4.0))
+        >>> table = calibration(forecast, rng.normal(size=(50, 4, 1)), [0.9])
+        >>> bool(abs(table.coverage[0] - 0.9) < 4 * table.standard_error[0])
+        True
+    """
+    seen = _observed(forecast, truth)
+    n = int(seen.sum())
+    rows = []
+    for level in levels:
+        lower, upper = forecast.interval(level)
+        inside = ((lower <= truth) & (truth <= upper))[seen].mean()
+        width = (upper - lower)[seen].mean()
+        rows.append((level, inside, np.sqrt(level * (1 - level) / n), width, n))
+    return pd.DataFrame(rows, columns=["level", "coverage", "standard_error", "width", "n"])
+
+
+def forecast_figures(forecast: Forecast, truth: Array) -> dict[str, float]:
+    """Mean squared and absolute error of the mean, CRPS, and coverage of the 90 % intervals.
+
+    Args:
+        forecast: of B series at T times.
+        truth: (B, T, C) what came; NaN = not observed, left out.
+
+    Raises:
+        InputError: if shapes disagree or nothing was observed.
+    """
+    seen = _observed(forecast, truth)
+    error = (forecast.mean() - truth)[seen]
+    samples = np.moveaxis(forecast.samples, 1, -1)[seen]  # (N, n)
+    table = calibration(forecast, truth, [0.9])
+    return {
+        "mse": float((error**2).mean()),
+        "mae": float(np.abs(error).mean()),
+        "crps": float(np.mean(crps(samples.T, truth[seen]))),
+        "coverage90": float(table.coverage[0]),
+    }
+
+
+def _observed(forecast: Forecast, truth: Array) -> Array:
+    expected = (len(forecast), *forecast.samples.shape[2:])
+    if truth.shape != expected:
+        raise InputError(f"truth must be (B, T, C) = {expected}, got {truth.shape}")
+    seen = np.isfinite(truth)
+    if not seen.any():
+        raise InputError("truth holds no observed value; there is nothing to compare with")
+    return np.asarray(seen)
