@@ -164,4 +164,4 @@ class Forecast:
         """Draw the bands of one series; see `trajinfer.plot.forecast`."""
         from trajinfer import plot
 
-        return plot.forecast(self.trajectories(series), **options)
+        return plot.forecast(self, series=series, **options)

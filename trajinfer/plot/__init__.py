@@ -1,11 +1,13 @@
 """Figures: one function each, `(data, *, ax=None) -> Axes`; nothing is shown, saved or restyled."""
 
+from trajinfer.plot.calibration import calibration
 from trajinfer.plot.fields import velocity
 from trajinfer.plot.jumps import occupation, rates, state_posterior, transition_graph
 from trajinfer.plot.populations import held_out, snapshots, trajectories
 from trajinfer.plot.progress import forecast, history
 
 __all__ = [
+    "calibration",
     "forecast",
     "held_out",
     "history",

@@ -10,7 +10,7 @@ import numpy as np
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.extras import import_extra
-from trajinfer.data import Snapshots, Trajectories
+from trajinfer.data import Forecast, IrregularSeries, Snapshots, TimeAxis, Trajectories
 from trajinfer.plot.style import (
     BLUE,
     GREY,
@@ -65,10 +65,11 @@ def history(
 
 
 def forecast(
-    data: Trajectories,
+    data: Trajectories | Forecast,
     *,
+    series: int = 0,
     dim: int | str = 0,
-    observed: Snapshots | None = None,
+    observed: Snapshots | IrregularSeries | None = None,
     cutoff: Any = None,
     levels: Sequence[float] = (0.5, 0.8, 0.95),
     ax: Axes | None = None,
@@ -77,9 +78,11 @@ def forecast(
     """The fan of a forecast: median and central bands of one coordinate over time.
 
     Args:
-        data: sample paths on a shared time grid.
+        data: sample paths on a shared time grid, or the forecasts of several series.
+        series: which of several series.
         dim: the coordinate, by index or name.
-        observed: snapshots to draw as dots; those after `cutoff` in another colour.
+        observed: snapshots or series to draw as dots, those after `cutoff` in another colour; None
+            takes the history that a `Forecast` knows.
         cutoff: last time that was learned from (a number or a label of the time axis), drawn as a
             dashed line.
         levels: probabilities of the bands.
@@ -94,6 +97,9 @@ def forecast(
             of their own.
         MissingExtra: if matplotlib is not installed.
     """
+    if isinstance(data, Forecast):
+        observed = data.history if observed is None else observed
+        data = data.trajectories(series)
     if data.ts.ndim != 1:
         raise InputError("a fan needs paths that share their times")
     names = coordinate_names(data.features or getattr(observed, "features", None), data.dim)
@@ -114,7 +120,7 @@ def forecast(
         )
     ax.plot(data.ts, data.quantile(0.5)[:, d], color=color, linewidth=1.5, label="median", zorder=2)
     if observed is not None:
-        _dots(ax, observed, d, last)
+        _dots(ax, *_observations(observed, series, data.axis, d), last)
     if cutoff is not None:
         ax.axvline(
             cutoff, color=GREY, linestyle="--", linewidth=1.0, label="last time learned from"
@@ -125,10 +131,20 @@ def forecast(
     return ax
 
 
-def _dots(ax: Axes, observed: Snapshots, d: int, cutoff: float | None) -> None:
-    points, times = observed.stacked()
+def _observations(
+    observed: Snapshots | IrregularSeries, series: int, axis: TimeAxis, d: int
+) -> tuple[Array, Array, int]:
+    """Times and values of the dots of one coordinate, and how many share a time at most."""
+    if isinstance(observed, Snapshots):
+        points, times = observed.stacked()
+        return times, points[:, d], max(len(p) for p in observed.points)
+    one = (observed[series] if len(observed) > 1 else observed).on_axis(axis)
+    seen = one.mask[0, :, d]
+    return one.times[0, seen], one.values[0, seen, d], 1
+
+
+def _dots(ax: Axes, times: Array, values: Array, size: int, cutoff: float | None) -> None:
     later = np.zeros(len(times), dtype=bool) if cutoff is None else times > cutoff
-    size = max(len(p) for p in observed.points)
     for chosen, color, label in (
         (~later, "black", "observed"),
         (later, VERMILION, "observed later"),
@@ -136,7 +152,7 @@ def _dots(ax: Axes, observed: Snapshots, d: int, cutoff: float | None) -> None:
         if chosen.any():
             ax.scatter(
                 times[chosen],
-                points[chosen, d],
+                values[chosen],
                 c=color,
                 s=9,
                 linewidths=0,

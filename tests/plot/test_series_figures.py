@@ -1,0 +1,71 @@
+"""Figures of forecasts of series and of their calibration: what is drawn, not how it looks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trajinfer import Forecast, IrregularSeries, plot
+from trajinfer._core.errors import InputError
+
+pytest.importorskip("matplotlib").use("agg")
+
+
+@pytest.fixture
+def forecast(rng):
+    dates = pd.date_range("2020-01-01", periods=12, freq="D")
+    values = rng.normal(size=(2, 8, 2))
+    values[1, 3, 1] = np.nan
+    history = IrregularSeries.from_arrays(dates[:8], values, channels=["u", "v"])
+    return Forecast(rng.normal(size=(2, 50, 4, 2)), dates[8:], ("u", "v"), (0, 1), history=history)
+
+
+@pytest.fixture
+def ax():
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+def test_a_forecast_draws_bands_and_its_history(forecast, ax):
+    forecast.plot(1, dim="v", levels=(0.5, 0.9), ax=ax)
+    bands, dots = ax.collections[:2], ax.collections[2:]
+    assert len(bands) == 2
+    (seen,) = dots
+    offsets = np.asarray(seen.get_offsets())
+    assert len(offsets) == 7, "the hole is not drawn"
+    # the history ends where the axis of the forecast begins
+    assert offsets[:, 0].max() == -1.0
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), forecast.quantile(0.5)[1, :, 1])
+    assert ax.get_ylabel() == "v"
+
+
+def test_what_came_later_has_its_own_colour(forecast, rng, ax):
+    later = IrregularSeries.from_arrays(
+        pd.date_range("2020-01-07", periods=5, freq="D"), rng.normal(size=(1, 5, 2))
+    )
+    forecast.plot(0, observed=later, cutoff=pd.Timestamp("2020-01-08"), levels=(0.8,), ax=ax)
+    before, after = (len(np.asarray(dots.get_offsets())) for dots in ax.collections[1:])
+    assert (before, after) == (2, 3)
+
+
+def test_calibration_draws_the_table(ax):
+    table = pd.DataFrame({"level": [0.5, 0.9], "coverage": [0.4, 0.85], "standard_error": 0.02})
+    plot.calibration(table, ax=ax, label="model")
+    diagonal, line = ax.lines[:2]
+    assert diagonal.get_xdata().tolist() == diagonal.get_ydata().tolist()
+    assert line.get_ydata().tolist() == [0.4, 0.85]
+    assert ax.get_legend() is not None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pd.DataFrame({"levels": [0.5], "coverage": [0.5]}), "did you mean 'levels'"),
+        (pd.DataFrame({"level": [], "coverage": []}), "no rows"),
+    ],
+)
+def test_a_table_that_cannot_be_drawn(table, message):
+    with pytest.raises(InputError, match=message):
+        plot.calibration(table)
