@@ -63,17 +63,12 @@ def test_days_of_energy_are_complete_and_add_up():
     assert days[:, :, 2].max() <= 330
     np.testing.assert_array_equal(days[:, :, 0] + days[:, :, 1], days[:, :, 2])
     assert 0.15 < (days[:, :, 3] == 0).mean() < 0.25
-    assert len(days) == len(energy_dates())
-    assert len(days) >= 682
-    # Weekdays use more than weekends: two kinds of days.
-    weekend = energy_dates().dayofweek >= 5
-    ordered = days[np.argsort(np.r_[np.flatnonzero(~_held()), np.flatnonzero(_held())])]
-    assert ordered[~weekend, :, 2].mean() > 1.5 * ordered[weekend, :, 2].mean()
-
-
-def _held():
+    assert len(days) == 689
     dates = energy_dates()
-    return ((dates - dates[0]).days.to_numpy() // 28) % 4 == 3
+    assert [len(d) for d in dates] == [len(split.train), len(split.hold_out)]
+    # Weekdays use more than weekends: two kinds of days.
+    weekend = np.concatenate([d.dayofweek >= 5 for d in dates])
+    assert days[~weekend, :, 2].mean() > 1.5 * days[weekend, :, 2].mean()
 
 
 @pytest.mark.parametrize(

@@ -43,19 +43,28 @@ def load_energy(*, offset: int = 3, data_home: DataHome = None) -> SeriesSplit:
         Dublin City Council open data, as used in Min, Hu, Ichiba, ICML 2023, arXiv 2304.13131:
         for measuring, not for redistribution.
     """
+    days, dates, block = _complete_days(offset, data_home)
+    series = Trajectories(np.arange(96) / 4, days, features=CHANNELS)
+    return SeriesSplit.cut(series, block, block % _EVERY == offset)
+
+
+def energy_dates(
+    *, offset: int = 3, data_home: DataHome = None
+) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+    """Dates of the training and of the held-out days of `load_energy`, in their order."""
+    _, dates, block = _complete_days(offset, data_home)
+    held_out = block % _EVERY == offset
+    return dates[~held_out], dates[held_out]
+
+
+def _complete_days(offset: int, data_home: DataHome) -> tuple[Array, pd.DatetimeIndex, Array]:
+    """Days (n, 96, 4) without gaps, their dates and their blocks of weeks."""
     if offset not in range(_EVERY):
         raise InputError(f"offset must be 0 to {_EVERY - 1}, got {offset!r}")
     days, dates = _read(data_home)
     block = (dates - dates[0]).days.to_numpy() // (7 * _WEEKS)
     complete = np.isfinite(days).all(axis=(1, 2))
-    series = Trajectories(np.arange(96) / 4, days[complete], features=CHANNELS)
-    return SeriesSplit.cut(series, block[complete], block[complete] % _EVERY == offset)
-
-
-def energy_dates(data_home: DataHome = None) -> pd.DatetimeIndex:
-    """Dates of the days of `load_energy`, training and held-out ones together, in order."""
-    days, dates = _read(data_home)
-    return dates[np.isfinite(days).all(axis=(1, 2))]
+    return days[complete], dates[complete], block[complete]
 
 
 def _read(data_home: DataHome) -> tuple[Array, pd.DatetimeIndex]:

@@ -1,0 +1,59 @@
+"""Whether paths depend on the paths they were made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.metrics.paths import as_path_pair
+
+
+def path_dependence(x: Any, partners: Any) -> float:
+    r"""Largest correlation, over all times and pairs of channels, of paths and their partners.
+
+    .. math:: \max_{t, c, c'} \left| \mathrm{corr}\bigl( x^c_t, \tilde x^{c'}_t \bigr) \right|
+
+    All times count: starts are often drawn independently while the rest of a path follows its
+    partner. Independent samples of n paths do not give 0 but about $\sqrt{2 \log(m) / n}$ for m
+    unrelated entries; see `independent_dependence`.
+
+    Args:
+        x: (n, T, C).
+        partners: (n, T, C), row i is the partner of path i.
+
+    Returns:
+        A number in [0, 1].
+
+    Raises:
+        InputError: if the numbers of paths differ.
+    """
+    first, second = (_standardised(paths) for paths in _paired(x, partners))
+    return float(np.abs(_correlations(first, second)).max())
+
+
+def independent_dependence(x: Any, partners: Any, n_draws: int, rng: np.random.Generator) -> Array:
+    """`path_dependence` after the partners have been dealt out at random, (n_draws,)."""
+    first, second = (_standardised(paths) for paths in _paired(x, partners))
+    draws = (second[:, rng.permutation(second.shape[1])] for _ in range(n_draws))
+    return np.array([np.abs(_correlations(first, dealt)).max() for dealt in draws])
+
+
+def _paired(x: Any, partners: Any) -> tuple[Array, Array]:
+    first, second = as_path_pair(x, partners)
+    if len(first) != len(second):
+        raise InputError(f"every path needs one partner, got {len(second)} for {len(first)} paths")
+    return first, second
+
+
+def _standardised(paths: Array) -> Array:
+    """(T, n, C) with mean 0 and unit length along the paths."""
+    centred = np.moveaxis(paths - paths.mean(axis=0), 1, 0)
+    size = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.asarray(centred / np.where(size > 0, size, 1.0))
+
+
+def _correlations(first: Array, second: Array) -> Array:
+    return np.asarray(np.moveaxis(first, 1, 2) @ second)
