@@ -43,7 +43,7 @@ def load_energy(*, offset: int = 3, data_home: DataHome = None) -> SeriesSplit:
         Dublin City Council open data, as used in Min, Hu, Ichiba, ICML 2023, arXiv 2304.13131:
         for measuring, not for redistribution.
     """
-    days, dates, block = _complete_days(offset, data_home)
+    days, _, block = _complete_days(offset, data_home)
     series = Trajectories(np.arange(96) / 4, days, features=CHANNELS)
     return SeriesSplit.cut(series, block, block % _EVERY == offset)
 
