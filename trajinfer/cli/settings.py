@@ -44,6 +44,33 @@ def resolve(
     return settings
 
 
+def resolve_plain(
+    estimator: type, config: Path | None, assignments: Sequence[str], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Constructor arguments of an estimator without nested settings.
+
+    Args:
+        estimator: its class; the TOML table has its name.
+        config: TOML file, or None.
+        assignments: texts such as "hidden=32".
+        options: from the command line; None means not given.
+
+    Raises:
+        InputError: if the file cannot be read or a key is unknown; the nearest one is named.
+    """
+    name = estimator.__name__
+    settings = {} if config is None else _from_file(config, name)
+    for text in assignments:
+        _assign(settings, text)
+    settings |= {key: value for key, value in options.items() if value is not None}
+    known = list(inspect.signature(estimator).parameters)
+    for key in settings:
+        if key not in known:
+            raise InputError(f"{name} has no setting '{key}'; {nearest(key, known)}")
+    settings.setdefault("random_state", 0)
+    return settings
+
+
 def build(settings: Mapping[str, Any], dim: int) -> SchrodingerBridge:
     """The estimator that the settings describe, for data of a dimension.
 
@@ -71,13 +98,13 @@ def to_script(settings: Mapping[str, Any], dim: int) -> tuple[str, str]:
     return name, f"{ESTIMATOR}({', '.join(f'{k}={v}' for k, v in arguments.items())})"
 
 
-def to_toml(settings: Mapping[str, Any]) -> str:
-    """The settings as the TOML that `resolve` reads."""
+def to_toml(settings: Mapping[str, Any], estimator: str = ESTIMATOR) -> str:
+    """The settings as the TOML that `resolve` and `resolve_plain` read."""
     plain = {k: v for k, v in settings.items() if not isinstance(v, Mapping)}
-    lines = [f"[{ESTIMATOR}]", *(f"{k} = {_toml(v)}" for k, v in plain.items())]
+    lines = [f"[{estimator}]", *(f"{k} = {_toml(v)}" for k, v in plain.items())]
     for key, table in settings.items():
         if isinstance(table, Mapping):
-            lines += ["", f"[{ESTIMATOR}.{key}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
+            lines += ["", f"[{estimator}.{key}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -119,15 +146,15 @@ def parse_value(text: str) -> Any:
     return text
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, estimator: str = ESTIMATOR) -> dict[str, Any]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} cannot be read as TOML: {error}") from error
     for key in document:
-        if key != ESTIMATOR:
-            raise InputError(f"{path}: unknown key '{key}'; {nearest(key, [ESTIMATOR])}")
-    return dict(document.get(ESTIMATOR, {}))
+        if key != estimator:
+            raise InputError(f"{path}: unknown key '{key}'; {nearest(key, [estimator])}")
+    return dict(document.get(estimator, {}))
 
 
 def _assign(settings: dict[str, Any], text: str) -> None:

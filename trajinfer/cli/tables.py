@@ -81,21 +81,48 @@ def read(source: Source, *, quiet: bool = False) -> Data:
     return data
 
 
-def _from_table(source: Source) -> Data:
-    path = source.path
+def read_table(path: Path) -> tuple[pd.DataFrame, str]:
+    """A table from a .csv, .tsv or .parquet file, and the Python that reads it.
+
+    Raises:
+        InputError: if it is not there, of another kind, unreadable, or empty.
+    """
     kind = path.suffix.lower()
-    call = {
+    if kind not in (".csv", ".tsv", ".parquet"):
+        raise InputError(f"{path} has the suffix '{kind}'; expected .csv, .tsv or .parquet")
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    frame = _read_frame(path, kind)
+    if frame.empty:
+        raise InputError(f"{path} holds no rows")
+    return frame, _reading_call(path, kind)
+
+
+def with_dates(frame: pd.DataFrame, time: str, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The table with times written as text turned into dates, and the Python that does so.
+
+    Raises:
+        InputError: if the times are text but no dates.
+    """
+    if time not in frame.columns or not _is_text(frame[time]):
+        return frame, []
+    dated = frame.assign(**{time: _as_datetimes(frame[time], path)})
+    return dated, [f"frame[{time!r}] = pd.to_datetime(frame[{time!r}])"]
+
+
+def _reading_call(path: Path, kind: str) -> str:
+    return {
         ".csv": f"pd.read_csv({str(path)!r}, float_precision='round_trip')",
         ".tsv": f"pd.read_csv({str(path)!r}, sep='\\t', float_precision='round_trip')",
         ".parquet": f"pd.read_parquet({str(path)!r})",
     }[kind]
-    frame = _read_frame(path, kind)
-    if frame.empty:
-        raise InputError(f"{path} holds no rows")
-    script = ["import pandas as pd", f"frame = {call}"]
-    if source.time in frame.columns and _is_text(frame[source.time]):
-        frame = frame.assign(**{source.time: _as_datetimes(frame[source.time], path)})
-        script.append(f"frame[{source.time!r}] = pd.to_datetime(frame[{source.time!r}])")
+
+
+def _from_table(source: Source) -> Data:
+    path = source.path
+    frame, call = read_table(path)
+    frame, dating = with_dates(frame, source.time, path)
+    script = ["import pandas as pd", f"frame = {call}", *dating]
     features = list(source.features) or None
     snapshots = Snapshots.from_frame(
         frame, time=source.time, features=features, weight=source.weight
