@@ -35,3 +35,9 @@ class TimeFeatures(nn.Module):
         """Features (..., 1 + 2 K) of times (..., 1)."""
         angle = t * self.frequencies.to(t)
         return torch.cat([t, angle.sin(), angle.cos()], dim=-1)
+
+    def derivative(self, t: Tensor) -> Tensor:
+        """Derivatives (..., 1 + 2 K) of the features by time."""
+        rate = self.frequencies.to(t)
+        angle = t * rate
+        return torch.cat([torch.ones_like(t), rate * angle.cos(), -rate * angle.sin()], dim=-1)

@@ -1,0 +1,122 @@
+"""Forecasts to learn from: pasts cut out of series, and what followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array, require_finite
+from trajinfer._core.errors import InputError
+from trajinfer.data import IrregularSeries
+from trajinfer.data.time_axis import TimeAxis
+
+_ENOUGH = 200
+_STEPS_OF_A_DURATION = 20
+
+
+@dataclass(frozen=True)
+class Examples:
+    """E cut series.
+
+    Attributes:
+        past: what was known at each cutoff.
+        future: what followed within the horizon.
+        cutoff: (E,) times.
+        rows: (E,) index of the series that each was cut from.
+    """
+
+    past: IrregularSeries
+    future: IrregularSeries
+    cutoff: Array
+    rows: Array
+
+
+def examples_of(
+    series: IrregularSeries, horizon: float, window: float, n_cutoffs: int | None
+) -> Examples:
+    """Cut every series at even spaces, the last time one horizon before its end.
+
+    Args:
+        series: without times at which nothing was observed.
+        horizon: duration of the futures.
+        window: duration of the pasts.
+        n_cutoffs: cuts per series; None: so many that there are 200 in all.
+
+    Raises:
+        InputError: if no series has observations both before and after a cut.
+    """
+    n = len(series)
+    count = max(1, -(-_ENOUGH // n)) if n_cutoffs is None else n_cutoffs
+    first, last = series.times[:, 0], series.last_times - horizon
+    earliest = np.minimum(first + 0.3 * (last - first), last)
+    shares = np.ones(1) if count == 1 else np.linspace(0.0, 1.0, count)
+    cutoff = (earliest[:, None] + shares * (last - earliest)[:, None]).ravel()
+    rows = np.repeat(np.arange(n), count)
+    times, real = series.times[rows], series.present[rows]
+    before = real & (times <= cutoff[:, None]) & (times > cutoff[:, None] - window)
+    after = real & (times > cutoff[:, None]) & (times <= cutoff[:, None] + horizon * (1 + 1e-9))
+    usable = before.any(1) & after.any(1)
+    if not usable.any():
+        raise InputError(
+            f"no series has observations both before and within horizon={horizon:g} after a cut, "
+            f"{horizon:g} before its end; series need two times at least, and the horizon must be "
+            "shorter than they are"
+        )
+    rows, cutoff = rows[usable], cutoff[usable]
+    whole = series[rows]
+    past = whole.until(cutoff)
+    if np.isfinite(window):
+        past = past.after(cutoff - window)
+    future = whole.after(cutoff).until(cutoff + horizon * (1 + 1e-9))
+    return Examples(past, future, cutoff, rows)
+
+
+def query_times(ts: Any, cutoff: Array, axis: TimeAxis) -> Array:
+    """The times (B, T) asked for, after the cutoff (B,) of every series.
+
+    Args:
+        ts: times (T,) or (B, T), or one duration.
+        cutoff: last times of the series.
+        axis: how times map to numbers.
+
+    Raises:
+        InputError: if they do not increase, or one is not after the cutoff.
+    """
+    if np.ndim(ts) == 0:
+        length = duration(ts, axis)
+        steps = np.arange(1, _STEPS_OF_A_DURATION + 1) / _STEPS_OF_A_DURATION
+        return np.asarray(cutoff[:, None] + length * steps)
+    numbers = axis.encode(np.ravel(np.asarray(ts))).reshape(np.shape(ts))
+    if numbers.ndim > 2 or (numbers.ndim == 2 and len(numbers) != len(cutoff)):
+        raise InputError(
+            f"ts must be (T,) or (B, T) with B = {len(cutoff)}, or one duration, got shape "
+            f"{numbers.shape}"
+        )
+    require_finite(np.atleast_1d(numbers), "ts")
+    later = np.broadcast_to(numbers, (len(cutoff), numbers.shape[-1])).astype(np.float64)
+    if later.shape[1] == 0 or (np.diff(later, axis=1) < 0).any():
+        raise InputError("ts must hold at least one time, in ascending order")
+    early = later[:, 0] < cutoff
+    if early.any():
+        row = int(np.argmax(early))
+        raise InputError(
+            f"series {row} ends at {cutoff[row]:g}, but a forecast at {later[row, 0]:g} is asked "
+            "for; cut the series with series.until(...) or ask for later times"
+        )
+    return later
+
+
+def duration(value: Any, axis: TimeAxis) -> float:
+    """A duration as a positive number in the unit of the axis.
+
+    Raises:
+        InputError: if it is not one.
+    """
+    plain = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    ruler = TimeAxis("timedelta", axis.unit)
+    number = float(value) if plain else float(ruler.encode([value])[0])
+    if not (np.isfinite(number) and number > 0):
+        raise InputError(f"a positive duration was expected, got {value!r}")
+    return number
