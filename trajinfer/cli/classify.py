@@ -16,8 +16,16 @@ from trajinfer._core.errors import InputError
 from trajinfer.cli import options, series
 from trajinfer.cli.console import say, show_json, show_log
 from trajinfer.cli.output import check_target, write_result
-from trajinfer.cli.series import Model, SeriesColumns, call_of, model_of, neural, read_series
-from trajinfer.cli.settings import resolve_plain, to_toml
+from trajinfer.cli.series import (
+    Model,
+    SeriesColumns,
+    call_of,
+    model_of,
+    neural,
+    read_series,
+    settings_of,
+)
+from trajinfer.cli.settings import to_toml
 from trajinfer.cli.tables import read_table
 from trajinfer.data import IrregularSeries
 from trajinfer.evaluation.series import MiniRocket
@@ -37,7 +45,9 @@ def classify(  # noqa: PLR0913 (a command has as many arguments as it has option
     value: series.Value = None,
     statics: series.Statics = "",
     duplicates: series.Duplicates = "raise",
-    model: Annotated[str, typer.Option(help=", ".join(MODELS) + ".")] = "langevin",
+    model: Annotated[
+        str | None, typer.Option(help=f"{', '.join(MODELS)}; the first if not given.")
+    ] = None,
     test: Annotated[
         Path | None, typer.Option(help="A second table whose classes to predict.")
     ] = None,
@@ -59,9 +69,7 @@ def classify(  # noqa: PLR0913 (a command has as many arguments as it has option
     given, script = read_series(data, columns)
     train, unseen, parting = _parts(given, columns, test, hold_out, 0 if seed is None else seed)
     known = model_of(model, MODELS)
-    settings = resolve_plain(
-        known.load(), config, assignments or [], {**known.settings, "random_state": seed}
-    )
+    settings = settings_of(known, model is not None, config, assignments, seed, {})
     if dry_run:
         lines = [
             f"from trajinfer import {known.estimator}",
@@ -78,7 +86,8 @@ def classify(  # noqa: PLR0913 (a command has as many arguments as it has option
     document: dict[str, Any] = {
         "command": "classify",
         "data": str(data),
-        "model": model,
+        "model": known.estimator,
+        "settings": settings,
         "classes": list(fitted.classes_),
         "n_train": len(train),
         "n_test": len(unseen),

@@ -18,8 +18,16 @@ from trajinfer._core.errors import InputError
 from trajinfer.cli import options, series
 from trajinfer.cli.console import say, show_json, show_log, table_text
 from trajinfer.cli.output import can_draw, check_target, new_figure, write_result
-from trajinfer.cli.series import Model, SeriesColumns, call_of, model_of, neural, read_series
-from trajinfer.cli.settings import resolve_plain, to_toml
+from trajinfer.cli.series import (
+    Model,
+    SeriesColumns,
+    call_of,
+    model_of,
+    neural,
+    read_series,
+    settings_of,
+)
+from trajinfer.cli.settings import to_toml
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.evaluation.series import calibration, forecast_figures, persistence
 
@@ -36,7 +44,9 @@ def forecast(  # noqa: PLR0913 (a command has as many arguments as it has option
     value: series.Value = None,
     statics: series.Statics = "",
     duplicates: series.Duplicates = "raise",
-    model: Annotated[str, typer.Option(help=", ".join(MODELS) + ".")] = "langevin",
+    model: Annotated[
+        str | None, typer.Option(help=f"{', '.join(MODELS)}; the first if not given.")
+    ] = None,
     horizon: Annotated[
         str | None, typer.Option(help="How far beyond each last time: a number, or 7D, 12h.")
     ] = None,
@@ -65,9 +75,7 @@ def forecast(  # noqa: PLR0913 (a command has as many arguments as it has option
     known = model_of(model, MODELS)
     estimator = known.load()
     aim = {"horizon": task.horizon} if "horizon" in _parameters(estimator) else {}
-    settings = resolve_plain(
-        estimator, config, assignments or [], {**known.settings, **aim, "random_state": seed}
-    )
+    settings = settings_of(known, model is not None, config, assignments, seed, aim)
     if dry_run:
         typer.echo("\n".join([*script, *task.script, *_script(known, settings, paths)]))
         return
@@ -79,7 +87,8 @@ def forecast(  # noqa: PLR0913 (a command has as many arguments as it has option
     document: dict[str, Any] = {
         "command": "forecast",
         "data": str(data),
-        "model": model,
+        "model": known.estimator,
+        "settings": settings,
         "series": len(task.past),
         "channels": task.past.channels,
         "horizon": task.horizon,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 import trajinfer
 from trajinfer._core.errors import InputError, nearest
+from trajinfer.cli.settings import resolve_plain
 from trajinfer.cli.tables import read_table, with_dates
 from trajinfer.data import IrregularSeries
 
@@ -66,15 +67,40 @@ def neural(estimator: str) -> dict[str, Model]:
     return {name: Model(estimator, {"dynamics": name}) for name in DYNAMICS}
 
 
-def model_of(name: str, models: Mapping[str, Model]) -> Model:
-    """A model by name.
+def model_of(name: str | None, models: Mapping[str, Model]) -> Model:
+    """A model by name, the first one if none is named.
 
     Raises:
-        InputError: if there is none; the nearest one is named.
+        InputError: if there is none of that name; the nearest one is named.
     """
+    if name is None:
+        return next(iter(models.values()))
     if name not in models:
         raise InputError(f"no model '{name}'; {nearest(name, models)}")
     return models[name]
+
+
+def settings_of(
+    model: Model,
+    named: bool,
+    config: Path | None,
+    assignments: Sequence[str] | None,
+    seed: int | None,
+    defaults: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Constructor arguments; a model the user named counts more than the file.
+
+    Raises:
+        InputError: see `resolve_plain`.
+    """
+    return resolve_plain(
+        model.load(),
+        config,
+        assignments or [],
+        {"random_state": seed},
+        defaults={**defaults, **model.settings},
+        chosen=model.settings if named else {},
+    )
 
 
 @dataclass(frozen=True)

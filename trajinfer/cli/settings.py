@@ -45,21 +45,29 @@ def resolve(
 
 
 def resolve_plain(
-    estimator: type, config: Path | None, assignments: Sequence[str], options: Mapping[str, Any]
+    estimator: type,
+    config: Path | None,
+    assignments: Sequence[str],
+    options: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any],
+    chosen: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Constructor arguments of an estimator without nested settings.
+    """Constructor arguments of an estimator without nested settings; the later one counts.
 
     Args:
         estimator: its class; the TOML table has its name.
         config: TOML file, or None.
         assignments: texts such as "hidden=32".
         options: from the command line; None means not given.
+        defaults: what holds where the file says nothing.
+        chosen: what a chosen model stands for, whatever the file says.
 
     Raises:
         InputError: if the file cannot be read or a key is unknown; the nearest one is named.
     """
     name = estimator.__name__
-    settings = {} if config is None else _from_file(config, name)
+    settings = {**defaults, **({} if config is None else _from_file(config, name)), **chosen}
     for text in assignments:
         _assign(settings, text)
     settings |= {key: value for key, value in options.items() if value is not None}
