@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trajinfer.bridges import SchrodingerBridge
     from trajinfer.data import Forecast, IrregularSeries, JumpSeries, Snapshots, Trajectories
     from trajinfer.jumps import MarkovJumpProcess
+    from trajinfer.models import DirectedChainGenerator
     from trajinfer.persistence import load
     from trajinfer.processes.simulate import simulate
     from trajinfer.sde import solve
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = _version("trajinfer")
 
 __all__ = [
+    "DirectedChainGenerator",
     "ExtrapolationWarning",
     "Forecast",
     "InputError",
@@ -68,6 +70,7 @@ _HOME = {
     "SchrodingerBridge": "trajinfer.bridges",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
+    "DirectedChainGenerator": "trajinfer.models",
     "load": "trajinfer.persistence",
     "simulate": "trajinfer.processes",
     "solve": "trajinfer.sde",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trajinfer import bridges, jumps
+from trajinfer import bridges, jumps, models
 from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 
-_ROOMS = (bridges, jumps)
+_ROOMS = (bridges, jumps, models)
 
 
 def load(path: str | Path) -> Any:

@@ -124,6 +124,7 @@ class DirectedChainSDE(SDE):
         if neighbour not in NEIGHBOURS:
             raise InputError(f"unknown neighbour {neighbour!r}; {nearest(neighbour, NEIGHBOURS)}")
         self.neighbour, self.noise, self.floor = neighbour, noise, floor
+        self.hidden = tuple(hidden)
         self.dim = len(units.mean)
         self.noise_dim = noise if isinstance(noise, int) else self.dim
         self.sde_type = sde_type

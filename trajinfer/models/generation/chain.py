@@ -84,8 +84,8 @@ class Chain:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Links (n, T, D) one after another without end, each beside its seed paths (n, T, D).
 
-        The first link has observed paths as neighbours, every later one the link before it, taken
-        from another row than its own; starts and noise are fresh in every link.
+        The first link has observed paths as neighbours, every later one the link before it; starts
+        and noise are fresh in every link.
 
         Args:
             n: number of paths.

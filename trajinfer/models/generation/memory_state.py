@@ -85,6 +85,12 @@ class Past:
         usable[:, : min(deepest, n)] = False
         return usable
 
+    @property
+    def n_features(self) -> int:
+        """F, the number of features of a row."""
+        first = np.zeros(1, dtype=int)
+        return int(self.before(first, first).features().shape[1])
+
     def before(self, record: Array, column: Array) -> MemoryState:
         """The state just before the rows (record, column), (n,) each."""
         deepest = max(self.memory.lags)

@@ -40,6 +40,11 @@ class PriceBars(RowTransform):
         """Averages over days, weeks and a month, and the row before."""
         return Memory(half_lives=(1.5, 5.0, 20.0), lags=(1,), burn_in=30, block=36, ensemble=3)
 
+    def comparable(self, values: Array) -> Array:
+        """Logarithms relative to the first row."""
+        logs = np.log(values)
+        return np.asarray(logs - logs[:, :1])
+
     def settings(self) -> dict[str, Any]:
         """What the transform is rebuilt from."""
         return {"volume_half_life": self.volume_half_life}

@@ -10,8 +10,6 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
 
-_SLACK = 1e-6
-
 
 @dataclass(frozen=True)
 class Records:
@@ -23,7 +21,6 @@ class Records:
         values: (R, T, C), NaN after the end.
         step: time from row to row.
         window: rows of one of the series the records were made of.
-        starts: times at which these series began.
     """
 
     first: Array
@@ -31,7 +28,6 @@ class Records:
     values: Array
     step: float
     window: int
-    starts: Array
 
     @property
     def times(self) -> Array:
@@ -45,10 +41,12 @@ class Records:
 
 
 def join_windows(series: IrregularSeries) -> Records:
-    """Join series that overlap in time with equal values, or follow one another without a gap.
+    """Join series that are pieces of one recording.
 
-    Series that share their times with other values, such as several persons counted from 0, stay
-    apart. Rows with a missing channel are left out and split a record.
+    Series with times of their own are joined where these overlap with equal values or follow one
+    another without a gap. Series that all share their times are joined where the rows one ends
+    with are the rows the next one begins with (sliding windows); others stay apart. Rows with a
+    missing channel are left out and split a record.
 
     Raises:
         InputError: if the series have unequal steps or lengths.
@@ -59,20 +57,26 @@ def join_windows(series: IrregularSeries) -> Records:
             "this transform needs windows of equal length, got "
             f"{series.lengths.min()} to {series.lengths.max()} rows; cut them first"
         )
-    window, starts = int(series.lengths[0]), series.times[:, 0]
     complete = series.mask.all(axis=2)
-    times, values = series.times[complete], series.values[complete]
-    owner = np.nonzero(complete)[0]
-    if _one_recording(times, values, step):
-        times, index = np.unique(np.round((times - times.min()) / step), return_index=True)
-        times, values = series.times[complete].min() + step * times, values[index]
-        owner = np.zeros(len(times), dtype=int)
-    breaks = (np.diff(times) > step * (1 + _SLACK) + 1e-12) | (np.diff(owner) != 0)
-    edges = np.concatenate([[0], np.flatnonzero(breaks) + 1, [len(times)]])
+    origin = float(series.times.min())
+    number = np.round((series.times - origin) / step).astype(int)
+    recording = np.zeros(len(series), dtype=int)
+    if (number == number[0]).all() and len(series) > 1:
+        recording, shift = _slide(series.values)
+        number = number + shift[:, None]
+    elif not _agree(number[complete], series.values[complete]):
+        recording = np.arange(len(series))
+    keys = np.stack([np.repeat(recording, complete.sum(axis=1)), number[complete]], axis=1)
+    keys, index = np.unique(keys, axis=0, return_index=True)
+    values = series.values[complete][index]
+    apart = (np.diff(keys[:, 0]) != 0) | (np.diff(keys[:, 1]) != 1)
+    edges = np.concatenate([[0], np.flatnonzero(apart) + 1, [len(keys)]])
     lengths = np.diff(edges)
     padded = np.full((len(lengths), lengths.max(), values.shape[1]), np.nan)
     padded[np.arange(lengths.max()) < lengths[:, None]] = values
-    return Records(times[edges[:-1]], lengths, padded, step, window, starts)
+    return Records(
+        origin + step * keys[edges[:-1], 1], lengths, padded, step, int(series.lengths[0])
+    )
 
 
 def _common_step(series: IrregularSeries) -> float:
@@ -87,10 +91,23 @@ def _common_step(series: IrregularSeries) -> float:
     return step
 
 
-def _one_recording(times: Array, values: Array, step: float) -> bool:
-    """Whether rows at the same time agree, so that they can be rows of one recording."""
-    _, index, inverse = np.unique(
-        np.round((times - times.min()) / step), return_index=True, return_inverse=True
-    )
-    same = np.isclose(values, values[index][inverse], rtol=1e-9, atol=0)
-    return bool(same.all())
+def _agree(number: Array, values: Array) -> bool:
+    """Whether rows (N, C) of the same number (N,) are the same row."""
+    _, index, inverse = np.unique(number, return_index=True, return_inverse=True)
+    return bool(np.isclose(values, values[index][inverse], rtol=1e-9, atol=0).all())
+
+
+def _slide(values: Array) -> tuple[Array, Array]:
+    """Recording of every window (B, T, C), and rows by which it lies behind the recording's first.
+
+    A window goes on from the one before if it begins with the rows that one ends with.
+    """
+    n, length, _ = values.shape
+    step = np.full(n - 1, length)
+    for shift in range(length - 1, 0, -1):
+        overlap = values[1:, : length - shift] == values[:-1, shift:]
+        step = np.where(overlap.all(axis=(1, 2)), shift, step)
+    begins = np.concatenate([[True], step == length])
+    recording = np.cumsum(begins) - 1
+    travelled = np.concatenate([[0], np.cumsum(np.where(step == length, 0, step))])
+    return recording, travelled - travelled[begins][recording]

@@ -61,6 +61,10 @@ class RowTransform(ABC):
     def inverse(self, latents: Array, zero: Array, levels: Array, state: State) -> Array:
         """Rows (n, T, C) from latent rows that follow a row with these levels (n, L)."""
 
+    def comparable(self, values: Array) -> Array:
+        """Paths (n, T, C) in units in which series of different times can be compared."""
+        return values
+
     def settings(self) -> dict[str, Any]:
         """What the transform is rebuilt from."""
         return {}
