@@ -6,11 +6,14 @@ An estimator exported by `trajinfer` without a row fails tests/conformance/test_
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from trajinfer.bridges import SchrodingerBridge
+from trajinfer.data import IrregularSeries
+from trajinfer.models import DirectedChainGenerator, TransitionLikelihood
 
 
 class Case(NamedTuple):
@@ -20,6 +23,8 @@ class Case(NamedTuple):
     draw: Callable[[Any], np.ndarray]
     # the checks of scikit-learn that cannot pass, each with its reason
     expected_failures: dict[str, str] = {}  # noqa: RUF012 (never written to)
+    # why scikit-learn's own checks cannot be run at all
+    unlike_scikit_learn: str = ""
 
 
 def stacked_snapshots():
@@ -29,11 +34,24 @@ def stacked_snapshots():
     return X, np.repeat([0.0, 1.0, 2.5], 10)
 
 
+def random_walks():
+    """30 walks of two channels at four unequal times."""
+    steps = np.random.default_rng(0).normal(size=(30, 4, 2))
+    return (IrregularSeries.from_arrays([0.0, 1.0, 1.5, 3.0], steps.cumsum(axis=1)),)
+
+
 CASES = (
     Case(
         "SchrodingerBridge",
         SchrodingerBridge,
         stacked_snapshots,
         lambda bridge: bridge.sample(5, [0.0, 0.5, 2.5]).values,
+    ),
+    Case(
+        "DirectedChainGenerator",
+        partial(DirectedChainGenerator, loss=TransitionLikelihood(n_steps=5, batch_size=32)),
+        random_walks,
+        lambda generator: generator.sample(5).values,
+        unlike_scikit_learn="its setting `transform` makes it look like a transformer",
     ),
 )
