@@ -293,6 +293,22 @@ def test_derived_quantities_have_intervals(fitted):
         fitted.interval("relaxation_time")
 
 
+def test_draws_keep_the_correlation_of_the_rates():
+    """Long gaps tell the ratio of two rates far better than either: against 60 bootstrap refits."""
+    times = np.arange(0, 40, 0.8)
+    data = jumps.simulate([[-1, 1], [1, -1]], [0.5, 0.5], 60, times, random_state=1)
+    model = MarkovJumpProcess(2, method="mle", random_state=0).fit(data)
+    draws = model.draw_rates(4000, random_state=0)
+    refits = model.bootstrap(60, random_state=0)
+    for rates, expected in ((draws, 0.6), (refits, 0.6)):
+        logs = np.log(rates[:, [0, 1], [1, 0]])
+        assert np.corrcoef(logs.T)[0, 1] > expected
+    share, again = (r[:, 1, 0] / (r[:, 0, 1] + r[:, 1, 0]) for r in (draws, refits))
+    assert np.isclose(share.std(), again.std(), rtol=0.46)
+    deviations = draws[:, [0, 1], [1, 0]].std(axis=0)
+    assert np.allclose(deviations, model.std_errors_[[0, 1], [1, 0]], rtol=0.1)
+
+
 def test_bootstrap_spread_is_the_standard_error(fitted):
     """Standard deviation of 60 refits: 5 of its own standard errors are 46 %."""
     spread = fitted.bootstrap(60, random_state=0).std(axis=0)[OFF]

@@ -41,6 +41,7 @@ from trajinfer.jumps.uncertainty import (
     IdentifiabilityWarning,
     Intervals,
     findings,
+    log_normal_draws,
     profile_limit,
     wald_intervals,
 )
@@ -331,10 +332,15 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
             return found
         other = _network_intervals(seen, level)
         weak = (self.expected_jumps_ < _IDENTIFIED) | np.isnan(found.deviations)
+        joint = None
+        if found.covariance is not None:
+            alone = weak[problem.rate_map.links]
+            joint = np.where(alone[:, None] | alone[None, :], np.nan, found.covariance)
         return Intervals(
             np.where(weak, other.deviations, found.deviations),
             np.where(weak, np.minimum(other.lower, self.rates_), found.lower),
             np.where(weak, np.maximum(other.upper, self.rates_), found.upper),
+            joint,
         )
 
     def profile_interval(
@@ -441,8 +447,9 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
     def draw_rates(self, n: int = 200, *, random_state: RandomState = None) -> Array:
         """(n, S, S) rate matrices that are as plausible as the data leave them.
 
-        Posterior draws after "bayes"; else independent log-normal draws with the standard errors
-        of the rates; where these are unknown the rate is kept.
+        Posterior draws after "bayes"; else log-normal draws with the standard errors of the rates
+        and, where these come from the likelihood, its correlations between log-rates. Where no
+        standard error is known the rate is kept.
         """
         check_is_fitted(self, "rates_")
         seed = self._seed if random_state is None else seed_from(random_state)
@@ -450,11 +457,8 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         if hasattr(self, "draws_"):
             return np.asarray(self.draws_[generator.integers(len(self.draws_), size=n)])
         found = self._rate_intervals(0.9, limits=False)
-        links = (self.rates_ > 0) & np.isfinite(found.deviations)
-        ratio = np.where(links, found.deviations, 0.0) / np.where(links, self.rates_, 1.0)
-        spread = np.sqrt(np.log1p(ratio**2))
-        noise = generator.standard_normal((n, *self.rates_.shape))
-        return derived.with_diagonal(self.rates_ * np.exp(noise * spread - spread**2 / 2))
+        links = self._estimate.setup.problem.rate_map.links
+        return derived.with_diagonal(log_normal_draws(self.rates_, links, found, n, generator))
 
     def interval(
         self,

@@ -101,10 +101,9 @@ def _inverse(matrix: Array) -> Array:
     return np.asarray(inverse)
 
 
-def rate_covariance(problem: Problem, p: Array, covariance: Array) -> Array:
-    """(S, S) standard deviations of the log-rates of the links, by the delta method."""
+def log_rate_covariance(problem: Problem, p: Array, covariance: Array) -> Array:
+    """(L, L) covariance of the log-rates of the L links, by the delta method; NaN if not known."""
     links = problem.rate_map.links
-    out = np.full(links.shape, np.nan)
     rates = problem.rate_map.rates(p)
     rows = np.argwhere(links)
     jacobian = np.empty((len(rows), len(p)))
@@ -114,10 +113,11 @@ def rate_covariance(problem: Problem, p: Array, covariance: Array) -> Array:
         jacobian[k] = problem.rate_map.pull(p, unit)
     known = ~np.isnan(np.diag(covariance))
     lost = (np.abs(jacobian[:, ~known]) > 1e-12).any(axis=1)
-    part = jacobian[:, known] @ covariance[np.ix_(known, known)]
-    variance = (part * jacobian[:, known]).sum(axis=1)
-    out[links] = np.where(lost, np.nan, np.sqrt(np.maximum(variance, 0.0)))
-    return out
+    part = jacobian[:, known]
+    out = part @ covariance[np.ix_(known, known)] @ part.T
+    out[lost, :] = np.nan
+    out[:, lost] = np.nan
+    return np.asarray(out)
 
 
 def profile_limit(
@@ -157,11 +157,19 @@ def profile_limit(
 
 @dataclass(frozen=True)
 class Intervals:
-    """Standard errors and interval ends of the rates, each (S, S); NaN where nothing is known."""
+    """Standard errors and interval ends of the rates.
+
+    Attributes:
+        deviations: (S, S), NaN where nothing is known.
+        lower, upper: (S, S) ends, likewise.
+        covariance: (L, L) of the log-rates of the L links in the order of `np.argwhere`, NaN where
+            the curvature of the likelihood tells nothing; None if it was not asked.
+    """
 
     deviations: Array
     lower: Array
     upper: Array
+    covariance: Array | None = None
 
 
 def wald_intervals(
@@ -181,7 +189,9 @@ def wald_intervals(
     free = isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None
     fixed = weak[links] if free else np.zeros(len(found.p), dtype=bool)
     covariance = information(problem, found, fixed).covariance
-    log_deviation = rate_covariance(problem, found.p, covariance)
+    joint = log_rate_covariance(problem, found.p, covariance)
+    log_deviation = np.full(links.shape, np.nan)
+    log_deviation[links] = np.sqrt(np.maximum(np.diag(joint), 0.0))
     rates = problem.rate_map.rates(found.p)
     z = float(norm.ppf((1 + level) / 2))
     with np.errstate(over="ignore"):
@@ -190,7 +200,37 @@ def wald_intervals(
     for i, j in np.argwhere(weak) if free else []:
         lower[i, j] = 0.0
         upper[i, j] = np.nan if limit is None else limit((int(i), int(j)))
-    return Intervals(np.where(links, rates * log_deviation, np.nan), lower, upper)
+    return Intervals(np.where(links, rates * log_deviation, np.nan), lower, upper, joint)
+
+
+def log_normal_draws(
+    rates: Array, links: Array, found: Intervals, n: int, generator: np.random.Generator
+) -> Array:
+    """(n, S, S) off-diagonal rates around `rates`, with their standard errors and correlations.
+
+    Rates whose standard error does not come from the curvature are drawn on their own; those
+    without one are kept.
+    """
+    moving = links & (rates > 0) & np.isfinite(found.deviations)
+    ratio = np.where(moving, found.deviations, 0.0)[links] / np.where(moving, rates, 1.0)[links]
+    spread = np.sqrt(np.log1p(ratio**2))
+    noise = generator.standard_normal((n, len(spread)))
+    if found.covariance is not None:
+        noise = noise @ _correlation_root(found.covariance, moving[links]).T
+    draws = np.zeros((n, *rates.shape))
+    draws[:, links] = rates[links] * np.exp(noise * spread - spread**2 / 2)
+    return draws
+
+
+def _correlation_root(covariance: Array, moving: Array) -> Array:
+    """A square root of the correlations; rates that are not known or not moving have none."""
+    variance = np.diag(covariance)
+    joint = moving & (variance > 0)
+    scale = np.sqrt(np.where(joint, variance, 1.0))
+    both = joint[:, None] & joint[None, :]
+    correlation = np.where(both, covariance / np.outer(scale, scale), np.eye(len(scale)))
+    values, vectors = np.linalg.eigh(correlation)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def findings(
