@@ -12,6 +12,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import seed_from, spawn, torch_generator
+from trajinfer.metrics.path_dependence import independent_dependence, path_dependence
 from trajinfer.models.directed_chain import DirectedChainSDE, Systems
 from trajinfer.models.generation.observed import ObservedPaths
 from trajinfer.paths import Path, linear_path
@@ -19,6 +20,7 @@ from trajinfer.sde import solve
 
 StartLaw = Callable[[int, torch.Generator], Tensor]
 _JITTER = 0.05
+_PERMUTATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -153,15 +155,7 @@ def measure_dependence(chain: Chain, ts: Array, n: int, n_links: int, seed: int)
     rng = np.random.default_rng(seed_null)
     for _ in range(n_links):
         paths, seeds = (part.numpy() for part in next(walk))
-        links.append(_largest_correlation(paths, seeds))
-        shuffled = [_largest_correlation(paths, seeds[rng.permutation(n)]) for _ in range(100)]
+        links.append(path_dependence(paths, seeds))
+        shuffled = independent_dependence(paths, seeds, _PERMUTATIONS, rng)
         null = max(null, float(np.quantile(shuffled, 0.99)))
     return Dependence(tuple(links), null)
-
-
-def _largest_correlation(x: Array, y: Array) -> float:
-    """Largest |correlation| over times of a channel of x (n, T, D) with one of y."""
-    x, y = (
-        (part - part.mean(0)) / np.where(part.std(0) > 0, part.std(0), np.inf) for part in (x, y)
-    )
-    return float(np.abs(np.einsum("ntd,nte->tde", x, y) / len(x)).max())
