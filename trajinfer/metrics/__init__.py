@@ -16,6 +16,7 @@ from trajinfer.metrics.memorisation import Memorisation
 from trajinfer.metrics.path_augmentation import from_zero, lead_lag, with_time
 from trajinfer.metrics.path_dependence import independent_dependence, path_dependence
 from trajinfer.metrics.path_mmd import PathKernel, path_mmd
+from trajinfer.metrics.paths import as_paths
 from trajinfer.metrics.probabilistic import crps
 from trajinfer.metrics.serial_dependence import (
     autocorrelation_error,
@@ -41,6 +42,7 @@ __all__ = [
     "MetricName",
     "PathKernel",
     "SignatureKernel",
+    "as_paths",
     "autocorrelation_error",
     "bures_wasserstein",
     "channel_correlation_error",

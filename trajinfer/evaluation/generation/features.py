@@ -1,0 +1,53 @@
+"""What a classifier is shown of a path: levels, increments and summaries."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+
+_MOST_LEVELS = 40
+_MOST_INCREMENTS = 300
+
+
+def path_features(paths: Array) -> Array:
+    """Table (n, F) of levels, increments and summaries of paths (n, T, C).
+
+    Long series are thinned: at most 40 times of the levels and 300 increments over all channels
+    are shown; summaries always see every time.
+    """
+    steps = np.diff(paths, axis=1)
+    n, n_times, dim = paths.shape
+    levels = paths[:, evenly_thinned(n_times, _MOST_LEVELS)]
+    increments = steps[:, evenly_thinned(n_times - 1, max(2, _MOST_INCREMENTS // dim))]
+    parts = [levels.reshape(n, -1), increments.reshape(n, -1), *_summaries(paths, steps)]
+    return np.concatenate(parts, axis=1)
+
+
+def evenly_thinned(n: int, most: int) -> Array:
+    """Indices of at most `most` of n times, ends included."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+
+
+def _summaries(paths: Array, steps: Array) -> list[Array]:
+    """Level, spread, roughness, memory and pull of every channel, (n, C) each."""
+    size = np.abs(steps)
+    power = (steps**2).sum(axis=1)
+    centred = paths[:, :-1] - paths[:, :-1].mean(axis=1, keepdims=True)
+    dim = paths.shape[2]
+    upper = np.triu_indices(dim, 1)
+    products = (steps[:, :, upper[0]] * steps[:, :, upper[1]]).sum(axis=1)
+    return [
+        paths.mean(axis=1),
+        paths.std(axis=1),
+        paths.min(axis=1),
+        paths.max(axis=1),
+        power,
+        size.mean(axis=1),
+        size.max(axis=1),
+        (steps[:, 1:] * steps[:, :-1]).sum(axis=1),
+        (size[:, 1:] * size[:, :-1]).sum(axis=1),
+        (centred * steps).sum(axis=1),
+        (steps == 0).mean(axis=1),
+        products,
+    ]

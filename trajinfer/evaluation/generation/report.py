@@ -1,0 +1,190 @@
+"""The report on generated series: every figure with an interval and what real data give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import require_integer
+from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import RandomState, seed_from, spawn
+from trajinfer.data import Trajectories
+from trajinfer.evaluation.generation.figures_of_merit import (
+    Figure,
+    classifier_figures,
+    copy_figures,
+    dependence_figures,
+    kernel_figures,
+    law_figures,
+    prediction_figures,
+)
+from trajinfer.evaluation.generation.samples import Samples
+from trajinfer.metrics import as_paths
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class GenerationReport:
+    """What is known about a generator after one sample of it.
+
+    Attributes:
+        figures: one per measure.
+        sizes: numbers of training, held-out and synthetic series.
+        n_seeds: repetitions of what depends on a seed.
+        grouped: whether folds and floors kept groups whole.
+    """
+
+    figures: tuple[Figure, ...]
+    sizes: dict[str, int]
+    n_seeds: int
+    grouped: bool
+
+    def __getitem__(self, metric: str) -> Figure:
+        """The figure of a name; InputError where it was not measured."""
+        for figure in self.figures:
+            if figure.metric == metric:
+                return figure
+        known = ", ".join(figure.metric for figure in self.figures)
+        raise InputError(f"no figure '{metric}' in this report; it has {known}")
+
+    @property
+    def flags(self) -> set[str]:
+        """Names of what is wrong; empty where nothing was found."""
+        return {figure.flag for figure in self.figures if figure.flagged}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per measure: value, interval, floor, limit, p-value, flag, flagged."""
+        rows = [{**asdict(figure), "flagged": figure.flagged} for figure in self.figures]
+        return pd.DataFrame(rows).drop(columns="low_is_bad").set_index("metric")
+
+    def to_json(self) -> str:
+        """The same as JSON, with the sizes and the sorted flags."""
+        rows = self.to_frame().reset_index().to_dict(orient="records")
+        plain = [{k: None if _is_nan(v) else v for k, v in row.items()} for row in rows]
+        document = {
+            "flags": sorted(self.flags),
+            "sizes": self.sizes,
+            "n_seeds": self.n_seeds,
+            "grouped": self.grouped,
+            "figures": plain,
+        }
+        return json.dumps(document, indent=2)
+
+    def __str__(self) -> str:
+        table = self.to_frame()[["value", "lower", "upper", "floor", "limit", "p_value", "flagged"]]
+        found = ", ".join(sorted(self.flags)) or "nothing found"
+        sizes = ", ".join(f"{n} {name}" for name, n in self.sizes.items())
+        return f"{table.round(4).to_string(na_rep='')}\n{sizes}\nflags: {found}"
+
+    def plot(self, **options: Any) -> Axes:
+        """Draw value, interval and floor of every measure; see `trajinfer.plot.generation`."""
+        from trajinfer import plot
+
+        return plot.generation(self.to_frame(), **options)
+
+
+def generation_report(
+    real_train: Any,
+    real_holdout: Any,
+    synthetic: Any,
+    *,
+    groups: Any = None,
+    neighbours: Any = None,
+    n_seeds: int = 5,
+    random_state: RandomState = 0,
+    progress: Progress | None = None,
+) -> GenerationReport:
+    r"""Judge generated series against held-out ones, and look for copies of the training series.
+
+    Every measure stands beside a floor, the value that real series against other real series of
+    the same sizes give, and is flagged only far beyond it: 4.5 standard deviations of real pairs
+    for measures of the law, three standard errors and a margin for the classifier.
+
+    | flag | raised by |
+    |---|---|
+    | marginals | Kolmogorov-Smirnov distances per time and channel |
+    | dynamics | autocorrelation of increments and of their sizes |
+    | channels | correlations between channels at the last time |
+    | modes | shares of two clusters of the training paths |
+    | shape | time above the median, crossings of it and the intervals between them |
+    | paths | discrepancies by the path kernel and the signature kernel |
+    | classifier | gradient boosting on levels, increments, summaries; a recurrent network |
+    | prediction | a predictor trained on synthetic series does worse on real ones |
+    | copies | synthetic paths nearer to training paths than held-out ones are |
+    | dependence | correlation with the path each was grown from |
+
+    Args:
+        real_train: series the generator learned from: (n, T, C), (n, T), `Trajectories` or
+            `IrregularSeries` without holes.
+        real_holdout: series of the same law that it has not seen.
+        synthetic: generated series; as many as held out, or more. All three on one grid, in the
+            representation in which they are to be compared (relative windows for prices).
+        groups: None for independent series; else (groups of training, groups of hold-out), such as
+            blocks of time for overlapping windows. Folds and floors then keep groups whole, and
+            synthetic series get twelve groups at random.
+        neighbours: the seed path of each synthetic series, on the same grid.
+        n_seeds: repetitions of the classifier, at least 2; recurrent networks are trained for the
+            first two.
+        random_state: seed of folds, networks, permutations.
+        progress: called with a line of text before every family of measures.
+
+    Returns:
+        The report; `print` it, or see its `flags`, `to_frame`, `to_json`, `plot`.
+
+    Raises:
+        InputError: for fewer than 20 series, fewer than three times, missing values, grids that
+            differ, or groups that are on both sides.
+
+    References:
+        Lopez-Paz, Oquab, ICLR 2017 (classifier two-sample tests); Gretton et al., JMLR 13 (2012);
+        Yoon, Jarrett, van der Schaar, NeurIPS 2019 (discriminative and predictive scores).
+    """
+    n_seeds = require_integer(n_seeds, "n_seeds", least=2)
+    seeds = spawn(seed_from(random_state), n_seeds + 5)
+    rng = np.random.default_rng(seeds[0])
+    samples = Samples.of(real_train, real_holdout, synthetic, groups, rng)
+    partners = None if neighbours is None else _partners(neighbours, samples)
+    families: dict[str, Callable[[], Iterable[Figure]]] = {
+        "marginals, memory, modes": lambda: law_figures(samples, n_seeds, seeds[1]),
+        "kernels": lambda: kernel_figures(samples, seeds[2]),
+        "copies": lambda: copy_figures(samples, seeds[3]),
+        "classifiers": lambda: classifier_figures(samples, seeds[5:]),
+        "prediction": lambda: prediction_figures(samples, seeds[5:]),
+    }
+    if partners is not None:
+        families["dependence"] = lambda: dependence_figures(samples, partners, seeds[4])
+    figures: list[Figure] = []
+    for name, measure in families.items():
+        if progress is not None:
+            progress(f"measuring {name}")
+        figures += measure()
+    sizes = {
+        "training": len(samples.train),
+        "held out": len(samples.hold_out),
+        "synthetic": len(samples.synthetic),
+    }
+    return GenerationReport(tuple(figures), sizes, n_seeds, samples.grouped)
+
+
+def _partners(neighbours: Any, samples: Samples) -> Any:
+    given = neighbours.values if isinstance(neighbours, Trajectories) else neighbours
+    paths = as_paths(given, "neighbours")
+    if paths.shape != samples.synthetic.shape:
+        raise InputError(
+            "neighbours must hold one seed path per synthetic series, of shape "
+            f"{samples.synthetic.shape}, got {paths.shape}"
+        )
+    return paths
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and np.isnan(value)

@@ -1,0 +1,121 @@
+"""The three samples of a report: what was learned from, what was held out, what was generated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.data import IrregularSeries, Trajectories
+from trajinfer.metrics import as_paths
+
+_FEWEST = 20
+_FEWEST_TIMES = 3
+_PSEUDO_GROUPS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Paths (., T, C) on one grid, with the groups that must not be cut.
+
+    Attributes:
+        train, hold_out, synthetic: the paths.
+        train_groups, hold_out_groups, synthetic_groups: one whole number per path.
+        grouped: whether the real series came with groups.
+        channels: names.
+    """
+
+    train: Array
+    hold_out: Array
+    synthetic: Array
+    train_groups: Array
+    hold_out_groups: Array
+    synthetic_groups: Array
+    grouped: bool
+    channels: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, train: Any, hold_out: Any, synthetic: Any, groups: Any, rng: np.random.Generator
+    ) -> Samples:
+        """Check what a user gives; generated series of grouped data get groups at random."""
+        names = ("real_train", "real_holdout", "synthetic")
+        values = [_values(v, name) for v, name in zip((train, hold_out, synthetic), names)]
+        _check_grids(values, names)
+        _check_times(train, hold_out, synthetic)
+        sizes = [len(v) for v in values]
+        given = _groups(groups, sizes)
+        own = rng.integers(_PSEUDO_GROUPS, size=sizes[2]) if groups is not None else None
+        last = np.arange(sizes[2]) if own is None else own
+        return cls(*values, *given, last, groups is not None, _channels(train, values[0].shape[2]))
+
+
+def subset(paths: Array, n: int, rng: np.random.Generator) -> Array:
+    """At most n of the paths, drawn without replacement and kept in order."""
+    if len(paths) <= n:
+        return paths
+    return paths[np.sort(rng.choice(len(paths), n, replace=False))]
+
+
+def _values(value: Any, name: str) -> Array:
+    if isinstance(value, Trajectories):
+        value = value.values
+    elif isinstance(value, IrregularSeries):
+        if not value.mask.all():
+            raise InputError(
+                f"{name} has missing values or series of unequal length; compare on a grid that "
+                "all series share, e.g. the observed points of both sides filled the same way"
+            )
+        value = value.values
+    paths = as_paths(value, name)
+    if len(paths) < _FEWEST:
+        raise InputError(
+            f"{name} holds {len(paths)} series; at least {_FEWEST} are needed for figures that "
+            "mean anything"
+        )
+    if paths.shape[1] < _FEWEST_TIMES:
+        raise InputError(
+            f"{name} has series of length {paths.shape[1]}; at least {_FEWEST_TIMES} times are "
+            "needed"
+        )
+    return paths
+
+
+def _check_grids(values: Sequence[Array], names: Sequence[str]) -> None:
+    shapes = {name: v.shape[1:] for name, v in zip(names, values)}
+    if len(set(shapes.values())) > 1:
+        raise InputError(f"all series must agree in (T, C), got {shapes}; sample on the same times")
+
+
+def _check_times(*series: Any) -> None:
+    grids = [s.ts for s in series if isinstance(s, Trajectories) and s.ts.ndim == 1]
+    if any(not np.allclose(grid, grids[0]) for grid in grids[1:]):
+        raise InputError("the series are on different time grids; sample on the same times")
+
+
+def _groups(groups: Any, sizes: Sequence[int]) -> tuple[Array, Array]:
+    if groups is None:
+        return np.arange(sizes[0]), np.arange(sizes[1]) + sizes[0]
+    if len(groups) != 2 or [len(g) for g in groups] != list(sizes[:2]):
+        raise InputError(
+            "groups must be a pair (one entry per training series, one per held-out series), "
+            f"for {sizes[0]} and {sizes[1]} series"
+        )
+    codes = np.unique(np.concatenate([np.asarray(g) for g in groups]), return_inverse=True)[1]
+    first, second = codes[: sizes[0]], codes[sizes[0] :]
+    if np.intersect1d(first, second).size:
+        raise InputError("a group is both in training and held out; hold out whole groups")
+    if min(np.unique(first).size, np.unique(second).size) < 2:
+        raise InputError("at least two groups are needed on either side, so that folds can be made")
+    return first, second
+
+
+def _channels(train: Any, n: int) -> tuple[str, ...]:
+    if isinstance(train, IrregularSeries):
+        return train.channels
+    named = train.features if isinstance(train, Trajectories) else None
+    return named or tuple(f"x{k}" for k in range(n))
