@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from trajinfer.bridges import SchrodingerBridge
     from trajinfer.data import Forecast, IrregularSeries, JumpSeries, Snapshots, Trajectories
     from trajinfer.jumps import MarkovJumpProcess
-    from trajinfer.models import DirectedChainGenerator
+    from trajinfer.models import (
+        DirectedChainGenerator,
+        NeuralSDEClassifier,
+        NeuralSDEForecaster,
+    )
     from trajinfer.persistence import load
     from trajinfer.processes.simulate import simulate
     from trajinfer.sde import solve
@@ -38,6 +42,8 @@ __all__ = [
     "IrregularSeries",
     "JumpSeries",
     "MarkovJumpProcess",
+    "NeuralSDEClassifier",
+    "NeuralSDEForecaster",
     "NotConverged",
     "SchrodingerBridge",
     "Snapshots",
@@ -68,6 +74,8 @@ _HOME = {
     "JumpSeries": "trajinfer.data",
     "MarkovJumpProcess": "trajinfer.jumps",
     "SchrodingerBridge": "trajinfer.bridges",
+    "NeuralSDEClassifier": "trajinfer.models",
+    "NeuralSDEForecaster": "trajinfer.models",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
     "DirectedChainGenerator": "trajinfer.models",
