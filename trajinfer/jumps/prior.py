@@ -45,16 +45,36 @@ def draw_rates(n: int, n_states: int, generator: np.random.Generator, *, wide: b
     References:
         Berghaus et al., Foundation Inference Models for Markov Jump Processes, NeurIPS 2024.
     """
+    if wide:
+        return _draw_wide(n, n_states, generator, spread=1 / 3, same=0.4, slowest=0.25)
+    return _draw_wide(n, n_states, generator, spread=0.0, same=1.0, slowest=1.0)
+
+
+def _draw_wide(
+    n: int,
+    n_states: int,
+    generator: np.random.Generator,
+    *,
+    spread: float,
+    same: float,
+    slowest: float,
+) -> Array:
+    """Rates of which a share `spread` covers three decades and all but a share `same` change speed.
+
+    The speed is log-uniform from `slowest` to 3; a slow process is a short recording, as only the
+    product of rates and horizon matters.
+    """
     shape = (n, n_states, n_states)
     pick = generator.integers(len(_SHAPES), size=shape)
     a, b = np.array(_SHAPES)[pick].transpose(3, 0, 1, 2)
     rates = generator.beta(a, b)
     links = _draw_links(n, n_states, generator)
-    if wide:
-        spread = 10.0 ** generator.uniform(-2.5, 0.5, shape)
-        rates = np.where(generator.random((n, 1, 1)) < 1 / 3, spread, rates)
-        speed = np.exp(generator.uniform(np.log(0.25), np.log(3.0), n))
-        rates = rates * np.where(generator.random(n) < 0.4, 1.0, speed)[:, None, None]
+    if spread > 0:
+        decades = 10.0 ** generator.uniform(-2.5, 0.5, shape)
+        rates = np.where(generator.random((n, 1, 1)) < spread, decades, rates)
+    if same < 1:
+        speed = np.exp(generator.uniform(np.log(slowest), np.log(3.0), n))
+        rates = rates * np.where(generator.random(n) < same, 1.0, speed)[:, None, None]
     return np.asarray(rates * links)
 
 
@@ -135,28 +155,38 @@ def observe(
 
 
 def draw_batch(generator: np.random.Generator, *, max_size: int = 48) -> Batch:
-    """One batch of the training prior; the number of states and of paths is shared by the batch."""
-    many = generator.random() < 0.15
+    """One batch of the training prior; the number of states and of paths is shared by the batch.
+
+    A fifth of the batches has one to three paths, many of them short, an eighth 300 to 6000.
+    """
+    amount = generator.choice(["few", "some", "many"], p=[0.2, 0.66, 0.14])
     n_states = int(
         generator.choice([2, 3, 4, 5, 6, 8, 10], p=[0.09, 0.12, 0.16, 0.16, 0.4, 0.04, 0.03])
     )
-    top = (np.log(300), np.log(6000)) if many else (0.0, np.log(300))
-    n_paths = int(np.round(np.exp(generator.uniform(*top))))
-    if not many and generator.random() < 0.2:
-        n_paths = int(generator.integers(1, 4))
-    size = max_size if n_paths < 100 or many else max_size // 2
+    if amount == "few":
+        n_paths = int(generator.choice([1, 2, 3], p=[0.6, 0.2, 0.2]))
+        rates = _draw_wide(2 * max_size, n_states, generator, spread=0.2, same=0.3, slowest=0.1)
+        return _observed(rates, n_paths, generator)
+    least, most = (1, 300) if amount == "some" else (300, 6000)
+    n_paths = int(np.round(np.exp(generator.uniform(np.log(least), np.log(most)))))
+    size = max_size if n_paths < 100 or amount == "many" else max_size // 2
     rates = draw_rates(size, n_states, generator, wide=bool(generator.random() < 0.6))
-    laws = draw_laws(rates, generator)
-    known = generator.random(size) < 0.6
-    if many:
-        error = np.zeros(size)
-        statistics = aggregate_statistics(rates, laws, n_paths, generator)
-    else:
-        noisy = np.exp(generator.uniform(np.log(1e-3), np.log(0.15), size))
-        error = np.where(generator.random(size) < 0.4, 0.0, noisy)
-        states = skeleton_batch(rates, laws, n_paths, generator)
-        grid = draw_grids(size, n_paths, generator)
-        statistics = observe(states, grid, error, generator, n_states)
+    if amount == "some":
+        return _observed(rates, n_paths, generator)
+    laws, known = draw_laws(rates, generator), generator.random(size) < 0.6
+    statistics = aggregate_statistics(rates, laws, n_paths, generator)
+    return Batch(rates, laws, np.zeros(size), known, statistics, n_paths)
+
+
+def _observed(rates: Array, n_paths: int, generator: np.random.Generator) -> Batch:
+    """Paths of the processes drawn one by one, two in five without label noise."""
+    size, n_states = rates.shape[:2]
+    laws, known = draw_laws(rates, generator), generator.random(size) < 0.6
+    noisy = np.exp(generator.uniform(np.log(1e-3), np.log(0.15), size))
+    error = np.where(generator.random(size) < 0.4, 0.0, noisy)
+    states = skeleton_batch(rates, laws, n_paths, generator)
+    grid = draw_grids(size, n_paths, generator)
+    statistics = observe(states, grid, error, generator, n_states)
     return Batch(rates, laws, error, known, statistics, n_paths)
 
 

@@ -7,12 +7,11 @@ weights on the same version of torch with one thread.
 from __future__ import annotations
 
 import argparse
-import copy
 import logging
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +27,18 @@ from trajinfer.jumps.network import (
     save_network,
 )
 from trajinfer.jumps.prior import Batch, draw_batch
+from trajinfer.training import (
+    Callback,
+    Loss,
+    Player,
+    Progress,
+    Report,
+    WeightAverage,
+    cosine,
+    train,
+)
 
-_LOG = logging.getLogger("trajinfer.jumps.training")
+_WINDOW = 200
 _TAILS = ((0.05, 0), (0.025, 1))
 Example = tuple[Features, dict[str, Tensor]]
 
@@ -85,57 +94,69 @@ def _pinball(x: Tensor, level: float) -> Tensor:
     return torch.where(x > 0, level * x, (level - 1) * x).clamp(max=20.0)
 
 
+class ExampleStream:
+    """Examples of the prior, each simulated when first met: a function of the seed and the step.
+
+    Even steps see a new example, odd ones one of the last 200 again, as simulating costs more than
+    a step.
+
+    Args:
+        seed: of everything drawn.
+    """
+
+    per_epoch = 250
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._kept: OrderedDict[int, Example] = OrderedDict()
+
+    def at(self, step: int) -> Example:
+        """The example of a step, counted from 0."""
+        newest = step // 2
+        if step % 2 == 0:
+            return self._example(newest)
+        back = int(np.random.default_rng([self.seed, step, 1]).integers(_WINDOW))
+        return self._example(max(newest - back, 0))
+
+    def _example(self, number: int) -> Example:
+        if number not in self._kept:
+            generator = np.random.default_rng([self.seed, number, 0])
+            self._kept[number] = example_of(draw_batch(generator))
+            if len(self._kept) > _WINDOW:
+                self._kept.popitem(last=False)
+        return self._kept[number]
+
+
+def fresh_network(seed: int, *, width: int = 64, n_rounds: int = 3) -> RecognitionNetwork:
+    """A network with the random weights of a seed."""
+    with seeded(seed):
+        return RecognitionNetwork(width, n_rounds)
+
+
 def train_network(
+    network: RecognitionNetwork,
     n_steps: int,
     seed: int,
     *,
-    width: int = 64,
-    n_rounds: int = 3,
     lr: float = 2e-3,
-    reuse: float = 0.5,
-    report: Callable[[int, float], None] | None = None,
-) -> RecognitionNetwork:
-    """Train on batches simulated on the fly; a share `reuse` of the steps repeats a recent batch.
+    callbacks: Sequence[Callback] = (),
+) -> Report:
+    """Train in place on processes simulated on the fly; it ends with the average of the weights."""
 
-    Returns:
-        The network with the moving average of the weights.
-    """
-    generator = np.random.default_rng(seed)
-    with seeded(seed):
-        network = RecognitionNetwork(width, n_rounds)
-    average = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4)
-    buffer: list[Example] = []
-    running = 0.0
-    for step in range(n_steps):
-        warm = min(1.0, (step + 1) / 200)
-        optimiser.param_groups[0]["lr"] = lr * warm * (0.51 + 0.49 * np.cos(np.pi * step / n_steps))
-        features, target = _next_example(buffer, generator, reuse)
-        optimiser.zero_grad()
-        loss = loss_of(network(features), target)
-        if not torch.isfinite(loss):
-            continue
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        keep = min(0.998, (step + 1) / (step + 20))
-        with torch.no_grad():
-            for slow, fast in zip(average.parameters(), network.parameters()):
-                slow.lerp_(fast, 1 - keep)
-        running += 0.01 * (float(loss.detach()) - running)
-        if report is not None and (step + 1) % 250 == 0:
-            report(step + 1, running)
-    return average
+    def objective(example: Example, _step: int) -> Loss:
+        features, target = example
+        return Loss(loss_of(network(features), target))
 
-
-def _next_example(buffer: list[Example], generator: np.random.Generator, reuse: float) -> Example:
-    if len(buffer) >= 50 and generator.random() < reuse:
-        return buffer[int(generator.integers(len(buffer)))]
-    example = example_of(draw_batch(generator))
-    buffer.append(example)
-    if len(buffer) > 400:
-        buffer.pop(0)
-    return example
+    player = Player(
+        "network",
+        network,
+        objective,
+        torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4),
+        schedule=cosine(n_steps, warmup=200, floor=0.02),
+        clip=1.0,
+    )
+    average = WeightAverage(network, 0.998)
+    return train([player], ExampleStream(seed), n_steps, callbacks=[average, *callbacks])
 
 
 def root_mean_square(estimate: Array, truth: Array) -> Array:
@@ -148,25 +169,21 @@ def root_mean_square(estimate: Array, truth: Array) -> Array:
 def main(arguments: list[str] | None = None) -> None:
     """Train and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=14_000)
+    parser.add_argument("--steps", type=int, default=16_000)
     parser.add_argument("--seed", type=int, default=20260)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     begin = time.process_time()
-    recipe: dict[str, Any] = {
+    network = fresh_network(options.seed)
+    train_network(network, options.steps, options.seed, callbacks=[Progress(2)])
+    recipe = {
         "steps": options.steps,
         "seed": options.seed,
         "lr": 2e-3,
-        "reuse": 0.5,
+        "cpu_seconds": round(time.process_time() - begin),
+        "torch": torch.__version__,
     }
-
-    def report(step: int, loss: float) -> None:
-        _LOG.info("step %d, loss %.4f, %.0f s", step, loss, time.process_time() - begin)
-
-    network = train_network(options.steps, options.seed, report=report)
-    recipe["cpu_seconds"] = round(time.process_time() - begin)
-    recipe["torch"] = torch.__version__
     options.out.mkdir(parents=True, exist_ok=True)
     save_network(network, options.out, recipe)
 
