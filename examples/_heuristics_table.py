@@ -20,6 +20,7 @@ from torch import Tensor
 
 from trajinfer import sde
 from trajinfer.sde import Anneal, SolverRegularization
+from trajinfer.training import Loss, Player, train
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class Experiment(ABC):
     def held_out(self) -> Any:
         """The data to evaluate on."""
         return self.validation if self.validates else self.test  # type: ignore[attr-defined]
+
+    def cooling(self, step: int) -> float:
+        """Factor on the learning rate at a training step."""
+        return 1 / (1 + 1e-5 * step)
 
     @abstractmethod
     def model(self, seed: int) -> torch.nn.Module:
@@ -177,19 +182,30 @@ def ways(weights: dict[str, float], steps: int, *, ode: bool, **settings: Any) -
     return tuple(rows)
 
 
-def train(experiment: Experiment, way: Way, seed: int) -> Any:
-    """The one training loop of these examples."""
+class Draws:
+    """The randomness of every step of a training: a generator that follows from seed and step."""
+
+    per_epoch = 50
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def at(self, step: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+
+
+def trained(experiment: Experiment, way: Way, seed: int) -> Any:
+    """A model trained in one way."""
     model = experiment.model(seed)
-    generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=experiment.rate)
-    for step in range(experiment.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = experiment.rate / (1 + 1e-5 * step)
+
+    def objective(generator: torch.Generator, step: int) -> Loss:
         loss, penalty = experiment.loss(model, way, generator)
         weight = way.regularization.weight(step) if way.regularization else way.derivative
-        optimiser.zero_grad()
-        (loss + weight * penalty).backward()
-        optimiser.step()
+        return Loss(loss + weight * penalty, {"task": loss, "penalty": penalty})
+
+    optimiser = torch.optim.Adam(model.parameters(), lr=experiment.rate)
+    player = Player("model", model, objective, optimiser, schedule=experiment.cooling)
+    train([player], Draws(seed), experiment.steps)
     return model.eval()
 
 
@@ -203,7 +219,7 @@ def row(
     """
     columns: dict[str, list[float]] = {}
     for seed in seeds:
-        model, train_time = timed(lambda seed=seed: train(experiment, way, seed))
+        model, train_time = timed(lambda seed=seed: trained(experiment, way, seed))
         with torch.no_grad():
             runs = [experiment.evaluate(model, seed) for _ in range(repeats)]
         metric, solutions, _ = runs[0]
