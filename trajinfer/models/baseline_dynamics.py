@@ -47,11 +47,13 @@ class FreeSDE(LatentDynamics):
 
     def drift(self, z: Tensor, drive: Drive) -> Tensor:
         """A network of (t, z)."""
-        return self.network(z, drive.drift)
+        value: Tensor = self.network(z, drive.drift)
+        return value
 
     def diffusion(self, z: Tensor, drive: Drive) -> Tensor:
         """A network of (t, z), of either sign."""
-        return self.noise_network(z, drive.volatility)
+        value: Tensor = self.noise_network(z, drive.volatility)
+        return value
 
 
 class NeuralODE(LatentDynamics):
@@ -85,7 +87,8 @@ class NeuralODE(LatentDynamics):
 
     def drift(self, z: Tensor, drive: Drive) -> Tensor:
         """A network of (t, z)."""
-        return self.network(z, drive.drift)
+        value: Tensor = self.network(z, drive.drift)
+        return value
 
     def diffusion(self, z: Tensor, drive: Drive) -> Tensor:
         """None."""
@@ -130,7 +133,8 @@ class NeuralCDE(LatentDynamics):
     def drift(self, z: Tensor, drive: Drive) -> Tensor:
         """F(z) X'."""
         matrix = self.field(z).reshape(len(z), self.dim, self.n_controls)
-        return (matrix * drive.drift[:, None, :]).sum(-1)
+        value: Tensor = (matrix * drive.drift[:, None, :]).sum(-1)
+        return value
 
     def diffusion(self, z: Tensor, drive: Drive) -> Tensor:
         """None."""
@@ -178,7 +182,8 @@ class LatentSDE(LatentDynamics):
     def drift(self, z: Tensor, drive: Drive) -> Tensor:
         """The prior drift, moved by sigma u."""
         prior, posterior = drive.drift.chunk(2, dim=-1)
-        return self.prior(z, prior) + drive.volatility * self.posterior(z, posterior)
+        value: Tensor = self.prior(z, prior) + drive.volatility * self.posterior(z, posterior)
+        return value
 
     def diffusion(self, z: Tensor, drive: Drive) -> Tensor:
         """sigma(t)."""
@@ -186,8 +191,10 @@ class LatentSDE(LatentDynamics):
 
     def h(self, t: Tensor, y: Tensor, context: object = None) -> Tensor:
         """The prior drift."""
-        return self.prior(y, self.drive_at(t, y, context).drift.chunk(2, dim=-1)[0])
+        value: Tensor = self.prior(y, self.drive_at(t, y, context).drift.chunk(2, dim=-1)[0])
+        return value
 
     def control(self, t: Tensor, y: Tensor, context: object = None) -> Tensor:
         """u, with f = h + sigma u."""
-        return self.posterior(y, self.drive_at(t, y, context).drift.chunk(2, dim=-1)[1])
+        value: Tensor = self.posterior(y, self.drive_at(t, y, context).drift.chunk(2, dim=-1)[1])
+        return value

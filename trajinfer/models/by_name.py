@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from trajinfer._core.errors import InputError, nearest
@@ -17,9 +18,10 @@ from trajinfer.models.geometric import GeometricSDE
 from trajinfer.models.langevin import LangevinSDE
 from trajinfer.models.linear_noise import LinearNoiseSDE
 
+Kind = Callable[..., LatentDynamics]
 Parameterization = Literal["pure", "clipped"]
 
-PURE: dict[str, type[LatentDynamics]] = {
+PURE: dict[str, Kind] = {
     "langevin": LangevinSDE,
     "linear_noise": LinearNoiseSDE,
     "geometric": GeometricSDE,
@@ -28,7 +30,7 @@ PURE: dict[str, type[LatentDynamics]] = {
     "cde": NeuralCDE,
     "latent_sde": LatentSDE,
 }
-CLIPPED: dict[str, type[LatentDynamics]] = {
+CLIPPED: dict[str, Kind] = {
     "langevin": ClippedLangevinSDE,
     "linear_noise": ClippedLinearNoiseSDE,
     "geometric": ClippedGeometricSDE,
@@ -66,5 +68,4 @@ def make_dynamics(
     known = PURE if parameterization == "pure" else CLIPPED
     if name not in known:
         raise InputError(f"no {parameterization} dynamics '{name}'; {nearest(name, known)}")
-    kind = known[name]
-    return kind(dim, n_controls, layers=layers, noise=noise, random_state=random_state)
+    return known[name](dim, n_controls, layers=layers, noise=noise, random_state=random_state)

@@ -15,7 +15,6 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data.series_input import as_series
 from trajinfer.models.heads import PooledHead
-from trajinfer.models.series_batch import Scaling
 from trajinfer.models.series_estimator import SeriesEstimator, compacted
 from trajinfer.training import Loss
 
@@ -82,11 +81,7 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
             raise InputError(
                 f"two classes at least are needed, got one class only: {self.classes_[0]!r}"
             )
-        self.n_features_in_ = data.values.shape[2]
-        origin, end = float(data.times.min()), float(data.times.max())
-        self.scaling_ = Scaling.of(data, time_origin=origin, time_scale=end - origin)
-        batch = self.scaling_.batch(data)
-        self._begin(batch, self.n_features_in_, batch.statics.shape[1])
+        batch = self._fit_scaling(data)
         target = torch.as_tensor(codes)
         kept, held = self._split(np.arange(len(data)))
 
@@ -131,11 +126,11 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
         return PooledHead(self.hidden, len(self.classes_))
 
     def _learned(self) -> dict[str, Any]:
-        return {"classes": self.classes_.tolist(), "n_features_in": self.n_features_in_}
+        return {"classes": self.classes_.tolist()}
 
     def _set_learned(self, learned: dict[str, Any]) -> None:
         self.classes_ = np.array(learned["classes"])
-        self.n_features_in_ = learned["n_features_in"]
+        self.n_features_in_ = self.shape_["n_channels"]
 
 
 def _labels(labels: Any, n: int) -> Array:

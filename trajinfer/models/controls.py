@@ -17,8 +17,8 @@ class Controls(Path):
 
     X is the control path through the standardised values, which stands still beyond the
     observations; the age is how long ago the last observation was made; the counts are the shares
-    of observations made so far, for each channel; the clock is time with its first harmonics. In the
-    derivative (for a CDE) that of the slopes is left out.
+    of observations made so far, for each channel; the clock is time with its first harmonics.
+    In the derivative (for a CDE) that of the slopes is left out.
 
     Args:
         batch: the series.

@@ -76,10 +76,12 @@ class PotentialNetwork(nn.Module):
     def forward(self, z: Tensor, drive: Tensor) -> Tensor:
         """Minus the gradient of U, (B, H)."""
         slope = self.amplitude.square() * torch.tanh(self.of_state(z) + drive)
-        return -slope @ self.of_state.weight
+        force: Tensor = -slope @ self.of_state.weight
+        return force
 
     def potential(self, z: Tensor, drive: Tensor) -> Tensor:
         """U, (B,)."""
         x = (self.of_state(z) + drive).abs()
         log_cosh = x + nn.functional.softplus(-2 * x) - torch.log(x.new_tensor(2.0))
-        return (self.amplitude.square() * log_cosh).sum(-1)
+        value: Tensor = (self.amplitude.square() * log_cosh).sum(-1)
+        return value

@@ -43,7 +43,7 @@ class LatentDynamics(SDE):
     """
 
     wants_slope = False
-    commutes = True
+    commutes: bool | None = True
 
     def __init__(self, dim: int, n_controls: int, *, noise: bool = True) -> None:
         super().__init__()
@@ -90,15 +90,17 @@ class LatentDynamics(SDE):
             return context
         times = t.reshape(-1, 1).expand(len(y), 1)
         drive = self.drive(self._column(times), self._controls(context, times))
-        return Drive(*(p[:, 0] if p is not None and p.ndim == 3 else p for p in drive))
+        drift, volatility = (p[:, 0] if p.ndim == 3 else p for p in drive[:2])
+        return Drive(drift, volatility, drive.damping)
 
     def prepare(self, path: Path | None, times: Tensor) -> PerStep:
         """The drives at the left ends of all steps between times (B, N + 1)."""
         left = times[:, :-1]
         drive = self.drive(self._column(left), self._controls(path, left))
         n_steps = left.shape[1]
-        parts = [p.unbind(1) if p is not None and p.ndim == 3 else (p,) * n_steps for p in drive]
-        return PerStep([Drive(*entry) for entry in zip(*parts, strict=True)])
+        parts = (p.unbind(1) if p.ndim == 3 else (p,) * n_steps for p in drive[:2])
+        pairs = zip(*parts, strict=True)
+        return PerStep([Drive(told, volatility, drive.damping) for told, volatility in pairs])
 
     def _column(self, times: Tensor) -> Tensor:
         """Times (B, Q) as inputs of networks, (B, Q, 1)."""

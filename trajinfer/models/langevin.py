@@ -71,5 +71,6 @@ class LangevinSDE(LatentDynamics):
         """
         if not isinstance(self.network, PotentialNetwork):
             raise InputError("this drift has no potential; build LangevinSDE(..., potential=True)")
-        damped = 0.5 * (self.damping() * z.square()).sum(-1)
-        return self.network.potential(z, drive.drift) + damped
+        well = 0.5 * (self.damping() * z.square()).sum(-1)
+        value: Tensor = self.network.potential(z, drive.drift) + well
+        return value

@@ -141,7 +141,10 @@ class Scaling:
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
         """What `to_json` gave."""
-        return cls(**{k: np.array(v) if isinstance(v, list) else v for k, v in saved.items()})
+        arrays: dict[str, Any] = {
+            k: np.array(v) if isinstance(v, list) else v for k, v in saved.items()
+        }
+        return cls(**arrays)
 
 
 def _moments(values: Array) -> tuple[Array, Array]:

@@ -158,6 +158,15 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             "slope_scale": typical_slope(batch),
         }
 
+    def _fit_scaling(self, data: IrregularSeries) -> SeriesBatch:
+        """Measure the training series, on one axis of time for all, and scale them."""
+        self.n_features_in_ = data.values.shape[2]
+        origin, end = float(data.times.min()), float(data.times.max())
+        self.scaling_ = Scaling.of(data, time_origin=origin, time_scale=end - origin)
+        batch = self.scaling_.batch(data)
+        self._begin(batch, self.n_features_in_, batch.statics.shape[1])
+        return batch
+
     def _network(self, seed: int) -> Network:
         """A new network for the shape of the data."""
         with seeded(seed):
@@ -198,7 +207,9 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """One noise path per series; in training the noise follows torch's generator."""
         seed = int(torch.randint(2**62, (1,))) if step is not None else self._noise_seed
         penalised = self.regularization if step is not None else None
-        return self.network_.encoder(batch, queries, seed=seed, regularization=penalised)
+        encoder = self.network_.encoder
+        encoding: Encoding = encoder(batch, queries, seed=seed, regularization=penalised)
+        return encoding
 
     def _with_penalties(self, loss: Tensor, encoding: Encoding, step: int, **terms: Tensor) -> Loss:
         """A loss with the cost of the solver's steps and the divergence from a prior."""
