@@ -11,7 +11,7 @@ from trajinfer.evaluation.series import MiniRocket, NearestNeighbour
 
 name = sys.argv[1] if len(sys.argv) > 1 else "basic_motions"
 rate = float(sys.argv[2]) if len(sys.argv) > 2 else 0.5
-epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 60
+epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 300
 try:
     data = datasets.load_labelled_series(name)
 except MissingExtra as error:
