@@ -1,6 +1,7 @@
 """CO2 above Mauna Loa, weekly with missing weeks: half a year ahead, with intervals.
 
-Learns from the years before 1990; then makes forty forecasts, each from what was known on its day.
+Learns from the years before 1990; then makes a forecast every 104 days, each from what was known
+on its day.
 """
 
 import sys
@@ -17,7 +18,7 @@ from trajinfer.evaluation.series import (
     persistence,
 )
 
-epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 try:
     weeks = datasets.load_series("co2").train
 except MissingExtra as error:
@@ -30,12 +31,13 @@ model = NeuralSDEForecaster(
     horizon=half_a_year,
     window=4 * half_a_year,
     cutoffs=300,
+    n_lags=54,  # a year of weeks, and a little more
     max_epochs=epochs,
     random_state=0,
 )
 model.fit(weeks.until(split))
 
-days = pd.date_range(split, "2001-06-01", periods=40)
+days = pd.date_range(split, "2001-06-01", freq="104D")
 past = IrregularSeries.concatenate([weeks.until(day) for day in days])
 future = IrregularSeries.concatenate([weeks.after(day).until(day + half_a_year) for day in days])
 forecast = model.forecast(past, future.times, n=200)

@@ -10,13 +10,15 @@ from trajinfer import NeuralSDEForecaster, datasets
 from trajinfer.evaluation.series import calibration, forecast_figures, persistence
 
 rate = float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
-epochs = int(sys.argv[2]) if len(sys.argv) > 2 else 20
+epochs = int(sys.argv[2]) if len(sys.argv) > 2 else 60
 try:
     data = datasets.load_mujoco_windows(rate)
 except datasets.DatasetError as error:
     sys.exit(f"this example needs data that may not be shipped: {error}")
 
-model = NeuralSDEForecaster("langevin", horizon=10.0, max_epochs=epochs, random_state=0)
+model = NeuralSDEForecaster(
+    "langevin", horizon=10.0, step=2.5, lr=4e-3, max_epochs=epochs, random_state=0
+)
 model.fit(data.train)
 
 past, future = data.test.until(data.cutoff), data.test.after(data.cutoff)

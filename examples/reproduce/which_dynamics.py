@@ -18,10 +18,9 @@ from sklearn.base import clone
 from trajinfer import NeuralSDEClassifier, datasets
 from trajinfer.evaluation.series import MiniRocket, NearestNeighbour
 
-SETS = ("basic_motions", "italy_power_demand")
+EPOCHS = {"basic_motions": 300, "italy_power_demand": 400}
 SEEDS = (0, 1, 2)
 RATE = 0.5
-TRAINING = {"max_epochs": 300, "lr": 0.01}
 STABLE = ("langevin", "linear_noise", "geometric")
 VARIANTS = {
     **{name: {"dynamics": name} for name in STABLE},
@@ -39,7 +38,7 @@ BESIDE = {"MiniRocket": MiniRocket(random_state=0), "nearest neighbour": Nearest
 
 def cells():
     for seed in SEEDS:
-        for name in SETS:
+        for name in EPOCHS:
             for variant in (*VARIANTS, *BESIDE):
                 yield {"set": name, "variant": variant, "seed": seed}
 
@@ -50,7 +49,9 @@ def score(cell):
     train = data.train.drop_observations(RATE, 2 * seed)
     test = data.test.drop_observations(RATE, 2 * seed + 1)
     if variant in VARIANTS:
-        model = NeuralSDEClassifier(**VARIANTS[variant], **TRAINING, random_state=seed)
+        model = NeuralSDEClassifier(
+            **VARIANTS[variant], max_epochs=EPOCHS[cell["set"]], random_state=seed
+        )
     else:
         model = clone(BESIDE[variant])
     started = time.process_time()
