@@ -1,6 +1,14 @@
 """Protocols: how well snapshots that were held out are met, and beside what to judge it."""
 
 from trajinfer.evaluation.baselines import exact_line, nearest_snapshot, sampling_floor
+from trajinfer.evaluation.generation import (
+    GenerationReport,
+    block_bootstrap,
+    gaussian_process,
+    generation_report,
+    nearest_neighbour_markov,
+    vector_autoregression,
+)
 from trajinfer.evaluation.held_out import held_out_table, leave_one_snapshot_out, mean_scores
 from trajinfer.evaluation.individuals import (
     forecast_scores,
@@ -12,16 +20,22 @@ from trajinfer.evaluation.individuals import (
 )
 
 __all__ = [
+    "GenerationReport",
+    "block_bootstrap",
     "exact_line",
     "forecast_scores",
+    "gaussian_process",
+    "generation_report",
     "held_out_table",
     "individual_scores",
     "interval_coverage",
     "leave_one_snapshot_out",
     "mean_scores",
     "mistaken_pairs",
+    "nearest_neighbour_markov",
     "nearest_snapshot",
     "sampling_floor",
     "successor_counts",
     "true_pair_dynamics",
+    "vector_autoregression",
 ]

@@ -2,6 +2,7 @@
 
 from trajinfer.plot.calibration import calibration
 from trajinfer.plot.fields import velocity
+from trajinfer.plot.generation import generation
 from trajinfer.plot.jumps import occupation, rates, state_posterior, transition_graph
 from trajinfer.plot.populations import held_out, snapshots, trajectories
 from trajinfer.plot.progress import forecast, history
@@ -9,6 +10,7 @@ from trajinfer.plot.progress import forecast, history
 __all__ = [
     "calibration",
     "forecast",
+    "generation",
     "held_out",
     "history",
     "occupation",

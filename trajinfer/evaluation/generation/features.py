@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from trajinfer._core.checks import Array
 
 _MOST_LEVELS = 40
 _MOST_INCREMENTS = 300
+_LOCAL = 5
 
 
 def path_features(paths: Array) -> Array:
@@ -32,6 +34,8 @@ def evenly_thinned(n: int, most: int) -> Array:
 def _summaries(paths: Array, steps: Array) -> list[Array]:
     """Level, spread, roughness, memory and pull of every channel, (n, C) each."""
     size = np.abs(steps)
+    # Increments less their local mean: the noise alone, where the drift is far larger.
+    noise = steps - uniform_filter1d(steps, _LOCAL, axis=1, mode="nearest")
     power = (steps**2).sum(axis=1)
     centred = paths[:, :-1] - paths[:, :-1].mean(axis=1, keepdims=True)
     dim = paths.shape[2]
@@ -43,6 +47,7 @@ def _summaries(paths: Array, steps: Array) -> list[Array]:
         paths.min(axis=1),
         paths.max(axis=1),
         power,
+        (noise**2).sum(axis=1),
         size.mean(axis=1),
         size.max(axis=1),
         (steps[:, 1:] * steps[:, :-1]).sum(axis=1),

@@ -12,7 +12,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.seeding import seeded, spawn
 from trajinfer.training import Batches, Loss, Player, cosine, train
 
-_WIDTH, _STEPS, _BATCH, _RATE, _CLIP = 32, 150, 128, 5e-3, 1.0
+_WIDTH, _STEPS, _BATCH, _RATE, _CLIP = 32, 120, 64, 1e-2, 1.0
 _MOST_PATHS = 1024
 
 
@@ -110,7 +110,8 @@ def _shown(paths: Array, shift: Array, scale: Array) -> Tensor:
     """Standardised levels and the increments that lead to them, (n, T, 2 C)."""
     steps = np.diff(paths, axis=1, prepend=paths[:, :1])
     table = np.concatenate([paths, steps], axis=2)
-    return torch.from_numpy(((table - shift) / scale).astype(np.float32))
+    shown: Tensor = torch.from_numpy(((table - shift) / scale).astype(np.float32))
+    return shown
 
 
 def _scaling(paths: Array) -> tuple[Array, Array]:

@@ -89,7 +89,8 @@ class GenerationReport:
         """Draw value, interval and floor of every measure; see `trajinfer.plot.generation`."""
         from trajinfer import plot
 
-        return plot.generation(self.to_frame(), **options)
+        axes: Axes = plot.generation(self.to_frame(), **options)
+        return axes
 
 
 def generation_report(

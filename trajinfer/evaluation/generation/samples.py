@@ -26,7 +26,6 @@ class Samples:
         train, hold_out, synthetic: the paths.
         train_groups, hold_out_groups, synthetic_groups: one whole number per path.
         grouped: whether the real series came with groups.
-        channels: names.
     """
 
     train: Array
@@ -36,7 +35,6 @@ class Samples:
     hold_out_groups: Array
     synthetic_groups: Array
     grouped: bool
-    channels: tuple[str, ...]
 
     @classmethod
     def of(
@@ -49,9 +47,16 @@ class Samples:
         _check_times(train, hold_out, synthetic)
         sizes = [len(v) for v in values]
         given = _groups(groups, sizes)
-        own = rng.integers(_PSEUDO_GROUPS, size=sizes[2]) if groups is not None else None
-        last = np.arange(sizes[2]) if own is None else own
-        return cls(*values, *given, last, groups is not None, _channels(train, values[0].shape[2]))
+        own = rng.integers(_PSEUDO_GROUPS, size=sizes[2])
+        return cls(
+            train=values[0],
+            hold_out=values[1],
+            synthetic=values[2],
+            train_groups=given[0],
+            hold_out_groups=given[1],
+            synthetic_groups=np.arange(sizes[2]) if groups is None else own,
+            grouped=groups is not None,
+        )
 
 
 def subset(paths: Array, n: int, rng: np.random.Generator) -> Array:
@@ -112,10 +117,3 @@ def _groups(groups: Any, sizes: Sequence[int]) -> tuple[Array, Array]:
     if min(np.unique(first).size, np.unique(second).size) < 2:
         raise InputError("at least two groups are needed on either side, so that folds can be made")
     return first, second
-
-
-def _channels(train: Any, n: int) -> tuple[str, ...]:
-    if isinstance(train, IrregularSeries):
-        return train.channels
-    named = train.features if isinstance(train, Trajectories) else None
-    return named or tuple(f"x{k}" for k in range(n))

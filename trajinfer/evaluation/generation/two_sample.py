@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from trajinfer._core.checks import Array
 from trajinfer.evaluation.generation.features import path_features
@@ -57,19 +57,20 @@ def classifier_auc(
 
 
 def _cross_fitted(table: Array, truth: Array, groups: Array, seed: int) -> Array:
-    """Scores (N,) by classifiers that saw neither the path nor its group, as ranks in a fold."""
+    """Scores (N,) by classifiers that saw neither the path nor its group."""
     sides = [np.unique(groups[truth == side]).size for side in (0, 1)]
-    folds = StratifiedGroupKFold(min(_FOLDS, *sides), shuffle=True, random_state=seed % 2**32)
+    alone = sum(sides) == len(groups)
+    kind = StratifiedKFold if alone else StratifiedGroupKFold
+    folds = kind(min(_FOLDS, *sides), shuffle=True, random_state=seed % 2**32)
     scores = np.empty(len(truth))
-    for learned, asked in folds.split(table, truth, groups):
-        weight = np.bincount(truth[learned], minlength=2)
-        if not weight.all():  # a side whose groups all fell into one fold
+    for learned, asked in folds.split(table, truth, None if alone else groups):
+        if np.unique(truth[learned]).size < 2:  # all groups of a side fell into this fold
             scores[asked] = 0.5
             continue
         trees = HistGradientBoostingClassifier(
-            max_iter=_TREES, max_leaf_nodes=15, max_bins=127, random_state=seed % 2**32
+            max_iter=_TREES, max_leaf_nodes=7, max_bins=63, random_state=seed % 2**32
         )
-        trees.fit(table[learned], truth[learned], sample_weight=1 / weight[truth[learned]])
+        trees.fit(table[learned], truth[learned])
         scores[asked] = trees.predict_proba(table[asked])[:, 1]
     return scores
 
