@@ -79,7 +79,8 @@ class MeterReadings(RowTransform):
         rows = np.where(state["root"], np.sqrt(np.where(state["root"], whole, 0.0)), rows)
         rows = np.where(zero, 0.0, rows)
         rows[np.isnan(values).any(axis=-1)] = np.nan
-        bounds = np.stack([np.nanmin(rows, axis=(0, 1)), np.nanmax(rows, axis=(0, 1))])
+        free = np.where(zero, np.nan, rows)
+        bounds = np.stack([np.nanmin(free, axis=(0, 1)), np.nanmax(free, axis=(0, 1))])
         return Latents(rows, zero, rows[..., :0], bounds)
 
     def inverse(self, latents: Array, zero: Array, levels: Array, state: State) -> Array:
