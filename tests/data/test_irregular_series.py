@@ -246,7 +246,8 @@ def test_until_and_after_part_a_series(many):
     assert early.n_observations + late.n_observations == many.n_observations
     assert (early.lengths + late.lengths == many.lengths).all()
     own = many.until(many.times[:, 9])
-    assert own.lengths.tolist() == [10] * 20
+    assert own.lengths.tolist() == [10] * 20, "a time at the cutoff was known"
+    assert many.after(many.times[:, 9]).lengths.tolist() == [20] * 20
     with pytest.raises(InputError, match="20 series have no time up to the cutoff"):
         many.until(-1.0)
     with pytest.raises(InputError, match="one per series"):
