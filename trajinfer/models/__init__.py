@@ -11,6 +11,7 @@ from trajinfer.models.clipped import (
 from trajinfer.models.directed_chain import DirectedChainSDE, Systems, Units
 from trajinfer.models.directed_chain_generator import DirectedChainGenerator
 from trajinfer.models.forecaster import NeuralSDEForecaster
+from trajinfer.models.fractional_sde import FractionalSDE
 from trajinfer.models.generation.critic import CDECritic
 from trajinfer.models.generation.memory_settings import Calendar, Memory
 from trajinfer.models.generation.meter_readings import MeterReadings
@@ -18,6 +19,7 @@ from trajinfer.models.generation.path_losses import ExpectedSignature, PathMMD, 
 from trajinfer.models.generation.price_bars import PriceBars
 from trajinfer.models.generation.transition_likelihood import TransitionLikelihood
 from trajinfer.models.geometric import GeometricSDE
+from trajinfer.models.interpolator import NeuralSDEInterpolator
 from trajinfer.models.langevin import LangevinSDE
 from trajinfer.models.linear_noise import LinearNoiseSDE
 from trajinfer.models.regressor import NeuralSDERegressor
@@ -31,6 +33,7 @@ __all__ = [
     "DirectedChainGenerator",
     "DirectedChainSDE",
     "ExpectedSignature",
+    "FractionalSDE",
     "FreeSDE",
     "GeometricSDE",
     "LangevinSDE",
@@ -42,6 +45,7 @@ __all__ = [
     "NeuralODE",
     "NeuralSDEClassifier",
     "NeuralSDEForecaster",
+    "NeuralSDEInterpolator",
     "NeuralSDERegressor",
     "PathMMD",
     "PriceBars",

@@ -284,12 +284,18 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         return figure
 
     def _scores_over_paths(
-        self, read: Callable[[Encoding], Tensor], batch: SeriesBatch, n: int, seed: int
+        self,
+        read: Callable[[Encoding], Tensor],
+        batch: SeriesBatch,
+        n: int,
+        seed: int,
+        queries: Tensor | None = None,
     ) -> Tensor:
         """What a head says along n noise paths of every series, (n, B, ...)."""
         seeds = spawn(seed, n if self.is_noisy else 1)
         with torch.no_grad():
-            return torch.stack([read(self.network_.encoder(batch, seed=one)) for one in seeds])
+            encoder = self.network_.encoder
+            return torch.stack([read(encoder(batch, queries, seed=one)) for one in seeds])
 
 
 def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
