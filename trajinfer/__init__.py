@@ -1,8 +1,8 @@
 """Stochastic dynamics from observations that are scattered in time.
 
 Estimators, containers, errors, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`,
-`jumps`, `metrics`, `evaluation`, `datasets`, `plot`. Names are imported when they are first used,
-so that `import trajinfer` alone costs next to nothing.
+`fractional`, `jumps`, `metrics`, `evaluation`, `datasets`, `plot`. Names are imported when they are
+first used, so that `import trajinfer` alone costs next to nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trajinfer import datasets, evaluation, jumps, metrics, plot, processes, sde
+    from trajinfer import datasets, evaluation, fractional, jumps, metrics, plot, processes, sde
     from trajinfer._core.errors import (
         ExtrapolationWarning,
         InputError,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trajinfer.jumps import MarkovJumpProcess
     from trajinfer.models import (
         DirectedChainGenerator,
+        FractionalSDE,
         NeuralSDEClassifier,
         NeuralSDEForecaster,
     )
@@ -38,12 +39,15 @@ __all__ = [
     "DirectedChainGenerator",
     "ExtrapolationWarning",
     "Forecast",
+    "FractionalSDE",
     "InputError",
     "IrregularSeries",
     "JumpSeries",
     "MarkovJumpProcess",
     "NeuralSDEClassifier",
     "NeuralSDEForecaster",
+    "NeuralSDEInterpolator",
+    "NeuralSDERegressor",
     "NotConverged",
     "SchrodingerBridge",
     "Snapshots",
@@ -53,6 +57,7 @@ __all__ = [
     "__version__",
     "datasets",
     "evaluation",
+    "fractional",
     "jumps",
     "load",
     "metrics",
@@ -74,11 +79,16 @@ _HOME = {
     "JumpSeries": "trajinfer.data",
     "MarkovJumpProcess": "trajinfer.jumps",
     "SchrodingerBridge": "trajinfer.bridges",
+    "FractionalSDE": "trajinfer.models",
     "NeuralSDEClassifier": "trajinfer.models",
     "NeuralSDEForecaster": "trajinfer.models",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
     "DirectedChainGenerator": "trajinfer.models",
+    "NeuralSDEClassifier": "trajinfer.models",
+    "NeuralSDEForecaster": "trajinfer.models",
+    "NeuralSDEInterpolator": "trajinfer.models",
+    "NeuralSDERegressor": "trajinfer.models",
     "load": "trajinfer.persistence",
     "simulate": "trajinfer.processes",
     "solve": "trajinfer.sde",
