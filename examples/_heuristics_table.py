@@ -183,15 +183,15 @@ def ways(weights: dict[str, float], steps: int, *, ode: bool, **settings: Any) -
 
 
 class Draws:
-    """The randomness of every step of a training: a generator that follows from seed and step."""
+    """The randomness of a training as one stream: these trainings are short and never resumed."""
 
     per_epoch = 50
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed
+        self.seed, self._generator = seed, torch.Generator().manual_seed(seed)
 
-    def at(self, step: int) -> torch.Generator:
-        return torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+    def at(self, _step: int) -> torch.Generator:
+        return self._generator
 
 
 def trained(experiment: Experiment, way: Way, seed: int) -> Any:
