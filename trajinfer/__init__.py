@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         FractionalSDE,
         NeuralSDEClassifier,
         NeuralSDEForecaster,
+        NeuralSDEInterpolator,
+        NeuralSDERegressor,
     )
     from trajinfer.persistence import load
     from trajinfer.processes.simulate import simulate
@@ -85,8 +87,6 @@ _HOME = {
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
     "DirectedChainGenerator": "trajinfer.models",
-    "NeuralSDEClassifier": "trajinfer.models",
-    "NeuralSDEForecaster": "trajinfer.models",
     "NeuralSDEInterpolator": "trajinfer.models",
     "NeuralSDERegressor": "trajinfer.models",
     "load": "trajinfer.persistence",
