@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from trajinfer._core.errors import InputError
-from trajinfer.datasets import SeriesSplit, make_fitzhugh_nagumo, make_opinion_dynamics, make_sines
+from trajinfer.datasets import (
+    SeriesSplit,
+    follow_opinions,
+    make_fitzhugh_nagumo,
+    make_opinion_dynamics,
+    make_sines,
+)
+from trajinfer.metrics import marginal_ks
 
 
 def whole(split):
@@ -13,6 +20,19 @@ def whole(split):
 @pytest.fixture(scope="module")
 def opinions():
     return make_opinion_dynamics(2048, random_state=0)
+
+
+def test_new_agents_have_the_law_of_the_crowd(opinions):
+    ends = follow_opinions(opinions, 4000, random_state=5).values[:, :, 0]
+    crowd = whole(opinions)[:, :, 0]
+    # The largest of 101 distances, all times sharing the starts: 0.1 % bound of one distance.
+    bound = 1.95 * np.sqrt(1 / 4000 + 1 / 2048)
+    assert marginal_ks(ends, crowd).max() < bound
+    hurried = follow_opinions(opinions, 4000, pull=1.3, random_state=5).values[:, :, 0]
+    assert marginal_ks(hurried, crowd).max() > 2 * bound
+    rough = follow_opinions(opinions, 4000, noise=1.5, random_state=5).values[:, :, 0]
+    ratio = np.diff(rough, n=2)[:, :20].var() / np.diff(ends, n=2)[:, :20].var()
+    np.testing.assert_allclose(ratio, 2.25, rtol=0.03)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +144,7 @@ def test_sines_follow_the_recurrence_of_their_frequency():
     ("call", "message"),
     [
         (lambda: make_opinion_dynamics(4), "n must be at least 8"),
+        (lambda: follow_opinions(make_opinion_dynamics(16, random_state=0), 5), "1000"),
         (lambda: make_opinion_dynamics(8, n_systems=2), "n_systems must be"),
         (lambda: make_opinion_dynamics(16, [0.5, 1.0]), "first of them 0"),
         (lambda: make_fitzhugh_nagumo(16, [0.0, 0.0]), "increase"),

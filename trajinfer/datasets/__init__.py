@@ -25,6 +25,7 @@ from trajinfer.datasets.loaders import (
     load_snapshots,
     load_vortex,
 )
+from trajinfer.datasets.passive_agents import follow_opinions
 from trajinfer.datasets.registry import DatasetInfo, OriginalFile, available, describe
 from trajinfer.datasets.series_container import (
     SeriesDataset,
@@ -68,6 +69,7 @@ __all__ = [
     "fetch_pbmc",
     "fetch_repressilator",
     "fetch_snapshots",
+    "follow_opinions",
     "load_energy",
     "load_gapminder",
     "load_labelled_series",

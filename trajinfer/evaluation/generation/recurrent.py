@@ -87,7 +87,8 @@ def prediction_error(learned: Array, asked: Array, scaling: Array, seed: int) ->
 
     def error(paths: Tensor) -> Tensor:
         # The increment that leads to a value stands beside it.
-        return (net(paths[:, :-1]) - paths[:, 1:, dim:]).abs().mean()
+        missed: Tensor = net(paths[:, :-1]) - paths[:, 1:, dim:]
+        return missed.abs().mean()
 
     _run(net, lambda batch, _step: Loss(error(x[batch])), len(x), s_batch)
     with torch.no_grad():

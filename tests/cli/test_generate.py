@@ -1,0 +1,73 @@
+"""The command that draws synthetic series."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+QUICK = ("--set", "hidden=[8]", "--quiet", "--no-figures")
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    walks = rng.normal(size=(80, 6)).cumsum(axis=1)
+    frame = pd.DataFrame(
+        {
+            "who": np.repeat(np.arange(80), 6),
+            "day": np.tile(np.arange(6.0), 80),
+            "x": walks.ravel(),
+            "block": np.repeat(np.arange(80) // 8, 6),
+        }
+    )
+    frame.to_csv(tmp_path / "walks.csv", index=False)
+    return tmp_path / "walks.csv"
+
+
+def columns(table):
+    return table, "--id", "who", "--time", "day", "--channels", "x"
+
+
+def test_dry_run_prints_a_script_that_compiles(run, table):
+    plain = run("generate", *columns(table), "--n", 7, "--dry-run")
+    assert plain.exit_code == 0, plain.output
+    assert "DirectedChainGenerator(random_state=0)" in plain.stdout
+    assert ".sample(7)" in plain.stdout
+    grouped = run("generate", *columns(table), "--group", "block", "--report", "--dry-run")
+    compile(grouped.stdout, "script", "exec")
+    assert "generation_report(*real, synthetic.values, groups=" in grouped.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--n", 0), "--n"),
+        (("--group", "nobody"), "nobody"),
+        (("--set", "hiden=3"), "hidden"),
+    ],
+)
+def test_bad_input_is_one_line(fails, table, arguments, message):
+    assert message in fails("generate", *columns(table), *arguments, *QUICK[2:])
+
+
+def test_a_report_needs_a_shared_grid(fails, table):
+    frame = pd.read_csv(table).iloc[:-1]
+    frame.to_csv(table, index=False)
+    assert "one grid" in fails("generate", *columns(table), "--report", *QUICK)
+
+
+@pytest.mark.slow
+def test_the_result_folder(run, table, tmp_path):
+    out = tmp_path / "result"
+    done = run("generate", *columns(table), "--n", 50, "--report", *QUICK, "--json", "--out", out)
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert (document["series"], document["held_out"], document["drawn"]) == (80, 20, 50)
+    drawn = pd.read_csv(out / "synthetic.csv")
+    assert drawn["path"].nunique() == 50
+    assert np.isfinite(drawn["x"]).all()
+    report = json.loads((out / "report.json").read_text())
+    assert report["flags"] == document["flags"]
+    assert report["sizes"]["training"] == 60
+    assert "flags:" in (out / "report.txt").read_text()
