@@ -13,7 +13,7 @@ import numpy as np
 
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries
-from trajinfer.models import DirectedChainGenerator, TransitionLikelihood
+from trajinfer.models import DirectedChainGenerator, FractionalSDE, TransitionLikelihood
 
 
 class Case(NamedTuple):
@@ -53,5 +53,12 @@ CASES = (
         random_walks,
         lambda generator: generator.sample(5).values,
         unlike_scikit_learn="its setting `transform` makes it look like a transformer",
+    ),
+    Case(
+        "FractionalSDE",
+        partial(FractionalSDE, n_ou=6),
+        random_walks,
+        lambda model: model.sample(5, [0.0, 0.5, 2.0]).values,
+        unlike_scikit_learn="it predicts at times that are asked for",
     ),
 )
