@@ -1,4 +1,4 @@
-"""`follow_opinions`: exact new paths of a realisation of opinion dynamics, or slightly wrong ones."""
+"""`follow_opinions`: new paths of a realisation of opinion dynamics, exact or slightly wrong."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from trajinfer._core.checks import Array
 _MOST_LEVELS = 40
 _MOST_INCREMENTS = 300
 _LOCAL = 5
+_RESOLVED = 0.01
 
 
 def path_features(paths: Array) -> Array:
@@ -34,8 +35,6 @@ def evenly_thinned(n: int, most: int) -> Array:
 def _summaries(paths: Array, steps: Array) -> list[Array]:
     """Level, spread, roughness, memory and pull of every channel, (n, C) each."""
     size = np.abs(steps)
-    # Increments less their local mean: the noise alone, where the drift is far larger.
-    noise = steps - uniform_filter1d(steps, _LOCAL, axis=1, mode="nearest")
     power = (steps**2).sum(axis=1)
     centred = paths[:, :-1] - paths[:, :-1].mean(axis=1, keepdims=True)
     dim = paths.shape[2]
@@ -47,7 +46,7 @@ def _summaries(paths: Array, steps: Array) -> list[Array]:
         paths.min(axis=1),
         paths.max(axis=1),
         power,
-        (noise**2).sum(axis=1),
+        _local_noise(steps, power),
         size.mean(axis=1),
         size.max(axis=1),
         (steps[:, 1:] * steps[:, :-1]).sum(axis=1),
@@ -56,3 +55,15 @@ def _summaries(paths: Array, steps: Array) -> list[Array]:
         (steps == 0).mean(axis=1),
         products,
     ]
+
+
+def _local_noise(steps: Array, power: Array) -> Array:
+    """Power of the increments less their local mean: the noise alone, where drift is far larger.
+
+    A channel of which it is not a hundredth of the power counts as free of noise and gets 0: what
+    remains of a smooth path is its curvature, small against everything that a path shows.
+    """
+    noise = steps - uniform_filter1d(steps, _LOCAL, axis=1, mode="nearest")
+    found = (noise**2).sum(axis=1)
+    share = np.median(found / np.where(power > 0, power, 1.0), axis=0)
+    return np.asarray(np.where(share < _RESOLVED, 0.0, found))
