@@ -23,8 +23,16 @@ from trajinfer.models import NeuralSDEClassifier, NeuralSDEForecaster
 
 STABLE = ("langevin", "linear_noise", "geometric")
 SETS = ("italy_power_demand", "basic_motions", "japanese_vowels", "gun_point")
-EPOCHS = {"italy_power_demand": 400, "basic_motions": 300, "japanese_vowels": 100, "gun_point": 600}
-HOPPER = {"max_epochs": 60, "step": 2.5, "lr": 4e-3, "n_samples": 8}
+EPOCHS = {"italy_power_demand": 400, "basic_motions": 300, "japanese_vowels": 80, "gun_point": 400}
+HOPPER = {
+    "max_epochs": 6,
+    "step": 5.0,
+    "lr": 6e-3,
+    "weight_decay": 0.3,
+    "thinning": 0.1,
+    "n_lags": 12,
+    "n_samples": 8,
+}
 
 
 def hopper(rate: float, dynamics: str, seed: int) -> dict[str, float]:
@@ -53,7 +61,9 @@ def classification(name: str, rate: float, dynamics: str, seed: int) -> dict[str
     train = data.train.drop_observations(rate, 1000 + seed)
     test = data.test.drop_observations(rate, 2000 + seed)
     began = time.process_time()
-    model = NeuralSDEClassifier(dynamics, max_epochs=EPOCHS[name], random_state=seed).fit(train)
+    model = NeuralSDEClassifier(
+        dynamics, max_epochs=EPOCHS[name], lr=1e-2, validation=0.0, random_state=seed
+    ).fit(train)
     return {"seconds": time.process_time() - began, "test": model.score(test)}
 
 

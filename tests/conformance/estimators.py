@@ -13,7 +13,15 @@ import numpy as np
 
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries
-from trajinfer.models import DirectedChainGenerator, FractionalSDE, TransitionLikelihood
+from trajinfer.models import (
+    DirectedChainGenerator,
+    FractionalSDE,
+    NeuralSDEClassifier,
+    NeuralSDEForecaster,
+    NeuralSDEInterpolator,
+    NeuralSDERegressor,
+    TransitionLikelihood,
+)
 
 
 class Case(NamedTuple):
@@ -40,6 +48,15 @@ def random_walks():
     return (IrregularSeries.from_arrays([0.0, 1.0, 1.5, 3.0], steps.cumsum(axis=1)),)
 
 
+def labelled_walks():
+    """The same walks with a class each, which is also a number."""
+    (walks,) = random_walks()
+    return walks, np.arange(30) % 2
+
+
+SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2}
+OF_SERIES = "it is fed series with times of their own, not rows of features"
+
 CASES = (
     Case(
         "SchrodingerBridge",
@@ -60,5 +77,33 @@ CASES = (
         random_walks,
         lambda model: model.sample(5, [0.0, 0.5, 2.0]).values,
         unlike_scikit_learn="it predicts at times that are asked for",
+    ),
+    Case(
+        "NeuralSDEClassifier",
+        partial(NeuralSDEClassifier, **SMALL),
+        labelled_walks,
+        lambda model: model.predict_proba(random_walks()[0]),
+        unlike_scikit_learn=OF_SERIES,
+    ),
+    Case(
+        "NeuralSDERegressor",
+        partial(NeuralSDERegressor, **SMALL),
+        labelled_walks,
+        lambda model: model.predict(random_walks()[0]),
+        unlike_scikit_learn=OF_SERIES,
+    ),
+    Case(
+        "NeuralSDEForecaster",
+        partial(NeuralSDEForecaster, horizon=1.5, **SMALL),
+        random_walks,
+        lambda model: model.forecast(random_walks()[0], [4.0, 5.0], 3).samples,
+        unlike_scikit_learn=OF_SERIES,
+    ),
+    Case(
+        "NeuralSDEInterpolator",
+        partial(NeuralSDEInterpolator, n_hidings=1, **SMALL),
+        random_walks,
+        lambda model: model.interpolate(random_walks()[0], [0.5, 2.0], 3).samples,
+        unlike_scikit_learn=OF_SERIES,
     ),
 )

@@ -24,14 +24,19 @@ class Controls(Path):
         batch: the series.
         interpolation: scheme of X.
         slope_scale: typical size of X', so that its tanh keeps what is typical apart.
+        most_counts: number of observations that counts as 1, such as the largest of the training.
     """
 
     causal = False
 
     def __init__(
-        self, batch: SeriesBatch, interpolation: Interpolation, slope_scale: float
+        self,
+        batch: SeriesBatch,
+        interpolation: Interpolation,
+        slope_scale: float,
+        most_counts: float,
     ) -> None:
-        counts = intensity(batch.mask, float(max(1, batch.times.shape[1])))
+        counts = intensity(batch.mask, most_counts)
         joined = torch.cat([batch.values, counts.to(batch.values)], dim=2)
         seen = torch.cat([batch.mask, torch.ones_like(batch.mask)], dim=2)
         self.n_channels = batch.values.shape[2]

@@ -111,7 +111,7 @@ class SDEEncoder(Encoder):
         n_statics: S.
         interpolation: scheme of the control path.
         step: largest step, in rescaled time.
-        slope_scale: see `Controls`.
+        slope_scale, most_counts: see `Controls`.
         method: of `solve`; "euler" evaluates the drives of all steps at once.
     """
 
@@ -124,13 +124,14 @@ class SDEEncoder(Encoder):
         interpolation: Interpolation,
         step: float,
         slope_scale: float,
+        most_counts: float,
         method: str = "euler",
     ) -> None:
         super().__init__()
         self.dynamics, self.dim = dynamics, dynamics.dim
         self.start = nn.Linear(Controls.width(n_channels) + n_statics, dynamics.dim)
-        self.interpolation, self.step, self.slope_scale = interpolation, step, slope_scale
-        self.method = method
+        self.interpolation, self.step, self.method = interpolation, step, method
+        self.slope_scale, self.most_counts = slope_scale, most_counts
 
     def forward(
         self,
@@ -141,7 +142,7 @@ class SDEEncoder(Encoder):
         regularization: SolverRegularization | None = None,
     ) -> Encoding:
         """Solve the dynamics along every series; see `Encoder`."""
-        controls = Controls(batch, self.interpolation, self.slope_scale)
+        controls = Controls(batch, self.interpolation, self.slope_scale, self.most_counts)
         grid = step_grid(batch.times[:, 0], batch.end, queries, self.step)
         first = controls.evaluate(grid.times[:, :1])[:, 0]
         y0 = self.dynamics.from_start(self.start(torch.cat([first, batch.statics], dim=1)))

@@ -36,11 +36,10 @@ class CorrectionHead(nn.Module):
 
     def __init__(self, dim: int, n_channels: int) -> None:
         super().__init__()
-        self.network = nn.Sequential(
-            nn.Linear(dim + n_channels, dim), nn.SiLU(), nn.Linear(dim, 2 * n_channels)
-        )
-        nn.init.zeros_(self.network[-1].weight)
-        nn.init.zeros_(self.network[-1].bias)
+        last = nn.Linear(dim, 2 * n_channels)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.network = nn.Sequential(nn.Linear(dim + n_channels, dim), nn.SiLU(), last)
 
     def forward(self, asked: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
         """Shifts in units of the spread, and log-stretches, (B, Q, C)."""
@@ -71,8 +70,11 @@ class Hidden:
         places = order.sort(1).values
         column = torch.arange(len(index))[:, None]
         context = SeriesBatch(*(getattr(self.context, f.name)[index] for f in fields(SeriesBatch)))
-        picked = (part[index][column, places] for part in (self.values, self.mean, self.spread))
-        return context, context.times[column, places], *picked
+        times, values, mean, spread = (
+            part[column, places]
+            for part in (context.times, self.values[index], self.mean[index], self.spread[index])
+        )
+        return context, times, values, mean, spread
 
 
 @dataclass(eq=False, repr=False)
@@ -315,4 +317,4 @@ def _relative_variances(given: IrregularSeries, errors: Any, kept: IrregularSeri
         raise InputError("errors must be positive wherever a value was observed")
     squares = np.where(given.mask, sizes, np.nan) ** 2
     mean = np.nanmean(squares, axis=(0, 1), keepdims=True)
-    return np.nan_to_num(squares / mean, nan=1.0)
+    return np.asarray(np.nan_to_num(squares / mean, nan=1.0))

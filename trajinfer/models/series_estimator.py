@@ -156,6 +156,7 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             "n_statics": n_statics,
             "step": step if step > 0 else 1.0,
             "slope_scale": typical_slope(batch),
+            "most_counts": float(batch.mask.sum(1).max()),
         }
 
     def _fit_scaling(self, data: IrregularSeries) -> SeriesBatch:
@@ -197,6 +198,7 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             interpolation=self.interpolation,
             step=shape["step"],
             slope_scale=shape["slope_scale"],
+            most_counts=shape["most_counts"],
             # the penalty needs a solver that estimates its error
             method="euler" if self.regularization is None else "sriw1",
         )

@@ -1,0 +1,271 @@
+"""What the estimators of irregular series promise, whatever their dynamics."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from trajinfer import (
+    InputError,
+    IrregularSeries,
+    NeuralSDEClassifier,
+    NeuralSDEForecaster,
+    NeuralSDEInterpolator,
+    NeuralSDERegressor,
+    load,
+)
+from trajinfer.models.controls import Controls
+from trajinfer.models.encoder import step_grid
+from trajinfer.models.recent import recent
+from trajinfer.models.series_batch import SeriesBatch
+from trajinfer.sde import SolverRegularization
+from trajinfer.training import Callback, Checkpoint
+
+DYNAMICS = (
+    "langevin",
+    "linear_noise",
+    "geometric",
+    "free",
+    "ode",
+    "cde",
+    "latent_sde",
+    "gru",
+    "ode_rnn",
+)
+SMALL = {"hidden": 6, "max_epochs": 2, "n_samples": 2, "random_state": 0}
+
+
+def waves(n=24, n_times=15, seed=0, **given):
+    """Slow and fast waves at times of their own, a third of their values missing."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    times = np.sort(rng.uniform(0, 5, (n, n_times)), axis=1)
+    phase = rng.uniform(0, 0.5, (n, 1))
+    first = np.sin((1 + 2 * labels[:, None]) * times + phase)
+    values = np.stack([first, np.cos(times)], axis=2) + 0.05 * rng.normal(size=(n, n_times, 2))
+    whole = IrregularSeries.from_arrays(times, values, labels=labels, **given)
+    return whole.drop_observations(0.3, seed)
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_every_dynamics_classifies_and_forecasts(dynamics):
+    series = waves()
+    proba = NeuralSDEClassifier(dynamics, **SMALL).fit(series).predict_proba(series)
+    assert proba.shape == (24, 2)
+    np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-6)
+    model = NeuralSDEForecaster(dynamics, horizon=1.0, cutoffs=1, **SMALL).fit(series)
+    assert np.isfinite(model.forecast(series, [6.0, 7.0], 3).samples).all()
+
+
+@pytest.mark.parametrize("dynamics", ["langevin", "linear_noise", "geometric"])
+def test_a_classifier_learns_what_can_be_learned(dynamics):
+    model = NeuralSDEClassifier(
+        dynamics, step=0.25, hidden=12, max_epochs=60, lr=1e-2, random_state=0
+    )
+    model.fit(waves(40))
+    assert model.score(waves(40, seed=1)) >= 0.9
+
+
+def test_a_regressor_learns_what_can_be_learned():
+    train, test = waves(40), waves(40, seed=1)
+    model = NeuralSDERegressor(step=0.25, hidden=12, max_epochs=60, lr=1e-2, random_state=0)
+    model.fit(train, 3.0 + 10.0 * train.labels)
+    assert model.score(test, 3.0 + 10.0 * test.labels) > 0.6
+
+
+def test_a_forecaster_beats_the_last_value():
+    rng = np.random.default_rng(0)
+    times = np.arange(30.0)
+    speed = rng.normal(size=(60, 1))
+    series = IrregularSeries.from_arrays(times, (speed * times)[:, :, None])
+    model = NeuralSDEForecaster(
+        horizon=5, cutoffs=1, step=5, hidden=8, max_epochs=150, lr=1e-2, random_state=0
+    )
+    model.fit(series[:40])
+    past, future = series[40:].until(24), series[40:].after(24)
+    error = model.predict(past, future.times) - future.values
+    naive = past.values[:, -1:] - future.values
+    assert np.mean(error**2) < 0.2 * np.mean(naive**2)
+
+
+@pytest.mark.parametrize("interpolation", ["hermite", "natural_cubic", "linear", "rectilinear"])
+def test_values_that_were_dropped_change_nothing(interpolation):
+    batch = SeriesBatch(
+        torch.linspace(0, 1, 8, dtype=torch.float64).expand(3, -1),
+        torch.randn(3, 8, 2, generator=torch.Generator().manual_seed(0)),
+        torch.zeros(3, 0),
+        torch.ones(3, dtype=torch.float64),
+    )
+    whole = IrregularSeries.from_arrays(batch.times.numpy(), batch.values.numpy())
+    spoilt = whole.values.copy()
+    drop = np.random.default_rng(0).random(spoilt.shape) < 0.4
+    spoilt[drop] = 1e6
+    answers = []
+    for values in (whole.values, spoilt):
+        kept = IrregularSeries.from_arrays(whole.times, np.where(drop, np.nan, values))
+        model = NeuralSDEForecaster(interpolation=interpolation, horizon=0.3, **SMALL)
+        answers.append(model.fit(kept).predict(kept, [1.1, 1.2]))
+    assert np.array_equal(*answers)
+
+
+def test_the_future_changes_nothing():
+    series = waves()
+    planted = series.values.copy()
+    planted[series.times > 3.0] *= 100.0
+    other = series.with_values(planted)
+    model = NeuralSDEForecaster(horizon=1.0, cutoffs=1, **SMALL).fit(series)
+    first, second = (model.predict(s.until(3.0), [4.0, 5.0]) for s in (series, other))
+    assert np.array_equal(first, second)
+
+
+def test_padding_changes_nothing():
+    series = waves(6)
+    longer = waves(1, n_times=40, seed=3)
+    model = NeuralSDEForecaster(horizon=1.0, cutoffs=1, **(SMALL | {"noise": False}))
+    model.fit(series)
+    alone = model.predict(series, [6.0, 7.0])
+    beside = model.predict(IrregularSeries.concatenate([series, longer]), [6.0, 7.0])
+    np.testing.assert_allclose(beside[:6], alone, atol=1e-6)
+
+
+def test_a_batch_costs_its_longest_series_not_the_union_of_times():
+    start = torch.zeros(50, dtype=torch.float64)
+    end = torch.linspace(0.5, 1.0, 50, dtype=torch.float64)
+    grid = step_grid(start, end, None, 0.1)
+    assert grid.times.shape == (50, 11)
+    assert torch.equal(grid.times[:, -1], end)
+    assert bool((grid.times.diff(dim=1) >= 0).all())
+
+
+def test_queries_are_hit_exactly():
+    queries = torch.tensor([[1.05, 1.3], [1.0, 1.0]], dtype=torch.float64)
+    ends = torch.ones(2, dtype=torch.float64)
+    grid = step_grid(torch.zeros(2, dtype=torch.float64), ends, queries, 0.1)
+    assert torch.equal(grid.times[:, grid.asked], queries)
+    assert float(grid.times.diff(dim=1).max()) <= 0.1 + 1e-12
+
+
+def test_slopes_at_the_end_come_from_observed_pairs():
+    nan = torch.nan
+    batch = SeriesBatch(
+        torch.tensor([[0.0, 0.2, 0.6, 1.0]], dtype=torch.float64),
+        torch.tensor([[[1.0, 5.0], [2.0, nan], [4.0, nan], [nan, nan]]]),
+        torch.zeros(1, 0),
+        torch.ones(1, dtype=torch.float64),
+    )
+    end = recent(batch, 1, 0.1)
+    assert end.last.tolist() == [[4.0, 5.0]]
+    slope, age, gap = (end.features[0, 2 * k : 2 * k + 2] for k in (1, 2, 3))
+    torch.testing.assert_close(slope, torch.tensor([0.1 * 2.0 / 0.4, 0.0]))
+    torch.testing.assert_close(age, torch.tensor([0.4, 1.0]))
+    torch.testing.assert_close(gap, torch.tensor([0.4, 0.0]))
+
+
+def test_derivative_of_the_controls_is_that_of_their_values():
+    series = waves(3)
+    batch = SeriesBatch(
+        torch.tensor(series.times),
+        torch.tensor(series.values),
+        torch.zeros(3, 0),
+        torch.tensor(series.last_times),
+    )
+    controls = Controls(batch, "hermite", 1e9, 15.0)
+    t = torch.linspace(1.01, 3.97, 20, dtype=torch.float64).expand(3, -1)
+    step = 1e-6
+    difference = (controls.evaluate(t + step) - controls.evaluate(t - step)) / (2 * step)
+    slopes = slice(4, 6)
+    found = controls.derivative(t)
+    difference[..., slopes] = 0.0
+    torch.testing.assert_close(found, difference, atol=2e-4, rtol=1e-4)
+
+
+class Break(Callback):
+    """Breaks the run off, as a user does, after an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch(self, run):
+        if run.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_resumed_training_equals_unbroken_training(tmp_path):
+    series = waves()
+
+    def fitted(folder, epoch):
+        callbacks = [Checkpoint(tmp_path / folder), Break(epoch)]
+        settings = SMALL | {"max_epochs": 4, "batch_size": 8}
+        return NeuralSDEClassifier(callbacks=callbacks, **settings).fit(series)
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted("broken", 2)
+    unbroken, resumed = fitted("whole", None), fitted("broken", None)
+    assert np.array_equal(unbroken.predict_proba(series), resumed.predict_proba(series))
+
+
+def test_statics_are_used():
+    rng = np.random.default_rng(0)
+    statics = rng.normal(size=(40, 1))
+    times = np.arange(5.0)
+    series = IrregularSeries.from_arrays(times, np.ones((40, 5, 1)), statics=statics)
+    model = NeuralSDERegressor(step=1, hidden=8, max_epochs=80, lr=1e-2, random_state=0)
+    model.fit(series, 2 * statics[:, 0])
+    assert model.score(series, 2 * statics[:, 0]) > 0.8
+
+
+def test_solver_penalties_are_part_of_the_loss():
+    penalty = SolverRegularization("stiffness", mode="local", weight=0.1)
+    model = NeuralSDEClassifier(regularization=penalty, **SMALL).fit(waves(8))
+    assert model.history_[-1]["penalty"] > 0
+
+
+def test_intervals_of_the_interpolator_hold_what_they_promise(tmp_path):
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 10, (8, 60)), axis=1)
+    values = np.sin(1.5 * times + rng.uniform(0, 6, (8, 1))) + 0.2 * rng.normal(size=times.shape)
+    series = IrregularSeries.from_arrays(times, values[:, :, None])
+    shown = series.drop_observations(0.5, 1)
+    model = NeuralSDEInterpolator(**SMALL).fit(shown)
+    filled = model.interpolate(shown, series.times, 400)
+    hidden = series.mask & ~shown.mask
+    error = (filled.mean() - series.values)[hidden]
+    assert np.sqrt(np.mean(error**2)) < 0.3  # the noise alone makes 0.2
+    low, high = filled.interval(0.9)
+    inside = ((low <= series.values) & (series.values <= high))[hidden].mean()
+    assert 0.82 <= inside <= 0.97
+    again = load(model.save(tmp_path / "model")).interpolate(shown, series.times, 400)
+    assert np.array_equal(again.samples, filled.samples)
+
+
+def test_bad_input_is_refused_with_a_reason():
+    series = waves(6)
+    with pytest.raises(InputError, match="one class only"):
+        NeuralSDEClassifier(**SMALL).fit(series, np.zeros(6))
+    with pytest.raises(InputError, match="no labels"):
+        NeuralSDEClassifier(**SMALL).fit(IrregularSeries.from_arrays([0.0, 1.0], np.ones((3, 2))))
+    model = NeuralSDEClassifier(**SMALL).fit(series)
+    with pytest.raises(InputError, match="1 channels"):
+        model.predict(IrregularSeries.from_arrays([0.0, 1.0], np.ones((3, 2))))
+    with pytest.raises(InputError, match="no pure dynamics 'langevn'; did you mean 'langevin'"):
+        NeuralSDEClassifier("langevn", **SMALL).fit(series)
+    with pytest.raises(InputError, match="lr must be positive"):
+        NeuralSDEClassifier(**(SMALL | {"lr": -1.0})).fit(series)
+    forecaster = NeuralSDEForecaster(horizon=1.0, cutoffs=1, **SMALL).fit(series)
+    with pytest.raises(InputError, match="ends at"):
+        forecaster.forecast(series, [0.0, 1.0])
+    with pytest.raises(InputError, match="no series has observations both"):
+        NeuralSDEForecaster(horizon=50.0, **SMALL).fit(series)
+
+
+def test_one_observation_a_missing_and_a_constant_channel_are_fine():
+    values = np.full((6, 4, 3), np.nan)
+    values[:, :, 0] = np.random.default_rng(0).normal(size=(6, 4))
+    values[:, :, 1] = 7.0
+    values[0, 1:] = np.nan
+    series = IrregularSeries.from_arrays(np.arange(4.0), values)
+    model = NeuralSDEClassifier(**SMALL).fit(series, [0, 1, 0, 1, 0, 2])  # a class with one member
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(model.predict_proba(series)).all()
