@@ -1,6 +1,6 @@
 """The ablation of docs/which-dynamics.md: control path and noise, in and out, per dynamics.
 
-    python examples/reproduce/which_dynamics.py results.jsonl
+    python examples/reproduce/which_dynamics.py results.jsonl [at most so many new cells]
 
 Half of the observations of each channel are dropped; every variant sees the same data and the same
 settings. A cell that is in the file is not computed again, so a run can be continued. Prints the
@@ -24,14 +24,15 @@ RATE = 0.5
 STABLE = ("langevin", "linear_noise", "geometric")
 VARIANTS = {
     **{name: {"dynamics": name} for name in STABLE},
-    **{f"{name}, no noise": {"dynamics": name, "noise": False} for name in STABLE},
-    **{f"{name}, no control": {"dynamics": name, "control": False} for name in STABLE},
+    "langevin, no control": {"dynamics": "langevin", "control": False},
+    "langevin, no noise": {"dynamics": "langevin", "noise": False},
     "free, no control": {"dynamics": "free"},
     "free": {"dynamics": "free", "control": True},
-    "ode, no control": {"dynamics": "ode"},
-    "ode": {"dynamics": "ode", "control": True},
-    "cde": {"dynamics": "cde"},
     "gru": {"dynamics": "gru"},
+    "cde": {"dynamics": "cde"},
+    "ode, no control": {"dynamics": "ode"},
+    **{f"{name}, no noise": {"dynamics": name, "noise": False} for name in STABLE[1:]},
+    **{f"{name}, no control": {"dynamics": name, "control": False} for name in STABLE[1:]},
 }
 BESIDE = {"MiniRocket": MiniRocket(random_state=0), "nearest neighbour": NearestNeighbour()}
 
@@ -60,14 +61,14 @@ def score(cell):
     return {**cell, "accuracy": float((model.predict(test) == test.labels).mean()), "cpu": seconds}
 
 
-def main(path):
+def main(path, most=None):
     done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     known = {(row["set"], row["variant"], row["seed"]) for row in done}
-    for cell in cells():
-        if tuple(cell.values()) not in known:
-            done.append(score(cell))
-            with path.open("a") as file:
-                file.write(json.dumps(done[-1]) + "\n")
+    missing = [cell for cell in cells() if tuple(cell.values()) not in known]
+    for cell in missing[:most]:
+        done.append(score(cell))
+        with path.open("a") as file:
+            file.write(json.dumps(done[-1]) + "\n")
     table = pd.DataFrame(done)
     shown = table.pivot_table(
         index="variant", columns="set", values="accuracy", aggfunc=["mean", "std"], sort=False
@@ -76,4 +77,4 @@ def main(path):
     print(f"{table['cpu'].sum() / 60:.1f} CPU minutes, seeds {sorted(table['seed'].unique())}")
 
 
-main(Path(sys.argv[1]))
+main(Path(sys.argv[1]), *map(int, sys.argv[2:3]))
