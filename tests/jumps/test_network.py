@@ -21,7 +21,14 @@ from trajinfer.jumps.prior import (
     skeleton_batch,
 )
 from trajinfer.jumps.statistics import PathStatistics, binned_em, statistics_of
-from trajinfer.jumps.training import example_of, loss_of, root_mean_square, train_network
+from trajinfer.jumps.training import (
+    ExampleStream,
+    example_of,
+    fresh_network,
+    loss_of,
+    root_mean_square,
+    train_network,
+)
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def test_ratchet(n_paths, bar):
 @pytest.mark.parametrize(
     ("n_paths", "bar"),
     [
-        pytest.param(1, 0.66, marks=pytest.mark.xfail(reason="measured .671", strict=True)),
+        pytest.param(1, 0.66, marks=pytest.mark.xfail(reason="measured .669", strict=True)),
         (1000, 0.045),
         (5000, 0.025),
     ],
@@ -172,15 +179,29 @@ def test_binned_em_knows_of_label_noise():
 
 
 def test_training_lowers_the_loss_and_repeats():
-    one, two = (train_network(4, 5, width=8, n_rounds=1) for _ in range(2))
-    for a, b in zip(one.parameters(), two.parameters()):
+    def trained(n_steps):
+        network = fresh_network(5, width=16, n_rounds=1)
+        train_network(network, n_steps, 5)
+        return network
+
+    for a, b in zip(trained(4).parameters(), trained(4).parameters()):
         assert torch.equal(a, b)
-    start = train_network(0, 5, width=16, n_rounds=1)
-    better = train_network(60, 5, width=16, n_rounds=1)
     example = example_of(draw_batch(np.random.default_rng(99)))
+    networks = (fresh_network(5, width=16, n_rounds=1), trained(60))
     with torch.no_grad():
-        before, after = (float(loss_of(n(example[0]), example[1])) for n in (start, better))
+        before, after = (float(loss_of(n(example[0]), example[1])) for n in networks)
     assert after < before
+
+
+def test_examples_are_a_function_of_the_step():
+    """A stream entered in the middle gives what a stream from the start gives there."""
+    stream = ExampleStream(3)
+    for step in range(6):
+        expected = stream.at(step)
+    found = ExampleStream(3).at(5)
+    assert torch.equal(found[0].edges, expected[0].edges)
+    assert torch.equal(found[1]["rates"], expected[1]["rates"])
+    assert not torch.equal(stream.at(6)[1]["rates"], stream.at(4)[1]["rates"])
 
 
 def test_recipe_ships_with_the_weights():
