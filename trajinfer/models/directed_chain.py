@@ -170,7 +170,7 @@ class DirectedChainSDE(SDE):
             x: (B, D).
             seen: what is seen of the neighbours: None, (B, D) of one, or (B, F) `pooled` features.
         """
-        features = self._features(t, x, seen)
+        features = self.features(t, x, seen)
         out = self.net(features)
         drift = out[:, : self.dim] + self.linear(features)
         return drift, self._diffusion(out[:, self.dim :])
@@ -216,7 +216,8 @@ class DirectedChainSDE(SDE):
         share = present.to(x.dtype) / present.sum(1, keepdim=True)
         return torch.einsum("bp,bpf->bf", share, self.psi(pairs))
 
-    def _features(self, t: Tensor, x: Tensor, seen: Tensor | None) -> Tensor:
+    def features(self, t: Tensor, x: Tensor, seen: Tensor | None) -> Tensor:
+        """What the networks are given: time, its waves, the state and what is seen, (B, F)."""
         start, horizon, _ = self.clock
         s = ((t - start) / horizon).reshape(-1, 1).expand(len(x), 1)
         waves = math.pi * s * torch.arange(1, _HARMONICS + 1, dtype=x.dtype, device=x.device)

@@ -21,6 +21,8 @@ from trajinfer.sde import solve
 StartLaw = Callable[[int, torch.Generator], Tensor]
 _JITTER = 0.05
 _PERMUTATIONS = 100
+# An interval that is longer than the base step by rounding alone is one step, not two.
+_SLACK = 1 + 1e-5
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Chain:
     ) -> Tensor:
         """Paths (n, T, D) over ts, driven by fresh noise and by their neighbours."""
         return solve(
-            self.sde, starts, ts, step=self.step, method="euler", context=context,
+            self.sde, starts, ts, step=self.step * _SLACK, method="euler", context=context,
             random_state=seed_from(generator),
         ).ys  # fmt: skip
 

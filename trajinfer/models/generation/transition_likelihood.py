@@ -11,6 +11,7 @@ from torch import Tensor
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.models.directed_chain import DirectedChainSDE
 from trajinfer.models.generation.observed import ObservedPaths, Transitions
+from trajinfer.models.generation.quiet_channels import settle_quiet_channels
 from trajinfer.training import (
     Batches,
     Callback,
@@ -22,7 +23,6 @@ from trajinfer.training import (
     train,
 )
 
-_QUIET = 1.5
 _PROBED = 4096
 
 
@@ -36,7 +36,7 @@ class TransitionLikelihood:
     channels with little noise do not drown the others. Nothing is simulated. The law is right at
     the gaps that were seen; where they are long against the dynamics, add a path loss with
     `substeps` as a second stage. A channel whose fitted sd stays at the floor is without noise, and
-    its diffusion is set to zero.
+    its diffusion is set to zero; see `settle_quiet_channels`.
 
     Args:
         n_steps: training steps.
@@ -84,7 +84,8 @@ class TransitionLikelihood:
         batches = Batches(len(pairs), self.batch_size, seed_batches)
         average = WeightAverage(sde, self.decay)
         report = train([player], batches, self.n_steps, callbacks=[average, *callbacks])
-        silence(sde, pairs[batches.at(0)[:_PROBED]], neighbours)
+        probed = pairs[batches.at(0)[:_PROBED]]
+        settle_quiet_channels(sde, probed, neighbours.seen(probed, 0))
         return report
 
     def loss(self, sde: DirectedChainSDE, pairs: Transitions, seen: Tensor | None) -> Tensor:
@@ -95,16 +96,6 @@ class TransitionLikelihood:
         whitened, deviation = _whiten(sde, residual, sigma)
         weight = deviation.detach() ** (2 * self.beta)
         return (weight * (0.5 * whitened.square() + deviation.log())).sum(1).mean()
-
-
-def silence(sde: DirectedChainSDE, pairs: Transitions, neighbours: _Neighbours) -> None:
-    """Set the diffusion of channels to zero whose fitted sd sits on the floor."""
-    if isinstance(sde.noise, int):
-        return
-    with torch.no_grad():
-        _, sigma = sde.coefficients(pairs.t, pairs.x, neighbours.seen(pairs, 0))
-        deviation = sigma if sigma.ndim == 2 else sigma.diagonal(dim1=1, dim2=2)
-        sde.noisy.copy_((deviation.median(0).values > _QUIET * sde.floor).float())
 
 
 class _Neighbours:
