@@ -4,6 +4,7 @@ from trajinfer.processes.affine_transition import affine_transition
 from trajinfer.processes.base import Process, Values, Volatility
 from trajinfer.processes.double_well import DoubleWell
 from trajinfer.processes.fitzhugh_nagumo import FitzHughNagumo
+from trajinfer.processes.fractional_brownian import FractionalBrownian
 from trajinfer.processes.geometric_brownian import GeometricBrownian
 from trajinfer.processes.gradient_field import GradientField
 from trajinfer.processes.lamb_oseen import LambOseen
@@ -21,6 +22,7 @@ __all__ = [
     "Brownian",
     "DoubleWell",
     "FitzHughNagumo",
+    "FractionalBrownian",
     "GeometricBrownian",
     "GradientField",
     "LambOseen",
