@@ -17,6 +17,7 @@ from trajinfer.training import Batches, Callback, EarlyStopping, Loss, Player, R
 
 _LEAST_LOG_SCALE, _LARGEST_LOG_SCALE = -7.0, 4.0
 _VALIDATION = 0.2
+_LEAST_STEPS = 10
 
 
 class MemoryLaw(nn.Module):
@@ -104,5 +105,7 @@ def train_law(
     optimizer = torch.optim.AdamW(law.parameters(), memory.lr, weight_decay=memory.weight_decay)
     player = Player("memory", law, objective, optimizer, schedule=cosine(memory.n_steps), clip=10.0)
     batches = Batches(len(kept), memory.batch_size, seed_batches)
-    stopping = EarlyStopping(law, validate, memory.patience)
+    # few rows make short epochs, after which little can have changed
+    every = -(-_LEAST_STEPS // batches.per_epoch)
+    stopping = EarlyStopping(law, validate, memory.patience, every=every)
     return train([player], batches, memory.n_steps, callbacks=[stopping, *callbacks])

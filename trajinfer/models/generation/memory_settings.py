@@ -63,7 +63,7 @@ class Memory:
         batch_size: rows per step.
         lr: of AdamW.
         weight_decay: of AdamW.
-        patience: epochs without a better validation before training stops.
+        patience: epochs (of ten steps at least) without a better validation before training stops.
         jitter: noise on drawn residuals, in their standard deviations.
     """
 

@@ -15,6 +15,7 @@ from trajinfer.models.generation.row_transform import Latents, RowTransform, Sta
 
 _QUANTA = (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.025, 0.02, 0.01, 0.005, 0.001)
 _MASS = 0.01
+_NEARLY_ALL = 0.98
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ class MeterReadings(RowTransform):
 
 
 def _quantum(column: Array) -> float:
-    """The coarsest digit all values are multiples of; 0 for none."""
+    """The coarsest digit of nearly all values (a few may be filled in); 0 for none."""
     for quantum in _QUANTA:
         multiples = column / quantum
-        if np.abs(multiples - np.round(multiples)).max() < 1e-3:
+        if (np.abs(multiples - np.round(multiples)) < 1e-3).mean() > _NEARLY_ALL:
             return quantum
     return 0.0
 

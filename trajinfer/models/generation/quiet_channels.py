@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +44,7 @@ def _refit_drift(
     """Least squares of the last layer, and of the linear map beside it, for one channel."""
     features = sde.features(pairs.t, pairs.x, seen)
     *below, last = sde.net.layers
-    linear = sde.linear.layers[0]
+    linear = sde.linear.layers[-1]
     hidden = nn.Sequential(*below)(features)
     design = torch.cat([features, torch.ones_like(features[:, :1]), hidden], dim=1).double()
     target = pairs.change[:, channel] / sde.increment[channel] / (pairs.gap[:, 0] / sde.step)
@@ -50,6 +52,10 @@ def _refit_drift(
         design, target.double()[:, None], rcond=_CUTOFF, driver="gelsd"
     ).solution[:, 0]
     n = features.shape[1]
-    linear.weight[channel] = rule[:n].to(linear.weight)
-    last.bias[channel] = rule[n].to(last.bias)
-    last.weight[channel] = rule[n + 1 :].to(last.weight)
+    _put(linear.weight, channel, rule[:n])
+    _put(last.bias, channel, rule[n])
+    _put(last.weight, channel, rule[n + 1 :])
+
+
+def _put(parameter: Any, channel: int, value: Tensor) -> None:
+    parameter[channel] = value.to(parameter)
