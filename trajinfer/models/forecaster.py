@@ -16,7 +16,12 @@ from trajinfer.data.series_input import as_series
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.metrics import crps
 from trajinfer.models.encoder import Encoding
-from trajinfer.models.forecast_examples import duration, examples_of, query_times
+from trajinfer.models.forecast_examples import (
+    Examples,
+    duration,
+    examples_of,
+    query_times,
+)
 from trajinfer.models.heads import QueryHead
 from trajinfer.models.recent import Recent, recent
 from trajinfer.models.series_batch import Scaling, SeriesBatch
@@ -83,12 +88,13 @@ class NeuralSDEForecaster(SeriesEstimator):
     cutoffs: int | None = None
     n_lags: int = 8
 
-    def fit(self, series: Any, y: Any = None) -> Self:
+    def fit(self, series: Any, y: Any = None, *, held_out: Any = None) -> Self:
         """Fit on forecasts of the later parts of series from the earlier ones.
 
         Args:
             series: an `IrregularSeries`, or what `as_series` takes.
             y: not used.
+            held_out: series on which the spreads are calibrated; None: those of `validation`.
 
         Raises:
             InputError: for series or settings that cannot be used, such as a horizon that leaves
@@ -104,17 +110,24 @@ class NeuralSDEForecaster(SeriesEstimator):
         )
         self.window_ = np.inf if self.window is None else duration(self.window, data.axis)
         examples = examples_of(data, self.horizon_, self.window_, self.cutoffs)
-        past, future, cutoff = examples.past, examples.future, examples.cutoff
+        past, cutoff = examples.past, examples.cutoff
         scale = float(np.median(cutoff - past.times[:, 0])) or self.horizon_
         self.scaling_ = Scaling.of(data, time_origin=0.0, time_scale=scale)
         batch = self.scaling_.batch(past, end=cutoff, origin=cutoff)
         self._begin(batch, self.n_features_in_, batch.statics.shape[1])
         gaps = np.diff(past.times, axis=1)
         self.shape_["lag"] = (float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 0.1) / scale
-        later = self.scaling_.batch(future, origin=cutoff)
-        changes = later.values - recent(batch, 1, self.shape_["lag"]).last[:, None]
+        targets = self._targets(examples)
+        changes = targets.values - recent(batch, 1, self.shape_["lag"]).last[:, None]
         self.shape_["increment"] = _typical_size(changes).tolist()
-        self._fit_examples(batch, Targets(later.times, later.values), examples.rows)
+        self._fit_examples(batch, targets, examples.rows)
+        if held_out is not None:
+            other = compacted(as_series(held_out).on_axis(data.axis))
+            self.scaling_.require(other)
+            examples = examples_of(other, self.horizon_, self.window_, self.cutoffs)
+            cut = examples.cutoff
+            batch = self.scaling_.batch(examples.past, end=cut, origin=cut)
+            self._calibrate(batch, self._targets(examples))
         return self
 
     def forecast(
@@ -160,6 +173,11 @@ class NeuralSDEForecaster(SeriesEstimator):
         drawn = self.forecast(examples.past, future.times, 100).samples
         known = future.mask
         return -float(np.mean(crps(drawn.transpose(1, 0, 2, 3)[:, known], future.values[known])))
+
+    def _targets(self, examples: Examples) -> Targets:
+        """What followed the cutoffs, standardised."""
+        later = self.scaling_.batch(examples.future, origin=examples.cutoff)
+        return Targets(later.times, later.values)
 
     def _asked(
         self, series: Any, ts: Any, random_state: RandomState
