@@ -14,6 +14,7 @@ from trajinfer.cli.evaluate import evaluate
 from trajinfer.cli.fit import fit
 from trajinfer.cli.forecast import forecast
 from trajinfer.cli.generate import generate
+from trajinfer.cli.hurst import hurst
 from trajinfer.cli.info import info
 from trajinfer.cli.jumps import jumps
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     help="Infer stochastic dynamics from observations that are scattered in time. "
     "Exit codes: 0 done, 1 unusable input, 2 wrong usage, 3 written but not converged.",
 )
-for command in (fit, forecast, classify, evaluate, jumps, generate, demo, datasets, info):
+for command in (fit, forecast, classify, evaluate, jumps, hurst, generate, demo, datasets, info):
     app.command()(command)
 
 

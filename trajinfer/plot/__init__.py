@@ -2,6 +2,7 @@
 
 from trajinfer.plot.calibration import calibration
 from trajinfer.plot.fields import velocity
+from trajinfer.plot.fractional import variogram
 from trajinfer.plot.generation import generation
 from trajinfer.plot.jumps import occupation, rates, state_posterior, transition_graph
 from trajinfer.plot.populations import held_out, snapshots, trajectories
@@ -19,5 +20,6 @@ __all__ = [
     "state_posterior",
     "trajectories",
     "transition_graph",
+    "variogram",
     "velocity",
 ]

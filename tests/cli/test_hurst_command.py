@@ -1,0 +1,71 @@
+"""`trajinfer hurst` on small tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from trajinfer.cli import app
+from trajinfer.fractional import estimate_hurst, simulate_fgn
+
+
+@pytest.fixture
+def table(tmp_path):
+    noise = simulate_fgn(0.8, 300, 2, random_state=0)
+    frame = pd.DataFrame({"day": np.arange(300), "a": noise[0], "b": noise[1].cumsum()})
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    return tmp_path / "table.csv", frame
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["hurst", *map(str, arguments)])
+
+
+def test_estimates_are_those_of_the_library(table, tmp_path):
+    path, frame = table
+    found = run(path, "--columns", "a", "--increments", "--json", "--out", tmp_path / "r")
+    assert found.exit_code == 0, found.output
+    expected = estimate_hurst(frame["a"], increments=True)
+    (row,) = json.loads((tmp_path / "r" / "summary.json").read_text())["estimates"]
+    assert row["hurst"] == pytest.approx(expected.hurst)
+    assert row["lower"] == pytest.approx(expected.interval[0])
+    assert pd.read_csv(tmp_path / "r" / "hurst.csv").shape == (1, 6)
+
+
+def test_all_numeric_columns_but_the_time_are_taken(table, tmp_path):
+    path, _ = table
+    found = run(path, "--time", "day", "--method", "mle", "--out", tmp_path / "r")
+    assert found.exit_code == 0, found.output
+    assert pd.read_csv(tmp_path / "r" / "hurst.csv")["column"].tolist() == ["a", "b"]
+
+
+def test_figures_are_drawn(table, tmp_path):
+    pytest.importorskip("matplotlib")
+    path, _ = table
+    assert run(path, "--columns", "b", "--out", tmp_path / "r").exit_code == 0
+    assert (tmp_path / "r" / "variogram_b.png").stat().st_size > 1000
+
+
+def test_a_dry_run_prints_the_call_and_nothing_else(table, tmp_path):
+    path, _ = table
+    found = run(path, "--columns", "a", "--increments", "--dry-run", "--out", tmp_path / "r")
+    assert "estimate_hurst(frame[['a']]" in found.output
+    assert not (tmp_path / "r").exists()
+    exec(found.output, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--columns", "c"], "no column 'c'"),
+        (["--method", "rs"], "unknown method"),
+        (["--level", "2"], "level"),
+    ],
+)
+def test_unusable_options_are_refused(table, tmp_path, arguments, message):
+    path, _ = table
+    found = run(path, *arguments, "--out", tmp_path / "r")
+    assert found.exit_code == 1
+    assert message in found.output
