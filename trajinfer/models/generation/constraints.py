@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer.models.generation.digits import digit
 
 _EXACT = 1e-6
 
@@ -29,27 +31,22 @@ class LinearConstraints:
     def of(cls, rows: Array) -> LinearConstraints:
         """Find what is redundant in rows (N, C) without missing values.
 
-        Channels are taken in their order, each redundant if those before it give it exactly, up to
-        1e-6 of its spread; coefficients that close to whole numbers are made whole.
+        Channels are taken in their order, those with coarser last digits first: a rounded reading
+        is modelled, and what follows from such readings is rebuilt. A channel is redundant if those
+        taken before it give it exactly, up to 1e-6 of its spread.
         """
+        digits = [digit(column) for column in rows.T]
         kept: list[int] = []
-        rules: dict[int, Array] = {}
-        for k in range(rows.shape[1]):
-            design = np.column_stack([np.ones(len(rows)), rows[:, kept]])
-            rule = np.linalg.lstsq(design, rows[:, k], rcond=None)[0]
-            whole = np.round(rule)
-            rule = np.where(
-                np.abs(rule - whole) < _EXACT * np.maximum(np.abs(rule), 1), whole, rule
-            )
-            size = max(float(rows[:, k].std()), float(np.abs(rows[:, k]).max()) * 1e-3)
-            if np.abs(design @ rule - rows[:, k]).max() <= _EXACT * size:
-                rules[k] = rule
-            else:
+        for k in sorted(range(rows.shape[1]), key=lambda k: -digits[k]):
+            if _rule(rows, k, kept) is None:
                 kept.append(k)
+        kept.sort()
         coefficients = np.zeros((1 + len(kept), rows.shape[1]))
-        for k, rule in rules.items():
-            coefficients[: len(rule), k] = rule
         coefficients[np.arange(len(kept)) + 1, kept] = 1
+        for k in set(range(rows.shape[1])) - set(kept):
+            rule = _rule(rows, k, kept)
+            if rule is not None:
+                coefficients[:, k] = rule
         return cls(tuple(kept), coefficients)
 
     def drop(self, values: Array) -> Array:
@@ -62,3 +59,17 @@ class LinearConstraints:
         # kept channels are handed through unrounded
         whole[..., list(self.kept)] = kept
         return np.asarray(whole)
+
+
+def _rule(rows: Array, k: int, kept: Sequence[int]) -> Array | None:
+    """Constant and coefficients (1 + len(kept),) that give channel k, or None.
+
+    Coefficients that are whole numbers up to rounding are made whole.
+    """
+    design = np.column_stack([np.ones(len(rows)), rows[:, kept]])
+    rule = np.linalg.lstsq(design, rows[:, k], rcond=None)[0]
+    whole = np.round(rule)
+    rule = np.where(np.abs(rule - whole) < _EXACT * np.maximum(np.abs(rule), 1), whole, rule)
+    size = max(float(rows[:, k].std()), float(np.abs(rows[:, k]).max()) * 1e-3)
+    exact = np.abs(design @ rule - rows[:, k]).max() <= _EXACT * size
+    return np.asarray(rule) if exact else None

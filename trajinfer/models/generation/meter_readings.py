@@ -10,12 +10,11 @@ import numpy as np
 
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
+from trajinfer.models.generation.digits import digit
 from trajinfer.models.generation.memory_settings import Calendar, Memory
 from trajinfer.models.generation.row_transform import Latents, RowTransform, State
 
-_QUANTA = (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.025, 0.02, 0.01, 0.005, 0.001)
 _MASS = 0.01
-_NEARLY_ALL = 0.98
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class MeterReadings(RowTransform):
             rooted = low >= 0 and zero[k] >= _MASS
             kinds.append("log" if low > 0 else "root" if rooted else "plain")
         return {
-            "quantum": np.array([_quantum(column) for column in values.T]),
+            "quantum": np.array([digit(column) for column in values.T]),
             "log": np.array([kind == "log" for kind in kinds]),
             "root": np.array([kind == "root" for kind in kinds]),
         }
@@ -93,15 +92,6 @@ class MeterReadings(RowTransform):
         values = np.where(quantum > 0, rounded, values)
         least = np.where(state["root"] | state["log"], quantum, -np.inf)
         return np.asarray(np.where(zero, 0.0, np.maximum(values, least)))
-
-
-def _quantum(column: Array) -> float:
-    """The coarsest digit of nearly all values (a few may be filled in); 0 for none."""
-    for quantum in _QUANTA:
-        multiples = column / quantum
-        if (np.abs(multiples - np.round(multiples)) < 1e-3).mean() > _NEARLY_ALL:
-            return quantum
-    return 0.0
 
 
 def daily(period: int, n_rows: int, season: float | None = None) -> MeterReadings:
