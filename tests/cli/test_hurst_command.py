@@ -69,3 +69,14 @@ def test_unusable_options_are_refused(table, tmp_path, arguments, message):
     found = run(path, *arguments, "--out", tmp_path / "r")
     assert found.exit_code == 1
     assert message in found.output
+
+
+def test_the_fractional_model_forecasts_a_table(tmp_path):
+    walk = simulate_fgn(0.8, 30, 3, random_state=0).cumsum(axis=1)
+    rows = [(k, t, walk[k, t]) for k in range(3) for t in range(30)]
+    pd.DataFrame(rows, columns=["id", "time", "x"]).to_csv(tmp_path / "t.csv", index=False)
+    options = ["--model", "fractional", "--horizon", "5", "--steps", "3", "--no-figures"]
+    options += ["--out", str(tmp_path / "r"), "--set", "n_ou=5"]
+    found = CliRunner().invoke(app, ["forecast", str(tmp_path / "t.csv"), *options])
+    assert found.exit_code == 0, found.output
+    assert (tmp_path / "r" / "summary.json").is_file()

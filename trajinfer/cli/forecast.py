@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time as clock
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,10 @@ from trajinfer.cli.settings import to_toml
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.evaluation.series import calibration, forecast_figures, persistence
 
-MODELS: dict[str, Model] = {**neural("NeuralSDEForecaster")}
+MODELS: dict[str, Model] = {
+    **neural("NeuralSDEForecaster", "ahead"),
+    "fractional": Model("FractionalSDE", {}, "whole"),
+}
 _MOST_FIGURES = 6
 
 
@@ -74,7 +76,7 @@ def forecast(  # noqa: PLR0913 (a command has as many arguments as it has option
     task = _task(given, horizon, hold_out_after, steps)
     known = model_of(model, MODELS)
     estimator = known.load()
-    aim = {"horizon": task.horizon} if "horizon" in _parameters(estimator) else {}
+    aim = {} if known.horizon is None else {"horizon": task.reach(known.horizon)}
     settings = settings_of(known, model is not None, config, assignments, seed, aim)
     if dry_run:
         typer.echo("\n".join([*script, *task.script, *_script(known, settings, paths)]))
@@ -131,6 +133,12 @@ class _Task:
     truth: Array | None
     script: list[str]
 
+    def reach(self, counted: str) -> float:
+        """The longest time asked for, "ahead" of the past or "whole", from its beginning."""
+        if counted == "ahead":
+            return self.horizon
+        return float((self.ts - self.past.times[:, :1]).max())
+
 
 def _task(given: IrregularSeries, horizon: str | None, cutoff: str | None, steps: int) -> _Task:
     if (horizon is None) == (cutoff is None):
@@ -172,10 +180,6 @@ def _duration(given: IrregularSeries, text: str) -> float:
     if not length > 0 or not np.isfinite(length):
         raise InputError(f"--horizon must be positive, got {text!r}")
     return length
-
-
-def _parameters(estimator: type) -> list[str]:
-    return list(inspect.signature(estimator).parameters)
 
 
 def _script(model: Model, settings: dict[str, Any], paths: int) -> list[str]:
