@@ -63,7 +63,7 @@ class ByMean(BaseEstimator):
 def models(monkeypatch):
     monkeypatch.setattr(trajinfer, "LastValue", LastValue, raising=False)
     monkeypatch.setattr(trajinfer, "ByMean", ByMean, raising=False)
-    monkeypatch.setitem(forecast.MODELS, "last", Model("LastValue", {"spread": 0.5}))
+    monkeypatch.setitem(forecast.MODELS, "last", Model("LastValue", {"spread": 0.5}, "ahead"))
     monkeypatch.setitem(classify.MODELS, "mean", Model("ByMean", {}))
 
 

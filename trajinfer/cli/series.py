@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -51,10 +51,13 @@ class Model:
     Attributes:
         estimator: name of its class in `trajinfer`.
         settings: constructor arguments that the name stands for.
+        horizon: what its argument `horizon` counts: time "ahead" of the last observation, or the
+            "whole" time from the first one; None: there is no such argument.
     """
 
     estimator: str
     settings: Mapping[str, Any]
+    horizon: Literal["ahead", "whole"] | None = None
 
     def load(self) -> type:
         """The class, imported when it is asked for."""
@@ -62,9 +65,9 @@ class Model:
         return found
 
 
-def neural(estimator: str) -> dict[str, Model]:
+def neural(estimator: str, horizon: Literal["ahead", "whole"] | None = None) -> dict[str, Model]:
     """One model per dynamics of a neural estimator."""
-    return {name: Model(estimator, {"dynamics": name}) for name in DYNAMICS}
+    return {name: Model(estimator, {"dynamics": name}, horizon) for name in DYNAMICS}
 
 
 def model_of(name: str | None, models: Mapping[str, Model]) -> Model:
