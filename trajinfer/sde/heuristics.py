@@ -13,7 +13,6 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.sde.problem import Problem
-from trajinfer.sde.solvers.base import Size
 from trajinfer.sde.tally import Taken
 
 Kind = Literal["error", "stiffness", "error+stiffness"]
@@ -280,8 +279,7 @@ class Measure:
     def raw(self, problem: Problem, steps: Sequence[Taken]) -> Tensor:
         """Norm of the error, |h| and S of N steps: (N, 1, 3), or (N, B, 3) if not shared."""
         y, settings = steps[0].y, self.settings
-        rows = 1 if self.shared else y.shape[0]
-        length = torch.stack([_lengths(taken.h, y, rows) for taken in steps])
+        length = _lengths(steps, y, rows=1 if self.shared else y.shape[0])
         error = stiffness = torch.zeros_like(length)
         if settings.wants_error and steps[0].step.error is not None:
             rtol = self._relative(y)
@@ -345,9 +343,12 @@ class StepPenalty:
         return aggregate(self.measure.settings, steps), steps
 
 
-def _lengths(h: Size, y: Tensor, rows: int) -> Tensor:
-    """(rows,) lengths of one step."""
-    return y.new_full((rows,), h) if isinstance(h, float) else h[:, 0].to(y)
+def _lengths(steps: Sequence[Taken], y: Tensor, rows: int) -> Tensor:
+    """(N, rows) lengths of the steps."""
+    sizes = [taken.h for taken in steps]
+    if isinstance(sizes[0], float):
+        return y.new_tensor(sizes)[:, None].expand(-1, rows)
+    return torch.stack([h[:, 0] for h in sizes if isinstance(h, Tensor)]).to(y)
 
 
 def aggregate(settings: SolverRegularization, steps: Tensor) -> dict[str, Tensor]:
