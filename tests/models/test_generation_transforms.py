@@ -72,7 +72,7 @@ def test_meter_readings_are_inverted_exactly():
     latents = transform.forward(rows[None], state, np.random.default_rng(0))
     assert (latents.zero[0, :, 1] == (rows[:, 1] == 0)).all()
     assert not latents.zero[0][:, [0, 2]].any()
-    back = transform.inverse(latents.rows, latents.zero, latents.levels, state)
+    back = transform.inverse(latents.rows, latents.zero, latents.levels[:, 0], state)
     assert np.allclose(back[0], rows, atol=1e-9)
 
 
@@ -82,7 +82,7 @@ def test_readings_beyond_the_hurdle_are_never_zero():
     low = np.full((1, 5, 3), -9.0)
     zero = np.zeros((1, 5, 3), dtype=bool)
     zero[0, 2, 1] = True
-    out = transform.inverse(low, zero, low[..., :0], state)
+    out = transform.inverse(low, zero, state["quantum"][None], state)
     assert out[0, :, 1].tolist() == [1, 1, 0, 1, 1]
     assert (out[0, :, 0] >= 0.05).all()
 

@@ -11,6 +11,7 @@ from trajinfer._core.checks import Array
 from trajinfer.models.generation.digits import digit
 
 _EXACT = 1e-6
+_PIECES = 20
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ class LinearConstraints:
         is modelled, and what follows from such readings is rebuilt. A channel is redundant if those
         taken before it give it exactly, up to 1e-6 of its spread.
         """
-        digits = [digit(column) for column in rows.T]
+        # a meter may have been exchanged for a finer one halfway
+        pieces = np.array_split(rows, min(_PIECES, len(rows)))
+        digits = [
+            float(np.mean([digit(piece[:, k]) for piece in pieces])) for k in range(rows.shape[1])
+        ]
         kept: list[int] = []
         for k in sorted(range(rows.shape[1]), key=lambda k: -digits[k]):
             if _rule(rows, k, kept) is None:

@@ -22,9 +22,10 @@ class MeterReadings(RowTransform):
     """Readings that repeat daily.
 
     Rounded readings are made continuous by uniform noise within their last digit, which the inverse
-    rounds away. Strictly positive channels are taken in logarithms; channels where zero has a mass
-    of its own keep it as a hurdle (a probability of zero, and a law of the rest) and are taken as
-    square roots; all others as they are.
+    rounds away; a series is rounded as on the training day it goes on from. Strictly positive
+    channels are taken in logarithms; channels where zero has a mass of its own keep it as a hurdle
+    (a probability of zero, and a law of the rest) and are taken as square roots; all others as they
+    are.
 
     Args:
         period: rows per day.
@@ -74,24 +75,37 @@ class MeterReadings(RowTransform):
     def forward(self, values: Array, state: State, rng: np.random.Generator) -> Latents:
         """Latent rows; those of exact zeros are 0 behind the hurdle."""
         zero = (values == 0) & state["root"]
-        whole = values + state["quantum"] * rng.random(values.shape)
+        digits = self._digits(values, state["quantum"])
+        whole = values + digits * rng.random(values.shape)
         rows = np.where(state["log"], np.log(np.where(state["log"], whole, 1.0)), whole)
         rows = np.where(state["root"], np.sqrt(np.where(state["root"], whole, 0.0)), rows)
         rows = np.where(zero, 0.0, rows)
         rows[np.isnan(values).any(axis=-1)] = np.nan
         free = np.where(zero, np.nan, rows)
         bounds = np.stack([np.nanmin(free, axis=(0, 1)), np.nanmax(free, axis=(0, 1))])
-        return Latents(rows, zero, rows[..., :0], bounds)
+        return Latents(rows, zero, digits, bounds)
 
     def inverse(self, latents: Array, zero: Array, levels: Array, state: State) -> Array:
         """Readings, rounded as the data are; those beyond a hurdle are at least one digit."""
         values = np.where(state["log"], np.exp(np.where(state["log"], latents, 0.0)), latents)
         values = np.where(state["root"], np.maximum(latents, 0) ** 2, values)
-        quantum = state["quantum"]
+        quantum = levels[:, None]
         rounded = np.floor(values / np.where(quantum > 0, quantum, 1.0) + 1e-9) * quantum
         values = np.where(quantum > 0, rounded, values)
         least = np.where(state["root"] | state["log"], quantum, -np.inf)
         return np.asarray(np.where(zero, 0.0, np.maximum(values, least)))
+
+    def _digits(self, values: Array, usual: Array) -> Array:
+        """(R, T, D) last digit of every channel on the day of each row, which meters may change."""
+        digits = np.broadcast_to(usual, values.shape).copy()
+        for first in range(0, values.shape[1], self.period):
+            day = slice(first, first + self.period)
+            for record, k in np.ndindex(len(values), values.shape[2]):
+                told = values[record, day, k]
+                told = told[np.isfinite(told) & (told != 0)]
+                if len(told) >= self.period // 2:
+                    digits[record, day, k] = digit(told)
+        return digits
 
 
 def daily(period: int, n_rows: int, season: float | None = None) -> MeterReadings:
