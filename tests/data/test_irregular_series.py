@@ -84,14 +84,14 @@ def test_types_of_columns_come_back(wide, dtype):
 def test_long_round_trip_is_exact(wide):
     long = wide.melt(["who", "when"], ["beats", "temp"], "what", "reading").dropna()
     long = long.sort_values(["who", "when", "what"]).reset_index(drop=True)
-    series = IrregularSeries.from_frame(
-        long, id="who", time="when", variable="what", value="reading"
-    )
+    names = {"id": "who", "time": "when", "variable": "what", "value": "reading"}
+    series = IrregularSeries.from_frame(long, **names)
     np.testing.assert_array_equal(series.values, read(wide).values)
+    # variable after variable, as `melt` leaves them, is no disorder
+    stacked = IrregularSeries.from_frame(long.sort_values(["what", "who", "when"]), **names)
+    np.testing.assert_array_equal(stacked.values, series.values)
     pd.testing.assert_frame_equal(series.to_frame(), long)
-    one = IrregularSeries.from_frame(
-        long, id="who", time="when", variable="what", value="reading", channels=["temp"]
-    )
+    one = IrregularSeries.from_frame(long, **names, channels=["temp"])
     np.testing.assert_array_equal(one.values[:, :, 0], read(wide).values[:, :, 1])
 
 

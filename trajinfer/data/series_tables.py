@@ -63,8 +63,10 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
     if not np.isfinite(numbers).all():
         raise InputError(f"column '{columns.time}' has missing or infinite times; drop these rows")
     codes, ids = _numbered(frame[columns.id], columns.id)
-    _warn_of_disorder(codes, numbers)
     channel, names, given = _observations(frame, columns)
+    # in a long table the variables of a series may come one after the other
+    lines = codes if channel is None else codes * (len(names) + 1) + channel
+    _warn_of_disorder(lines, numbers)
     places = _Places.of(codes, numbers)
     cells = _cells(places, channel, given, len(names), duplicates)
     times, values, lengths = places.grid(cells)
@@ -164,9 +166,9 @@ def _numbered(column: pd.Series, name: str) -> tuple[Array, tuple[Hashable, ...]
     return np.asarray(codes), tuple(known.tolist())
 
 
-def _warn_of_disorder(codes: Array, numbers: Array) -> None:
-    order = np.argsort(codes, kind="stable")
-    same = np.diff(codes[order]) == 0
+def _warn_of_disorder(lines: Array, numbers: Array) -> None:
+    order = np.argsort(lines, kind="stable")
+    same = np.diff(lines[order]) == 0
     backwards = int((same & (np.diff(numbers[order]) < 0)).sum())
     if backwards:
         warnings.warn(
