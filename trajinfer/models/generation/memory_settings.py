@@ -9,7 +9,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 
-_DAY_WAVES, _YEAR_WAVES = 4, 2
+_DAY_WAVES, _YEAR_WAVES = 12, 2
 
 
 @dataclass(frozen=True)
