@@ -28,6 +28,7 @@ _THETA = (1e-3, 1e3)
 _NOISE = (1e-4, 3.0)
 _BOUNDS = [(-4.5, 4.5), tuple(np.log(_THETA)), tuple(np.log(_NOISE))]
 _SLOPE_STEP = 1e-4
+_N_STARTS = 5
 _CURVATURE_STEP = 0.05
 _NORMAL = 1.959963984540054
 
@@ -129,11 +130,16 @@ class LinearInference:
             return -float(found[0]), -(found[1:4] - found[4:]) / (2 * _SLOPE_STEP)
 
         starts = _starts()
-        first = starts[int(np.argmax(likelihoods(starts)))]
+        # noise and roughness resemble each other: several valleys, one start per index
+        heights = likelihoods(starts).reshape(_N_STARTS, -1)
+        tops = starts.reshape(_N_STARTS, -1, 3)[np.arange(_N_STARTS), heights.argmax(1)]
+        firsts = tops[np.argsort(-heights.max(1))[: 3 if hurst is None else 1]]
         options = {"maxiter": 40, "ftol": 1e-9}
-        found = minimize(
-            search, first, jac=True, method="L-BFGS-B", bounds=_BOUNDS, options=options
-        )
+        tried = [
+            minimize(search, first, jac=True, method="L-BFGS-B", bounds=_BOUNDS, options=options)
+            for first in firsts
+        ]
+        found = min(tried, key=lambda result: float(result.fun))
         natural = _natural(found.x[None], hurst)
         with torch.no_grad():
             _, mean, size = self._profiled(natural, times, one, seen)
