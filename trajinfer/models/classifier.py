@@ -103,7 +103,7 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
     def predict_proba(self, series: Any, *, random_state: RandomState = None) -> Array:
         """Probabilities (B, K) of the classes, averaged over paths of the noise."""
         self._check_fitted()
-        data = compacted(as_series(series))
+        data = compacted(as_series(series).on_axis(self.axis_))
         self.scaling_.require(data)
         seed = spawn(self.seed_, 5)[4] if random_state is None else seed_from(random_state)
         logits = self._scores_over_paths(

@@ -13,7 +13,6 @@ from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.series_input import as_series
-from trajinfer.data.time_axis import TimeAxis
 from trajinfer.metrics import crps
 from trajinfer.models.encoder import Encoding
 from trajinfer.models.forecast_examples import (
@@ -274,14 +273,12 @@ class NeuralSDEForecaster(SeriesEstimator):
         return {
             "horizon": self.horizon_,
             "window": None if np.isinf(self.window_) else self.window_,
-            "axis": self.axis_.to_config(),
             "calibration": self.calibration_,
         }
 
     def _set_learned(self, learned: dict[str, Any]) -> None:
         self.horizon_, self.calibration_ = learned["horizon"], learned["calibration"]
         self.window_ = np.inf if learned["window"] is None else learned["window"]
-        self.axis_ = TimeAxis.from_config(learned["axis"])
         self.n_features_in_ = self.shape_["n_channels"]
 
 

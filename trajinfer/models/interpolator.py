@@ -14,7 +14,6 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.series_input import as_series
-from trajinfer.data.time_axis import TimeAxis
 from trajinfer.metrics import crps
 from trajinfer.models.linear_smoother import smooth
 from trajinfer.models.series_batch import SeriesBatch
@@ -277,11 +276,9 @@ class NeuralSDEInterpolator(SeriesEstimator):
         return CorrectionHead(self.hidden, self.shape_["n_channels"])
 
     def _learned(self) -> dict[str, Any]:
-        axis = self.axis_.to_config()
-        return {"axis": axis, "share": self.share_, "calibration": self.calibration_}
+        return {"share": self.share_, "calibration": self.calibration_}
 
     def _set_learned(self, learned: dict[str, Any]) -> None:
-        self.axis_ = TimeAxis.from_config(learned["axis"])
         self.share_, self.calibration_ = learned["share"], learned["calibration"]
         self.n_features_in_ = self.shape_["n_channels"]
 

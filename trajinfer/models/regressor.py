@@ -72,7 +72,7 @@ class NeuralSDERegressor(RegressorMixin, SeriesEstimator):  # type: ignore[misc]
     def predict(self, series: Any, *, random_state: RandomState = None) -> Array:
         """The numbers of the series, (B,)."""
         self._check_fitted()
-        data = compacted(as_series(series))
+        data = compacted(as_series(series).on_axis(self.axis_))
         self.scaling_.require(data)
         seed = spawn(self.seed_, 5)[4] if random_state is None else seed_from(random_state)
         batch = self.scaling_.batch(data)

@@ -18,7 +18,7 @@ from trajinfer._core.archive import save_archive
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, seeded, spawn
-from trajinfer.data import IrregularSeries
+from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.models.by_name import WITHOUT_CONTROL, Parameterization, make_dynamics
 from trajinfer.models.controls import Controls, typical_slope
 from trajinfer.models.encoder import Encoder, Encoding, RecurrentEncoder, SDEEncoder
@@ -95,6 +95,7 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             "settings": settings,
             "shape": self.shape_,
             "scaling": self.scaling_.to_json(),
+            "axis": self.axis_.to_config(),
             "learned": self._learned(),
         }
         return save_archive(path, config, self.network_.state_dict())
@@ -106,6 +107,7 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         estimator.seed_ = int(config["settings"]["random_state"])
         estimator.shape_ = config["shape"]
         estimator.scaling_ = Scaling.from_json(config["scaling"])
+        estimator.axis_ = TimeAxis.from_config(config["axis"])
         estimator._set_learned(config["learned"])
         estimator.network_ = estimator._network(0)
         estimator.network_.load_state_dict(tensors)
@@ -161,7 +163,7 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _fit_scaling(self, data: IrregularSeries) -> SeriesBatch:
         """Measure the training series, on one axis of time for all, and scale them."""
-        self.n_features_in_ = data.values.shape[2]
+        self.n_features_in_, self.axis_ = data.values.shape[2], data.axis
         origin, end = float(data.times.min()), float(data.times.max())
         self.scaling_ = Scaling.of(data, time_origin=origin, time_scale=end - origin)
         batch = self.scaling_.batch(data)
