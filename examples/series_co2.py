@@ -2,7 +2,8 @@
 
 Learns from the years before 1990; then makes a forecast every 104 days, each from what was known
 on its day.
-The level rises out of the range that was learned from, so the intervals come out too narrow.
+The intervals come out too narrow; the likely reason is that the level rises out of the range that
+was learned from.
 """
 
 import sys
