@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -12,9 +13,12 @@ from trajinfer.metrics.paths import as_path_pair
 
 
 def path_dependence(x: Any, partners: Any) -> float:
-    r"""Largest correlation, over all times and pairs of channels, of paths and their partners.
+    r"""Largest rank correlation, over all times and pairs of channels, of paths and partners.
 
-    .. math:: \max_{t, c, c'} \left| \mathrm{corr}\bigl( x^c_t, \tilde x^{c'}_t \bigr) \right|
+    .. math:: \max_{t, c, c'} \left| \mathrm{corr}\bigl( \mathrm{rank}\, x^c_t,
+        \mathrm{rank}\, \tilde x^{c'}_t \bigr) \right|
+
+    Ranks, because a few stragglers can make the correlation of independent values large.
 
     All times count: starts are often drawn independently while the rest of a path follows its
     partner. Independent samples of n paths do not give 0 but about $\sqrt{2 \log(m) / n}$ for m
@@ -49,8 +53,9 @@ def _paired(x: Any, partners: Any) -> tuple[Array, Array]:
 
 
 def _standardised(paths: Array) -> Array:
-    """(T, n, C) with mean 0 and unit length along the paths."""
-    centred = np.moveaxis(paths - paths.mean(axis=0), 1, 0)
+    """(T, n, C) ranks among the paths, with mean 0 and unit length."""
+    ranks = rankdata(paths, axis=0)
+    centred = np.moveaxis(ranks - ranks.mean(axis=0), 1, 0)
     size = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.asarray(centred / np.where(size > 0, size, 1.0))
 
