@@ -26,8 +26,7 @@ class Batches:
 
     Args:
         n: number of items.
-        size: items per batch, at most `n` are used; the last batch of an epoch may be smaller
-            by one in `per_epoch` parts, never empty.
+        size: most items per batch; the batches of an epoch differ by one at most.
         seed: of the permutations; that of an epoch depends on the seed and the epoch alone.
 
     Raises:
@@ -36,7 +35,7 @@ class Batches:
     Example:
         >>> batches = Batches(5, 2, seed=0)
         >>> batches.per_epoch, [len(batches.at(step)) for step in range(3)]
-        (3, [2, 2, 1])
+        (3, [2, 1, 2])
         >>> sorted(int(i) for step in range(3) for i in batches.at(step))
         [0, 1, 2, 3, 4]
     """
