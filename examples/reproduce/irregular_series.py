@@ -29,7 +29,12 @@ from trajinfer.models import NeuralSDEClassifier, NeuralSDEForecaster, NeuralSDE
 
 STABLE = ("langevin", "linear_noise", "geometric")
 SETS = ("italy_power_demand", "basic_motions", "japanese_vowels", "gun_point")
-EPOCHS = {"italy_power_demand": 400, "basic_motions": 300, "japanese_vowels": 80, "gun_point": 400}
+CLASSIFIER = {
+    "italy_power_demand": {"max_epochs": 400},
+    "basic_motions": {"max_epochs": 300},
+    "japanese_vowels": {"max_epochs": 80},
+    "gun_point": {"max_epochs": 400, "thinning": 0.6},
+}
 HOPPER = {
     "max_epochs": 6,
     "step": 5.0,
@@ -68,7 +73,7 @@ def classification(name: str, rate: float, dynamics: str, seed: int) -> dict[str
     test = data.test.drop_observations(rate, 2000 + seed)
     began = time.process_time()
     model = NeuralSDEClassifier(
-        dynamics, max_epochs=EPOCHS[name], lr=1e-2, validation=0.0, random_state=seed
+        dynamics, lr=1e-2, validation=0.0, random_state=seed, **CLASSIFIER[name]
     ).fit(train)
     return {"seconds": time.process_time() - began, "test": model.score(test)}
 
