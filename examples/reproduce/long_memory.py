@@ -217,25 +217,26 @@ def speed() -> None:
 
 
 def series() -> None:
-    """H of real series: the annual flow of the Nile, and sunspots."""
-    from trajinfer import datasets
+    """H of real series: flow of the Nile, sunspots, log range of the S&P 500 (a path)."""
+    from trajinfer.datasets import load_series
 
     rows = []
     for name in ("nile", "sunspots"):
-        loader = getattr(datasets, f"load_{name}", None)
-        if loader is None:
-            continue
-        values = loader().series.values[0, :, 0]
-        for method in ("whittle", "mle", "dfa"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NonStationaryWarning)
-                rows.append({"data": name, **as_row(values, method)})
+        values = load_series(name).train.values[0, :, 0]
+        rows += [as_row(name, values, method) for method in ("whittle", "mle", "dfa")]
+    index = load_series("sp500").train
+    high, low = (index.values[0, :, index.channels.index(name)] for name in ("High", "Low"))
+    log_range = np.log(np.log(high / low))
+    rows += [as_row("log range", log_range, m, path=True) for m in ("whittle", "variogram")]
     show(rows)
 
 
-def as_row(values: np.ndarray, method: str) -> dict:
-    found = estimate_hurst(values, method=method, increments=True)
+def as_row(name: str, values: np.ndarray, method: str, *, path: bool = False) -> dict:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonStationaryWarning)
+        found = estimate_hurst(values, method=method, increments=not path)
     return {
+        "data": name,
         "method": method,
         "H": round(found.hurst, 3),
         "interval": np.round(found.interval, 3).tolist(),
