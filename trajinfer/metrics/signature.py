@@ -138,15 +138,21 @@ def _exponential(v: Tensor, depth: int) -> list[Tensor]:
 
 
 def _extend(levels: Sequence[Tensor], v: Tensor) -> list[Tensor]:
-    """Levels of S times exp(v): for each k, ((v/k + S_1) v/(k-1) + S_2) v/(k-2) + ... + S_k."""
+    """Levels of S times exp(v): for each k, ((v/k + S_1) v/(k-1) + S_2) v/(k-2) + ... + S_k.
+
+    The k = j, ..., depth that have not ended before level j are stacked, (depth - j + 1, W, B).
+    """
+    depth = len(levels)
+    shares = v / torch.arange(1, depth + 1, dtype=v.dtype).view(-1, 1, 1)
+    parts = shares + levels[0]
     extended = []
-    shares = [v / k for k in range(1, len(levels) + 1)]
-    for k in range(1, len(levels) + 1):
-        part = shares[k - 1] + levels[0]
-        for j in range(1, k):
-            part = _outer(part, shares[k - j - 1]) + levels[j]
-        extended.append(part)
-    return extended
+    for level in levels[1:]:
+        done, rest = parts.split([1, len(parts) - 1])
+        extended.append(done[0])
+        # the part of k is multiplied by v/(k - j), whose k - j begins at 1 again
+        factors = shares[: len(rest)].unsqueeze(1)
+        parts = torch.addcmul(level.view(1, -1, *v.shape), rest.unsqueeze(2), factors).flatten(1, 2)
+    return [*extended, parts[0]]
 
 
 def _outer(words: Tensor, letters: Tensor) -> Tensor:
