@@ -27,10 +27,12 @@ def tensor(values):
     return torch.as_tensor(np.asarray(values, dtype=np.float64))
 
 
-def model(hurst=0.7, theta=1.3, noise=0.2, start="stationary", kind=1, horizon=3.0, sigma=1.0):
+def model(hurst=0.7, theta=1.3, noise=0.2, start_sd=math.nan, kind=1, horizon=3.0, sigma=1.0):
     nodes = default_nodes(12, horizon, kind)
     omega = sigma * weights(tensor(hurst), nodes, horizon, kind, normalization="unit")
-    return LinearFractionalModel(tensor(nodes), omega, tensor(theta), tensor(noise), start, kind)
+    return LinearFractionalModel(
+        tensor(nodes), omega, tensor(theta), tensor(noise), tensor(start_sd), kind
+    )
 
 
 TIMES = tensor([0.0, 0.01, 0.4, 0.41, 1.0, 1.9, 3.0])
@@ -48,11 +50,11 @@ def dense_log_density(covariance, values):
     )
 
 
-@pytest.mark.parametrize("start", ["stationary", "pinned"])
+@pytest.mark.parametrize("start_sd", [math.nan, 0.0, 0.7])
 @pytest.mark.parametrize("theta", [1e-3, 1.3, 40.0])
 @pytest.mark.parametrize("hurst", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_filter_evidence_is_that_of_a_dense_gaussian_process(hurst, theta, start):
-    found_model = model(hurst, theta, start=start)
+def test_filter_evidence_is_that_of_a_dense_gaussian_process(hurst, theta, start_sd):
+    found_model = model(hurst, theta, start_sd=start_sd)
     found = run_filter(found_model, TIMES, VALUES[:, None], OBSERVED)
     dense = found_model.covariance(TIMES)[OBSERVED][:, OBSERVED]
     dense = dense + 0.04 * torch.eye(len(dense), dtype=torch.float64)
@@ -63,7 +65,7 @@ def test_filter_evidence_is_that_of_a_dense_gaussian_process(hurst, theta, start
 @pytest.mark.parametrize("hurst", [0.1, 0.5, 0.9])
 def test_covariance_without_return_is_that_of_the_markov_approximation(hurst):
     """A second derivation: closed forms of the covariances of the nodes, no transition."""
-    found_model = model(hurst, 0.0, start="pinned")
+    found_model = model(hurst, 0.0, start_sd=0.0)
     found = found_model.covariance(TIMES)
     grid = TIMES.numpy()
     expected = markov_covariance(
@@ -170,7 +172,7 @@ def test_bridge_quantities_agree_with_known_values(shared_data):
         nodes = symmetric_nodes(row.K, row.gamma_max)
         omega = weights(tensor(row.hurst), nodes, row.omega_horizon)
         bridge = LinearFractionalModel(
-            tensor(nodes), omega, tensor(row.theta), tensor(row.sigma), "pinned"
+            tensor(nodes), omega, tensor(row.theta), tensor(row.sigma), tensor(0.0)
         )
         end = tensor(row.T)
         times = tensor([0.0, row.T / 4, row.T / 2, 3 * row.T / 4, row.T])

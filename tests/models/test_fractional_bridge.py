@@ -23,11 +23,12 @@ def pinned_bridge(hurst, sigma=0.1, end=2.0, horizon=6.0, n_steps=200):
     """Model and grid: X(0) = 0, one observation 0 at the end, kernel normalisation."""
     inference = LinearInference(torch.as_tensor(symmetric_nodes(5)), 1, horizon)
     size = float(kernel_variance(torch.tensor(hurst, dtype=torch.float64), 1)) ** 0.5
-    at = LinearParameters(tensor(hurst), tensor(1e-9), tensor(0.0), tensor(size), tensor(sigma))
+    at = LinearParameters(
+        tensor(hurst), tensor(1e-9), tensor(0.0), tensor(size), tensor(sigma), tensor(0.0)
+    )
     settings = Settings("linear", "gaussian", None, 64, 1, 1, 1e-3, 0, 0)
     model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=True)
     with torch.no_grad():
-        model.with_y.zero_()
         model.log_own.fill_(-30.0)
     times, values = np.array([[0.0, end]]), np.array([[[np.nan], [0.0]]])
     return inference, model, merged_grid(times, values, None, end / n_steps)

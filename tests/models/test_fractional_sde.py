@@ -43,8 +43,8 @@ def variational(series):
     )
 
 
-def parameters(hurst=0.7, theta=2.0, mean=0.3, volatility=1.1, noise=0.2):
-    values = (hurst, theta, mean, volatility, noise)
+def parameters(hurst=0.7, theta=2.0, mean=0.3, volatility=1.1, noise=0.2, start_sd=np.nan):
+    values = (hurst, theta, mean, volatility, noise, start_sd)
     return LinearParameters(*(torch.tensor([v], dtype=torch.float64) for v in values))
 
 
@@ -52,13 +52,14 @@ def linear_inference(n_ou=8):
     return LinearInference(torch.as_tensor(default_nodes(n_ou, 1.0)), 1, 1.0)
 
 
+@pytest.mark.parametrize("start_sd", [np.nan, 0.5])
 @pytest.mark.parametrize("largest_step", [0.2, 0.02])
-def test_the_bound_is_tight_for_a_linear_drift(largest_step):
+def test_the_bound_is_tight_for_a_linear_drift(largest_step, start_sd):
     """With the guide alone the bound is the evidence of the discrete model, at every step."""
     times = np.array([[0.0, 0.05, 0.3, 0.31, 0.7, 1.0]])
     values = np.array([0.1, 0.2, -0.4, -0.3, np.nan, 0.9])[None, :, None]
     grid = merged_grid(times, values, None, largest_step)
-    inference, at = linear_inference(), parameters()
+    inference, at = linear_inference(), parameters(start_sd=start_sd)
     settings = Settings("linear", "gaussian", None, 8, 1, 1, 1e-3, 0, 0)
     model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=False)
     steps = make_steps(grid, inference.nodes)
@@ -126,7 +127,7 @@ def test_divergence_counts_every_channel():
     assert found[1] == pytest.approx(2 * found[0], rel=0.02)
 
 
-FIELDS = ("hurst", "theta", "mean", "volatility", "noise")
+FIELDS = ("hurst", "theta", "mean", "volatility", "noise", "start_sd")
 
 
 def test_parameters_are_in_units_of_the_data(series, exact):

@@ -41,7 +41,7 @@ def conditioned_start(
     """Mean (J,) and covariance (J, J) of Y(0) given one observation at `time`, X(0) = 0.
 
     Args:
-        model: pinned at the start; one channel, parameters ().
+        model: with X(0) = 0; one channel, parameters ().
         time: T, a 0-d tensor.
         observation: o, a 0-d tensor.
     """

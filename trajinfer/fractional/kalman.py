@@ -59,16 +59,18 @@ def run_filter(
         model: parameters (...).
         times: (..., T) non-decreasing.
         values: (..., T, M); what is not observed is ignored.
-        observed: (..., T) bool.
+        observed: (..., T) bool, with axes of length 1 where series do not differ: covariances are
+            computed once for all of them.
         states: keep what `smoothed` needs; the evidence does without.
     """
     steps, which = _distinct_steps(times)
     moves = model.per_step().transition(steps)
     noise = model.noise.square()
     cov = model.initial()
-    shape = torch.broadcast_shapes(cov.shape[:-2], times.shape[:-1], values.shape[:-2])
+    own = torch.broadcast_shapes(cov.shape[:-2], times.shape[:-1], observed.shape[:-1])
+    shape = torch.broadcast_shapes(own, values.shape[:-2])
     size = cov.shape[-1]
-    cov = cov.expand(*shape, size, size)
+    cov = cov.expand(*own, size, size)
     mean = values.new_zeros(*shape, size, values.shape[-1])
     kept: list[tuple[Tensor, ...]] = []
     for i, k in enumerate(which):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,9 +22,9 @@ from torch import Tensor
 from trajinfer.fractional.normalization import FbmType
 from trajinfer.fractional.ou_transition import ou_covariance, stationary_covariance
 
-Start = Literal["stationary", "pinned"]
 _POINTS = 64
 _POWER = 6
+_STATIONARY = torch.tensor(torch.nan, dtype=torch.float64)
 
 
 class Transition(NamedTuple):
@@ -48,7 +48,8 @@ class LinearFractionalModel:
         omega: (..., J) weights, the volatility included.
         theta: (...) rate of return, not negative.
         noise: (...) standard deviation of the observations.
-        start: "stationary" (theta > 0) or "pinned", X(0) = 0 with Y as the type says.
+        start_sd: (...) standard deviation of X at the first time, then independent of Y; NaN, the
+            default, for the stationary law (theta > 0).
         fbm_type: 1 for a stationary Y at the start, 2 for Y(0) = 0.
 
     The state is z = (X, Y_1, ..., Y_J), S = J + 1 numbers.
@@ -58,15 +59,18 @@ class LinearFractionalModel:
     omega: Tensor
     theta: Tensor
     noise: Tensor
-    start: Start = "stationary"
+    start_sd: Tensor = _STATIONARY
     fbm_type: FbmType = 1
 
     def __post_init__(self) -> None:
-        shape = torch.broadcast_shapes(self.omega.shape[:-1], self.theta.shape, self.noise.shape)
+        shape = torch.broadcast_shapes(
+            self.omega.shape[:-1], self.theta.shape, self.noise.shape, self.start_sd.shape
+        )
         for name, value in {
             "omega": self.omega.expand(*shape, len(self.nodes)),
             "theta": self.theta.expand(shape),
             "noise": self.noise.expand(shape),
+            "start_sd": self.start_sd.expand(shape),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -77,6 +81,7 @@ class LinearFractionalModel:
             omega=self.omega.unsqueeze(-2),
             theta=self.theta.unsqueeze(-1),
             noise=self.noise.unsqueeze(-1),
+            start_sd=self.start_sd.unsqueeze(-1),
         )
 
     def transition(self, steps: Tensor) -> Transition:
@@ -121,15 +126,14 @@ class LinearFractionalModel:
         law = stationary_covariance(self.nodes)
         if self.fbm_type == 2:
             law = torch.zeros_like(law)
-        drift = self.omega * self.nodes
-        if self.start == "pinned":
-            with_y, own = torch.zeros_like(drift), torch.zeros_like(self.theta)
-        else:
-            total = self.omega.sum(-1)
-            feed = total[..., None] - drift @ law
-            moving = self.nodes > 0
-            with_y = torch.where(moving, feed / (self.theta[..., None] + self.nodes), 0.0)
-            own = (total.square() - 2 * (drift * with_y).sum(-1)) / (2 * self.theta)
+        stationary = self.start_sd.isnan()
+        theta = torch.where(stationary, self.theta, 1.0)
+        drift, total = self.omega * self.nodes, self.omega.sum(-1)
+        feed = total[..., None] - drift @ law
+        moving = stationary[..., None] & (self.nodes > 0)
+        with_y = torch.where(moving, feed / (theta[..., None] + self.nodes), 0.0)
+        own = (total.square() - 2 * (drift * with_y).sum(-1)) / (2 * theta)
+        own = torch.where(stationary, own, self.start_sd.square())
         top = torch.cat([own[..., None, None], with_y.unsqueeze(-2)], dim=-1)
         law = law.expand(*with_y.shape[:-1], -1, -1)
         return torch.cat([top, torch.cat([with_y.unsqueeze(-1), law], dim=-1)], dim=-2)

@@ -76,7 +76,7 @@ def _model(hurst: Tensor, noise: Tensor, smallest_gap: float) -> LinearFractiona
     # the first observation has no variance but that of the noise: its level is a regressor
     floor = noise.clamp_min(_SMALLEST_NOISE)
     return LinearFractionalModel(
-        torch.as_tensor(nodes), omega, torch.zeros_like(hurst), floor, "pinned"
+        torch.as_tensor(nodes), omega, torch.zeros_like(hurst), floor, torch.zeros_like(hurst)
     )
 
 

@@ -97,6 +97,7 @@ class FractionalModel(nn.Module):
         self.log_noise = nn.Parameter(noise.clamp_min(_FLOOR).log())
         self.raw_freedom = nn.Parameter(torch.full_like(noise, 1.0))
         self.loading = None if loading is None else nn.Parameter(loading.clone())
+        self.stationary = start.start_sd.isnan()
         root, with_y, own = self._initial(start)
         self.register_buffer("root", root)
         self.with_y, self.log_own = nn.Parameter(with_y), nn.Parameter(own.log())
@@ -117,7 +118,7 @@ class FractionalModel(nn.Module):
         return network
 
     def _initial(self, start: LinearParameters) -> tuple[Tensor, Tensor, Tensor]:
-        """Root of the law of Y, and X given it: the stationary law of the linear model."""
+        """Root of the law of Y, and X given it, as in the linear model."""
         inference = self.inference
         model = start.model(inference.nodes, inference.fbm_type, inference.horizon)
         law = model.initial()[:, 0]
@@ -313,7 +314,8 @@ class VariationalInference:
             noise = self._pseudo_noise
             if self.model.loading is None:
                 noise = self.model.log_noise.exp()
-            values = (self.model.hurst, law.theta, law.mean, law.volatility, noise)
+            start_sd = torch.where(self.model.stationary, torch.nan, law.start[:, 0, -1])
+            values = (self.model.hurst, law.theta, law.mean, law.volatility, noise, start_sd)
             return LinearParameters(*(value.clone() for value in values))
 
     def draws(self, grid: FractionalGrid, n: int, seed: int) -> Tensor:
