@@ -25,11 +25,13 @@ from trajinfer.models.fractional_grid import FractionalGrid
 class Steps(NamedTuple):
     """Transitions of Y into every time of a grid; they do not depend on what is learned.
 
+    One row stands for all series where they have the same times.
+
     Attributes:
-        lengths: (B, N).
-        decay: (B, N, J) factors on Y.
-        change: (B, N, J), decay - 1.
-        factor: (B, N, J, S), S = J + 1 innovations, the last unused.
+        lengths: (B or 1, N).
+        decay: (B or 1, N, J) factors on Y.
+        change: (B or 1, N, J), decay - 1.
+        factor: (B or 1, N, J, S), S = J + 1 innovations, the last unused.
     """
 
     lengths: Tensor
@@ -39,12 +41,12 @@ class Steps(NamedTuple):
 
     def rows(self, index: Tensor) -> Steps:
         """Those of some series."""
-        return Steps(*(part[index] for part in self))
+        return self if len(self.lengths) == 1 else Steps(*(part[index] for part in self))
 
 
 def make_steps(grid: FractionalGrid, nodes: Tensor) -> Steps:
     """The transitions, computed once for every distinct step."""
-    lengths = grid.steps
+    lengths = grid.steps[:1] if grid.shared else grid.steps
     unit = lengths.max() * 1e-12
     distinct, which = torch.unique(torch.round(lengths / unit), return_inverse=True)
     moves = ou_transition(nodes, distinct * unit)
@@ -70,27 +72,21 @@ class Law(NamedTuple):
     volatility: Tensor
     start: Tensor
 
-    def move(self, z: Tensor, xi: Tensor, steps: Steps, i: int, extra: Tensor | None) -> Tensor:
-        """The state after step i, (P, B, D, S)."""
-        x, y = z[..., :1], z[..., 1:]
-        kick = (steps.factor[:, i].unsqueeze(1) @ xi.unsqueeze(-1)).squeeze(-1)
-        h = steps.lengths[:, i, None, None]
-        noise = (self.omega * (steps.change[:, i, None] * y + kick)).sum(-1, keepdim=True)
-        theta, volatility = self.theta[:, None], self.volatility[:, None]
-        x = torch.exp(-theta * h) * x + torch.exp(-0.5 * theta * h) * volatility * noise
-        if extra is not None:
-            x = x + h * extra.unsqueeze(-1)
-        return torch.cat([x, steps.decay[:, i, None] * y + kick], dim=-1)
-
-    def matrices(self, steps: Steps, i: int) -> tuple[Tensor, Tensor]:
-        """F and G (B, D, S, S) of the linear step i, z' = F z + G xi."""
-        size = self.start.shape[-1]
-        eye = torch.eye(size, dtype=torch.float64)
-        shape = (size, len(steps.lengths), len(self.theta), size)
-        none = torch.zeros(shape, dtype=torch.float64)
-        basis = eye[:, None, None, :].expand(shape)
-        columns = self.move(basis, none, steps, i, None), self.move(none, basis, steps, i, None)
-        return columns[0].permute(1, 2, 3, 0), columns[1].permute(1, 2, 3, 0)
+    def chain(self, steps: Steps) -> tuple[Tensor, Tensor]:
+        """F and G (B or 1, N, D, S, S) of every linear step, z' = F z + G xi; F is 0 at first."""
+        h = steps.lengths[..., None]
+        kept = torch.exp(-self.theta * h)
+        size = torch.exp(-0.5 * self.theta * h) * self.volatility
+        weights = size[..., None] * self.omega
+        shape = (*weights.shape, self.start.shape[-1])
+        top = torch.cat([kept[..., None], weights * steps.change.unsqueeze(-2)], dim=-1)
+        below = torch.nn.functional.pad(torch.diag_embed(steps.decay), (1, 0))
+        flow = torch.cat([top.unsqueeze(-2), below.unsqueeze(-3).expand(shape)], dim=-2)
+        factor = steps.factor.unsqueeze(-3).expand(shape)
+        gain = torch.cat([weights.unsqueeze(-2) @ factor, factor], dim=-2)
+        start = self.start.expand_as(gain[:, :1])
+        flow = torch.cat([torch.zeros_like(start), flow[:, 1:]], dim=1)
+        return flow, torch.cat([start, gain[:, 1:]], dim=1)
 
 
 class Guide(NamedTuple):
@@ -98,9 +94,9 @@ class Guide(NamedTuple):
 
     Attributes:
         offset: (B, N, D, S).
-        gain: (B, N, D, S, S), 0 at the first time.
-        root: (B, N, D, S, S).
-        divergence: (B, N, D), the part of the KL divergence that does not depend on the shift.
+        gain: (B or 1, N, D, S, S), 0 at the first time.
+        root: (B or 1, N, D, S, S).
+        divergence: (B or 1, N, D), the part of the KL divergence that does not depend on the shift.
     """
 
     offset: Tensor
@@ -114,13 +110,11 @@ class Guide(NamedTuple):
         informed = self.gain.flatten(2).abs().sum(-1) + self.offset.flatten(2).abs().sum(-1)
         return (informed > 0).to(torch.float64)
 
-    def rows(self, index: Tensor) -> Guide:
-        """That of some series."""
-        return Guide(*(part[index] for part in self))
-
 
 def make_guide(law: Law, steps: Steps, values: Tensor, noise: Tensor) -> Guide:
-    """The backward information filter.
+    """The backward information filter; gradients flow through it.
+
+    What depends on times alone is computed once where all series were seen at the same ones.
 
     Args:
         law: of the linear part.
@@ -128,30 +122,33 @@ def make_guide(law: Law, steps: Steps, values: Tensor, noise: Tensor) -> Guide:
         values: (B, N, D) observations of X, NaN where there is none.
         noise: (D,) their standard deviation.
     """
-    n, length, dim = values.shape
     size = law.start.shape[-1]
     eye = torch.eye(size, dtype=torch.float64)
-    precision = torch.zeros(n, dim, size, size, dtype=torch.float64)
-    pull = torch.zeros(n, dim, size, dtype=torch.float64)
-    seen = (~values.isnan()).to(torch.float64) / noise.square()
+    flows, gains = law.chain(steps)
+    seen = (~values.isnan()).to(torch.float64)
+    if len(flows) == 1 and (seen == seen[:1]).all():
+        seen = seen[:1]
+    told = seen[..., None, None] / noise.square()[:, None, None] * (eye[:1] * eye[:, :1])
     push = torch.nan_to_num(values - law.mean) / noise.square()
+    push = torch.nn.functional.pad(push[..., None], (0, size - 1))
+    precision, pull = torch.zeros_like(told[:, 0]), torch.zeros_like(push[:, 0])
     kept: list[tuple[Tensor, ...]] = []
-    for i in range(length - 1, -1, -1):
-        precision = precision + seen[:, i, :, None, None] * (eye[:1] * eye[:, :1])
-        pull = pull + push[:, i, :, None] * eye[0]
-        if i > 0:
-            flow, gain = law.matrices(steps, i)
-        else:
-            flow, gain = torch.zeros_like(precision), law.start.expand_as(precision)
+    # unbound, because the gradient of an index is a tensor of zeros as large as the whole
+    for flow, gain, told_here, push_here in reversed(
+        list(zip(flows.unbind(1), gains.unbind(1), told.unbind(1), push.unbind(1)))
+    ):
+        precision, pull = precision + told_here, pull + push_here
         weighted = precision @ gain
         factor = torch.linalg.cholesky(eye + gain.mT @ weighted)
-        offset = torch.cholesky_solve((gain.mT @ pull[..., None]), factor)
-        back = torch.cholesky_solve(weighted.mT @ flow, factor)
         inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
-        log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        spare = 0.5 * (inverse.square().sum((-2, -1)) - size + log_det)
-        kept.append((offset.squeeze(-1), back, inverse.mT, spare))
+        root = inverse.mT
+        offset = root @ (inverse @ (gain.mT @ pull[..., None]))
+        back = root @ (inverse @ (weighted.mT @ flow))
+        kept.append((offset.squeeze(-1), back, root))
         pull = (flow.mT @ (pull[..., None] - weighted @ offset)).squeeze(-1)
         precision = flow.mT @ (precision @ flow - weighted @ back)
         precision = 0.5 * (precision + precision.mT)
-    return Guide(*(torch.stack(part[::-1], dim=1) for part in zip(*kept)))
+    offset, back, root = (torch.stack(part[::-1], dim=1) for part in zip(*kept))
+    log_det = -2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    spare = 0.5 * (root.square().sum((-2, -1)) - size + log_det)
+    return Guide(offset, back, root, spare)

@@ -147,9 +147,12 @@ class FractionalModel(nn.Module):
         return Law(omega, self.log_theta.exp(), self.mean, volatility, start)
 
     def guide(self, steps: Steps, scores: Tensor, noise: Tensor) -> Guide:
-        """The guide of the linear part, without gradient: it only shapes the posterior."""
-        with torch.no_grad():
-            return make_guide(self.law(), steps, scores, noise)
+        """The guide of the linear part.
+
+        Gradients flow through it: paths that did not follow the index would leave the observations
+        at once, and nothing could be learned of it.
+        """
+        return make_guide(self.law(), steps, scores, noise)
 
     def rollout(
         self,
@@ -159,25 +162,28 @@ class FractionalModel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Posterior paths of X (P, B, N, D) and the KL divergence from the prior (P, B)."""
-        law = self.law()
-        n, length = steps.lengths.shape
+        n, length = guide.offset.shape[:2]
         shape = (length, n_paths, n, self.dim, self.size)
         normal = torch.randn(shape, generator=generator, dtype=torch.float64)
         z = torch.zeros(shape[1:], dtype=torch.float64)
-        narrowed = guide.narrowed
-        path, square = [], torch.zeros(n_paths, n, dtype=torch.float64)
-        for i in range(length):
-            shift = guide.offset[:, i] - (guide.gain[:, i] @ z.unsqueeze(-1)).squeeze(-1)
-            shift = shift + self._corrected(z[..., 0], shift, narrowed[:, i])
-            xi = shift + (guide.root[:, i] @ normal[i].unsqueeze(-1)).squeeze(-1)
-            if i == 0:
-                z = (law.start @ xi.unsqueeze(-1)).squeeze(-1)
-            else:
-                extra = None if self.network is None else self.network(z[..., 0] + law.mean)
-                z = law.move(z, xi, steps, i, extra)
-            square = square + 0.5 * shift.square().sum((-2, -1))
-            path.append(z[..., 0] + law.mean)
-        return torch.stack(path, dim=2), square + guide.divergence.sum((1, 2))
+        chain = (part.unbind(1) for part in self.law().chain(steps))
+        guided = (part.unbind(1) for part in (guide.offset, guide.gain, guide.root, guide.narrowed))
+        path, shifts = [], []
+        for flow, gain, offset, back, root, narrowed, h, e in zip(
+            *chain, *guided, steps.lengths.unbind(1), normal
+        ):
+            shift = offset - (back @ z.unsqueeze(-1)).squeeze(-1)
+            shift = shift + self._corrected(z[..., 0], shift, narrowed)
+            xi = shift + (root @ e.unsqueeze(-1)).squeeze(-1)
+            moved = (flow @ z.unsqueeze(-1) + gain @ xi.unsqueeze(-1)).squeeze(-1)
+            if self.network is not None:
+                pulled = h[:, None] * self.network(z[..., 0] + self.mean)
+                moved = moved + nn.functional.pad(pulled.unsqueeze(-1), (0, self.size - 1))
+            z = moved
+            path.append(z[..., 0])
+            shifts.append(shift)
+        square = 0.5 * torch.stack(shifts).square().sum((0, -2, -1))
+        return torch.stack(path, dim=2) + self.mean, square + guide.divergence.sum((1, 2))
 
     def _corrected(self, x: Tensor, shift: Tensor, narrowed: Tensor) -> Tensor:
         """What the network adds to the shift where observations are still to come."""
@@ -266,13 +272,10 @@ class VariationalInference:
         batches = Batches(len(grid.values), self.settings.batch_size, self.settings.seed)
         n_steps = self.settings.max_epochs * batches.per_epoch
         count = grid.observed.sum() / len(grid.values)
-        guides: list[Guide] = []
 
-        def objective(index: Tensor, step: int) -> Loss:
-            if step % batches.per_epoch == 0 or not guides:
-                guides[:] = [self._guide(steps, scores)]
+        def objective(index: Tensor, _: int) -> Loss:
             part = steps.rows(index)
-            paths, divergence = self.model.rollout(part, guides[0].rows(index), 1)
+            paths, divergence = self.model.rollout(part, self._guide(part, scores[index]), 1)
             fit = self.model.log_likelihood(paths, grid.values[index])
             total = (divergence - fit).mean() / count
             return Loss(total, {"kl": divergence.detach().mean(), "fit": fit.detach().mean()})
@@ -286,7 +289,7 @@ class VariationalInference:
     def _guide(self, steps: Steps, scores: Tensor) -> Guide:
         noise = self._pseudo_noise
         if self.model.loading is None:
-            noise = self.model.log_noise.detach().exp()
+            noise = self.model.log_noise.exp()
         return self.model.guide(steps, scores, noise)
 
     def _decoder(self, values: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
