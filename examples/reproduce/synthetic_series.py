@@ -25,6 +25,7 @@ from trajinfer.datasets import (
     make_opinion_dynamics,
     relative_prices,
 )
+from trajinfer.evaluation.generation.recurrent import prediction_error
 from trajinfer.evaluation.generation.two_sample import classifier_auc
 from trajinfer.metrics import autocorrelation_error, channel_correlation_error, marginal_ks
 from trajinfer.metrics.memorisation import Memorisation
@@ -46,10 +47,16 @@ def judged(fake, train, real, groups=None):
         "ks_max": float(ks.max()),
         "acf": autocorrelation_error(few, real),
         "auc": classifier_auc(few, real, fake_groups, groups, range(3)).value,
-        "correlation": channel_correlation_error(few, real),
+        "correlation": channel_correlation_error(fake, real),
         "ratio": near.ratio,
         "copies": near.copy_share,
     }
+
+
+def predicts(fake, train, real):
+    """Error on real series of a predictor trained on generated ones, over that of real training."""
+    errors = [[prediction_error(part, real, train, s) for part in (fake, train)] for s in range(3)]
+    return {"tstr": float(np.divide(*np.mean(errors, axis=0)))}
 
 
 def fitted(series, seed, groups=None, **settings):
@@ -69,7 +76,8 @@ def opinion(seed, every=1, deleted=0.0, **settings):
     if generator.dependence_ is not None:
         row["dependence"] = generator.dependence_.links[generator.chain_steps_ - 1]
         row["null"] = generator.dependence_.null
-    return row | judged(drawn, data.train.values, data.hold_out.values)
+    parts = drawn, data.train.values, data.hold_out.values
+    return row | judged(*parts) | predicts(*parts)
 
 
 def opinion_26(seed, loss):
@@ -102,7 +110,7 @@ def stocks(seed, offset):
     returns = [np.diff(part[..., 3], axis=1).ravel() for part in parts]
     row["kurtosis"], row["kurtosis_train"] = (kurtosis(r) for r in returns[:2])
     row["tail"] = float(np.quantile(abs(returns[0]), 0.995) / np.quantile(abs(returns[1]), 0.995))
-    return row | judged(*parts, data.hold_out_groups)
+    return row | judged(*parts, data.hold_out_groups) | predicts(*parts)
 
 
 def energy(seed, offset):

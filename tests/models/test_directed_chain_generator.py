@@ -198,10 +198,10 @@ def test_prices_go_on_from_the_last_close():
 
 
 def test_readings_keep_their_day_their_zeros_and_their_sum():
-    series = days()
+    series = days(90)
     generator = make(transform="daily", loss="likelihood", memory=None)
     generator.set_params(memory=Memory(**{**MEMORY_OF_DAYS, "n_steps": 900})).fit(series)
-    drawn = generator.sample(60)
+    drawn = generator.sample(200)
     values, real = drawn.values, series.values
     assert np.allclose(values[..., 2], values[..., 0] + values[..., 1], atol=1e-12)
     assert (values[..., 1] == np.round(values[..., 1])).all()

@@ -15,7 +15,9 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.models.generation.memory_law import MemoryLaw
-from trajinfer.models.generation.memory_model import MemoryModel, Residuals, Scales, fit_memory
+from trajinfer.models.generation.memory_model import MemoryModel, Scales, fit_memory
+from trajinfer.models.generation.memory_profile import Profile
+from trajinfer.models.generation.memory_residuals import Residuals
 from trajinfer.models.generation.memory_settings import Calendar, Memory
 from trajinfer.models.generation.meter_readings import MeterReadings, daily
 from trajinfer.models.generation.prepared import Prepared
@@ -175,6 +177,7 @@ class MemoryEngine:
             "state": self.state,
             "latents": asdict(self.latents),
             "scales": asdict(model.scales),
+            "profile": asdict(model.profile),
             "residuals": asdict(residuals),
             "records": {"number": self.number},
         }
@@ -197,7 +200,11 @@ class MemoryEngine:
         laws.load_state_dict(
             {k.removeprefix("laws."): v for k, v in tensors.items() if k.startswith("laws.")}
         )
-        model = MemoryModel(memory, scales, laws, Residuals(**_group(tensors, "residuals")))
+        profile, residuals = (
+            Profile(**_group(tensors, "profile")),
+            Residuals(**_group(tensors, "residuals")),
+        )
+        model = MemoryModel(memory, scales, profile, laws, residuals)
         parts = (Latents(**_group(tensors, "latents")), _group(tensors, "records")["number"])
         state = _group(tensors, "state")
         return cls(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +13,17 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
 from trajinfer.models.generation.memory_law import MemoryLaw, train_law
+from trajinfer.models.generation.memory_profile import Profile
+from trajinfer.models.generation.memory_residuals import Residuals
 from trajinfer.models.generation.memory_settings import Memory
 from trajinfer.models.generation.memory_state import MemoryState, Past
 from trajinfer.models.generation.row_transform import Latents
 from trajinfer.training import Callback, Report
 
 _FEWEST_ROWS = 100
+
+# records and columns of rows
+_Rows = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -29,57 +33,14 @@ class Scales:
     Attributes:
         mean: (D,) of the rows.
         std: (D,) of the rows.
-        target: (D,) standard deviation of what is modelled, in standardised units.
         bounds: (2, D) what rows are clipped to.
         hurdles: (Z,) numbers of the channels with a mass at zero.
     """
 
     mean: Array
     std: Array
-    target: Array
     bounds: Array
     hurdles: Array
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """Residual vectors of the training rows, sorted by which hurdles are at zero and by phase.
-
-    Attributes:
-        values: (N, D).
-        first: (2^Z, P) where the group of a pattern of zeros and a phase begins in `values`.
-        count: (2^Z, P) size of the group; that of all phases where the group itself is empty.
-        spread: (D,) standard deviation.
-    """
-
-    values: Array
-    first: Array
-    count: Array
-    spread: Array
-
-    @classmethod
-    def of(cls, values: Array, pattern: Array, phase: Array, n_patterns: int, period: int) -> Any:
-        """Sort residuals (N, D) by pattern (N,) and phase (N,)."""
-        order = np.lexsort((phase, pattern))
-        count = np.zeros((n_patterns, period), dtype=int)
-        np.add.at(count, (pattern, phase), 1)
-        ends = count.ravel().cumsum().reshape(count.shape)
-        first = ends - count
-        whole = count.sum(axis=1, keepdims=True)
-        empty = count == 0
-        first = np.where(empty, first[:, :1], first)
-        count = np.where(empty, whole, count)
-        alone = count == 0
-        count[alone], first[alone] = len(values), 0
-        return cls(values[order], first, count, values.std(axis=0))
-
-    def draw(self, pattern: Array, phase: Array, jitter: float, rng: np.random.Generator) -> Array:
-        """One residual (n, D) each, of the same pattern and of this phase or one beside it."""
-        beside = (phase + rng.integers(-1, 2, len(phase))) % self.first.shape[1]
-        first, count = self.first[pattern, beside], self.count[pattern, beside]
-        rows = first + (rng.random(len(phase)) * count).astype(int)
-        noise = rng.standard_normal((len(phase), self.values.shape[1]))
-        return np.asarray(self.values[rows] + jitter * self.spread * noise)
 
 
 class MemoryModel:
@@ -88,19 +49,28 @@ class MemoryModel:
     Args:
         memory: settings.
         scales: units.
+        profile: what is usual.
         laws: the ensemble.
         residuals: what draws are made of.
     """
 
     def __init__(
-        self, memory: Memory, scales: Scales, laws: nn.ModuleList, residuals: Residuals | None
+        self,
+        memory: Memory,
+        scales: Scales,
+        profile: Profile,
+        laws: nn.ModuleList,
+        residuals: Residuals | None,
     ) -> None:
-        self.memory, self.scales, self.laws, self.residuals = memory, scales, laws, residuals
+        self.memory, self.scales, self.profile = memory, scales, profile
+        self.laws, self.residuals = laws, residuals
 
     def past(self, latents: Latents, number: Array) -> Past:
         """What the rows of records remember; number (R, T) are their row numbers."""
         rows = (latents.rows - self.scales.mean) / self.scales.std
-        return Past.of(self.memory, rows, latents.zero[..., self.scales.hurdles], number)
+        return Past.of(
+            self.memory, self.profile, rows, latents.zero[..., self.scales.hurdles], number
+        )
 
     def predict(self, features: Array) -> tuple[Array, Array, Array]:
         """Place, scale (n, D) and probability of zero (n, Z), averaged over the ensemble."""
@@ -126,10 +96,11 @@ class MemoryModel:
         scales = self.scales
         place, scale, chance = self.predict(state.features())
         zero = rng.random(chance.shape) < chance
-        residual = self._residuals().draw(
-            _pattern(zero), _phase(self.memory, state.row), self.memory.jitter, rng
-        )
-        target = (place + scale * residual) * scales.target
+        residuals = self._residuals()
+        pattern, phase = _pattern(state.zero, zero), _phase(self.memory, state.row)
+        noise = residuals.draw(pattern, phase, self.memory.jitter, rng)
+        u = place + np.minimum(scale, residuals.largest) * noise
+        target = self.profile.restore(self.memory, u, state.row)
         rows = target + (state.recent[:, -1] if self.memory.target == "increment" else 0)
         latent = np.clip(rows * scales.std + scales.mean, *scales.bounds)
         columns = latent[:, scales.hurdles]
@@ -162,8 +133,9 @@ def fit_memory(
     Raises:
         InputError: if too few rows have a past.
     """
-    scales = _scales(memory, latents)
-    model = MemoryModel(memory, scales, nn.ModuleList(), None)
+    scales = _scales(latents)
+    profile = _profile(memory, scales, latents, number)
+    model = MemoryModel(memory, scales, profile, nn.ModuleList(), None)
     past = model.past(latents, number)
     usable = past.usable()
     if usable.sum() < _FEWEST_ROWS:
@@ -173,43 +145,67 @@ def fit_memory(
             "transform='standard'"
         )
     record, column = np.nonzero(usable)
-    features = past.before(record, column).features()
-    rows, before = past.rows[record, column], past.rows[record, column - 1]
-    target = (rows - before if memory.target == "increment" else rows) / scales.target
-    zero = past.zero[record, column]
-    free = np.ones(rows.shape, dtype=bool)
-    free[:, scales.hurdles] = ~zero
+    where = record, column
+    features = past.before(*where).features()
+    target, free, zero = _observed(model, past, where)
     data = (_tensor(features), _tensor(target), torch.as_tensor(free), torch.as_tensor(zero))
-    blocks = record * past.rows.shape[1] + column // memory.block
+    blocks = record * usable.shape[1] + column // memory.block
     reports = []
     for child in spawn(seed, memory.ensemble):
         first, second = spawn(child, 2)
-        law = MemoryLaw(features.shape[1], rows.shape[1], zero.shape[1], memory.hidden, first)
+        sizes = features.shape[1], target.shape[1], zero.shape[1]
+        law = MemoryLaw(*sizes, memory.hidden, first)
         reports.append(train_law(law, memory, data, blocks, second, callbacks))
         model.laws.append(law)
     place, scale, _ = model.predict(features)
     residual = np.where(free, (target - place) / scale, 0.0)
-    phase = _phase(memory, past.number[record, column])
-    period = memory.calendar.period if memory.calendar else 1
-    n_patterns = 2 ** zero.shape[1]
-    model.residuals = Residuals.of(residual, _pattern(zero), phase, n_patterns, period)
+    model.residuals = _sorted_residuals(memory, past, where, residual, scale)
     return model, reports
 
 
-def _scales(memory: Memory, latents: Latents) -> Scales:
+def _observed(model: MemoryModel, past: Past, where: _Rows) -> tuple[Array, Array, Array]:
+    """What is modelled (n, D), where it is not behind a hurdle (n, D), and the hurdles (n, Z)."""
+    record, column = where
+    rows, zero = past.rows[where], past.zero[where]
+    target = rows - past.rows[record, column - 1] if model.memory.target == "increment" else rows
+    free = np.ones(rows.shape, dtype=bool)
+    free[:, model.scales.hurdles] = ~zero
+    return model.profile.standardise(model.memory, target, past.number[where]), free, zero
+
+
+def _sorted_residuals(
+    memory: Memory, past: Past, where: _Rows, values: Array, scale: Array
+) -> Residuals:
+    record, column = where
+    zero = past.zero[where]
+    pattern = _pattern(past.zero[record, column - 1], zero)
+    phase = _phase(memory, past.number[where])
+    period = memory.calendar.period if memory.calendar else 1
+    return Residuals.of(values, scale, (pattern, phase), (4 ** zero.shape[1], period))
+
+
+def _scales(latents: Latents) -> Scales:
     rows = latents.rows.reshape(-1, latents.rows.shape[-1])
     mean, std = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
     std = np.where(std > 0, std, 1.0)
-    target = np.ones_like(std)
-    if memory.target == "increment":
-        target = np.nanstd(np.diff(latents.rows, axis=1), axis=(0, 1)) / std
     hurdles = np.flatnonzero(latents.zero.any(axis=(0, 1)))
-    return Scales(mean, std, np.where(target > 0, target, 1.0), latents.bounds, hurdles)
+    return Scales(mean, std, latents.bounds, hurdles)
 
 
-def _pattern(zero: Array) -> Array:
-    """(n,) number of the pattern of zeros (n, Z)."""
-    return np.asarray(zero @ (2 ** np.arange(zero.shape[1])), dtype=int)
+def _profile(memory: Memory, scales: Scales, latents: Latents, number: Array) -> Profile:
+    rows = (latents.rows - scales.mean) / scales.std
+    target = np.where(latents.zero, np.nan, rows)
+    if memory.target == "increment":
+        before = np.concatenate([np.full_like(rows[:, :1], np.nan), rows[:, :-1]], axis=1)
+        target = target - before
+    d = rows.shape[-1]
+    return Profile.of(memory, rows.reshape(-1, d), target.reshape(-1, d), number.ravel())
+
+
+def _pattern(before: Array, zero: Array) -> Array:
+    """(n,) number of the pattern of zeros (n, Z) of a row and of the one before."""
+    both = np.concatenate([before, zero], axis=1)
+    return np.asarray(both @ (2 ** np.arange(both.shape[1])), dtype=int)
 
 
 def _phase(memory: Memory, row: Array) -> Array:

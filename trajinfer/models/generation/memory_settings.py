@@ -30,6 +30,15 @@ class Calendar:
         """Row of the day of the row numbers."""
         return np.asarray(row % self.period)
 
+    @property
+    def n_slots(self) -> int:
+        """Rows per week, or per day if the days of the week do not differ."""
+        return self.period * (7 if self.weekly else 1)
+
+    def slot(self, row: Array) -> Array:
+        """Row of the week, or of the day, of the row numbers."""
+        return np.asarray(row % self.n_slots)
+
     def features(self, row: Array) -> Array:
         """(..., F) of row numbers (...,) counted from a midnight."""
         parts = [_waves(row / self.period, _DAY_WAVES)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer.models.generation.memory_profile import Profile
 from trajinfer.models.generation.memory_settings import Memory
 from trajinfer.models.generation.row_transform import average_before
 
@@ -17,6 +18,7 @@ class MemoryState:
 
     Attributes:
         memory: the settings.
+        profile: what is usual.
         recent: (n, P, D) the last standardised rows, the latest last.
         averages: (n, H, 2 D) averages of rows and of their sizes.
         zero: (n, Z) which of the channels with a hurdle stood at zero in the last row.
@@ -24,6 +26,7 @@ class MemoryState:
     """
 
     memory: Memory
+    profile: Profile
     recent: Array
     averages: Array
     zero: Array
@@ -36,6 +39,7 @@ class MemoryState:
         parts = [lagged.reshape(n, -1), self.averages.reshape(n, -1), self.zero.astype(float)]
         if self.memory.calendar is not None:
             parts.append(self.memory.calendar.features(self.row))
+        parts.append(self.profile.features(self.memory, self.recent[:, -1], self.row))
         return np.concatenate(parts, axis=1)
 
     def advance(self, rows: Array, zero: Array) -> None:
@@ -53,6 +57,7 @@ class Past:
 
     Attributes:
         memory: the settings.
+        profile: what is usual.
         rows: (R, T, D) standardised rows, NaN where there is none.
         zero: (R, T, Z) which hurdles stood at zero.
         averages: (R, T, H, 2 D) averages of what came before.
@@ -60,19 +65,20 @@ class Past:
     """
 
     memory: Memory
+    profile: Profile
     rows: Array
     zero: Array
     averages: Array
     number: Array
 
     @classmethod
-    def of(cls, memory: Memory, rows: Array, zero: Array, number: Array) -> Past:
+    def of(cls, memory: Memory, profile: Profile, rows: Array, zero: Array, number: Array) -> Past:
         """The past of every row."""
         seen = np.concatenate([rows, np.abs(rows)], axis=-1)
         d = rows.shape[-1]
         start = np.concatenate([np.zeros(d), np.full(d, _mean_size(rows))])
         averages = [average_before(seen, h, start) for h in memory.half_lives]
-        return cls(memory, rows, zero, np.stack(averages, axis=2), number)
+        return cls(memory, profile, rows, zero, np.stack(averages, axis=2), number)
 
     def usable(self) -> Array:
         """(R, T) bool: rows that are there, with the one before, all lags within the record."""
@@ -98,6 +104,7 @@ class Past:
         recent = np.nan_to_num(self.rows[record[:, None], np.maximum(back, 0)])
         return MemoryState(
             self.memory,
+            self.profile,
             recent,
             self.averages[record, column],
             self.zero[record, column - 1],

@@ -47,6 +47,9 @@ class MeterReadings(RowTransform):
             calendar=Calendar(self.period, self.season, self.weekly),
             burn_in=self.period,
             block=7 * self.period,
+            hidden=(64, 64),
+            n_steps=6000,
+            ensemble=3,
         )
 
     def settings(self) -> dict[str, Any]:
