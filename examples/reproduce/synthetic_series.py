@@ -150,13 +150,15 @@ def kurtosis(x):
 
 
 COARSE = (TransitionLikelihood(n_steps=1500), PathMMD(n_steps=1500, substeps=5))
+COARSE_TO_FINE = (PathMMD(lr=3e-3, stride=4), PathMMD())
 CELLS = {
     "opinion": opinion,
     "opinion, one neighbour": lambda s: opinion(s, neighbour="one"),
     "opinion, 30 % deleted": lambda s: opinion(s, deleted=0.3),
     "opinion, 11 points, likelihood": lambda s: opinion(s, 10, loss=COARSE[0]),
     "opinion, 11 points": lambda s: opinion(s, 10, loss=COARSE),
-    "opinion, path MMD alone": lambda s: opinion(s, loss=PathMMD(lr=3e-3)),
+    "opinion, path MMD": lambda s: opinion(s, loss=PathMMD(lr=3e-3)),
+    "opinion, path MMD from coarse to fine": lambda s: opinion(s, loss=COARSE_TO_FINE),
     "opinion at 26, likelihood": lambda s: opinion_26(s, "likelihood"),
     "opinion at 26, path MMD": lambda s: opinion_26(s, PathMMD(lr=3e-3)),
     "opinion at 26, signature W1": lambda s: opinion_26(s, ExpectedSignature(lr=3e-3)),

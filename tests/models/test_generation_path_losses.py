@@ -66,6 +66,20 @@ def test_sub_steps_are_taken_in_training():
     assert len(calls) == 24
 
 
+def test_a_stride_simulates_and_compares_fewer_times():
+    chain = chain_of(drifting(n=40))
+    calls = []
+    plain = chain.sde.coefficients
+    chain.sde.coefficients = lambda t, x, seen: calls.append(float(t)) or plain(t, x, seen)
+    coarse = PathSimulator(chain, seed=0, stride=4)
+    fake = coarse(torch.arange(8), 0)
+    assert calls == [0.0, 0.5]
+    assert fake.shape == coarse.real[:8].shape == (8, 3, 1)
+    assert torch.equal(coarse.real[:, 1], chain.paths.values[:, 4])
+    with pytest.raises(InputError, match="a stride of 9 leaves one of the 9 times"):
+        PathSimulator(chain, seed=0, stride=9)
+
+
 def test_neighbours_are_never_targets():
     values = np.arange(30.0)[:, None, None] * np.ones((30, 4, 1))
     simulator = PathSimulator(chain_of(values, "one"), seed=0)

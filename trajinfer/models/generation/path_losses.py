@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.metrics import (
@@ -35,11 +36,12 @@ class PathSimulator:
     Args:
         chain: what is trained.
         seed: of all draws.
+        stride: only every so-many-th time is compared, with solver steps so many times as long.
         shared: the published choice instead, for comparison: the targets are the neighbours, and
             walks have one link.
     """
 
-    def __init__(self, chain: Chain, seed: int, *, shared: bool = False) -> None:
+    def __init__(self, chain: Chain, seed: int, *, stride: int = 1, shared: bool = False) -> None:
         if not chain.paths.regular:
             raise InputError(
                 "losses of whole paths need series that are complete on the same times; use "
@@ -47,9 +49,15 @@ class PathSimulator:
             )
         if chain.sde.neighbour == "pool":
             raise InputError("a pooled neighbour is learned by loss='likelihood'")
-        self.chain, self.seed, self.shared = chain, seed, shared
-        self.ts = chain.paths.times[0]
-        self.real = chain.paths.values
+        self.chain = replace(chain, step=chain.step * stride)
+        self.seed, self.shared = seed, shared
+        self.ts = chain.paths.times[0, ::stride]
+        self.real = chain.paths.values[:, ::stride]
+        if len(self.ts) < 2:
+            raise InputError(
+                f"a stride of {stride} leaves one of the {chain.paths.times.shape[1]} times; take "
+                "a smaller one"
+            )
 
     def __call__(self, targets: Tensor, step: int) -> Tensor:
         """Fakes (b, T, D) for the targets (b,) of a step."""
@@ -96,6 +104,8 @@ class PathLoss(ABC):
         clip: largest norm of a gradient.
         substeps: solver steps per base step of the observations; with gaps that are long against
             the dynamics 3 to 5 let the loss find the law in between.
+        stride: simulate and compare only every so-many-th time. A fine grid is learned fastest
+            from coarse to fine, `loss=(PathMMD(stride=4), PathMMD())`.
         shared_batch: take the neighbours of a step also as its targets, as published; it rewards
             copies, and is here for comparison only.
     """
@@ -106,6 +116,7 @@ class PathLoss(ABC):
     decay: float = 0.99
     clip: float = 1.0
     substeps: int = 1
+    stride: int = 1
     shared_batch: bool = False
 
     @abstractmethod
@@ -115,7 +126,8 @@ class PathLoss(ABC):
     def train(self, chain: Chain, seed: int, callbacks: Sequence[Callback] = ()) -> Report:
         """Lower the distance of the chain's paths to the observed ones."""
         seed_batches, seed_paths = spawn(seed, 2)
-        simulator = PathSimulator(chain, seed_paths, shared=self.shared_batch)
+        require_integer(self.stride, "stride", least=1)
+        simulator = PathSimulator(chain, seed_paths, stride=self.stride, shared=self.shared_batch)
         distance = self.distance(simulator.real, simulator.ts)
 
         def objective(batch: Tensor, step: int) -> Loss:
