@@ -1,6 +1,7 @@
 """`FractionalSDE`: exact and variational fits, forecasts, what is refused."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,12 @@ from trajinfer.fractional import simulate_fbm, simulate_fractional_ou
 from trajinfer.fractional.nodes import default_nodes
 from trajinfer.models.fractional_chain import make_guide, make_steps
 from trajinfer.models.fractional_grid import merged_grid
-from trajinfer.models.fractional_linear import LinearInference, LinearParameters
+from trajinfer.models.fractional_linear import (
+    HIGHEST_HURST,
+    LOWEST_HURST,
+    LinearInference,
+    LinearParameters,
+)
 from trajinfer.models.fractional_variational import FractionalModel, Settings
 
 TS = np.linspace(0.0, 6.0, 31)
@@ -22,7 +28,7 @@ TS = np.linspace(0.0, 6.0, 31)
 
 def returning(hurst=0.7, n=6, noise=0.1, ts=TS, seed=0):
     paths = simulate_fractional_ou(hurst, 1.0, ts, n, random_state=seed).values
-    error = noise * np.random.default_rng(seed).normal(size=paths.shape)
+    error = noise * np.random.default_rng(1000 + seed).normal(size=paths.shape)
     return IrregularSeries.from_arrays(ts, paths + error)
 
 
@@ -71,6 +77,46 @@ def test_the_bound_is_tight_for_a_linear_drift(largest_step, start_sd):
     error = float(bounds.std() / 20)
     # what is left is the midpoint rule in X, of second order in the step
     assert abs(float(bounds.mean()) - evidence) < 4 * error + 2.0 * largest_step**2
+
+
+def test_the_gradient_of_the_bound_is_that_of_the_evidence():
+    """For a linear drift, whatever the noise: paths follow the parameters through their guide."""
+    times, values = np.linspace(0, 1, 11)[None], np.sin(np.arange(11.0))[None, :, None]
+    at, inference = parameters(volatility=2.0, noise=0.01, start_sd=0.5), linear_inference()
+    grid = merged_grid(times, values, None, 0.02)
+    settings = Settings("linear", "gaussian", None, 8, 1, 1, 1e-3, 0, 0)
+    model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=False)
+    steps = make_steps(grid, inference.nodes)
+    guide = model.guide(steps, grid.values, model.log_noise.exp())
+    paths, divergence = model.rollout(steps, guide, 200, torch.Generator().manual_seed(0))
+    (model.log_likelihood(paths, grid.values) - divergence).mean().backward()
+    share = (0.7 - LOWEST_HURST) / (HIGHEST_HURST - LOWEST_HURST)
+    per_hurst = (HIGHEST_HURST - LOWEST_HURST) * share * (1 - share)
+
+    def slope(name, scale):
+        low, high = (
+            inference.log_evidence(grid, replace(at, **{name: getattr(at, name) + move}))
+            for move in (-1e-5, 1e-5)
+        )
+        return float(high - low) / 2e-5 * scale
+
+    assert float(model.raw_hurst.grad) == pytest.approx(slope("hurst", per_hurst), rel=0.05)
+    assert float(model.log_volatility.grad) == pytest.approx(slope("volatility", 2.0), rel=0.05)
+    assert float(model.log_noise.grad) == pytest.approx(slope("noise", 0.01), abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["motion", "returning"])
+def test_series_that_start_at_one_place_keep_their_index(kind):
+    """Taken for stationary, such series give indices of .4 to .7."""
+    if kind == "motion":
+        paths = simulate_fbm(0.3, TS, 24, random_state=7).values
+    else:
+        paths = simulate_fractional_ou(0.3, 1.0, TS, 24, start="zero", random_state=7).values
+    noise = 0.05 * np.random.default_rng(1007).normal(size=paths.shape)
+    model = FractionalSDE(random_state=0).fit(IrregularSeries.from_arrays(TS, paths + noise))
+    low, high = model.hurst_interval_[0]
+    assert low < 0.3 < high
+    assert model.hurst_[0] == pytest.approx(0.3, abs=0.1)
 
 
 def test_the_guide_is_the_conditional_law():
