@@ -1,7 +1,8 @@
 """What penalties on the steps cost: one forward and backward pass against the same solve without.
 
 An ODE of 16 coordinates (tsit5 at 1e-6, 128 paths) and a spiral SDE of two (sosri, 100 paths),
-with adaptive steps and with 32 fixed ones; float32, one thread.
+and the workloads A and B of `solvers` (spark), with adaptive steps and with 32 fixed ones; float32,
+one thread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from tests.benchmarks.harness import Row, times
+from tests.benchmarks.solvers import A, B, Setting
 from trajinfer import sde
 from trajinfer.nn import MLP
 
@@ -62,7 +64,14 @@ def rows(rounds: int) -> list[Row]:
     fine, coarse = sde.Adaptive(1e-6, 1e-6), sde.Adaptive(0.01, 0.01, norm="rms")
     found = against_plain("tsit5, adaptive", flow, many, rounds, method="tsit5", step=fine)
     found += against_plain("sosri, adaptive", spiral, one, rounds, step=coarse, **sosri)
-    return found + against_plain("sosri, 32 steps", spiral, one, rounds, step=1 / 32, **sosri)
+    found += against_plain("sosri, 32 steps", spiral, one, rounds, step=1 / 32, **sosri)
+    for load in (A, B):
+        s, spark = Setting(load, True), {"method": "spark", "random_state": 0}
+        halving = sde.Adaptive(0.01, 0.01, norm="rms", reject="halve")
+        name = f"{load.name}, spark"
+        found += against_plain(f"{name}, adaptive", s.strat, s.y0, rounds, step=halving, **spark)
+        found += against_plain(f"{name}, 32 steps", s.strat, s.y0, rounds, step=1 / 32, **spark)
+    return found
 
 
 def against_plain(

@@ -12,10 +12,11 @@ from trajinfer import sde
 from trajinfer._core.errors import IncompatibleSolver, InputError
 from trajinfer.sde import Adaptive, Anneal, SolverRegularization
 from trajinfer.sde.extra_step import _uniform_in_time, _uniform_over_steps
-from trajinfer.sde.heuristics import aggregate
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers import SOLVERS
+from trajinfer.sde.solvers.error_sum import error_values
 from trajinfer.sde.solvers.runge_kutta import Tsit5
+from trajinfer.sde.step_penalty import aggregate
 
 
 class Rotation(sde.SDE):
@@ -149,9 +150,11 @@ def test_one_step_of_geometric_brownian_motion(estimate, method):
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize("reduce", ["sum", "mean", "max"])
 def test_reductions_leave_out_steps_of_no_length(reduce, power):
-    values = torch.tensor([[2.0, 0.5, 3.0], [7.0, 0.0, 9.0], [4.0, 0.25, 1.0]]).double()[:, None]
+    error, stiffness = torch.tensor([[2.0, 7, 4], [3, 9, 1]]).double()
+    lengths = np.array([[0.5], [0], [0.25]])
     settings = SolverRegularization("error+stiffness", reduce=reduce, power=power)
-    terms = aggregate(settings, values)
+    values = {"error": error[:, None], "stiffness": stiffness[:, None]}
+    terms = aggregate(settings, values, lengths)
     reductions = {"sum": sum, "mean": lambda x: sum(x) / len(x), "max": max}
     assert terms["error"].item() == pytest.approx(reductions[reduce]([1.0, 1.0]))
     assert terms["stiffness"].item() == pytest.approx(reductions[reduce]([3.0, 1.0]))
@@ -277,7 +280,7 @@ def test_uniform_visits_estimate_the_integral_over_time(own_times):
         length = torch.as_tensor(np.minimum(h, ends[b] - fine[1:]))[:, None]
         solver, now = Tsit5(estimate="embedded"), torch.zeros(())
         taken = solver.step(Problem(model), now, length, path, None, solver.start(model, now, path))
-        square = (taken.error / 1e-6).square().mean(1).detach().numpy()
+        square = (error_values([taken.error])[0] / 1e-6).square().mean(1).detach().numpy()
         values += ends[b] * np.sqrt(square) / 3 if own_times else square / 3
     expected = values.mean() if own_times else np.sqrt(values).mean()
     # one draw varies by less than its own size: 2000 of them by 1 / sqrt(2000) of that

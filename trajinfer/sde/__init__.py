@@ -15,7 +15,7 @@ from trajinfer.sde.heuristics import Anneal, SolverRegularization
 from trajinfer.sde.per_step import PerStep
 from trajinfer.sde.solution import Solution
 from trajinfer.sde.solve import solve
-from trajinfer.sde.solvers import Solver, Stage, Step
+from trajinfer.sde.solvers import ErrorSum, Solver, Stage, Step
 
 __all__ = [
     "SDE",
@@ -27,6 +27,7 @@ __all__ = [
     "BrownianTable",
     "BrownianTree",
     "Checkpoint",
+    "ErrorSum",
     "LinearDrift",
     "PerStep",
     "SDELike",

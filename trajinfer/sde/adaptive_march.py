@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from trajinfer.sde.solvers.base import (
     shifted,
     single_noise,
 )
+from trajinfer.sde.solvers.error_sum import ErrorSum, error_value
 from trajinfer.sde.stepping import Saved, State, Stretch, folded
 from trajinfer.sde.tally import Taken, Tally
 
@@ -61,6 +63,22 @@ class Ledger:
     def n_steps(self) -> int:
         """Accepted steps."""
         return len(self.times) - 1
+
+
+class Trial(NamedTuple):
+    """A step that was tried.
+
+    Attributes:
+        length: in units of s.
+        step: its result.
+        noise: of the step.
+        error: value of its error estimate, (B, D), outside the graph.
+    """
+
+    length: float
+    step: Step
+    noise: StepNoise
+    error: Tensor
 
 
 class Segment:
@@ -163,15 +181,13 @@ class AdaptiveMarch:
             left, ds = segment.length - s, max(ds, self._floor(segment))
             lands = ds >= left * (1 - _SNAP)
             trial = left if lands else ds
-            trial, step, noise, r, history = self._accepted(
-                segment, s, trial, state, history, ledger
-            )
+            taken, r, history = self._accepted(segment, s, trial, state, history, ledger)
+            trial, step = taken.length, taken.step
             lands = lands and trial == left
-            size, t = segment.size(trial), self._tensor(segment.time(s), state.y)
             if self.tallies:
-                steps.append(Taken(t, size, state.y, noise, step))
-            if step.error is not None:
-                saved.errors.append(step.error)
+                t = self._tensor(segment.time(s), state.y)
+                steps.append(Taken(t, segment.size(trial), state.y, taken.noise, step))
+            saved.errors.append(taken.error[None])
             if self.keep_states:
                 ledger.states.append(state.y)
             state = State(step.y, step.carry, state.totals)
@@ -180,7 +196,7 @@ class AdaptiveMarch:
             factor, history = after_accept(self.control, r, history, order=order, ode=ode)
             # a step cut short by an output time says nothing against the longer one proposed before
             ds = max(factor * trial, ds) if lands else factor * trial
-        totals = folded(self.tallies, state.totals, self.problem, steps)
+        totals, _ = folded(self.tallies, state.totals, self.problem, steps)
         return state._replace(totals=totals), ds, history
 
     def _accepted(
@@ -191,20 +207,19 @@ class AdaptiveMarch:
         state: State,
         history: History,
         ledger: Ledger,
-    ) -> tuple[float, Step, StepNoise, float, History]:
-        """Try steps from s until one is accepted: its length, result, noise, ratio and memory."""
+    ) -> tuple[Trial, float, History]:
+        """Try steps from s until one is accepted: the step, its error ratio, and the memory."""
         pair = None if self.stack is None else self.stack.propose(trial)
         floor = self._floor(segment)
         while True:
             self._count(ledger, segment, s)
-            step, noise = self._attempt(segment, s, trial, state, pair)
-            error = step.error if step.error is not None else torch.zeros_like(step.y)
-            ratios = error_ratios(self.control, error, state.y, step.y)
+            taken = self._attempt(segment, s, trial, state, pair)
+            ratios = error_ratios(self.control, taken.error, state.y, taken.step.y)
             r = batch_ratio(self.control, ratios, ledger.alive)
             if r <= 1.0:
                 break
             if trial <= floor:
-                self._give_up(segment, s, trial, state, noise, ratios, ledger)
+                self._give_up(segment, s, trial, state, taken.noise, ratios, ledger)
                 r = 1.0
                 break
             ledger.n_rejected += 1
@@ -214,8 +229,8 @@ class AdaptiveMarch:
         if self.stack is not None:
             self.stack.accept()
         if self.keep_noise and pair is not None:
-            ledger.noise.append((noise.W, noise.H))
-        return trial, step, noise, r, history
+            ledger.noise.append((taken.noise.W, taken.noise.H))
+        return taken, r, history
 
     def _attempt(
         self,
@@ -224,7 +239,7 @@ class AdaptiveMarch:
         ds: float,
         state: State,
         pair: tuple[Tensor, Tensor] | None,
-    ) -> tuple[Step, StepNoise]:
+    ) -> Trial:
         """One step of length ds, with its error estimate."""
         t, h = self._tensor(segment.time(s), state.y), segment.size(ds)
         if pair is None:
@@ -232,9 +247,10 @@ class AdaptiveMarch:
         else:
             noise = segment.noise(self.solver, pair, ds)
         step = self.solver.step(self.problem, t, h, state.y, noise, state.carry)
-        if self.solver.estimate is not None:
-            return step, noise
-        return self._doubled(segment, t, ds, state, step), noise
+        if self.solver.estimate is None:
+            step = self._doubled(segment, t, ds, state, step)
+        error = torch.zeros_like(step.y) if step.error is None else error_value(step.error)
+        return Trial(ds, step, noise, error)
 
     def _doubled(self, segment: Segment, t: Tensor, ds: float, state: State, whole: Step) -> Step:
         """Two half steps; their difference from the whole one is the error estimate."""
@@ -250,7 +266,7 @@ class AdaptiveMarch:
             Stage(0.5 * stage.weight, stage.t, stage.y, stage.f, stage.g)
             for stage in (*first.stages, *last.stages)
         )
-        return Step(last.y, last.carry, last.y - whole.y, stages)
+        return Step(last.y, last.carry, ErrorSum(rest=last.y - whole.y), stages)
 
     def _give_up(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor
 from trajinfer.sde.job import Job, run_stretch
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Solver, StepNoise
+from trajinfer.sde.solvers.error_sum import error_values
 from trajinfer.sde.stepping import Saved, State, Stretch, part_of
 
 STEPS_PER_CALL = 8
@@ -95,7 +96,7 @@ def _chunk(
         y, carry = step.y, step.carry
         ys.append(y)
         if step.error is not None:
-            errors.append(step.error)
+            errors.append(error_values([step.error]))
     return tuple(ys), carry, tuple(errors)
 
 

@@ -14,10 +14,12 @@ from trajinfer._core.errors import IncompatibleSolver
 from trajinfer.paths.levy_area import join
 from trajinfer.sde.adaptive_march import AdaptiveMarch
 from trajinfer.sde.grid import Array, StepGrid
-from trajinfer.sde.heuristics import Measure, SolverRegularization
+from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers import SOLVERS, Solver
 from trajinfer.sde.solvers.base import Size, Step, StepNoise, shifted, single_noise
+from trajinfer.sde.solvers.error_sum import ErrorSum, error_values
+from trajinfer.sde.step_penalty import Measure
 from trajinfer.sde.stepping import Saved
 from trajinfer.sde.tally import Taken, Tally
 
@@ -108,29 +110,25 @@ class LocalPenalty:
         length = np.minimum(self._length(t1, end - start, y), times[..., -1] - t1)
         t, h = _tensor(t1, y), _size(length, y)
         nothing = StepNoise(None, None, None, 0.0, ())
-        taken = Taken(t, h, y, nothing, self._extra(t, h, y))
-        raw = self.measure.raw(self.problem, [taken])[0]
-        error, size, stiffness = self.measure.powers(raw, y).unbind(1)
-        return self._estimates(times, visit, error, size, stiffness)
+        step = self._extra(t, h, y)
+        errors = None if step.error is None else error_values([step.error])
+        raw = self.measure.raw(self.problem, [Taken(t, h, y, nothing, step)], errors)
+        values = self.measure.powers(raw[0])
+        return self._estimates(times, visit, values, np.atleast_1d(length))
 
     def _estimates(
-        self, times: Array, visit: Visit, error: Tensor, size: Tensor, stiffness: Tensor
+        self, times: Array, visit: Visit, values: dict[str, Tensor], length: Array
     ) -> dict[str, Tensor]:
-        """What the values of one step say about the sum or the mean over all steps."""
+        """What the values of one step, (R,), say about the sum or the mean over all steps."""
         settings, gaps = self.settings, np.atleast_2d(np.diff(times, axis=-1))
-        n_steps = torch.as_tensor((gaps > 0).sum(1)).to(error)
-        weight = torch.as_tensor(np.atleast_1d(visit.weight)).to(error)
-        span = torch.as_tensor(np.atleast_1d(times[..., -1] - times[..., 0])).to(error)
-        terms = {}
-        if settings.wants_error:
-            value = error * size
-            if settings.reduce != "mean":
-                value = error * span if settings.sampling == "unbiased" else n_steps * value
-            terms["error"] = (weight * value).mean()
-        if settings.wants_stiffness:
-            value = n_steps * stiffness if settings.reduce == "sum" else stiffness
-            terms["stiffness"] = (weight * value).mean()
-        return terms
+        n_steps, span = (gaps > 0).sum(1), np.atleast_1d(times[..., -1] - times[..., 0])
+        shares = {"stiffness": n_steps if settings.reduce == "sum" else np.ones(1)}
+        if settings.reduce == "mean":
+            shares["error"] = length
+        else:
+            shares["error"] = span if settings.sampling == "unbiased" else n_steps * length
+        weights = {name: torch.as_tensor(visit.weight * share) for name, share in shares.items()}
+        return {k: (value * weights[k].to(value)).mean() for k, value in values.items()}
 
     def _length(self, t1: Array, controlled: Array, y: Tensor) -> Array:
         """The length asked for, before it is cut at the end of the time span."""
@@ -168,7 +166,7 @@ class LocalPenalty:
         whole = solver.step(problem, t, h, y, whole_noise, carry)
         first = solver.step(problem, t, half, y, noises[0], carry)
         last = solver.step(problem, shifted(t, 1.0, half), half, first.y, noises[1], first.carry)
-        return Step(whole.y, (), last.y - whole.y, whole.stages)
+        return Step(whole.y, (), ErrorSum(rest=last.y - whole.y), whole.stages)
 
     def _noise(self, solver: Solver, y: Tensor, h: Size) -> StepNoise:
         if not self.noisy:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
-
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.sde.problem import Problem
-from trajinfer.sde.tally import Taken
 
 Kind = Literal["error", "stiffness", "error+stiffness"]
 Reduce = Literal["sum", "mean", "max"]
-
-STIFF_STAGES = {"tsit5": (5, 6, 3.5068), "sosri2": (2, 3, 10.6), "sosra2": (1, 2, 5.3)}
-"""Two drift stages at the same time, and the size of the stability region, by solver."""
 
 _CHOICES = {
     "kind": ("error", "stiffness", "error+stiffness"),
@@ -29,8 +21,6 @@ _CHOICES = {
     "power": (1, 2),
     "reduce": (None, "sum", "mean", "max"),
 }
-_SHARE_OF_STIFFNESS = 0.1
-_ROUNDINGS = 16
 
 
 @dataclass(frozen=True)
@@ -215,162 +205,3 @@ class SolverRegularization:
     def wants_stiffness(self) -> bool:
         """Whether stiffness is penalised."""
         return "stiffness" in self.kind
-
-
-def error_norms(steps: Sequence[Taken], *, rtol: float, atol: float, shared: bool) -> Tensor:
-    r"""Norms of $e / (|y| + atol / rtol)$, (N, 1) over the batch, or (N, B) by series.
-
-    All steps at once, because a few large operations cost less than many small ones;
-    `Measure.powers` makes E of it.
-    """
-    error = torch.stack([taken.step.error for taken in steps])  # type: ignore[misc]
-    size = torch.stack([steps[0].y, *(taken.step.y for taken in steps)]).abs()
-    offset = atol / rtol + float(torch.finfo(size.dtype).tiny)
-    return _norms(error / (torch.maximum(size[:-1], size[1:]) + offset), shared=shared)
-
-
-def stiffness_ratios(
-    problem: Problem, name: str, steps: Sequence[Taken], *, shared: bool
-) -> Tensor:
-    r"""S of consecutive steps, (N, 1) over the batch, or (N, B) where steps are not shared."""
-    pairs = [_slope(problem, name, taken) for taken in steps]
-    top, bottom = (_norms(torch.stack(parts), shared=shared) for parts in zip(*pairs))
-    usable = (bottom > 0) & torch.isfinite(bottom) & torch.isfinite(top)
-    return torch.where(usable, top, 0.0) / torch.where(usable, bottom, 1.0)
-
-
-def _slope(problem: Problem, name: str, taken: Taken) -> tuple[Tensor, Tensor]:
-    """A change of the drift, and the move in state that brings it about."""
-    if name in STIFF_STAGES:
-        a, b = (taken.step.stages[k] for k in STIFF_STAGES[name][:2])
-        return b.f - a.f, b.y - a.y
-    counts = problem.nfe_f, problem.nfe_g
-    # expanded tensors carry no tangents: make them whole
-    y, move = taken.y.contiguous(), (taken.step.y - taken.y).contiguous()
-    change = torch.func.jvp(lambda x: problem.f(taken.t, x), (y,), (move,))[1]
-    problem.nfe_f, problem.nfe_g = counts
-    return change, move
-
-
-def _norms(x: Tensor, *, shared: bool) -> Tensor:
-    """Norms of (N, B, D) over the batch, (N, 1), or of every series, (N, B)."""
-    norms: Tensor = torch.linalg.vector_norm(x, dim=(1, 2) if shared else 2)
-    return norms[:, None] if shared else norms
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How one step is judged.
-
-    Attributes:
-        settings: what is asked for.
-        solver: name of the solver that took the step.
-        rtol: relative tolerance.
-        atol: absolute tolerance.
-        shared: whether the batch shares its steps.
-    """
-
-    settings: SolverRegularization
-    solver: str
-    rtol: float
-    atol: float
-    shared: bool
-
-    def raw(self, problem: Problem, steps: Sequence[Taken]) -> Tensor:
-        """Norm of the error, |h| and S of N steps: (N, 1, 3), or (N, B, 3) if not shared."""
-        y, settings = steps[0].y, self.settings
-        length = _lengths(steps, y, rows=1 if self.shared else y.shape[0])
-        error = stiffness = torch.zeros_like(length)
-        if settings.wants_error and steps[0].step.error is not None:
-            rtol = self._relative(y)
-            error = error_norms(steps, rtol=rtol, atol=self.atol, shared=self.shared)
-        if settings.wants_stiffness:
-            stiffness = stiffness_ratios(problem, self.solver, steps, shared=self.shared)
-        return torch.stack([error, length, stiffness], dim=2)
-
-    def powers(self, raw: Tensor, y: Tensor) -> Tensor:
-        """E^p, |h| and S^p of what `raw` says of steps, (..., 3), on states like y."""
-        norm, length, stiffness = raw.unbind(-1)
-        count = y.numel() if self.shared else y.shape[1]
-        square = norm.square() / (count * self._relative(y) ** 2)
-        error = square if self.settings.power == 2 else (square + 1e-12).sqrt()
-        if self.settings.power == 2:
-            stiffness = stiffness.square()
-        return torch.stack([error, length.abs(), stiffness], dim=-1)
-
-    def _relative(self, y: Tensor) -> float:
-        """The relative tolerance, never below 16 units of rounding, where e is rounding noise."""
-        return max(self.rtol, _ROUNDINGS * torch.finfo(y.dtype).eps)
-
-    @property
-    def probes(self) -> bool:
-        """Whether the stiffness costs one more evaluation per step."""
-        return self.settings.wants_stiffness and self.solver not in STIFF_STAGES
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The penalty made of its terms."""
-        if self.settings.kind != "error+stiffness":
-            return next(iter(terms.values()))
-        size = STIFF_STAGES[self.solver][2] if self.solver in STIFF_STAGES else 1.0
-        return terms["error"] + _SHARE_OF_STIFFNESS / size * terms["stiffness"]
-
-
-@dataclass(frozen=True)
-class StepPenalty:
-    """Collects what all accepted steps say: the tally of the global penalty.
-
-    Attributes:
-        measure: how a step is judged.
-    """
-
-    measure: Measure
-
-    def start(self, y: Tensor) -> Tensor:
-        """No steps yet, (0, R, 3)."""
-        return y.new_zeros(0, 1 if self.measure.shared else y.shape[0], 3)
-
-    def update(self, total: Tensor, problem: Problem, steps: Sequence[Taken]) -> Tensor:
-        """Some steps more."""
-        return torch.cat([total, self.measure.raw(problem, steps)])
-
-    def join(self, first: Tensor, second: Tensor) -> Tensor:
-        """The steps of two neighbouring intervals."""
-        return torch.cat([first, second])
-
-    def finish(self, totals: Sequence[Tensor], y: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The terms of the penalty, and E^p, h and S^p of all steps (n_steps, R, 3)."""
-        steps = self.measure.powers(torch.cat(list(totals)), y)
-        return aggregate(self.measure.settings, steps), steps
-
-
-def _lengths(steps: Sequence[Taken], y: Tensor, rows: int) -> Tensor:
-    """(N, rows) lengths of the steps."""
-    sizes = [taken.h for taken in steps]
-    if isinstance(sizes[0], float):
-        return y.new_tensor(sizes)[:, None].expand(-1, rows)
-    return torch.stack([h[:, 0] for h in sizes if isinstance(h, Tensor)]).to(y)
-
-
-def aggregate(settings: SolverRegularization, steps: Tensor) -> dict[str, Tensor]:
-    r"""The terms of the penalty from $E_j^p$, $h_j$ and $S_j^p$; steps of no length do not count.
-
-    Args:
-        settings: how to reduce over the steps.
-        steps: (n_steps, R, 3); the result is the mean over the R rows.
-    """
-    error, length, stiffness = steps.unbind(2)
-    taken = length > 0
-    terms = {}
-    if settings.wants_error:
-        terms["error"] = _reduced(error * length, taken, settings.reduce or "sum")
-    if settings.wants_stiffness:
-        terms["stiffness"] = _reduced(stiffness, taken, settings.reduce or "mean")
-    return terms
-
-
-def _reduced(values: Tensor, taken: Tensor, reduce: Reduce) -> Tensor:
-    values = torch.where(taken, values, 0.0)
-    if reduce == "max":
-        return values.amax(0).mean()
-    total = values.sum(0)
-    return (total if reduce == "sum" else total / taken.sum(0).clamp_min(1)).mean()

@@ -37,7 +37,9 @@ class LogRatio:
         """Zeros (B, 2): the log-ratio, and the worst relative residual of g u = f - h."""
         return y.new_zeros(y.shape[0], 2)
 
-    def update(self, total: Tensor, problem: Problem, steps: Sequence[Taken]) -> Tensor:
+    def update(
+        self, total: Tensor, problem: Problem, steps: Sequence[Taken], errors: Tensor | None
+    ) -> Tensor:
         """Add some steps."""
         for taken in steps:
             total = self._add(total, problem, taken)

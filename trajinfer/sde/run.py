@@ -21,10 +21,10 @@ from trajinfer.sde.gradients import (
     run_checkpointed,
 )
 from trajinfer.sde.grid import Array, StepGrid
-from trajinfer.sde.heuristics import StepPenalty
 from trajinfer.sde.job import Job, run_stretch
 from trajinfer.sde.log_ratio import LogRatio
 from trajinfer.sde.solution import Solution, Stats
+from trajinfer.sde.step_penalty import StepPenalty
 from trajinfer.sde.stepping import Saved
 from trajinfer.sde.tally import Tally
 
@@ -165,7 +165,7 @@ def _solution(
         penalty=penalty,
         penalty_terms=terms,
         log_ratio=_log_ratio(job.tallies, saved),
-        errors=torch.stack(saved.errors) if saved.errors else None,
+        errors=torch.cat(saved.errors) if saved.errors else None,
         stiffness=steps,
         mask=finite,
     )
@@ -180,11 +180,13 @@ def _penalty(
     for k, tally in enumerate(job.tallies):
         if isinstance(tally, StepPenalty):
             measure = tally.measure
-            terms, steps = tally.finish([totals[k] for totals in saved.totals], task.y0)
-            stiffness = steps[..., 2].detach() if measure.settings.wants_stiffness else None
+            parts = [totals[k] for totals in saved.totals]
+            terms, values = tally.finish(parts, job.grid.times)
+            stiffness = values["stiffness"].detach() if "stiffness" in values else None
             if stiffness is not None and measure.shared:
                 stiffness = stiffness[:, 0]
-            return measure.total(terms), terms, stiffness, len(steps) if measure.probes else 0
+            extra_nfe = job.grid.n_steps if measure.probes else 0
+            return measure.total(terms), terms, stiffness, extra_nfe
     return task.y0.new_zeros(()), {}, None, 0
 
 

@@ -18,7 +18,7 @@ from trajinfer.sde.choice import Wishes, choose
 from trajinfer.sde.extra_step import LocalPenalty, extra_solver
 from trajinfer.sde.gradients import Checkpoint
 from trajinfer.sde.grid import build_grid, output_times, times_tensor
-from trajinfer.sde.heuristics import Measure, SolverRegularization, StepPenalty
+from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.job import Job
 from trajinfer.sde.log_ratio import LogRatio
 from trajinfer.sde.noise import NoiseLike, noise_on_grid, noise_to_walk
@@ -27,6 +27,7 @@ from trajinfer.sde.problem import Problem
 from trajinfer.sde.run import Gradient, Save, Task, solve_adaptive, solve_fixed
 from trajinfer.sde.solution import Solution
 from trajinfer.sde.solvers import Solver
+from trajinfer.sde.step_penalty import Measure, StepPenalty
 from trajinfer.sde.tally import Tally
 from trajinfer.sde.under_reference import under_reference
 

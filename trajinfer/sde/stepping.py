@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from trajinfer.paths import BrownianPath
 from trajinfer.sde.grid import StepGrid, step_sizes, times_tensor
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, StepNoise, split_noise
+from trajinfer.sde.solvers.error_sum import error_values
 from trajinfer.sde.tally import Taken, Tally
 
 CHUNK_STEPS = 128
@@ -40,7 +42,7 @@ class Saved(NamedTuple):
     Attributes:
         ys: states.
         totals: per output time, the totals of its interval.
-        errors: per step, the error estimate, where the solver makes one.
+        errors: error estimates of consecutive steps, (n, B, D), where the solver makes them.
     """
 
     ys: list[Tensor]
@@ -112,17 +114,18 @@ def run(
     for k, (t, h, noise, save) in enumerate(zip(stretch.t, stretch.h, noises, stretch.saves)):
         problem.at_step(stretch.first + k)
         step = solver.step(problem, t, h, y, noise, carry)
-        if tallies:
+        if tallies or step.error is not None:
             steps.append(Taken(t, h, y, noise, step))
-        if step.error is not None:
-            saved.errors.append(step.error)
         y, carry = step.y, step.carry
         if save:
             saved.ys.append(y)
-            saved.totals.append(folded(tallies, totals, problem, steps))
-            if tallies:
-                steps, totals = [], tuple(tally.start(y) for tally in tallies)
-    return State(y, carry, folded(tallies, totals, problem, steps)), saved
+            totals, errors = folded(tallies, totals, problem, steps)
+            saved.totals.append(totals)
+            saved.errors.extend(errors)
+            steps, totals = [], tuple(tally.start(y) for tally in tallies)
+    totals, errors = folded(tallies, totals, problem, steps)
+    saved.errors.extend(errors)
+    return State(y, carry, totals), saved
 
 
 def folded(
@@ -130,11 +133,17 @@ def folded(
     totals: tuple[Tensor, ...],
     problem: Problem,
     steps: Sequence[Taken],
-) -> tuple[Tensor, ...]:
-    """The totals after some steps."""
-    if not steps:
-        return totals
-    return tuple(tally.update(total, problem, steps) for tally, total in zip(tallies, totals))
+) -> tuple[tuple[Tensor, ...], list[Tensor]]:
+    """The totals after some steps, and the error estimates (n, B, D) of these, if there are any."""
+    sums, errors = [taken.step.error for taken in steps if taken.step.error is not None], None
+    if sums:
+        # without tallies no one differentiates them
+        with nullcontext() if tallies else torch.no_grad():
+            errors = error_values(sums)
+    if steps:
+        pairs = zip(tallies, totals)
+        totals = tuple(tally.update(total, problem, steps, errors) for tally, total in pairs)
+    return totals, [] if errors is None else [errors.detach()]
 
 
 def all_finite(state: State) -> bool:

@@ -40,8 +40,10 @@ class Tally(Protocol):
         """The total before the first step of an interval."""
         ...
 
-    def update(self, total: Tensor, problem: Problem, steps: Sequence[Taken]) -> Tensor:
-        """The total after one or more consecutive steps."""
+    def update(
+        self, total: Tensor, problem: Problem, steps: Sequence[Taken], errors: Tensor | None
+    ) -> Tensor:
+        """The total after N consecutive steps and, where estimated, their errors (N, B, D)."""
         ...
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The solvers, one file per family; `SOLVERS` is where a new one is entered."""
 
 from trajinfer.sde.solvers.base import Solver, Stage, Step, StepNoise
+from trajinfer.sde.solvers.error_sum import ErrorSum
 from trajinfer.sde.solvers.euler import EulerMaruyama
 from trajinfer.sde.solvers.exact import Exact
 from trajinfer.sde.solvers.exponential import ExponentialEuler
@@ -42,4 +43,4 @@ SOLVERS: dict[str, Solver] = {
     )
 }
 
-__all__ = ["SOLVERS", "Solver", "Stage", "Step", "StepNoise"]
+__all__ = ["SOLVERS", "ErrorSum", "Solver", "Stage", "Step", "StepNoise"]

@@ -15,6 +15,7 @@ from torch import Tensor
 from trajinfer._core.errors import BrownianMismatch
 from trajinfer.paths.brownian import Increments, Need, Times
 from trajinfer.sde.problem import Problem
+from trajinfer.sde.solvers.error_sum import ErrorSum
 
 Estimate = Literal["embedded", "natural"]
 Size = float | Tensor
@@ -63,13 +64,13 @@ class Step(NamedTuple):
     Attributes:
         y: the new state, (B, D).
         carry: what the next step reuses.
-        error: estimate of the local error, (B, D), if the solver was asked for one.
+        error: estimate of the local error, if the solver was asked for one.
         stages: the drift evaluations, in order.
     """
 
     y: Tensor
     carry: tuple[Tensor, ...] = ()
-    error: Tensor | None = None
+    error: ErrorSum | None = None
     stages: tuple[Stage, ...] = ()
 
 

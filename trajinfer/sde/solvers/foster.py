@@ -21,6 +21,7 @@ from trajinfer.sde.solvers.base import (
     scaled_add,
     shifted,
 )
+from trajinfer.sde.solvers.error_sum import ErrorSum
 
 _X1, _X2 = (3 - math.sqrt(3)) / 6, math.sqrt(3) / 3
 
@@ -123,7 +124,7 @@ class ShARK(_Additive):
         y1 = add_noise(problem, add_noise(problem, y1, g, early), g1, late)
         error = None
         if self.estimate is not None:
-            error = scaled_add(torch.zeros_like(y), h, f_2 - f_1, 0.6)
+            error = ErrorSum(h, (-0.6, 0.6), (f_1, f_2))
         return Step(y1, (g1,), error, (Stage(0.4, t, x_1, f_1), Stage(0.6, t_2, x_2, f_2)))
 
 
@@ -157,10 +158,14 @@ class SPaRK(_Splitting):
     estimates = ("embedded",)
 
     def terms(self, noise: Increments, h: Tensor, root: Tensor) -> tuple[Tensor, ...]:
-        """W/2 + sqrt(3) H, then the noise that the three diffusions multiply."""
+        """W/2 + sqrt(3) H, the noise of the three diffusions, and that of the error estimate."""
         w, area = present(noise)
         inside = torch.add(0.5 * w, area, alpha=math.sqrt(3))
-        return inside, torch.add(area, w, alpha=_X1), w * _X2, torch.add(-area, w, alpha=_X1)
+        kicks = [torch.add(area, w, alpha=_X1), w * _X2, torch.add(-area, w, alpha=_X1)]
+        if self.estimate is not None:
+            parts = [kicks[0] - 0.5 * w, kicks[1], kicks[2] - 0.5 * w]
+            kicks.append(torch.stack(parts, dim=1))
+        return (inside, *kicks)
 
     def step(
         self,
@@ -179,12 +184,12 @@ class SPaRK(_Splitting):
         x_3, t_3 = add_noise(problem, scaled_add(y, h, f_2), g_2, noise.W), shifted(t, 1.0, h)
         f_3, g_3 = problem.f_and_g(t_3, x_3)
         y1 = scaled_add(scaled_add(scaled_add(y, h, f_1, _X1), h, f_2, _X2), h, f_3, _X1)
-        for g_i, kick in zip((g_1, g_2, g_3), kicks):
+        g = (g_1, g_2, g_3)
+        for g_i, kick in zip(g, kicks[:3]):
             y1 = add_noise(problem, y1, g_i, kick)
         error = None
         if self.estimate is not None:
-            euler = scaled_add(torch.zeros_like(y), h, f_1 + f_3, 0.5)
-            error = (y1 - y) - add_noise(problem, euler, g_1 + g_3, noise.W, 0.5)
+            error = ErrorSum(h, (_X1 - 0.5, _X2, _X1 - 0.5), (f_1, f_2, f_3), g, kicks[3])
         stages = (
             Stage(_X1, t, y, f_1, g_1),
             Stage(_X2, t_2, x_2, f_2, g_2),

@@ -16,6 +16,7 @@ from trajinfer.sde.solvers.base import (
     scaled_add,
     shifted,
 )
+from trajinfer.sde.solvers.error_sum import ErrorSum
 
 
 class Heun(Solver):
@@ -65,7 +66,8 @@ class Heun(Solver):
             change = scaled_add(torch.zeros_like(y), h, f_1 - f_0, 0.5)
             change = change.add(kick_1 - kick_0, alpha=0.5)
             stages = (Stage(0.5, t, y, f_0), Stage(0.5, t1, z, f_1))
-        return Step(z + change, (), None if self.estimate is None else change, stages)
+        error = None if self.estimate is None else ErrorSum(rest=change)
+        return Step(z + change, (), error, stages)
 
 
 class ReversibleHeun(Solver):
@@ -114,7 +116,6 @@ class ReversibleHeun(Solver):
         y1 = add_noise(problem, scaled_add(y, h, f + f1, 0.5), g + g1, w, 0.5)
         error = None
         if self.estimate is not None:
-            drift = scaled_add(torch.zeros_like(y), h, f1 - f, 0.5)
-            error = add_noise(problem, drift, g1 - g, w, 0.5)
+            error = ErrorSum(h, (-0.5, 0.5), (f, f1), (g, g1), torch.stack([-0.5 * w, 0.5 * w]))
         stages = (Stage(0.5, t, z, f, g), Stage(0.5, t1, z1, f1, g1))
         return Step(y1, (z1, f1, g1), error, stages)

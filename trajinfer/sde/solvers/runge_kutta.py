@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, Stage, Step, StepNoise, scaled_add, shifted
+from trajinfer.sde.solvers.error_sum import ErrorSum
 
 Row = tuple[float, ...]
 
@@ -74,7 +74,7 @@ class RungeKutta(Solver):
         y1 = stages[-1].y if tab.reuse else _drift_sum(h, y, tab.weights, stages)
         error = None
         if self.estimate is not None:
-            error = _drift_sum(h, torch.zeros_like(y), tab.error, stages)
+            error = ErrorSum(h, tab.error, [stage.f for stage in stages])
         return Step(y1, (stages[-1].f,) if tab.reuse else (), error, tuple(stages))
 
 

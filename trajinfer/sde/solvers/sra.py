@@ -23,6 +23,7 @@ from trajinfer.sde.solvers.base import (
     scaled_add,
     shifted,
 )
+from trajinfer.sde.solvers.error_sum import ErrorSum
 
 Row = tuple[float, ...]
 
@@ -108,11 +109,14 @@ class SRA(Solver):
         return (problem.g(t, y),)
 
     def terms(self, noise: Increments, h: Tensor, root: Tensor) -> tuple[Tensor, ...]:
-        """I10/h, then the noise that each diffusion value multiplies in the new state."""
+        """I10/h, the noise of every diffusion value, and, for an error estimate, its part of it."""
         w, area = present(noise)
         chi = torch.add(area, w, alpha=0.5)
         _, b1, b2 = self.tableau.per_node
-        return (chi, *(combine((w, chi), pair) for pair in zip(b1, b2)))
+        kicks = [combine((w, chi), pair) for pair in zip(b1, b2)]
+        if self.estimate is not None:
+            kicks.append(chi[:, None] * chi.new_tensor(b2)[:, None, None])
+        return (chi, *kicks)
 
     def step(
         self,
@@ -140,25 +144,19 @@ class SRA(Solver):
             y1 = scaled_add(y1, h, stage.f, stage.weight)
         for g_node, kick in zip(g, kicks):
             y1 = add_noise(problem, y1, g_node, kick)
-        error = None if self.estimate is None else self._error(problem, h, y, chi, g, stages)
+        error = None
+        if self.estimate is not None:
+            drifts = [stage.f for stage in stages]
+            error = ErrorSum(h, self._error_weights, drifts, g, kicks[-1])
         return Step(y1, (g[-1],), error, tuple(stages))
 
-    def _error(
-        self,
-        problem: Problem,
-        h: Size,
-        y: Tensor,
-        chi: Tensor,
-        g: list[Tensor],
-        stages: list[Stage],
-    ) -> Tensor:
-        error = torch.zeros_like(y)
-        for k, stage in enumerate(stages):
-            weight = 1.0 if self.estimate == "natural" else stage.weight - (k == 0)
-            error = scaled_add(error, h, stage.f, weight)
-        for weight, g_node in zip(self.tableau.per_node[2], g):
-            error = add_noise(problem, error, g_node, chi, weight)
-        return error
+    @property
+    def _error_weights(self) -> Row:
+        """Drift weights of the error estimate."""
+        weights = self.tableau.a
+        if self.estimate == "natural":
+            return (1.0,) * len(weights)
+        return (weights[0] - 1.0, *weights[1:])
 
 
 class SRA1(SRA):

@@ -23,6 +23,7 @@ from trajinfer.sde.solvers.base import (
     scaled_add,
     shifted,
 )
+from trajinfer.sde.solvers.error_sum import ErrorSum
 
 Row = tuple[float, ...]
 
@@ -123,7 +124,8 @@ class SRI(Solver):
         weights = zip(tab.b1, tab.b2, tab.b3, tab.b4)
         kicks = [combine((w, i11, chi, i111), column) for column in weights]
         if self.estimate is not None:
-            kicks += [combine((chi, i111), pair) for pair in zip(tab.b3, tab.b4)]
+            parts = [combine((chi, i111), pair) for pair in zip(tab.b3, tab.b4)]
+            kicks.append(torch.stack(parts, dim=1))
         return (chi, *kicks)
 
     def step(
@@ -160,9 +162,8 @@ class SRI(Solver):
             y1 = add_noise(problem, y1, g_i, kick)
         error = None
         if self.estimate is not None:
-            error = self._drift_error(h, y, stages)
-            for g_i, kick in zip(g, kicks[4:]):
-                error = add_noise(problem, error, g_i, kick)
+            drifts = [stage.f for stage in stages.values()]
+            error = ErrorSum(h, self._error_weights, drifts, g, kicks[4])
         return Step(y1, (), error, tuple(stages.values()))
 
     @staticmethod
@@ -179,13 +180,13 @@ class SRI(Solver):
             return y
         return scaled_add(y, root, g if problem.noise_type == "diagonal" else g[..., 0], weight)
 
-    def _drift_error(self, h: Size, y: Tensor, stages: dict[int, Stage]) -> Tensor:
-        error = torch.zeros_like(y)
-        for j, stage in stages.items():
-            natural = self.estimate == "natural"
-            weight = self.tableau.delta if natural else stage.weight - (j == 0)
-            error = scaled_add(error, h, stage.f, weight)
-        return error
+    @property
+    def _error_weights(self) -> Row:
+        """Drift weights of the error estimate, one per drift stage."""
+        tab, used = self.tableau, sorted(self.tableau.drift_stages)
+        if self.estimate == "natural":
+            return (tab.delta,) * len(used)
+        return tuple(tab.a[j] - (j == 0) for j in used)
 
 
 _SRIW_B3, _SRIW_B4 = (2.0, -4 / 3, -2 / 3, 0.0), (-2.0, 5 / 3, -2 / 3, 1.0)
