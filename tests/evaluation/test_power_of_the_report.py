@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from trajinfer import DirectedChainGenerator
 from trajinfer.datasets import follow_opinions, make_opinion_dynamics
+from trajinfer.evaluation import generation_report
 from trajinfer.evaluation.generation.two_sample import classifier_auc
+from trajinfer.models import ExpectedSignature, TransitionLikelihood
 
 N = 2048
 pytestmark = pytest.mark.slow
@@ -46,3 +49,23 @@ def test_following_one_neighbour_is_not_the_interaction_with_all(crowd):
         x = x - 0.01 * weight * apart + 0.01 * rng.normal(size=N)
         paths.append(x)
     assert auc(np.stack(paths, axis=1)[:, :, None], crowd) > 0.99
+
+
+def last_link(crowd, links, **settings):
+    """Paths of a chain, and the paths that they should not depend on."""
+    chain = DirectedChainGenerator(neighbour="one", chain_steps=links, random_state=0, **settings)
+    walk = chain.fit(crowd.train).walk(512, links + 1)
+    return walk[-1].values, walk[0].values
+
+
+def test_targets_that_were_neighbours_show_through(crowd):
+    published = ExpectedSignature(
+        n_steps=500, batch_size=128, lr=3e-3, depth=6, stride=4, unbiased=False, shared_batch=True
+    )
+    paths, partners = last_link(crowd, 1, loss=published)
+    leaning = generation_report(crowd.train, crowd.hold_out, paths, neighbours=partners, n_seeds=2)
+    assert "dependence" in leaning.flags
+    assert leaning["dependence"].value > 0.3
+    honest, partners = last_link(crowd, 5, loss=TransitionLikelihood(n_steps=1000))
+    report = generation_report(crowd.train, crowd.hold_out, honest, neighbours=partners, n_seeds=2)
+    assert "dependence" not in report.flags

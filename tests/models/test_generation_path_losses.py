@@ -46,6 +46,7 @@ def end_error(chain, seed=5):
         PathMMD(n_steps=80, batch_size=64, lr=0.02),
         SigKernelMMD(n_steps=40, batch_size=32, lr=0.03),
         ExpectedSignature(n_steps=60, batch_size=64, lr=0.02, depth=3),
+        ExpectedSignature(n_steps=60, batch_size=64, lr=0.02, depth=3, unbiased=False),
     ],
     ids=lambda loss: type(loss).__name__,
 )

@@ -16,6 +16,7 @@ from trajinfer.metrics import (
     PathKernel,
     SignatureKernel,
     expected_signature_discrepancy,
+    expected_signature_distance,
     from_zero,
     with_time,
 )
@@ -178,22 +179,25 @@ class SigKernelMMD(PathLoss):
 
 @dataclass(frozen=True)
 class ExpectedSignature(PathLoss):
-    """Squared distance of expected truncated signatures, unbiased.
+    """Distance of expected truncated signatures.
 
     Args:
         depth: of the signature.
+        unbiased: the squared distance without its bias, levels of equal size; False takes the
+            plug-in distance, as published. With `shared_batch` this one rewards copies most: paths
+            that equal their neighbours make it vanish, sampling noise and all.
     """
 
     depth: int = 5
+    unbiased: bool = True
 
     def distance(self, real: Tensor, ts: Tensor) -> Distance:
         """See `PathLoss.distance`."""
         augment = time_augmented(real, ts)
+        measure = expected_signature_discrepancy if self.unbiased else expected_signature_distance
 
         def distance(fake: Tensor, true: Tensor) -> Tensor:
-            return expected_signature_discrepancy(
-                from_zero(augment(fake)), from_zero(augment(true)), self.depth
-            )
+            return measure(from_zero(augment(fake)), from_zero(augment(true)), self.depth)
 
         return distance
 
