@@ -121,3 +121,15 @@ def test_the_accelerator_agrees(paths, bandwidth):
         slopes.append(torch.autograd.grad(kernel.gram(x, paths).square().sum(), x)[0])
     torch.testing.assert_close(own.gram(paths, paths), other.gram(paths, paths), rtol=0, atol=1e-12)
     torch.testing.assert_close(*slopes, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bandwidth", [None, 0.8])
+def test_single_precision_is_kept_and_near_enough_far_from_the_origin(paths, bandwidth):
+    kernel = SignatureKernel(bandwidth)
+    truth = kernel.gram(paths, paths)
+    far = (paths + 500).float()
+    gram = kernel.gram(far, far)
+    assert gram.dtype == torch.float32
+    # rounding of the points themselves: 500 * 6e-8 = 3e-5
+    torch.testing.assert_close(gram.double(), truth, atol=1e-3, rtol=0)
+    assert kernel.gram(far, paths + 500).dtype == torch.float64

@@ -16,8 +16,8 @@ from trajinfer.metrics.features import gram_discrepancy
 from trajinfer.metrics.paths import as_paths
 from trajinfer.metrics.signature_engine import Engine, accelerated_gram, require_engine
 
-# Grid values of one block of pairs, in float64 numbers (8 MB: what stays in cache).
-_BLOCK = 1_000_000
+# Grid values of one block of pairs: what stays in cache.
+_BLOCK = 400_000
 _MEDIAN_PATHS = 256
 
 
@@ -69,7 +69,7 @@ class SignatureKernel:
         return cls(median, dyadic_order, engine)
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
-        """Kernel of every pair of paths, (n, m), in float64; differentiable once.
+        """Kernel of every pair of paths, (n, m), in their precision; differentiable once.
 
         Args:
             x: (n, T, D), T >= 2.
@@ -82,9 +82,12 @@ class SignatureKernel:
         others = check_shape(y, "m T D", D=sizes["D"])
         if min(sizes["T"], others["T"]) < 2:
             raise InputError("a signature needs paths of at least two points, got one")
+        dtype = torch.promote_types(x.dtype, y.dtype)
+        x, y = x.to(dtype), y.to(dtype)
         if self.engine == "pysiglib":
-            return accelerated_gram(x.double(), y.double(), self.bandwidth, self.dyadic_order)
-        increments = self._increments(x.double(), y.double())
+            gram = accelerated_gram(x.double(), y.double(), self.bandwidth, self.dyadic_order)
+            return gram.to(dtype)
+        increments = self._increments(x, y)
         n, m, rows, columns = increments.shape
         pairs = increments.reshape(n * m, rows, columns)
         corners: Tensor = _Goursat.apply(pairs, self.dyadic_order)  # type: ignore[no-untyped-call]
@@ -98,6 +101,9 @@ class SignatureKernel:
         """Second differences (n, m, T - 1, T' - 1) of the static kernel along both paths."""
         if self.bandwidth is None:
             return torch.einsum("nid,mjd->nmij", x.diff(dim=1), y.diff(dim=1))
+        # far from the origin the expanded square would lose its digits
+        centre = y.detach().mean(dim=(0, 1))
+        x, y = x - centre, y - centre
         squared = (
             x.square().sum(-1)[:, None, :, None]
             + y.square().sum(-1)[None, :, None, :]
