@@ -90,11 +90,14 @@ class Law(NamedTuple):
 
 
 class Guide(NamedTuple):
-    """Law of the innovations given all observations: xi = offset - gain z + root e.
+    """Law of the innovations given all observations: xi = offset - gain (F z) + root e.
+
+    F z is where the step would lead without noise, so that a drift of the model that the guide does
+    not know is met by the step it acts in.
 
     Attributes:
         offset: (B, N, D, S).
-        gain: (B or 1, N, D, S, S), 0 at the first time.
+        gain: (B or 1, N, D, S, S).
         root: (B or 1, N, D, S, S).
         divergence: (B or 1, N, D), the part of the KL divergence that does not depend on the shift.
     """
@@ -143,10 +146,10 @@ def make_guide(law: Law, steps: Steps, values: Tensor, noise: Tensor) -> Guide:
         inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
         root = inverse.mT
         offset = root @ (inverse @ (gain.mT @ pull[..., None]))
-        back = root @ (inverse @ (weighted.mT @ flow))
+        back = root @ (inverse @ weighted.mT)
         kept.append((offset.squeeze(-1), back, root))
         pull = (flow.mT @ (pull[..., None] - weighted @ offset)).squeeze(-1)
-        precision = flow.mT @ (precision @ flow - weighted @ back)
+        precision = flow.mT @ (precision - weighted @ back) @ flow
         precision = 0.5 * (precision + precision.mT)
     offset, back, root = (torch.stack(part[::-1], dim=1) for part in zip(*kept))
     log_det = -2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)

@@ -172,21 +172,24 @@ class FractionalModel(nn.Module):
         for flow, gain, offset, back, root, narrowed, h, e in zip(
             *chain, *guided, steps.lengths.unbind(1), normal
         ):
-            shift = offset - (back @ z.unsqueeze(-1)).squeeze(-1)
-            shift = shift + self._corrected(z[..., 0], shift, narrowed)
-            xi = shift + (root @ e.unsqueeze(-1)).squeeze(-1)
-            moved = (flow @ z.unsqueeze(-1) + gain @ xi.unsqueeze(-1)).squeeze(-1)
+            ahead = flow @ z.unsqueeze(-1)
             if self.network is not None:
                 pulled = h[:, None] * self.network(z[..., 0] + self.mean)
-                moved = moved + nn.functional.pad(pulled.unsqueeze(-1), (0, self.size - 1))
-            z = moved
+                ahead = ahead + nn.functional.pad(pulled[..., None, None], (0, 0, 0, self.size - 1))
+            shift = offset - (back @ ahead).squeeze(-1)
+            # in units of the root: what is known well is corrected a little
+            added = self._corrected(z[..., 0], shift, narrowed)
+            moves = root @ torch.stack([added, e], dim=-1)
+            shift = shift + moves[..., 0]
+            xi = shift + moves[..., 1]
+            z = (ahead + gain @ xi.unsqueeze(-1)).squeeze(-1)
             path.append(z[..., 0])
             shifts.append(shift)
         square = 0.5 * torch.stack(shifts).square().sum((0, -2, -1))
         return torch.stack(path, dim=2) + self.mean, square + guide.divergence.sum((1, 2))
 
     def _corrected(self, x: Tensor, shift: Tensor, narrowed: Tensor) -> Tensor:
-        """What the network adds to the shift where observations are still to come."""
+        """What the network adds to the shift while observations are still to come."""
         inputs = torch.cat([x, torch.tanh(shift.flatten(-2))], dim=-1)
         added: Tensor = self.correction(inputs).unflatten(-1, shift.shape[-2:])
         return added * narrowed[:, None, None]
