@@ -1,5 +1,7 @@
 """The memory law: the same features in training and simulation, known laws recovered, hurdles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -175,6 +177,20 @@ def test_meters_that_switch_at_an_hour_do_so_in_simulations():
     assert at_seven.mean() == pytest.approx(8, abs=0.15)
     assert at_seven.std() == pytest.approx(real.std(), rel=0.15)
     assert np.abs(change[:, :5]).max() < 3
+
+
+def test_no_scale_beyond_those_of_training():
+    rows = autoregression(n=20, n_rows=40)
+    memory = Memory(half_lives=(2.0,), hidden=(8,), n_steps=20, jitter=0.0)
+    model, _ = fit_memory(memory, latents(rows), numbers(rows), seed=0)
+    model.scales = replace(model.scales, bounds=np.array([[-np.inf], [np.inf]]))
+    wild = np.zeros((50, 1)), np.full((50, 1), 1e9), np.zeros((50, 0))
+    model.predict = lambda features: wild
+    state = model.past(latents(rows), numbers(rows)).before(np.arange(50) % 20, np.full(50, 9))
+    drawn, _ = model.simulate(state, 1, np.random.default_rng(0))
+    widest = float((model.residuals.largest * np.abs(model.residuals.values).max(axis=0))[0])
+    u = (drawn[:, 0, 0] - model.scales.mean[0]) / model.scales.std[0] / model.profile.spread[0, 0]
+    assert 0.3 * widest < np.abs(u).max() <= widest * (1 + 1e-9)
 
 
 def test_too_few_rows_are_refused():

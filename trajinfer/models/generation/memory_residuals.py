@@ -18,7 +18,7 @@ class Residuals:
     Attributes:
         values: (N, D).
         first: (K, P) where the draws for a pattern of zeros and a phase begin among those of the
-            pattern.
+            pattern, around the day.
         count: (K, P) how many they are.
         block: (K, 2) where the residuals of a pattern begin in `values`, and their number.
         spread: (D,) standard deviation.
@@ -68,7 +68,7 @@ def _windows(tally: Array) -> tuple[Array, Array]:
         tally: (K, P) number of residuals of every pattern and phase.
 
     Returns:
-        (K, P) each; windows that reach around the day begin before 0.
+        (K, P) each; the first is counted modulo all residuals of the pattern.
     """
     period = tally.shape[1]
     fewest = np.minimum(_FEWEST, tally.sum(axis=1, keepdims=True))
@@ -78,6 +78,6 @@ def _windows(tally: Array) -> tuple[Array, Array]:
     for width in range(period // 2 + 1):
         low, high = around[:, phase - width], around[:, phase + width + 1]
         found = (count < 0) & (high - low >= fewest)
-        first = np.where(found, low - tally.sum(axis=1, keepdims=True), first)
+        first = np.where(found, low, first)
         count = np.where(found, high - low, count)
     return first, np.minimum(count, tally.sum(axis=1, keepdims=True))
