@@ -6,14 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trajinfer._core.errors import InputError
+from trajinfer.sde.grid import Array
 
 Norm = Literal["max", "rms"]
 Reject = Literal["shrink", "halve"]
 ErrorKind = Literal["embedded", "natural", "doubling"]
+Control = Literal["batch", "sample"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,16 @@ class Adaptive:
     step is accepted if $r \le 1$, and the next one has the length
     $$h\, \mathrm{clip}(s\, r^{-(k_P + k_I + k_D)/q}\, r_1^{(k_P + 2 k_D)/q}\, r_2^{-k_D/q})$$
     with the ratios $r_1, r_2$ of the last two accepted steps and the local order q of the estimate.
-    Steps are shared by the batch. No gradient flows through the choice of steps.
+    No gradient flows through the choice of steps.
 
     Args:
         rtol: relative tolerance.
         atol: absolute tolerance.
-        norm: over the batch: "max" (no path is worse than asked) or "rms" (as torchsde: looser for
-            larger batches).
+        control: "batch" shares the steps between all paths; "sample" gives each its own, which pays
+            where few paths are much harder than the others at a time. The latter finds the steps
+            first and, where gradients or penalties are wanted, takes them again.
+        norm: of a shared step over the batch: "max" (no path is worse than asked) or "rms" (as
+            torchsde: looser for larger batches).
         reject: "shrink", or "halve", under which Heun and SPaRK converge even if the noise does not
             commute.
         error: "embedded", "natural" (as in the Julia solvers) or "doubling" (two half steps, for
@@ -64,6 +70,7 @@ class Adaptive:
     first_step: float | None = None
     min_step: float | None = None
     unsafe_adaptive: bool = False
+    control: Control = "batch"
 
     def __post_init__(self) -> None:
         if not (self.rtol >= 0 and self.atol >= 0 and 0 < self.rtol + self.atol < math.inf):
@@ -76,6 +83,8 @@ class Adaptive:
             raise InputError(f"grow must be larger than 1, got {self.grow}")
         if self.norm not in ("max", "rms") or self.reject not in ("shrink", "halve"):
             raise InputError("norm is 'max' or 'rms', reject is 'shrink' or 'halve'")
+        if self.control not in ("batch", "sample"):
+            raise InputError(f"control is 'batch' or 'sample', got {self.control!r}")
         for name in ("first_step", "min_step"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -83,7 +92,7 @@ class Adaptive:
 
 
 class History(NamedTuple):
-    """What the controller remembers.
+    """What the controller remembers: of the batch, or of every path, (B,).
 
     Attributes:
         r1: ratio of the last accepted step.
@@ -91,39 +100,41 @@ class History(NamedTuple):
         rejected: whether the current step was rejected at least once.
     """
 
-    r1: float = 1.0
-    r2: float = 1.0
-    rejected: bool = False
+    r1: float | Array = 1.0
+    r2: float | Array = 1.0
+    rejected: bool | Array = False
 
 
 _LEAST = 1e-10
 
 
 def after_accept(
-    control: Adaptive, r: float, history: History, *, order: float, ode: bool
-) -> tuple[float, History]:
+    control: Adaptive, r: float | Array, history: History, *, order: float, ode: bool
+) -> tuple[Array, History]:
     """Factor for the next step after an accepted one, and the new memory."""
     k_p = control.kP if control.kP is not None else (0.0 if ode else 0.1)
     k_i = control.kI if control.kI is not None else (1.0 if ode else 0.3)
-    k_d, r = control.kD, max(r, _LEAST)
-    factor = control.safety * r ** (-(k_p + k_i + k_d) / order)
+    k_d, ratio = control.kD, np.maximum(r, _LEAST)
+    factor = control.safety * ratio ** (-(k_p + k_i + k_d) / order)
     factor *= history.r1 ** ((k_p + 2 * k_d) / order) * history.r2 ** (-k_d / order)
     largest = control.grow if control.grow is not None else (10.0 if ode else 5.0)
-    if history.rejected:
-        largest = 1.0
-    return min(max(factor, control.shrink), largest), History(r, history.r1)
+    limit = np.where(history.rejected, 1.0, largest)
+    return np.clip(factor, control.shrink, limit), History(ratio, history.r1)
 
 
 def after_reject(
-    control: Adaptive, r: float, history: History, *, order: float
-) -> tuple[float, History]:
+    control: Adaptive, r: float | Array, history: History, *, order: float
+) -> tuple[Array, History]:
     """Factor for trying again; a ratio that is not finite never enters the memory."""
-    if not math.isfinite(r):
-        return (0.5 if control.reject == "halve" else 0.25), History(rejected=True)
+    finite = np.isfinite(r)
+    r1, r2 = (np.where(finite, ratio, 1.0) for ratio in (history.r1, history.r2))
+    memory = History(r1, r2, np.ones_like(finite))
     if control.reject == "halve":
-        return 0.5, history._replace(rejected=True)
-    factor = control.safety * r ** (-1.0 / order)
-    return min(max(factor, control.shrink), control.safety), history._replace(rejected=True)
+        return np.full_like(r1, 0.5), memory
+    known = np.maximum(np.where(finite, r, 1.0), _LEAST)
+    factor = control.safety * known ** (-1.0 / order)
+    factor = np.clip(factor, control.shrink, control.safety)
+    return np.where(finite, factor, 0.25), memory
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from trajinfer.sde.adaptive import (
     error_ratios,
 )
 from trajinfer.sde.failures import raise_non_finite
+from trajinfer.sde.first_step import hairer_steps
 from trajinfer.sde.grid import Array
 from trajinfer.sde.noise import Walk
 from trajinfer.sde.problem import Problem
@@ -195,7 +195,8 @@ class AdaptiveMarch:
             ledger.times.append(segment.time(s))
             factor, history = after_accept(self.control, r, history, order=order, ode=ode)
             # a step cut short by an output time says nothing against the longer one proposed before
-            ds = max(factor * trial, ds) if lands else factor * trial
+            longer = float(factor) * trial
+            ds = max(longer, ds) if lands else longer
         totals, _ = folded(self.tallies, state.totals, self.problem, steps)
         return state._replace(totals=totals), ds, history
 
@@ -224,7 +225,7 @@ class AdaptiveMarch:
                 break
             ledger.n_rejected += 1
             factor, history = after_reject(self.control, r, history, order=self._order())
-            trial = max(factor * trial, floor)
+            trial = max(float(factor) * trial, floor)
             pair = None if self.stack is None else self.stack.reject(trial)
         if self.stack is not None:
             self.stack.accept()
@@ -343,23 +344,10 @@ class AdaptiveMarch:
             return first
         return first / max(float(np.max(segment.end - segment.start)), 1e-300)
 
-    @torch.no_grad()
     def hairer_step(self, t0: Tensor, y0: Tensor) -> float:
-        """First step of an ODE from the sizes of y, f and the change of f over an Euler probe."""
-
-        def size(x: Tensor) -> float:
-            scaled = x / (self.control.atol + self.control.rtol * y0.abs())
-            return float(scaled.square().mean(1).sqrt().amax())
-
-        f0 = self.problem.f(t0, y0)
-        d0, d1 = size(y0), size(f0)
-        guess = 0.01 * d0 / d1 if min(d0, d1) > 1e-5 else 1e-6
-        change = self.problem.f(shifted(t0, 1.0, guess), y0 + guess * f0) - f0
-        worst = max(d1, size(change) / guess)
-        if not math.isfinite(worst):
-            return guess
-        power = 1.0 / (self.solver.error_order() + 1)
-        return min(100 * guess, (0.01 / worst) ** power if worst > 1e-15 else 1e-3)
+        """First step of an ODE that suits the whole batch."""
+        order = self.solver.error_order()
+        return float(hairer_steps(self.problem, self.control, order, t0, y0, shared=True))
 
     @staticmethod
     def _tensor(time: Array, y: Tensor) -> Tensor:

@@ -78,6 +78,35 @@ def noise_to_walk(
     )
 
 
+def noise_by_sample(
+    noise: NoiseLike | None,
+    random_state: RandomState,
+    ts: Array,
+    shape: tuple[int, int],
+    y0: Tensor,
+) -> BrownianTree | None:
+    """Noise that can be asked for at different times per path; None for an ODE.
+
+    Raises:
+        BrownianMismatch: if the noise given cannot.
+    """
+    if shape[1] == 0:
+        return None
+    if noise is None:
+        ends = float(ts.min()), float(ts.max())
+        return BrownianTree(
+            *ends, shape, random_state=random_state, dtype=y0.dtype, device=y0.device
+        )
+    path = _as_path(noise)
+    require_match(path, shape, y0.dtype, y0.device)
+    if isinstance(path, BrownianTree):
+        return path
+    raise BrownianMismatch(
+        f"{type(path).__name__} cannot be asked for at different times per path; for "
+        "Adaptive(control='sample') pass random_state= or a BrownianTree"
+    )
+
+
 def _as_path(noise: NoiseLike) -> BrownianPath:
     if isinstance(noise, Tensor):
         return BrownianTable(noise)

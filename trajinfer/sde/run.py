@@ -20,9 +20,10 @@ from trajinfer.sde.gradients import (
     march_reversible,
     run_checkpointed,
 )
-from trajinfer.sde.grid import Array, StepGrid
+from trajinfer.sde.grid import Array, StepGrid, times_tensor
 from trajinfer.sde.job import Job, run_stretch
 from trajinfer.sde.log_ratio import LogRatio
+from trajinfer.sde.sample_march import SampleMarch
 from trajinfer.sde.solution import Solution, Stats
 from trajinfer.sde.step_penalty import StepPenalty
 from trajinfer.sde.stepping import Saved
@@ -95,6 +96,35 @@ def solve_adaptive(task: Task, march: AdaptiveMarch) -> Solution:
     return _take(task, job, ledger)
 
 
+def solve_by_sample(task: Task, march: SampleMarch) -> Solution:
+    """A solve in which every path controls its own steps.
+
+    They are found outside the graph; where anyone looks at more than the states, all paths take
+    them again side by side.
+    """
+    plan, y0 = march.plan, task.y0
+    ys, ledger = march.march(y0)
+    grid = StepGrid(plan.ts, np.stack(ledger.times, axis=-1), np.array(ledger.saved))
+    job = Job(
+        plan.solver, plan.problem, march.tree, task.outputs(grid), plan.tallies, not task.masks
+    )
+    if plan.tallies or task.local or task.save == "all" or _differentiable(task, job):
+        return _take(replace(task, t0=times_tensor(grid.times[:, :1], y0)[0]), job, ledger)
+    kept = ys if task.save == "ts" else ys[-1:]
+    return _solution(task, job, Saved(kept, [()] * len(kept), []), ledger)
+
+
+def _differentiable(task: Task, job: Job) -> bool:
+    """Whether a gradient can be asked for, as far as one evaluation tells."""
+    if not torch.is_grad_enabled():
+        return False
+    problem = job.problem
+    found = [task.y0, problem.f(task.t0, task.y0)]
+    if problem.noise_type != "none":
+        found.append(problem.g(task.t0, task.y0))
+    return any(part.requires_grad for part in found)
+
+
 def _take(task: Task, job: Job, ledger: Ledger | None = None) -> Solution:
     """Take known steps, and the extra ones of a local penalty."""
     if task.local is None:
@@ -159,7 +189,7 @@ def _solution(
         seed=getattr(job.path, "seed", None),
     )
     return Solution(
-        ts=torch.as_tensor(grid.times[..., kept]),
+        ts=torch.as_tensor(_output_times(task, grid, kept)),
         ys=ys,
         stats=stats,
         penalty=penalty,
@@ -169,6 +199,13 @@ def _solution(
         stiffness=steps,
         mask=finite,
     )
+
+
+def _output_times(task: Task, grid: StepGrid, kept: Array) -> Array:
+    """Times of the states returned: shared ones, unless every step of paths of their own is."""
+    if task.save == "all" or grid.ts.ndim == grid.times.ndim:
+        return grid.times[..., kept]
+    return grid.ts if task.save == "ts" else grid.ts[-1:]
 
 
 def _penalty(

@@ -21,10 +21,18 @@ from trajinfer.sde.grid import build_grid, output_times, times_tensor
 from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.job import Job
 from trajinfer.sde.log_ratio import LogRatio
-from trajinfer.sde.noise import NoiseLike, noise_on_grid, noise_to_walk
+from trajinfer.sde.noise import NoiseLike, noise_by_sample, noise_on_grid, noise_to_walk
 from trajinfer.sde.per_step import PerStep
 from trajinfer.sde.problem import Problem
-from trajinfer.sde.run import Gradient, Save, Task, solve_adaptive, solve_fixed
+from trajinfer.sde.run import (
+    Gradient,
+    Save,
+    Task,
+    solve_adaptive,
+    solve_by_sample,
+    solve_fixed,
+)
+from trajinfer.sde.sample_march import SampleMarch
 from trajinfer.sde.solution import Solution
 from trajinfer.sde.solvers import Solver
 from trajinfer.sde.step_penalty import Measure, StepPenalty
@@ -134,38 +142,63 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         y0,
         Wishes(control, gradient, log_ratio is not None, convert, allow_order_loss, settings),
     )
+    shared = times.ndim == 1 and not _by_sample(control, solver)
     tallies = _tallies(problem, log_ratio, -1.0 if measure == "reference" else 1.0)
     if settings is not None and settings.mode == "global":
-        gauge = _measure(settings, solver, control, times.ndim == 1)
+        gauge = _measure(settings, solver, control, shared)
         tallies = (*tallies, StepPenalty(gauge))
     shape = (y0.shape[0], problem.noise_dim(t0, y0))
     problem.reset()
     if isinstance(problem.context, PerStep):
         _check_per_step(control, gradient, settings, compile, log_ratio)
-    task = Task(y0, t0, times, save, gradient, on_error == "mask", compile)
-    if compile is not None and (control is not None or tallies or gradient != "backprop"):
-        raise IncompatibleSolver(
-            "compile='chunk' is for fixed steps with gradient='backprop' and no log-ratio"
-        )
-    local = _local(settings, problem, solver, control, times.ndim == 1, shape[1])
+    _check_steps(control, compile, per_sample_seed, tallies, gradient)
+    local = _local(settings, problem, solver, control, shared, shape[1])
+    task = Task(y0, t0, times, save, gradient, on_error == "mask", compile, local)
     if control is not None:
-        if per_sample_seed is not False:
-            raise InputError("per_sample_seed needs fixed steps: adaptive ones depend on the batch")
-        walk = noise_to_walk(noise, random_state, times, shape, y0)
-        march = AdaptiveMarch(solver, problem, walk, control, times, tallies, max_steps, task.masks)
-        if local is not None:
-            local = local.ready(_own_generator(walk, random_state, y0), march)
-        return solve_adaptive(replace(task, local=local), march)
+        march = AdaptiveMarch(solver, problem, None, control, times, tallies, max_steps, task.masks)
+        return _solve_controlled(task, march, noise, random_state, shape)
     grid = task.outputs(build_grid(times, largest, max_steps))
     if isinstance(problem.context, PerStep):
         problem.context.check(solver.name, grid.n_steps)
     samples = _sample_numbers(per_sample_seed, y0.shape[0])
     path = noise_on_grid(noise, random_state, grid, shape, y0, samples)
     if local is not None:
-        local = local.ready(_own_generator(path, random_state, y0))
-    return solve_fixed(
-        replace(task, local=local), Job(solver, problem, path, grid, tallies, not task.masks)
-    )
+        task = replace(task, local=local.ready(_own_generator(path, random_state, y0)))
+    return solve_fixed(task, Job(solver, problem, path, grid, tallies, not task.masks))
+
+
+def _solve_controlled(
+    task: Task,
+    march: AdaptiveMarch,
+    noise: NoiseLike | None,
+    random_state: RandomState,
+    shape: tuple[int, int],
+) -> Solution:
+    """A solve with controlled steps, shared by the batch or of every path."""
+    source = (noise, random_state, task.times, shape, task.y0)
+    by_sample = march.control.control == "sample"
+    tree = noise_by_sample(*source) if by_sample else None
+    if not by_sample:
+        march.stack = noise_to_walk(*source)
+    if task.local is not None:
+        generator = _own_generator(tree or march.stack, random_state, task.y0)
+        task = replace(task, local=task.local.ready(generator, march))
+    if by_sample:
+        return solve_by_sample(task, SampleMarch(march, tree))
+    return solve_adaptive(task, march)
+
+
+def _by_sample(control: Adaptive | None, solver: Solver) -> bool:
+    """Whether every path controls its own steps."""
+    if control is None or control.control == "batch":
+        return False
+    if solver.estimate is None:
+        raise IncompatibleSolver(
+            "Adaptive(control='sample') needs an error estimate of the solver's own; use method= "
+            "one of those that `methods()` lists with an estimate, or control='batch'",
+            method=solver.name,
+        )
+    return True
 
 
 def _active(
@@ -269,6 +302,22 @@ def _check_doubling(control: Adaptive | None, gradient: Gradient | Checkpoint, s
             "Adaptive(error='doubling') goes with gradient='backprop' and save='ts'; use a solver "
             "with an error estimate of its own for the others"
         )
+
+
+def _check_steps(
+    control: Adaptive | None,
+    compiled: str | None,
+    per_sample_seed: bool | Sequence[int],
+    tallies: tuple[Tally, ...],
+    gradient: Gradient | Checkpoint,
+) -> None:
+    """Refuse what only goes with fixed steps."""
+    if compiled is not None and (control is not None or tallies or gradient != "backprop"):
+        raise IncompatibleSolver(
+            "compile='chunk' is for fixed steps with gradient='backprop' and no log-ratio"
+        )
+    if control is not None and per_sample_seed is not False:
+        raise InputError("per_sample_seed needs fixed steps: adaptive ones depend on the batch")
 
 
 def _check_per_step(
