@@ -119,7 +119,7 @@ def after_accept(
     factor *= history.r1 ** ((k_p + 2 * k_d) / order) * history.r2 ** (-k_d / order)
     largest = control.grow if control.grow is not None else (10.0 if ode else 5.0)
     limit = np.where(history.rejected, 1.0, largest)
-    return np.clip(factor, control.shrink, limit), History(ratio, history.r1)
+    return np.minimum(np.maximum(factor, control.shrink), limit), History(ratio, history.r1)
 
 
 def after_reject(
@@ -133,17 +133,17 @@ def after_reject(
         return np.full_like(r1, 0.5), memory
     known = np.maximum(np.where(finite, r, 1.0), _LEAST)
     factor = control.safety * known ** (-1.0 / order)
-    factor = np.clip(factor, control.shrink, control.safety)
+    factor = np.minimum(np.maximum(factor, control.shrink), control.safety)
     return np.where(finite, factor, 0.25), memory
 
 
 @torch.no_grad()
 def error_ratios(control: Adaptive, error: Tensor, y0: Tensor, y1: Tensor) -> Tensor:
     """Scaled error of every path, (B,); NaN where the new state is not finite."""
-    scale = control.atol + control.rtol * torch.maximum(y0.abs(), y1.abs())
-    ratio = (error / scale).square().mean(1).sqrt()
+    scale = torch.maximum(y0.abs(), y1.abs()).mul_(control.rtol).add_(control.atol)
+    ratio: Tensor = torch.linalg.vector_norm(error / scale, dim=1) * y1.shape[1] ** -0.5
     # an infinite state makes an infinite scale and a ratio of 0: 0 * inf brings the NaN back
-    return ratio + 0.0 * y1.abs().amax(1)
+    return ratio.add_(0.0 * scale.amax(1))
 
 
 @torch.no_grad()

@@ -37,11 +37,19 @@ def error_value(estimate: ErrorSum) -> Tensor:
     """The estimate of one step, (B, D), outside the graph."""
     total: Tensor | None = None if estimate.rest is None else estimate.rest.clone()
     for f, weight in zip(estimate.drifts, estimate.weights):
-        part = f * (estimate.h * weight)
-        total = part if total is None else total.add_(part)
+        if total is None:
+            total = f * (estimate.h * weight)
+        elif isinstance(estimate.h, float):
+            total.add_(f, alpha=estimate.h * weight)
+        else:
+            total.addcmul_(f, estimate.h, value=weight)
     for g, v in zip(estimate.diffusions, () if estimate.noises is None else estimate.noises):
-        part = g * v if g.ndim == 2 else torch.matmul(g, v[:, :, None])[..., 0]
-        total = part if total is None else total.add_(part)
+        if total is None:
+            total = g.new_zeros(g.shape[:2])
+        if g.ndim == 2:
+            total.addcmul_(g, v)
+        else:
+            total += torch.matmul(g, v[:, :, None])[..., 0]
     if total is None:
         raise InputError("the error estimate of this solver is a sum of nothing; give it terms")
     return total

@@ -160,11 +160,11 @@ class SPaRK(_Splitting):
     def terms(self, noise: Increments, h: Tensor, root: Tensor) -> tuple[Tensor, ...]:
         """W/2 + sqrt(3) H, the noise of the three diffusions, and that of the error estimate."""
         w, area = present(noise)
-        inside = torch.add(0.5 * w, area, alpha=math.sqrt(3))
-        kicks = [torch.add(area, w, alpha=_X1), w * _X2, torch.add(-area, w, alpha=_X1)]
+        half, share = 0.5 * w, _X1 * w
+        inside = torch.add(half, area, alpha=math.sqrt(3))
+        kicks = [share + area, w * _X2, share - area]
         if self.estimate is not None:
-            parts = [kicks[0] - 0.5 * w, kicks[1], kicks[2] - 0.5 * w]
-            kicks.append(torch.stack(parts, dim=1))
+            kicks.append(torch.stack([kicks[0] - half, kicks[1], kicks[2] - half], dim=1))
         return (inside, *kicks)
 
     def step(
