@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from trajinfer import NeuralSDEClassifier, datasets
+from trajinfer._core.errors import MissingExtra
 from trajinfer.models import GeometricSDE, LangevinSDE, LinearNoiseSDE, make_dynamics
 from trajinfer.paths import hermite_path
 from trajinfer.sde import solve
@@ -221,3 +223,30 @@ def test_the_potential_is_what_the_drift_descends():
     drive = sde.drive(torch.zeros(4, 1, dtype=torch.float64), x)
     (slope,) = torch.autograd.grad(sde.potential(z, drive).sum(), z)
     torch.testing.assert_close(sde.drift(z, drive), -slope, rtol=1e-10, atol=1e-12)
+
+
+def moved_logits(dynamics, data, rates):
+    """Wasserstein-1 distances of logits under hidden inputs from those without, same noise."""
+    model = NeuralSDEClassifier(
+        dynamics, max_epochs=150, lr=1e-2, validation=0.0, random_state=0
+    ).fit(data.train)
+
+    def logits(series):
+        logs = np.log(model.predict_proba(series, random_state=0).clip(1e-12))
+        return np.sort(logs - logs.mean(axis=1, keepdims=True), axis=0)
+
+    whole = logits(data.test)
+    return [np.abs(logits(data.test.drop_observations(r, 7)) - whole).mean() for r in rates]
+
+
+@pytest.mark.slow
+def test_hidden_inputs_move_stable_logits_no_further_than_those_of_a_free_sde():
+    """A series of movements with 30, 50 and 70 % of its observations hidden."""
+    try:
+        data = datasets.load_labelled_series("basic_motions")
+    except MissingExtra as error:
+        pytest.skip(str(error))
+    rates = (0.3, 0.5, 0.7)
+    free = moved_logits("free", data, rates)
+    for name in STABLE:
+        assert np.all(np.less_equal(moved_logits(name, data, rates), free))
