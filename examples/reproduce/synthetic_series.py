@@ -130,6 +130,15 @@ def energy(seed, offset):
     return row | judged(drawn, data.train.values, real, data.hold_out_groups)
 
 
+def real_days(seed, offset):
+    """Training days, judged as if they were generated: what the figures above can reach."""
+    data = load_energy(offset=offset)
+    real = data.train.values
+    groups = np.arange(len(real)) % 12, data.hold_out_groups
+    seeds = range(3 * seed, 3 * seed + 3)
+    return {"auc": classifier_auc(real, data.hold_out.values, *groups, seeds).value}
+
+
 def systems(seed, neighbour):
     """256 systems of 64 agents, three quarters of them to learn from."""
     data = make_opinion_dynamics(64, n_systems=256, random_state=0)
@@ -169,6 +178,7 @@ CELLS = {
     "systems, none": lambda s: systems(s, "none"),
     **{f"stocks {k}": lambda s, k=k: stocks(s, k) for k in range(4)},
     **{f"energy {k}": lambda s, k=k: energy(s, k) for k in range(4)},
+    **{f"energy {k}, real days": lambda s, k=k: real_days(s, k) for k in range(4)},
 }
 
 
