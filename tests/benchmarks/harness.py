@@ -32,7 +32,7 @@ def times(versions: dict[str, Callable[[], object]], rounds: int = 5) -> dict[st
 
 def table(rows: list[Row]) -> str:
     """The rows as aligned text."""
-    widths = [max(len(str(row[k])) for row in rows) for k in (0, 1)]
+    widths = [max((len(str(row[k])) for row in rows), default=0) for k in (0, 1)]
     lines = [
         f"{row.job:<{widths[0]}}  {row.measured:<{widths[1]}}  {row.ratio:8.2f}  {row.bar}"
         for row in rows

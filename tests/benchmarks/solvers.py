@@ -8,7 +8,6 @@ all parameters.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 import subprocess
@@ -198,8 +197,6 @@ def rows(rounds: int) -> list[Row]:
         found += compiled(A, backward, rounds)
     found += adaptive(rounds)
     found += memory()
-    if importlib.util.find_spec("diffrax") is None:
-        sys.stdout.write("diffrax is not installed: its rows are left out\n")
     return found
 
 
