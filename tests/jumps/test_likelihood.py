@@ -9,7 +9,8 @@ from trajinfer import jumps
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import GaussianEmission, MarkovJumpProcess
 from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.likelihood import CountData, HiddenData
+from trajinfer.jumps.hidden import HiddenData
+from trajinfer.jumps.likelihood import CountData
 from trajinfer.jumps.rates import with_diagonal
 
 
@@ -121,6 +122,37 @@ def test_expected_statistics_give_the_gradient(rates, noise):
     assert np.allclose(found.score[0][off], slope[off], rtol=1e-8, atol=1e-8 * np.abs(slope).max())
     span = (series.times[:, -1] - series.times[:, 0]).sum()
     assert found.dwell.sum() == pytest.approx(span, rel=1e-8)
+
+
+@pytest.mark.parametrize("longest", [1, 3, 7])
+@pytest.mark.parametrize("changes", [None, np.array([0.4, 1.1])])
+def test_cutting_paths_into_pieces_changes_nothing(rates, longest, changes):
+    series = mixed_series(rates)
+    if changes is not None:
+        times = np.cumsum(np.random.default_rng(4).exponential(0.3, (3, 12)) + 0.01, axis=1)
+        series = jumps.simulate(rates, [1, 0, 0], 3, times, label_noise=0.1, random_state=4)
+    whole, cut = (
+        HiddenData(series, 3, top=2.0, changes=changes, longest=k) for k in (10**6, longest)
+    )
+    assert cut.n_pieces > whole.n_pieces == cut.n_paths
+    emission, first = EmissionModel(3, 0.1), np.array([0.8, 0.1, 0.1])
+    several = rates if changes is None else np.stack([rates, 2 * rates, 0.5 * rates])
+    a, b = (data.expectation(several, first, emission) for data in (whole, cut))
+    assert b.log_likelihood == pytest.approx(a.log_likelihood, rel=1e-12)
+    for name in ("jumps", "dwell", "score", "first", "labels"):
+        np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=1e-10, atol=1e-10)
+    a, b = (data.posterior(several, first, emission) for data in (whole, cut))
+    np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-12)
+
+
+def test_one_long_recording_is_cut():
+    rates = matrix(2, F01=0.3, F10=0.2)
+    series = jumps.simulate(rates, [1, 0], 1, np.arange(5000.0), label_noise=0.1, random_state=0)
+    data, whole = (HiddenData(series, 2, top=1.0, longest=k) for k in (None, 10**6))
+    assert data.n_pieces > 10
+    emission, first = EmissionModel(2, 0.1), np.array([1.0, 0.0])
+    found, expected = (d.log_likelihood(rates, first, emission) for d in (data, whole))
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_count_gradient_and_hidden_gradient_agree(rates):

@@ -25,7 +25,8 @@ from trajinfer.jumps import methods
 from trajinfer.jumps import rates as derived
 from trajinfer.jumps.archive import pack, unpack
 from trajinfer.jumps.emission import GaussianEmission, LabelNoise
-from trajinfer.jumps.likelihood import CountData, HiddenData
+from trajinfer.jumps.hidden import HiddenData
+from trajinfer.jumps.likelihood import CountData
 from trajinfer.jumps.posterior import state_probabilities
 from trajinfer.jumps.setup import (
     Setup,

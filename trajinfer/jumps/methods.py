@@ -12,7 +12,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.jumps.bayes import Draws, sample_posterior
 from trajinfer.jumps.fit import FitResult, GammaPrior, LogLinear, Parameters, fit
-from trajinfer.jumps.likelihood import HiddenData
+from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.network import Recognition, pretrained
 from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.setup import Setup
@@ -208,7 +208,7 @@ def select_links(setup: Setup, result: FitResult, budget: Budget) -> tuple[Setup
     A link goes if that costs less than half the logarithm of the number of observations.
     """
     data = setup.problem.data
-    n_seen = sum(data.counts) if isinstance(data, HiddenData) else len(setup.pairs.gap)
+    n_seen = data.n_observations if isinstance(data, HiddenData) else len(setup.pairs.gap)
     price = 0.5 * float(np.log(max(n_seen, 2)))
     while True:
         links = setup.problem.rate_map.links

@@ -16,7 +16,8 @@ from trajinfer._core.checks import Array, as_array, require_finite, require_incr
 from trajinfer._core.errors import InputError
 from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.fit import FLOOR, counting_rates
-from trajinfer.jumps.likelihood import HiddenData, transitions_of
+from trajinfer.jumps.hidden import HiddenData
+from trajinfer.jumps.likelihood import transitions_of
 from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.setup import (
     as_jump_series,

@@ -11,7 +11,7 @@ from trajinfer._core.checks import Array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.likelihood import HiddenData
+from trajinfer.jumps.hidden import HiddenData
 
 
 def state_probabilities(

@@ -52,6 +52,11 @@ def as_law(law: Any, n_states: int, name: str) -> Array:
     return np.asarray(vector / vector.sum())
 
 
+def off_diagonal(rates: Array) -> Array:
+    """The matrix with zeros on its diagonal."""
+    return np.where(np.eye(len(rates), dtype=bool), 0.0, rates)
+
+
 def with_diagonal(off_diagonal: Array) -> Array:
     """The rate matrix with the given off-diagonal entries; works on a stack (..., S, S)."""
     eye = np.eye(off_diagonal.shape[-1], dtype=bool)

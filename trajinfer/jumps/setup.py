@@ -23,7 +23,8 @@ from trajinfer.jumps.fit import (
     ThetaMap,
     counting_rates,
 )
-from trajinfer.jumps.likelihood import CountData, HiddenData, Transitions, transitions_of
+from trajinfer.jumps.hidden import HiddenData
+from trajinfer.jumps.likelihood import CountData, Transitions, transitions_of
 from trajinfer.jumps.simulate import as_emission
 
 _START_ERROR = 0.05

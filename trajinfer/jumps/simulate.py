@@ -11,7 +11,9 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.rates import as_law, as_rates
-from trajinfer.jumps.transitions import transition_matrices
+from trajinfer.jumps.transitions import GapTable, transition_matrices
+
+_CHUNK = 4_000_000
 
 
 def simulate(
@@ -111,20 +113,33 @@ def as_emission(label_noise: Any, n_states: int) -> Array | None:
 def draw_rows(probabilities: Array, generator: np.random.Generator) -> Array:
     """One index per row, drawn with the probabilities along the last axis."""
     cumulative = np.cumsum(probabilities, axis=-1)
-    u = generator.random(cumulative.shape[:-1])[..., None] * cumulative[..., -1:]
-    return np.asarray((u >= cumulative).sum(axis=-1).clip(max=cumulative.shape[-1] - 1))
+    return _drawn(cumulative, generator.random(cumulative.shape[:-1]))
+
+
+def _drawn(cumulative: Array, uniform: Array) -> Array:
+    """The indices at which cumulative sums along the last axis pass uniform numbers."""
+    passed = (uniform[..., None] * cumulative[..., -1:] >= cumulative).sum(axis=-1)
+    return np.asarray(np.minimum(passed, cumulative.shape[-1] - 1))
 
 
 def skeleton(rates: Array, law: Array, times: Array, generator: np.random.Generator) -> Array:
     """States (B, T) at the given times (B, T)."""
     n, steps = times.shape
-    states = np.empty((n, steps), dtype=np.int64)
-    states[:, 0] = draw_rows(np.broadcast_to(law, (n, len(law))), generator)
-    for t in range(1, steps):
-        gaps, index = np.unique(times[:, t] - times[:, t - 1], return_inverse=True)
-        matrices = transition_matrices(rates, gaps)
-        states[:, t] = draw_rows(matrices[index.ravel(), states[:, t - 1]], generator)
-    return states
+    states = np.empty((steps, n), dtype=np.int64)
+    states[0] = draw_rows(np.broadcast_to(law, (n, len(law))), generator)
+    gaps = np.diff(times, axis=1).T
+    table = GapTable.of(gaps.ravel(), float(-np.diag(rates).min()))
+    matrices = transition_matrices(rates, table.nodes)
+    size = max(1, _CHUNK // (n * rates.size))
+    own = np.arange(n)
+    for begin in range(0, steps - 1, size):
+        end = min(begin + size, steps - 1)
+        spread = table.spread(matrices, slice(begin * n, end * n))
+        cumulative = spread.cumsum(axis=-1).reshape(end - begin, n, *rates.shape)
+        uniform = generator.random((end - begin, n))
+        for k in range(end - begin):
+            states[begin + k + 1] = _drawn(cumulative[k, own, states[begin + k]], uniform[k])
+    return states.T.copy()
 
 
 def _all_jumps(

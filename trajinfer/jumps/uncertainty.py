@@ -11,7 +11,8 @@ from scipy.stats import chi2, norm
 
 from trajinfer._core.checks import Array
 from trajinfer.jumps.fit import FitResult, LogLinear, Parameters, Problem, fit
-from trajinfer.jumps.likelihood import CountData, HiddenData
+from trajinfer.jumps.hidden import HiddenData
+from trajinfer.jumps.likelihood import CountData
 
 _STEP = 1e-4
 
