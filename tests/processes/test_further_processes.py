@@ -17,6 +17,7 @@ from trajinfer.processes import (
     OpinionDynamics,
     simulate,
 )
+from trajinfer.processes.base import Process
 from trajinfer.sde import solve
 
 NOW = torch.zeros((), dtype=torch.float64)
@@ -189,6 +190,22 @@ def test_the_grid_gives_the_drift_of_all_pairs():
 
 
 # --- networks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [NeuralDrift, GradientField])
+def test_the_jacobian_is_that_of_forward_mode_with_its_gradients(make):
+    process = make(3, (6,), random_state=2).double()
+    y, t = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3), torch.zeros(())
+    p = process.values()
+    rows, columns = process.jacobian(t, y, p), Process.jacobian(process, t, y, p)
+    torch.testing.assert_close(rows, columns, rtol=1e-10, atol=1e-13)
+    weights = [w for name, w in p.items() if name.startswith("network")]
+    # a last bias moves no Jacobian
+    options = {"allow_unused": True, "materialize_grads": True}
+    by_rows, by_columns = (
+        torch.autograd.grad(found.square().sum(), weights, **options) for found in (rows, columns)
+    )
+    torch.testing.assert_close(by_rows, by_columns, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("make", [NeuralDrift, GradientField])
