@@ -152,5 +152,7 @@ def batch_ratio(control: Adaptive, ratios: Tensor, alive: Tensor | None) -> floa
     if alive is not None:
         ratios = torch.where(alive, ratios, 0.0)
     # amax drops NaN on no device: it propagates, and so does the mean
-    value = ratios.amax() if control.norm == "max" else ratios.square().mean().sqrt()
-    return float(value)
+    if control.norm == "max":
+        return float(ratios.amax())
+    norm = float(torch.linalg.vector_norm(ratios))
+    return norm / math.sqrt(len(ratios))

@@ -206,7 +206,11 @@ def split_noise(
 
 def single_noise(solver: Solver, W: Tensor, H: Tensor, h: Size) -> StepNoise:
     """The noise of one step."""
-    length = h if isinstance(h, Tensor) else W.new_full((1, 1), h)
-    root = h.sqrt() if isinstance(h, Tensor) else math.sqrt(h)
-    terms = solver.terms(Increments(W[None], H[None], None), length[None], length.sqrt()[None])
+    increments = Increments(W[None], H[None], None)
+    if isinstance(h, Tensor):
+        root: Size = h.sqrt()
+        terms = solver.terms(increments, h[None], h.sqrt()[None])
+    else:
+        root = math.sqrt(h)
+        terms = solver.terms(increments, W.new_full((1, 1, 1), h), W.new_full((1, 1, 1), root))
     return StepNoise(W, H, None, root, tuple(term[0] for term in terms))
