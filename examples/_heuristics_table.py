@@ -150,20 +150,23 @@ def timed(action: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - start
 
 
-def ways(weights: dict[str, float], steps: int, *, ode: bool, **settings: Any) -> tuple[Way, ...]:
+def ways(
+    weights: dict[str, float], steps: int, *, ode: bool, last: float = 0.1, **settings: Any
+) -> tuple[Way, ...]:
     """The rows: vanilla, global, local, and for ODEs the baselines.
 
     Args:
         weights: of "error", "local error", "stiffness", "local stiffness", "steer", "taynode".
-        steps: over which the weight of the error falls tenfold.
+        steps: over which the weight of the error changes.
         ode: whether STEER and TayNODE apply; on an SDE they would change the law, or do not exist.
+        last: factor on the weight of the error at the end.
         settings: of all penalties.
     """
 
     def penalty(kind: Any, weight: str, **more: Any) -> SolverRegularization:
         start = weights[weight]
-        falling = Anneal.exponential(start, start / 10, steps) if kind == "error" else start
-        return SolverRegularization(kind, reduce="mean", weight=falling, **settings, **more)
+        annealed = Anneal.exponential(start, last * start, steps) if kind == "error" else start
+        return SolverRegularization(kind, reduce="mean", weight=annealed, **settings, **more)
 
     local = {"mode": "local"}
     rows = [
