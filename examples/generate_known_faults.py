@@ -22,7 +22,7 @@ def generators(crowd):
     train = crowd.train.values
     for seed in (1, 2, 3):
         fresh = follow_opinions(crowd, N, random_state=seed).values
-        yield f"exact simulator, seed {seed}", fresh, train[:N]
+        yield f"exact simulator, seed {seed}", fresh, train[(seed - 1) * N : seed * N]
     yield "the training set", train[:N], None
     yield "training set + N(0, .05)", train[:N] + rng.normal(0, 0.05, (N, 101, 1)), None
     yield "noise x 1.05", follow_opinions(crowd, N, noise=1.05, random_state=4).values, None

@@ -171,7 +171,7 @@ CELLS = {
     "opinion at 26, likelihood": lambda s: opinion_26(s, "likelihood"),
     "opinion at 26, path MMD": lambda s: opinion_26(s, PathMMD(lr=3e-3)),
     "opinion at 26, signature W1": lambda s: opinion_26(s, ExpectedSignature(lr=3e-3)),
-    "opinion at 26, critic": lambda s: opinion_26(s, CDECritic(n_steps=1000)),
+    "opinion at 26, critic": lambda s: opinion_26(s, CDECritic()),
     "neurons": neurons,
     "systems, pool": lambda s: systems(s, "pool"),
     "systems, one": lambda s: systems(s, "one"),
