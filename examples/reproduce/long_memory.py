@@ -272,7 +272,7 @@ def speed() -> None:
 
 
 def series() -> None:
-    """H of real series: flow of the Nile, sunspots, log range of the S&P 500 (a path)."""
+    """H of real series: Nile, sunspots, log range of the S&P 500, anomalies of CO2 (both paths)."""
     from trajinfer.datasets import load_series
 
     rows = []
@@ -283,7 +283,28 @@ def series() -> None:
     high, low = (index.values[0, :, index.channels.index(name)] for name in ("High", "Low"))
     log_range = np.log(np.log(high / low))
     rows += [as_row("log range", log_range, m, path=True) for m in ("whittle", "variogram")]
+    years, anomaly = co2_anomaly()
+    for noisy in (False, True):
+        found = estimate_hurst(anomaly, years, "state_space", observation_noise=noisy)
+        name = "state_space, noise" if noisy else "state_space"
+        interval = np.round(found.interval, 3).tolist()
+        rows.append(
+            {"data": "CO2", "method": name, "H": round(found.hurst, 3), "interval": interval}
+        )
     show(rows)
+
+
+def co2_anomaly() -> tuple[np.ndarray, np.ndarray]:
+    """Weekly CO2 where measured, less a cubic trend and four harmonics of the year."""
+    from trajinfer.datasets import load_series
+
+    series = load_series("co2").train
+    seen = series.mask[0, :, 0]
+    years = (series.times[0] / 365.25)[seen]
+    trend = [years**k for k in range(4)]
+    waves = [f(2 * np.pi * k * years) for k in range(1, 5) for f in (np.sin, np.cos)]
+    columns, values = np.stack(trend + waves, axis=1), series.values[0, seen, 0]
+    return years, values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0]
 
 
 def as_row(name: str, values: np.ndarray, method: str, *, path: bool = False) -> dict:
