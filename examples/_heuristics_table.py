@@ -273,6 +273,7 @@ def main(experiment: Experiment, rows: Callable[[int], Sequence[Way]]) -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="factor on all weights")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--natural", action="store_true", help="the published estimate (spiral)")
+    parser.add_argument("--rising", action="store_true", help="weights that grow (spiral)")
     parser.add_argument("--validate", action="store_true", help="evaluate on validation data")
     parser.add_argument("--quick", action="store_true", help="a check that everything runs")
     given = parser.parse_args()

@@ -2,6 +2,7 @@
 
 Unlike the published setting the noise commutes, so that sosri has its order; the embedded estimate
 controls the steps (--natural: the published one); there are 11 output times: steps land on them.
+The weight of the error falls tenfold while training; with --rising it grows tenfold.
 """
 
 import sys
@@ -45,7 +46,7 @@ class Network(Spiral):
 
 
 class SpiralSDE(Experiment):
-    title, metric, steps = "Spiral neural SDE", "loss", 150
+    title, metric, steps = "Spiral neural SDE", "loss", 250
 
     def __init__(self):
         options = {"step": 0.01, "method": "sriw1", "random_state": 99}
@@ -73,7 +74,10 @@ class SpiralSDE(Experiment):
         return float(self.miss(torch.cat([s.ys for s in solutions]))), solutions, seconds
 
 
-WEIGHTS = {"error": 10.0, "local error": 10.0, "stiffness": 0.003, "local stiffness": 0.003}
+RISING = "--rising" in sys.argv
+WEIGHTS = {"error": 2.0, "local error": 1.7} if RISING else {"error": 10.0, "local error": 10.0}
+WEIGHTS |= {"stiffness": 0.003, "local stiffness": 0.003}
+LAST = 10.0 if RISING else 0.1
 
 if __name__ == "__main__":
-    main(SpiralSDE(), lambda steps: ways(WEIGHTS, steps, ode=False, estimate=ESTIMATE))
+    main(SpiralSDE(), lambda steps: ways(WEIGHTS, steps, ode=False, estimate=ESTIMATE, last=LAST))
