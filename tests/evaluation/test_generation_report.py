@@ -127,13 +127,14 @@ def test_channels_that_do_not_go_together():
 @pytest.mark.slow
 def test_groups_are_kept_whole_and_raise_the_floor():
     # Paths of one group share most of their course: a classifier that saw the group knows them.
+    # Generated paths are drawn one by one.
     rng = np.random.default_rng(0)
 
-    def families(n_groups):
+    def families(n_groups, size):
         common = walks(n_groups, rng.integers(10**6))
-        return np.repeat(common, 30, axis=0) + rng.normal(0, 0.1, (30 * n_groups, 16, 1))
+        return np.repeat(common, size, axis=0) + rng.normal(0, 0.1, (size * n_groups, 16, 1))
 
-    train, held, fake = families(20), families(10), families(10)
+    train, held, fake = families(20, 30), families(10, 30), families(300, 1)
     groups = np.repeat(np.arange(30), 30)
     report = generation_report(train, held, fake, groups=(groups[:600], groups[600:]), n_seeds=2)
     assert report.grouped
