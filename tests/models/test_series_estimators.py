@@ -17,6 +17,7 @@ from trajinfer import (
 )
 from trajinfer.models.controls import Controls
 from trajinfer.models.encoder import step_grid
+from trajinfer.models.forecast_examples import examples_of, rehearsal
 from trajinfer.models.recent import recent
 from trajinfer.models.series_batch import SeriesBatch
 from trajinfer.sde import SolverRegularization
@@ -269,3 +270,35 @@ def test_one_observation_a_missing_and_a_constant_channel_are_fine():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isfinite(model.predict_proba(series)).all()
+
+
+@pytest.mark.parametrize("n", [1, 3, 12])
+def test_a_rehearsal_is_tried_on_what_it_has_not_seen(n):
+    times = np.arange(60.0)
+    series = IrregularSeries.from_arrays(times, np.random.default_rng(0).normal(size=(n, 60, 1)))
+    examples = examples_of(series, horizon=4.0, window=np.inf, n_cutoffs=30)
+    learned, tried = rehearsal(examples, 4.0, seed=0)
+    assert len(learned)
+    assert len(tried)
+    for name in np.unique(examples.rows[tried]):
+        own = learned[examples.rows[learned] == name]
+        if n < 8:
+            ends = examples.future.last_times[own].max()
+            assert ends <= examples.cutoff[tried][examples.rows[tried] == name].min()
+        else:
+            assert not len(own)
+
+
+def test_spreads_of_one_series_are_calibrated_on_its_later_part():
+    """Intervals of 90 % cover 200 new independent values, within four standard errors."""
+    values = np.random.default_rng(0).normal(size=(1, 400, 1))
+    series = IrregularSeries.from_arrays(np.arange(400.0), values)
+    model = NeuralSDEForecaster(
+        hidden=8, max_epochs=15, cutoffs=60, horizon=5.0, window=50.0, random_state=0
+    ).fit(series.until(199.0))
+    cutoffs = np.arange(199.0, 399.0, 5.0)
+    past = IrregularSeries.concatenate([series.until(t) for t in cutoffs])
+    future = np.stack([values[0, int(t) + 1 : int(t) + 6] for t in cutoffs])
+    low, high = model.forecast(past, cutoffs[:, None] + np.arange(1.0, 6.0), 200).interval(0.9)
+    covered = ((low <= future) & (future <= high)).mean()
+    assert covered == pytest.approx(0.9, abs=4 * (0.09 / 200) ** 0.5)

@@ -13,6 +13,7 @@ from trajinfer.data import IrregularSeries
 from trajinfer.data.time_axis import TimeAxis
 
 _ENOUGH = 200
+_ENOUGH_SERIES = 8
 _STEPS_OF_A_DURATION = 20
 
 
@@ -71,6 +72,25 @@ def examples_of(
         past = past.after(cutoff - window)
     future = whole.after(cutoff).until(cutoff + horizon * (1 + 1e-9))
     return Examples(past, future, cutoff, rows)
+
+
+def rehearsal(examples: Examples, horizon: float, seed: int) -> tuple[Array, Array]:
+    """Rows of examples to learn from, and rows to be tried on, nothing of which was learned.
+
+    A quarter of the series is tried; of fewer than 8 series the last quarter of the cutoffs of
+    each, after examples whose futures end before.
+    """
+    names = np.unique(examples.rows)
+    if len(names) >= _ENOUGH_SERIES:
+        chosen = np.random.default_rng(seed).permutation(names)[: len(names) // 4]
+        tried = np.isin(examples.rows, chosen)
+        return np.flatnonzero(~tried), np.flatnonzero(tried)
+    border = np.zeros(len(examples.rows))
+    for name in names:
+        own = examples.rows == name
+        border[own] = np.quantile(examples.cutoff[own], 0.75)
+    learned = examples.cutoff + horizon <= border
+    return np.flatnonzero(learned), np.flatnonzero(examples.cutoff > border)
 
 
 def query_times(ts: Any, cutoff: Array, axis: TimeAxis) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from trajinfer.models.forecast_examples import (
     duration,
     examples_of,
     query_times,
+    rehearsal,
 )
 from trajinfer.models.heads import QueryHead
 from trajinfer.models.recent import Recent, recent
@@ -29,6 +31,7 @@ from trajinfer.training import Loss
 
 _LOG_SPREAD = (-6.0, 3.0)
 _CHUNK = 512
+_FEWEST_TO_REHEARSE = 10
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,10 @@ class NeuralSDEForecaster(SeriesEstimator):
         Args:
             series: an `IrregularSeries`, or what `as_series` takes.
             y: not used.
-            held_out: series on which the spreads are calibrated; None: those of `validation`.
+            held_out: series on which the spreads are calibrated; None: those of `validation`, or,
+                where there are too few to keep some aside, the later part of the examples, on which
+                a network that was trained on the earlier ones is tried (twice the time;
+                `validation=0` does without).
 
         Raises:
             InputError: for series or settings that cannot be used, such as a horizon that leaves
@@ -119,7 +125,7 @@ class NeuralSDEForecaster(SeriesEstimator):
         targets = self._targets(examples)
         changes = targets.values - recent(batch, 1, self.shape_["lag"]).last[:, None]
         self.shape_["increment"] = _typical_size(changes).tolist()
-        self._fit_examples(batch, targets, examples.rows)
+        self._fit_examples(batch, targets, examples, rehearse=held_out is None)
         if held_out is not None:
             other = compacted(as_series(held_out).on_axis(data.axis))
             self.scaling_.require(other)
@@ -221,8 +227,10 @@ class NeuralSDEForecaster(SeriesEstimator):
         increment, spread = self.network_.head(encoding.asked, end.features, lead)
         return increment, spread.clamp(*_LOG_SPREAD)
 
-    def _fit_examples(self, batch: SeriesBatch, targets: Targets, groups: Array) -> None:
-        kept, held = self._split(groups)
+    def _fit_examples(
+        self, batch: SeriesBatch, targets: Targets, examples: Examples, *, rehearse: bool
+    ) -> None:
+        kept, held = self._split(examples.rows)
         self.calibration_ = [1.0] * self.n_features_in_
         scale = torch.tensor(self.shape_["increment"])
 
@@ -247,9 +255,26 @@ class NeuralSDEForecaster(SeriesEstimator):
             error = (wanted.values - mean) / scale
             return float(error[~error.isnan()].square().mean())
 
+        if rehearse and not len(held) and self.validation > 0:
+            self._rehearse(objective, batch, targets, examples)
         self._train(objective, kept, validate if len(held) else None)
         if len(held):
             self._calibrate(held_out, wanted)
+
+    def _rehearse(
+        self,
+        objective: Callable[[Tensor, int], Loss],
+        batch: SeriesBatch,
+        targets: Targets,
+        examples: Examples,
+    ) -> None:
+        """Calibrate the spreads on forecasts that a first training has not seen."""
+        early, late = rehearsal(examples, self.horizon_, self.seed_)
+        if len(early) < _FEWEST_TO_REHEARSE or len(late) < _FEWEST_TO_REHEARSE:
+            return
+        self._train(objective, early, None, watched=False)
+        rows = torch.as_tensor(late)
+        self._calibrate(batch.rows(rows), targets.rows(rows))
 
     def _calibrate(self, batch: SeriesBatch, targets: Targets) -> None:
         """Stretch the spreads until nine of ten held-out values lie within +/- 1.645 of them."""

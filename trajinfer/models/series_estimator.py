@@ -239,8 +239,17 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         objective: Callable[[Tensor, int], Loss],
         rows: Array,
         validate: Callable[[], float] | None,
+        *,
+        watched: bool = True,
     ) -> None:
-        """Train a new network on rows of the data and keep its best or its average weights."""
+        """Train a new network on rows of the data and keep its best or its average weights.
+
+        Args:
+            objective: (rows, step) -> loss.
+            rows: of the data.
+            validate: figure of the held-out rows, where there are any.
+            watched: whether the callbacks of the user take part.
+        """
         seed_weights, seed_batches, seed_noise, _ = spawn(self.seed_, 4)
         self._noise_seed = seed_noise
         self.network_ = self._network(seed_weights)
@@ -272,7 +281,7 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             [player],
             batches,
             n_steps,
-            callbacks=[*callbacks, Progress(self.verbose), *self.callbacks],
+            callbacks=[*callbacks, Progress(self.verbose), *(self.callbacks if watched else ())],
         )
         self.network_.eval()
         self.history_ = report.history
