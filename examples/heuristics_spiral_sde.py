@@ -15,8 +15,7 @@ from trajinfer.nn import MLP
 
 TIMES, START = torch.linspace(0, 1, 11, dtype=torch.float64), torch.tensor([2.0, 0.0])
 ESTIMATE, TOLERANCE = ("natural", 0.3) if "--natural" in sys.argv else ("embedded", 0.01)
-CONTROL = sde.Adaptive(TOLERANCE, TOLERANCE, norm="rms", error=ESTIMATE)
-SOLVER = {"method": "sosri", "step": CONTROL}
+SOLVER = {"step": sde.Adaptive(TOLERANCE, TOLERANCE, norm="rms", error=ESTIMATE), "method": "sosri"}
 
 
 class Spiral(sde.SDE):
@@ -74,10 +73,8 @@ class SpiralSDE(Experiment):
         return float(self.miss(torch.cat([s.ys for s in solutions]))), solutions, seconds
 
 
-RISING = "--rising" in sys.argv
-WEIGHTS = {"error": 2.0, "local error": 1.7} if RISING else {"error": 10.0, "local error": 10.0}
-WEIGHTS |= {"stiffness": 0.003, "local stiffness": 0.003}
-LAST = 10.0 if RISING else 0.1
+LAST, GLOBAL, LOCAL = (10.0, 2.0, 1.7) if "--rising" in sys.argv else (0.1, 10.0, 10.0)
+WEIGHTS = {"error": GLOBAL, "local error": LOCAL, "stiffness": 0.003, "local stiffness": 0.003}
 
 if __name__ == "__main__":
     main(SpiralSDE(), lambda steps: ways(WEIGHTS, steps, ode=False, estimate=ESTIMATE, last=LAST))
