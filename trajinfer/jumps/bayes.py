@@ -8,7 +8,8 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import spawn
-from trajinfer.jumps.fit import FitResult, GammaPrior, LogLinear, Parameters, Problem, fit
+from trajinfer.jumps.fit import FitResult, GammaPrior, Parameters, Problem, fit
+from trajinfer.jumps.rate_map import LogLinear
 from trajinfer.jumps.uncertainty import information
 
 _ERROR_PRIOR = (0.5, 20.0)

@@ -11,9 +11,10 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.jumps.bayes import Draws, sample_posterior
-from trajinfer.jumps.fit import FitResult, GammaPrior, LogLinear, Parameters, fit
+from trajinfer.jumps.fit import FitResult, GammaPrior, Parameters, fit
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.network import Recognition, pretrained
+from trajinfer.jumps.rate_map import LogLinear
 from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.setup import Setup
 from trajinfer.jumps.statistics import statistics_of

@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from trajinfer._core.checks import Array, as_array, require_finite, require_increasing
 from trajinfer._core.errors import InputError
 from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.fit import FLOOR, counting_rates
+from trajinfer.jumps.fit import counting_rates
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.likelihood import transitions_of
+from trajinfer.jumps.rate_map import FLOOR
 from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.setup import (
     as_jump_series,

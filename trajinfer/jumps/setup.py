@@ -16,15 +16,13 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.emission import EmissionModel, GaussianEmission, LabelNoise
 from trajinfer.jumps.fit import (
     GammaPrior,
-    LogLinear,
     Parameters,
     Problem,
-    RateMap,
-    ThetaMap,
     counting_rates,
 )
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.likelihood import CountData, Transitions, transitions_of
+from trajinfer.jumps.rate_map import LogLinear, RateMap, ThetaMap
 from trajinfer.jumps.simulate import as_emission
 
 _START_ERROR = 0.05

@@ -10,9 +10,10 @@ from scipy.optimize import brentq
 from scipy.stats import chi2, norm
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.fit import FitResult, LogLinear, Parameters, Problem, fit
+from trajinfer.jumps.fit import FitResult, Parameters, Problem, fit
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.likelihood import CountData
+from trajinfer.jumps.rate_map import LogLinear
 
 _STEP = 1e-4
 
