@@ -1,8 +1,7 @@
 """A neural SDE learns the means and variances of a noisy spiral, with fewer evaluations.
 
-Unlike the published setting the noise commutes, so that sosri has its order; the embedded estimate
-controls the steps (--natural: the published one); there are 11 output times: steps land on them.
-The weight of the error falls tenfold while training; with --rising it grows tenfold.
+Unlike as published the noise commutes, so that sosri has its order; the embedded estimate controls
+the steps (--natural: the published one), which land on 11 output times; weights fall, or --rising.
 """
 
 import sys
