@@ -117,6 +117,7 @@ def test_series_that_start_at_one_place_keep_their_index(kind):
     low, high = model.hurst_interval_[0]
     assert low < 0.3 < high
     assert model.hurst_[0] == pytest.approx(0.3, abs=0.1)
+    assert not model.stationary_[0]
 
 
 def test_the_guide_is_the_conditional_law():
@@ -189,6 +190,7 @@ def test_parameters_are_in_units_of_the_data(series, exact):
 
 
 def test_learned_index_and_interval(exact):
+    assert exact.stationary_.tolist() == [True]
     assert exact.hurst_.shape == (1,)
     (low, high), (hurst,) = exact.hurst_interval_[0], exact.hurst_
     assert low < hurst < high

@@ -76,6 +76,9 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
             variational inference that of the linear model it starts from.
         elbo_: log-evidence (exact) or its lower bound, of all observations, in units of the data.
         theta_, mean_, volatility_, noise_: (C,) parameters of the linear part.
+        stationary_: (C,) bool, whether the process was taken for stationary from the first time on;
+            else X has a law of its own there (tracks from an origin, experiments from rest). One
+            series alone always is; of several the likelier holds (BIC).
         converged_, history_: of the search or the training.
 
     Raises:
@@ -190,7 +193,17 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
         self.history_: list[dict[str, Any]] = [{"seed": self._seed, "elbo": self.elbo_}]
 
     def _fit_variational(self, series: IrregularSeries) -> None:
-        settings = Settings(
+        n_processes = self.latent_dim or len(self.channels_)
+        fixed = self._fixed_hurst(n_processes)
+        self._variational = VariationalInference(self._linear, self._settings())
+        report = self._variational.fit(self._grid(series, refined=True), fixed)
+        self._keep_linear(self._variational.linear_parameters())
+        self.hurst_interval_ = report.interval
+        self.elbo_ = report.elbo - self._log_unit(series)
+        self.converged_, self.history_ = report.converged, report.history
+
+    def _settings(self) -> Settings:
+        return Settings(
             drift=self.drift,
             likelihood=self.likelihood,
             latent_dim=self.latent_dim,
@@ -201,14 +214,6 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
             seed=self._seed,
             verbose=self.verbose,
         )
-        n_processes = self.latent_dim or len(self.channels_)
-        fixed = self._fixed_hurst(n_processes)
-        self._variational = VariationalInference(self._linear, settings)
-        report = self._variational.fit(self._grid(series, refined=True), fixed)
-        self._keep_linear(self._variational.linear_parameters())
-        self.hurst_interval_ = report.interval
-        self.elbo_ = report.elbo - self._log_unit(series)
-        self.converged_, self.history_ = report.converged, report.history
 
     def _keep_linear(self, parameters: LinearParameters) -> None:
         """Learned numbers, back in units of the data where a process is a channel."""
@@ -221,6 +226,7 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
         self.mean_ = center + spread * p["mean"]
         self.volatility_ = spread * p["volatility"] * self.horizon_ ** -p["hurst"]
         self.noise_ = spread * p["noise"]
+        self.stationary_ = np.isnan(p["start_sd"])
 
     def _log_unit(self, series: IrregularSeries) -> float:
         """What standardising adds to a log-density."""
@@ -421,18 +427,7 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
         model._linear = model._inference()
         model._keep_linear(parameters)
         if not model._is_exact:
-            settings = Settings(
-                model.drift,
-                model.likelihood,
-                model.latent_dim,
-                model.hidden,
-                model.max_epochs,
-                model.batch_size,
-                model.lr,
-                model._seed,
-                model.verbose,
-            )
-            model._variational = VariationalInference(model._linear, settings)
+            model._variational = VariationalInference(model._linear, model._settings())
             model._variational.restore(len(model.channels_), parameters, tensors)
         return model
 
