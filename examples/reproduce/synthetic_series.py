@@ -169,6 +169,7 @@ CELLS = {
     "opinion, path MMD": lambda s: opinion(s, loss=PathMMD(lr=3e-3)),
     "opinion, path MMD from coarse to fine": lambda s: opinion(s, loss=COARSE_TO_FINE),
     "opinion at 26, likelihood": lambda s: opinion_26(s, "likelihood"),
+    "opinion at 26, 100 steps": lambda s: opinion_26(s, TransitionLikelihood(n_steps=100)),
     "opinion at 26, path MMD": lambda s: opinion_26(s, PathMMD(lr=3e-3)),
     "opinion at 26, signature W1": lambda s: opinion_26(s, ExpectedSignature(lr=3e-3)),
     "opinion at 26, critic": lambda s: opinion_26(s, CDECritic()),
