@@ -74,6 +74,14 @@ def test_covariance_without_return_is_that_of_the_markov_approximation(hurst):
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
 
 
+def test_a_start_of_its_own_adds_its_variance():
+    """Without return it stays for ever; with it, it decays."""
+    for theta in (0.0, 1.3):
+        pinned, free = (model(0.7, theta, start_sd=s).covariance(TIMES) for s in (0.0, 0.7))
+        kept = torch.exp(-theta * (TIMES[:, None] + TIMES))
+        torch.testing.assert_close(free - pinned, 0.49 * kept, rtol=1e-9, atol=1e-10)
+
+
 @pytest.mark.parametrize("hurst", [0.3, 0.7])
 def test_stationary_covariance_is_near_that_of_fractional_ornstein_uhlenbeck(hurst):
     found = model(hurst, 2.0).covariance(TIMES).numpy()
