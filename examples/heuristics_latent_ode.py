@@ -72,8 +72,8 @@ class Oscillators(Experiment):
         return float((found - values).square()[~seen].mean()), solutions, seconds
 
 
-WEIGHTS = dict.fromkeys(("error", "local error"), 10.0) | {"steer": 0.5, "taynode": 0.01}
-WEIGHTS |= dict.fromkeys(("stiffness", "local stiffness"), 0.01)
+WEIGHTS = dict.fromkeys(("error", "local error"), 1000.0) | {"steer": 0.5, "taynode": 0.01}
+WEIGHTS |= dict.fromkeys(("stiffness", "local stiffness"), 1.0)
 
 if __name__ == "__main__":
     main(Oscillators(), lambda steps: ways(WEIGHTS, steps, ode=True))
