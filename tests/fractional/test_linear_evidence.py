@@ -207,3 +207,19 @@ def test_bridge_quantities_agree_with_known_values(shared_data):
         assert float(shift @ cov @ shift) == pytest.approx(
             (prior - given) * (given + row.sigma**2) / (prior + row.sigma**2), rel=1e-6
         )
+
+
+@pytest.mark.parametrize("start_sd", [math.nan, 0.3])
+def test_many_irregular_steps_are_interpolated_to_rounding(start_sd):
+    generator = np.random.default_rng(0)
+    times = tensor(np.sort(generator.uniform(0, 3, (3, 120)), axis=1))
+    times[1, 100:] = times[1, 100]
+    values, seen = tensor(generator.normal(size=(3, 120, 1))), torch.ones(3, 120, dtype=torch.bool)
+    shared = model([[0.3], [0.8]], [[0.5], [20.0]], start_sd=start_sd)
+    assert len(torch.unique(times.diff(dim=1))) > 300
+    found = log_evidence(run_filter(shared, times, values, seen), seen)[..., 0]
+    for k, (hurst, theta) in enumerate(((0.3, 0.5), (0.8, 20.0))):
+        for b in range(3):
+            alone = model(hurst, theta, start_sd=start_sd)
+            expected = log_evidence(run_filter(alone, times[b], values[b], seen[b]), seen[b])[0]
+            assert float(found[k, b]) == pytest.approx(float(expected), abs=1e-8)

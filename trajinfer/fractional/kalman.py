@@ -15,6 +15,8 @@ from torch import Tensor
 
 from trajinfer._core.seeding import torch_generator
 from trajinfer.fractional.linear_model import LinearFractionalModel
+from trajinfer.fractional.move_table import moves_between
+from trajinfer.fractional.moves import Moves
 
 _CLIP = 1e-14
 
@@ -32,7 +34,7 @@ class Filtered(NamedTuple):
         covariances: (..., T, S, S) before the observation.
         mean: (..., S, M) at the last time, after the observation.
         covariance: (..., S, S) at the last time.
-        flows: (..., T, S, S) into every time.
+        moves: into every time.
     """
 
     innovations: Tensor
@@ -42,7 +44,7 @@ class Filtered(NamedTuple):
     covariances: Tensor
     mean: Tensor
     covariance: Tensor
-    flows: Tensor
+    moves: Moves
 
 
 def run_filter(
@@ -63,8 +65,7 @@ def run_filter(
             computed once for all of them.
         states: keep what `smoothed` needs; the evidence does without.
     """
-    steps, which = _distinct_steps(times)
-    moves = model.per_step().transition(steps)
+    moves = moves_between(model, times)
     noise = model.noise.square()
     cov = model.initial()
     own = torch.broadcast_shapes(cov.shape[:-2], times.shape[:-1], observed.shape[:-1])
@@ -73,10 +74,10 @@ def run_filter(
     cov = cov.expand(*own, size, size)
     mean = values.new_zeros(*shape, size, values.shape[-1])
     kept: list[tuple[Tensor, ...]] = []
-    for i, k in enumerate(which):
-        flow = moves.flow[..., k, :, :]
+    for i in range(times.shape[-1]):
         if i > 0:
-            mean, cov = flow @ mean, flow @ cov @ flow.mT + moves.spread[..., k, :, :]
+            move = moves.at(i)
+            mean, cov = move.mean(mean), move.covariance(cov)
         seen = observed[..., i]
         before, before_cov = mean, cov
         column = cov[..., :, 0]
@@ -92,23 +93,10 @@ def run_filter(
     if not states:
         none = values.new_zeros(*shape, 0, size)
         stacked += [none, none[..., None], none[..., None]]
-    return Filtered._make([*stacked, mean, cov, moves.flow[..., which, :, :]])
+    return Filtered._make([*stacked, mean, cov, moves])
 
 
 _TIME_AXES = (-2, -1, -2, -3, -3)
-
-
-def _distinct_steps(times: Tensor) -> tuple[Tensor, list[int]]:
-    """The lengths of the steps into every time, and which of them each time takes.
-
-    Regular times have one step, whose transition is then computed once.
-    """
-    gaps = torch.diff(times, dim=-1, prepend=times[..., :1])
-    if times.ndim > 1:
-        return gaps, list(range(times.shape[-1]))
-    rounded = torch.round(gaps / (gaps.max() * 1e-12)) * (gaps.max() * 1e-12)
-    distinct, which = torch.unique(rounded, return_inverse=True)
-    return distinct, which.tolist()
 
 
 def log_evidence(found: Filtered, observed: Tensor) -> Tensor:
@@ -129,7 +117,7 @@ def smoothed(found: Filtered) -> Tensor:
         ).sum(-2)
         adjoint = torch.cat([adjoint[..., :1, :] + pull[..., None, :], adjoint[..., 1:, :]], -2)
         means.append(found.predicted[..., i, :, :] + found.covariances[..., i, :, :] @ adjoint)
-        adjoint = found.flows[..., i, :, :].mT @ adjoint
+        adjoint = found.moves.at(i).back(adjoint)
     return torch.stack(means[::-1], dim=-3)
 
 

@@ -13,30 +13,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer.fractional.moves import Moves, Transition
 from trajinfer.fractional.normalization import FbmType
 from trajinfer.fractional.ou_transition import ou_covariance, stationary_covariance
 
 _POINTS = 64
 _POWER = 6
 _STATIONARY = torch.tensor(torch.nan, dtype=torch.float64)
-
-
-class Transition(NamedTuple):
-    """Law of the state after steps: flow z + N(0, spread).
-
-    Attributes:
-        flow: (..., S, S).
-        spread: (..., S, S).
-    """
-
-    flow: Tensor
-    spread: Tensor
 
 
 @dataclass(frozen=True)
@@ -86,29 +74,25 @@ class LinearFractionalModel:
 
     def transition(self, steps: Tensor) -> Transition:
         """The exact transition over steps that broadcast with the parameters, zero included."""
+        return self.moves(steps).dense()
+
+    def moves(self, steps: Tensor) -> Moves:
+        """The same without the zeros of its matrices."""
         h, theta = steps[..., None], self.theta[..., None]
         row = -self.omega * self.nodes * _divided_difference(theta, self.nodes, h)
-        top = torch.cat([torch.exp(-theta * h), row], dim=-1)
-        decay = torch.diag_embed(torch.exp(-self.nodes * h))
-        below = torch.cat([torch.zeros_like(decay[..., :1]), decay], dim=-1)
-        shape = torch.broadcast_shapes(top.shape[:-1], below.shape[:-2])
-        size = len(self.nodes) + 1
-        top = top.expand(*shape, size).unsqueeze(-2)
-        flow = torch.cat([top, below.expand(*shape, size - 1, size)], dim=-2)
-        return Transition(flow, self._spread(steps))
-
-    def _spread(self, steps: Tensor) -> Tensor:
-        """Covariance of what the noise adds; that among the Y in closed form."""
         u, w = _legendre()
-        places = steps[..., None] * u
+        places = h * u
         response = self.response(places)
-        decays = torch.exp(-self.nodes * places[..., None])
-        weighted = response * (w * steps[..., None])
-        with_y = (weighted[..., None] * decays).sum(-2)
-        own = (weighted * response).sum(-1)[..., None, None]
-        among = ou_covariance(self.nodes, steps).expand(*with_y.shape[:-1], -1, -1)
-        top = torch.cat([own, with_y.unsqueeze(-2)], dim=-1)
-        return torch.cat([top, torch.cat([with_y.unsqueeze(-1), among], dim=-1)], dim=-2)
+        weighted = response * (w * h)
+        with_y = (weighted.unsqueeze(-2) @ torch.exp(-self.nodes * places[..., None])).squeeze(-2)
+        return Moves(
+            torch.exp(-self.theta * steps),
+            row,
+            torch.exp(-self.nodes * h),
+            (weighted * response).sum(-1),
+            with_y,
+            ou_covariance(self.nodes, steps),
+        )
 
     def response(self, u: Tensor) -> Tensor:
         """The response of X to the noise u ago, for u (..., Q)."""

@@ -12,17 +12,12 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from trajinfer._core.chebyshev import N_NODES, panels
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.rates import off_diagonal
-from trajinfer.jumps.transitions import (
-    N_NODES,
-    GapTable,
-    convolution,
-    panels,
-    transition_matrices,
-)
+from trajinfer.jumps.transitions import GapTable, convolution, transition_matrices
 
 _JUMP, _ABSORPTION = 1, 2
 _COLLAPSE_LIMIT = 400
