@@ -141,6 +141,11 @@ def test_groups_are_kept_whole_and_raise_the_floor():
     cut = generation_report(train, held, fake, n_seeds=2)
     assert cut["c2st_auc"].value > report["c2st_auc"].value + 0.1
     assert report["ks_mean"].floor > 2 * cut["ks_mean"].floor
+    own = generation_report(
+        train, held, train[:300], groups=(groups[:600], groups[600:]), n_seeds=2
+    )
+    assert "copies" in own.flags
+    assert "copies" not in report.flags
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Losses of whole paths: disjoint neighbours, descent, sub-steps, the critic and its bound."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from trajinfer import InputError
+from trajinfer import DirectedChainGenerator, InputError, IrregularSeries
 from trajinfer.models import (
     CDECritic,
     DirectedChainSDE,
@@ -16,6 +18,7 @@ from trajinfer.models.generation.chain import Chain
 from trajinfer.models.generation.critic import Critic, LipschitzBound
 from trajinfer.models.generation.observed import ObservedPaths
 from trajinfer.models.generation.path_losses import PathSimulator
+from trajinfer.sde import SolverRegularization
 
 
 def drifting(n=200, n_times=9, slope=3.0):
@@ -73,12 +76,36 @@ def test_a_stride_simulates_and_compares_fewer_times():
     plain = chain.sde.coefficients
     chain.sde.coefficients = lambda t, x, seen: calls.append(float(t)) or plain(t, x, seen)
     coarse = PathSimulator(chain, seed=0, stride=4)
-    fake = coarse(torch.arange(8), 0)
+    fake, _ = coarse(torch.arange(8), 0)
     assert calls == [0.0, 0.5]
     assert fake.shape == coarse.real[:8].shape == (8, 3, 1)
     assert torch.equal(coarse.real[:, 1], chain.paths.values[:, 4])
     with pytest.raises(InputError, match="a stride of 9 leaves one of the 9 times"):
         PathSimulator(chain, seed=0, stride=9)
+
+
+def test_a_penalty_on_the_steps_leaves_the_paths_and_costs_what_it_weighs():
+    penalty = SolverRegularization(mode="local", estimate="doubling", weight=2.0)
+    plain, found = (
+        PathSimulator(replace(chain_of(drifting(n=40)), regularization=reg), seed=0)
+        for reg in (None, penalty)
+    )
+    (fake, none), (same, cost) = (f(torch.arange(8), 0) for f in (plain, found))
+    assert torch.equal(fake, same)
+    assert none.item() == 0.0
+    assert cost.item() > 0
+    cost.backward()
+    assert any(p.grad is not None and p.grad.any() for p in found.chain.sde.parameters())
+
+
+def test_a_penalty_needs_a_loss_that_simulates():
+    penalty = SolverRegularization(mode="local", estimate="doubling")
+    series = IrregularSeries.from_arrays(np.linspace(0, 1, 9), drifting(n=40))
+    with pytest.raises(InputError, match="simulates none"):
+        DirectedChainGenerator(regularization=penalty).fit(series)
+    loss = PathMMD(n_steps=3, batch_size=16)
+    generator = DirectedChainGenerator(loss=loss, regularization=penalty, random_state=0)
+    assert generator.fit(series).sample(3).values.shape == (3, 9, 1)
 
 
 def test_neighbours_are_never_targets():
@@ -103,7 +130,7 @@ def test_a_batch_of_all_paths_leaves_no_neighbour():
 
 def test_only_the_last_link_carries_gradients():
     chain = chain_of(drifting(n=40), "one")
-    fakes = PathSimulator(chain, seed=3)(torch.arange(8), 0)
+    fakes, _ = PathSimulator(chain, seed=3)(torch.arange(8), 0)
     fakes.sum().backward()
     assert all(p.grad is not None for p in chain.sde.parameters())
 

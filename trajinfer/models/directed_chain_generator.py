@@ -27,6 +27,8 @@ from trajinfer.models.generation.memory_settings import Memory
 from trajinfer.models.generation.prepared import Prepared, from_start, prepare, to_series
 from trajinfer.models.generation.row_transform import RowTransform
 from trajinfer.models.generation.stages import LossName, Stage, resolve_stages
+from trajinfer.models.generation.transition_likelihood import TransitionLikelihood
+from trajinfer.sde import SolverRegularization
 from trajinfer.training import Callback, Progress
 
 Transform = Literal["standard", "relative", "daily"]
@@ -64,6 +66,9 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
         start: function (n, torch generator) -> (n, D) that draws starts, for a known law; None
             smooths the observed ones. Standard transform only.
         memory: what "relative" and "daily" see of the past; None takes the transform's own.
+        regularization: penalty on what the solver's steps cost, for losses that simulate. Chains
+            take fixed Euler steps, whose error is estimated by
+            `SolverRegularization(mode="local", estimate="doubling")`.
         callbacks: of the trainings, see `trajinfer.training`.
         random_state: seed; sampling calls can override it.
         verbose: 1 shows a bar, 2 logs every epoch.
@@ -98,6 +103,7 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
     noise: NoiseKind | int | Literal["auto"] = "auto"
     start: Callable[[int, torch.Generator], Any] | None = None
     memory: Memory | None = None
+    regularization: SolverRegularization | None = None
     callbacks: Sequence[Callback] = ()
     random_state: RandomState = None
     verbose: int = 0
@@ -260,6 +266,13 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
             )
         elif self.memory is not None:
             raise InputError("memory= belongs to transform='relative' or 'daily'")
+        if self.regularization is not None and all(
+            isinstance(stage, TransitionLikelihood) for stage in stages
+        ):
+            raise InputError(
+                "regularization= penalises the steps of simulated paths, and loss='likelihood' "
+                "simulates none; add a loss of whole paths, or leave it out"
+            )
         return stages
 
     def _fit_engine(
@@ -275,6 +288,7 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
             hidden=self.hidden,
             chain_steps=self.chain_steps,
             start=self.start,
+            regularization=self.regularization,
             seed=seed,
             callbacks=hooks,
         )

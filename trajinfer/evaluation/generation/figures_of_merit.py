@@ -27,6 +27,7 @@ _REAL_PAIRS = 40
 _NULL_DRAWS = 199
 _BOOTSTRAPS = 200
 _BLOCKS_OF_TIME = 8
+_LEFT_OUT = 8
 _COPIES = 0.01
 # Margins below which a difference is not worth a flag however sure it is.
 _AUC_MARGIN, _ACCURACY_MARGIN, _PREDICTION_MARGIN = 0.02, 0.1, 0.1
@@ -147,8 +148,29 @@ def copy_figures(samples: Samples, seed: int) -> Iterator[Figure]:
     """
     rng = np.random.default_rng(seed)
     for prefix, view in (("", _as_they_are), ("smoothed_", _block_means)):
-        parts = (view(p) for p in (samples.train, samples.hold_out, samples.synthetic))
-        yield from _memorisation_figures(prefix, Memorisation.of(*parts), rng)
+        train, *others = (view(p) for p in (samples.train, samples.hold_out, samples.synthetic))
+        found = Memorisation.of(train, *others)
+        real = _shares_of_real_groups(samples, train, others[0], rng)
+        yield from _memorisation_figures(prefix, found, real, rng)
+
+
+def _shares_of_real_groups(
+    samples: Samples, train: Array, hold_out: Array, rng: np.random.Generator
+) -> Array:
+    """Copy shares that sets of training groups have, left out of the others; () without groups.
+
+    Groups differ: where those held out lie far from the training ones, the next ones may not.
+    """
+    n_groups = samples.train_groups.max() + 1
+    if not samples.grouped or n_groups < 2:
+        return np.zeros(0)
+    n_parts = min(_LEFT_OUT, n_groups)
+    part = (rng.permutation(n_groups) % n_parts)[samples.train_groups]
+    shares = [
+        Memorisation.of(train[part != k], hold_out, train[part == k]).copy_share
+        for k in range(n_parts)
+    ]
+    return np.array(shares)
 
 
 def dependence_figures(samples: Samples, neighbours: Array, seed: int) -> Iterator[Figure]:
@@ -164,7 +186,7 @@ def dependence_figures(samples: Samples, neighbours: Array, seed: int) -> Iterat
 
 
 def _memorisation_figures(
-    prefix: str, found: Memorisation, rng: np.random.Generator
+    prefix: str, found: Memorisation, real: Array, rng: np.random.Generator
 ) -> Iterator[Figure]:
     n, m = len(found.synthetic), len(found.hold_out)
     fakes, held = _medians(found.synthetic, rng), _medians(found.hold_out, rng)
@@ -186,8 +208,11 @@ def _memorisation_figures(
     share = found.copy_share
     spread = np.sqrt(_COPIES * (1 - _COPIES) * (1 / n + 1 / m))
     own = np.sqrt(max(share * (1 - share), 1 / n) / n)
-    limit = _COPIES + _FAR * spread
-    yield Figure(f"{prefix}copy_share", share, *_around(share, own), _COPIES, limit, "copies")
+    floor, limit = _COPIES, _COPIES + _FAR * spread
+    if len(real) > 1:
+        floor = float(real.mean())
+        limit = max(limit, floor + _FAR * float(real.std(ddof=1)) / np.sqrt(len(real)))
+    yield Figure(f"{prefix}copy_share", share, *_around(share, own), floor, limit, "copies")
     auc, k = found.membership_auc, len(found.back_train)
     error = float(np.sqrt((1 / k + 1 / m) / 12))
     limit = 0.5 + _FAR * error + _AUC_MARGIN

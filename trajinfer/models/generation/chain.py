@@ -16,7 +16,7 @@ from trajinfer.metrics.path_dependence import independent_dependence, path_depen
 from trajinfer.models.directed_chain import DirectedChainSDE, Systems
 from trajinfer.models.generation.observed import ObservedPaths
 from trajinfer.paths import Path, linear_path
-from trajinfer.sde import solve
+from trajinfer.sde import Solution, SolverRegularization, solve
 
 StartLaw = Callable[[int, torch.Generator], Tensor]
 _JITTER = 0.05
@@ -34,12 +34,14 @@ class Chain:
         paths: observed paths: seeds of walks, and the law of starts.
         step: largest step of the solver.
         start_law: draws starts (n, D); None smooths the observed ones.
+        regularization: penalty on what the steps of a training solve cost.
     """
 
     sde: DirectedChainSDE
     paths: ObservedPaths
     step: float
     start_law: StartLaw | None = None
+    regularization: SolverRegularization | None = None
 
     def starts(self, n: int, generator: torch.Generator) -> Tensor:
         """Starts (n, D): observed ones drawn with replacement, moved by 5 % of their spread.
@@ -78,10 +80,40 @@ class Chain:
         self, starts: Tensor, ts: Array, context: Path | Systems | None, generator: torch.Generator
     ) -> Tensor:
         """Paths (n, T, D) over ts, driven by fresh noise and by their neighbours."""
+        return self._solved(starts, ts, context, generator, None).ys
+
+    def penalised_link(
+        self,
+        starts: Tensor,
+        ts: Array,
+        context: Path | Systems | None,
+        generator: torch.Generator,
+        step: int,
+    ) -> tuple[Tensor, Tensor]:
+        """The same, and the weighted penalty on its steps at a step of training."""
+        solution = self._solved(starts, ts, context, generator, self.regularization)
+        if self.regularization is None or solution.penalty is None:
+            return solution.ys, solution.ys.new_zeros(())
+        return solution.ys, self.regularization.weight(step) * solution.penalty
+
+    def _solved(
+        self,
+        starts: Tensor,
+        ts: Array,
+        context: Path | Systems | None,
+        generator: torch.Generator,
+        regularization: SolverRegularization | None,
+    ) -> Solution:
         return solve(
-            self.sde, starts, ts, step=self.step * _SLACK, method="euler", context=context,
+            self.sde,
+            starts,
+            ts,
+            step=self.step * _SLACK,
+            method="euler",
+            context=context,
             random_state=seed_from(generator),
-        ).ys  # fmt: skip
+            regularization=regularization,
+        )
 
     def walk(
         self, n: int, ts: Array, seed: int, given: Tensor | None = None

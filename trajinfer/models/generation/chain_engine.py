@@ -29,6 +29,7 @@ from trajinfer.models.generation.observed import ObservedPaths
 from trajinfer.models.generation.prepared import Prepared
 from trajinfer.models.generation.stages import Stage
 from trajinfer.models.generation.transition_likelihood import TransitionLikelihood
+from trajinfer.sde import SolverRegularization
 from trajinfer.training import Callback, Report
 
 _WALKERS = 1024
@@ -61,6 +62,7 @@ class ChainEngine:
         hidden: Sequence[int],
         chain_steps: int,
         start: StartLaw | None,
+        regularization: SolverRegularization | None,
         seed: int,
         callbacks: Sequence[Callback],
     ) -> tuple[Self, list[Report]]:
@@ -82,7 +84,8 @@ class ChainEngine:
                 reports.append(stage.train(sde, paths, child, callbacks))
             else:
                 step = min(step, sde.step / stage.substeps)
-                reports.append(stage.train(Chain(sde, paths, step, start), child, callbacks))
+                chain = Chain(sde, paths, step, start, regularization)
+                reports.append(stage.train(chain, child, callbacks))
         chain = Chain(sde, paths, step, start)
         if neighbour != "one":
             return cls(chain, 1, None), reports

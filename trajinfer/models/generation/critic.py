@@ -148,14 +148,15 @@ class CDECritic:
 
         def judge(batch: Tensor, step: int) -> Loss:
             with torch.no_grad():
-                fake = simulator(batch, step)
+                fake, _ = simulator(batch, step)
             real = simulator.real[batch]
             gap = critic(augment(real)).mean() - critic(augment(fake)).mean()
             return Loss(-gap, {"gap": gap.detach()})
 
         def generate(batch: Tensor, step: int) -> Loss:
-            fake = augment(simulator(batch, step))
-            loss = -critic(fake).mean()
+            paths, penalty = simulator(batch, step)
+            fake = augment(paths)
+            loss = penalty - critic(fake).mean()
             if self.signature_depth is not None:
                 real = augment(simulator.real[batch])
                 loss = loss + expected_signature_distance(

@@ -60,8 +60,8 @@ class PathSimulator:
                 "a smaller one"
             )
 
-    def __call__(self, targets: Tensor, step: int) -> Tensor:
-        """Fakes (b, T, D) for the targets (b,) of a step."""
+    def __call__(self, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Fakes (b, T, D) for the targets (b,) of a step, and the penalty on the solver's steps."""
         generator = torch_generator((self.seed + step) % 2**63)
         n, ts = len(targets), self.ts.numpy()
         neighbours = self._neighbours(targets, generator)
@@ -73,7 +73,8 @@ class PathSimulator:
                         self.chain.starts(n, generator), ts, neighbours, generator
                     )
                 neighbours = linear_path(self.ts.float().expand(n, -1), link).held()
-        return self.chain.link(self.chain.starts(n, generator), ts, neighbours, generator)
+        starts = self.chain.starts(n, generator)
+        return self.chain.penalised_link(starts, ts, neighbours, generator, step)
 
     def _neighbours(self, targets: Tensor, generator: torch.Generator) -> Path | None:
         if self.chain.sde.neighbour == "none":
@@ -132,7 +133,8 @@ class PathLoss(ABC):
         distance = self.distance(simulator.real, simulator.ts)
 
         def objective(batch: Tensor, step: int) -> Loss:
-            return Loss(distance(simulator(batch, step), simulator.real[batch]))
+            fake, penalty = simulator(batch, step)
+            return Loss(distance(fake, simulator.real[batch]) + penalty)
 
         player = Player(
             "paths",
