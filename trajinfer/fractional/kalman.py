@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trajinfer._core.seeding import torch_generator
 from trajinfer.fractional.linear_model import LinearFractionalModel
-from trajinfer.fractional.move_table import moves_between
+from trajinfer.fractional.move_table import MovesByKind, moves_between
 from trajinfer.fractional.moves import Moves
 
 _CLIP = 1e-14
@@ -44,7 +44,7 @@ class Filtered(NamedTuple):
     covariances: Tensor
     mean: Tensor
     covariance: Tensor
-    moves: Moves
+    moves: Moves | MovesByKind
 
 
 def run_filter(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,23 @@ from trajinfer.fractional.ou_transition import ou_covariance
 _MOST_DISTINCT = 200
 
 
-def moves_between(model: LinearFractionalModel, times: Tensor) -> Moves:
+class MovesByKind(NamedTuple):
+    """Transitions of a long series that takes a few kinds of steps again and again.
+
+    Attributes:
+        kinds: transitions over the distinct steps.
+        which: of them each time takes.
+    """
+
+    kinds: Moves
+    which: list[int]
+
+    def at(self, i: int) -> Moves:
+        """The transition into time i."""
+        return self.kinds.at(self.which[i])
+
+
+def moves_between(model: LinearFractionalModel, times: Tensor) -> Moves | MovesByKind:
     """The transitions into every time (..., T) of series, the first of no length.
 
     Many irregular steps take few evaluations: the responses to the noise are smooth functions of
@@ -27,6 +45,8 @@ def moves_between(model: LinearFractionalModel, times: Tensor) -> Moves:
     if unit == 0:
         return per_step.moves(gaps)
     distinct, which = torch.unique(torch.round(gaps / unit), return_inverse=True)
+    if len(distinct) <= _MOST_DISTINCT and times.ndim == 1:
+        return MovesByKind(per_step.moves(distinct * unit), which.tolist())
     if len(distinct) <= _MOST_DISTINCT:
         found = _taken(per_step.moves(distinct * unit), which)
     else:
