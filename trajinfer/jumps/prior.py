@@ -12,6 +12,7 @@ from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.statistics import N_BINS, PathStatistics, bin_of, summarise
 
 HORIZON, N_FINE = 10.0, 100
+_MEAN_RATE = 0.3145
 _SHAPES = [(a, b) for a in (1.0, 2.0) for b in (1.0, 5.0, 10.0)]
 
 
@@ -39,27 +40,30 @@ class Batch:
 def draw_rates(n: int, n_states: int, generator: np.random.Generator, *, wide: bool) -> Array:
     """(n, S, S) off-diagonal rates: mixed Beta laws, half of the processes with missing links.
 
-    With `wide`, a third has rates spread log-uniformly over three decades and most are sped up or
-    slowed down; else the matrices follow the published prior.
+    With `wide`, a third has rates spread log-uniformly over three decades, a quarter is driven over
+    barriers, and most are sped up or slowed down; else the matrices follow the published prior.
 
     References:
         Berghaus et al., Foundation Inference Models for Markov Jump Processes, NeurIPS 2024.
     """
     if wide:
-        return _draw_wide(n, n_states, generator, spread=1 / 3, same=0.4, slowest=0.25)
-    return _draw_wide(n, n_states, generator, spread=0.0, same=1.0, slowest=1.0)
+        shares = {"spread": 1 / 3, "barriers": 0.25, "same": 0.4}
+        return _draw_mixed(n, n_states, generator, slowest=0.25, **shares)
+    return _draw_mixed(n, n_states, generator, spread=0.0, barriers=0.0, same=1.0, slowest=1.0)
 
 
-def _draw_wide(
+def _draw_mixed(
     n: int,
     n_states: int,
     generator: np.random.Generator,
     *,
     spread: float,
+    barriers: float,
     same: float,
     slowest: float,
 ) -> Array:
-    """Rates of which a share `spread` covers three decades and all but a share `same` change speed.
+    """Rates of which a share `spread` covers three decades, a share `barriers` is driven over
+    barriers, and all but a share `same` change speed.
 
     The speed is log-uniform from `slowest` to 3; a slow process is a short recording, as only the
     product of rates and horizon matters.
@@ -72,20 +76,48 @@ def _draw_wide(
     if spread > 0:
         decades = 10.0 ** generator.uniform(-2.5, 0.5, shape)
         rates = np.where(generator.random((n, 1, 1)) < spread, decades, rates)
+    rates = rates * links
+    if barriers > 0:
+        driven = draw_driven(n, n_states, generator)
+        rates = np.where(generator.random((n, 1, 1)) < barriers, driven, rates)
     if same < 1:
         speed = np.exp(generator.uniform(np.log(slowest), np.log(3.0), n))
         rates = rates * np.where(generator.random(n) < same, 1.0, speed)[:, None, None]
-    return np.asarray(rates * links)
+    return np.asarray(rates)
 
 
-def _draw_links(n: int, n_states: int, generator: np.random.Generator) -> Array:
+def draw_driven(n: int, n_states: int, generator: np.random.Generator) -> Array:
+    r"""Rates over barriers between states of some energy, as of molecules and machines.
+
+    $F_{ij} \propto k_{ij} e^{(E_i - E_j + A_{ij}) / 2}$ with symmetric k, 1 for half of the
+    processes, and antisymmetric driving A, 0 for half of them (detailed balance). Links go both
+    ways. The mean rate is that of the published prior.
+    """
+    shape = (n, n_states, n_states)
+    size = generator.uniform(0.0, [2.0, 1.0, 1.5], (n, 3)) * (
+        generator.random((n, 3)) < [2, 0.5, 0.5]
+    )
+    energy = generator.normal(size=shape[:2]) * size[:, :1]
+    barrier, drive = generator.normal(size=(2, *shape))
+    barrier = (barrier + barrier.transpose(0, 2, 1)) * size[:, 1, None, None] / np.sqrt(2)
+    drive = (drive - drive.transpose(0, 2, 1)) * size[:, 2, None, None] / np.sqrt(2)
+    links = _draw_links(n, n_states, generator, both_ways=True)
+    rates = np.exp(barrier + (energy[:, :, None] - energy[:, None] + drive) / 2) * links
+    return np.asarray(rates * (_MEAN_RATE * links.sum((1, 2)) / rates.sum((1, 2)))[:, None, None])
+
+
+def _draw_links(
+    n: int, n_states: int, generator: np.random.Generator, *, both_ways: bool = False
+) -> Array:
     """Half fully connected; the others with each link present by a coin, redrawn if reducible."""
     off = ~np.eye(n_states, dtype=bool)
     links = np.broadcast_to(off, (n, n_states, n_states)).copy()
     open_rows = np.flatnonzero(generator.random(n) < 0.5)
     for _ in range(20):
-        coins = generator.random((len(open_rows), n_states, n_states)) < 0.5
-        links[open_rows] = coins & off
+        coins = generator.random((len(open_rows), n_states, n_states))
+        if both_ways:
+            coins = np.maximum(coins, coins.transpose(0, 2, 1)) ** 2
+        links[open_rows] = (coins < 0.5) & off
         power = np.linalg.matrix_power(
             (links[open_rows] | np.eye(n_states, dtype=bool)).astype(float), n_states - 1
         )
@@ -165,7 +197,8 @@ def draw_batch(generator: np.random.Generator, *, max_size: int = 48) -> Batch:
     )
     if amount == "few":
         n_paths = int(generator.choice([1, 2, 3], p=[0.6, 0.2, 0.2]))
-        rates = _draw_wide(2 * max_size, n_states, generator, spread=0.2, same=0.3, slowest=0.1)
+        shares = {"spread": 0.2, "barriers": 0.4, "same": 0.3}
+        rates = _draw_mixed(2 * max_size, n_states, generator, slowest=0.1, **shares)
         return _observed(rates, n_paths, generator)
     least, most = (1, 300) if amount == "some" else (300, 6000)
     n_paths = int(np.round(np.exp(generator.uniform(np.log(least), np.log(most)))))

@@ -48,10 +48,9 @@ def example_of(batch: Batch) -> Example:
     told = np.where(batch.known, batch.error, np.nan)
     tau = batch.statistics.tau
     rates = batch.rates * tau[:, None, None]
-    spread = np.sqrt((rates**2).mean(axis=(1, 2))) * 0.7 + 0.15 * tau
     targets = {
         "rates": rates,
-        "scale": spread,
+        "scale": np.sqrt((rates**2).mean(axis=(1, 2))),
         "links": (batch.rates > 0).astype(float),
         "initial": batch.initial,
         "log_error": np.log(batch.error + 1e-3),
@@ -169,7 +168,7 @@ def root_mean_square(estimate: Array, truth: Array) -> Array:
 def main(arguments: list[str] | None = None) -> None:
     """Train and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=16_000)
+    parser.add_argument("--steps", type=int, default=22_000)
     parser.add_argument("--seed", type=int, default=20260)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
     options = parser.parse_args(arguments)
