@@ -151,7 +151,13 @@ def timed(action: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def ways(
-    weights: dict[str, float], steps: int, *, ode: bool, last: float = 0.1, **settings: Any
+    weights: dict[str, float],
+    steps: int,
+    *,
+    ode: bool,
+    last: float = 0.1,
+    reduce: Any = "mean",
+    **settings: Any,
 ) -> tuple[Way, ...]:
     """The rows: vanilla, global, local, and for ODEs the baselines.
 
@@ -160,13 +166,14 @@ def ways(
         steps: over which the weight of the error changes.
         ode: whether STEER and TayNODE apply; on an SDE they would change the law, or do not exist.
         last: factor on the weight of the error at the end.
+        reduce: how errors of the steps are put together.
         settings: of all penalties.
     """
 
     def penalty(kind: Any, weight: str, **more: Any) -> SolverRegularization:
         start = weights[weight]
         annealed = Anneal.exponential(start, last * start, steps) if kind == "error" else start
-        return SolverRegularization(kind, reduce="mean", weight=annealed, **settings, **more)
+        return SolverRegularization(kind, reduce=reduce, weight=annealed, **settings, **more)
 
     local = {"mode": "local"}
     rows = [

@@ -67,6 +67,22 @@ class Wiggle(sde.SDE):
         return self.b * (1 + y * y).sqrt()
 
 
+class Circle(sde.SDE):
+    """A rotation at a speed of its own."""
+
+    dim, noise_dim, noise_type = 2, 0, "none"
+
+    def __init__(self, speed):
+        super().__init__()
+        self.log_speed = nn.Parameter(torch.tensor(math.log(speed), dtype=torch.float64))
+
+    def f(self, t, y, context=None):
+        return self.log_speed.exp() * torch.stack([y[:, 1], -y[:, 0]], dim=1)
+
+    def g(self, t, y, context=None):
+        raise AssertionError
+
+
 class WiggleStratonovich(Wiggle):
     sde_type = "stratonovich"
 
@@ -148,15 +164,16 @@ def test_one_step_of_geometric_brownian_motion(estimate, method):
 
 
 @pytest.mark.parametrize("power", [1, 2])
-@pytest.mark.parametrize("reduce", ["sum", "mean", "max"])
+@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "steps"])
 def test_reductions_leave_out_steps_of_no_length(reduce, power):
     error, stiffness = torch.tensor([[2.0, 7, 4], [3, 9, 1]]).double()
     lengths = np.array([[0.5], [0], [0.25]])
     settings = SolverRegularization("error+stiffness", reduce=reduce, power=power)
     values = {"error": error[:, None], "stiffness": stiffness[:, None]}
     terms = aggregate(settings, values, lengths)
-    reductions = {"sum": sum, "mean": lambda x: sum(x) / len(x), "max": max}
-    assert terms["error"].item() == pytest.approx(reductions[reduce]([1.0, 1.0]))
+    reductions = {"sum": sum, "mean": np.mean, "max": max, "steps": np.mean}
+    errors = [2.0, 4.0] if reduce == "steps" else [1.0, 1.0]
+    assert terms["error"].item() == pytest.approx(reductions[reduce](errors))
     assert terms["stiffness"].item() == pytest.approx(reductions[reduce]([3.0, 1.0]))
 
 
@@ -219,14 +236,15 @@ def test_output_times_and_log_ratios_are_those_of_the_plain_solve(save, gradient
 # --- the local estimate ---------------------------------------------------------------------------
 
 
-def test_visits_of_the_steps_add_up_to_the_global_sum():
+@pytest.mark.parametrize("reduce", ["sum", "steps"])
+def test_visits_of_the_steps_add_up_to_the_global_penalty(reduce):
     """Biased sampling visits every step alike: over all of them the mean is the sum exactly."""
     model = Rotation()
-    control = Adaptive(1e-3, 1e-4)
-    whole = sde.solve(model, Y0, TS, step=control, regularization=SolverRegularization())
+    control, reg = Adaptive(1e-3, 1e-4), SolverRegularization(reduce=reduce)
+    whole = sde.solve(model, Y0, TS, step=control, regularization=reg)
     draws = []
     for seed in range(150):
-        reg = SolverRegularization(mode="local", sampling="biased")
+        reg = SolverRegularization(mode="local", sampling="biased", reduce=reduce)
         found = sde.solve(
             model, Y0, TS, step=control, regularization=reg, random_state=seed, method="tsit5"
         )
@@ -234,6 +252,36 @@ def test_visits_of_the_steps_add_up_to_the_global_sum():
     error = np.std(draws) / math.sqrt(len(draws))
     assert abs(np.mean(draws) - whole.penalty.item()) < 4.5 * error
     assert error < 0.1 * whole.penalty.item()
+
+
+def test_without_lengths_every_step_counts_alike():
+    """By hand for steps of two lengths, and for one visit against the sum that has the lengths."""
+    model, ts, tolerances = Rotation(), [0, 0.2, 1.0], {"rtol": 1e-2, "atol": 1e-3}
+    reg = SolverRegularization(reduce="steps", **tolerances)
+    found = sde.solve(model, Y0, ts, step=0.2, save="all", regularization=reg)
+    assert found.stats.n_steps == 5
+    ends = found.ys.abs()
+    scale = 1e-3 + 1e-2 * torch.maximum(ends[:, :-1], ends[:, 1:])
+    squares = (found.errors / scale.transpose(0, 1)).square().mean((1, 2))
+    torch.testing.assert_close(found.penalty, (squares + 1e-12).sqrt().mean(), rtol=1e-9, atol=0)
+
+    def visit(reduce):
+        local = SolverRegularization(mode="local", h=0.02, reduce=reduce, **tolerances)
+        return sde.solve(model, Y0, ts, step=0.2, regularization=local, random_state=0).penalty
+
+    torch.testing.assert_close(visit("sum"), visit("steps") * 5 * 0.02, rtol=1e-9, atol=0)
+
+
+def test_its_slope_is_that_of_the_number_of_steps():
+    """A rotation n times as fast takes n times the steps; E is of order 5 in speed and length."""
+    counts, control, reg = [], Adaptive(0.0, 1e-8), SolverRegularization(reduce="steps")
+    for speed in (1.0, 1.1):
+        model = Circle(speed)
+        found = sde.solve(model, Y0, [0, 20.0], step=control, regularization=reg)
+        (slope,) = torch.autograd.grad(found.penalty, model.log_speed)
+        assert float(slope / found.penalty.detach()) == pytest.approx(5.0, abs=0.05)
+        counts.append(found.stats.n_steps)
+    assert math.log(counts[1] / counts[0]) / math.log(1.1) == pytest.approx(1.0, abs=0.05)
 
 
 def test_noisy_visits_of_the_steps_estimate_the_global_sum():

@@ -91,6 +91,12 @@ class Adaptive:
                 raise InputError(f"{name} must be positive, got {value}")
 
 
+def shortest_step(control: Adaptive, ts: Array) -> float:
+    """The user's smallest step, or a few units of rounding of the output times."""
+    rounding = 16 * float(np.spacing(np.max(np.abs(ts))))
+    return max(rounding, control.min_step or 0.0)
+
+
 class History(NamedTuple):
     """What the controller remembers: of the batch, or of every path, (B,).
 

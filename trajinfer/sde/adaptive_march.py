@@ -17,6 +17,7 @@ from trajinfer.sde.adaptive import (
     after_reject,
     batch_ratio,
     error_ratios,
+    shortest_step,
 )
 from trajinfer.sde.failures import raise_non_finite
 from trajinfer.sde.first_step import hairer_steps
@@ -33,7 +34,7 @@ from trajinfer.sde.solvers.base import (
     single_noise,
 )
 from trajinfer.sde.solvers.error_sum import ErrorSum, error_value
-from trajinfer.sde.stepping import Saved, State, Stretch, folded
+from trajinfer.sde.stepping import Saved, State, Stretch, enough, folded
 from trajinfer.sde.tally import Taken, Tally
 
 _SNAP = 1e-9
@@ -84,11 +85,12 @@ class Trial(NamedTuple):
 class Segment:
     """One interval between output times, walked by s from 0 to `length`.
 
+    No step is shorter than `shortest`, which is given in time and kept in units of s.
     Where all series share their times s is time. Where each has its own, s runs over [0, 1] and the
     step of a series is its own interval times ds; Brownian scaling makes the noise follow.
     """
 
-    def __init__(self, start: Array, end: Array, y: Tensor) -> None:
+    def __init__(self, start: Array, end: Array, y: Tensor, shortest: float) -> None:
         self.start, self.end = start, end
         self.gap: Tensor | None = None
         self.length = 1.0
@@ -97,6 +99,8 @@ class Segment:
         else:
             gap = torch.as_tensor(end - start, dtype=y.dtype, device=y.device)
             self.gap = gap[:, None]
+            shortest /= max(float(np.max(end - start)), 1e-300)
+        self.shortest = shortest
 
     def time(self, s: float) -> Array:
         """Times on the host at s."""
@@ -152,9 +156,9 @@ class AdaptiveMarch:
             ledger.alive = torch.ones(y0.shape[0], dtype=torch.bool, device=y0.device)
         totals = tuple(tally.start(y0) for tally in self.tallies)
         state = State(y0, self.solver.start(self.problem, t0, y0), totals)
-        history, ds = History(), 0.0
+        history, ds, shortest = History(), 0.0, shortest_step(self.control, self.ts)
         for k in range(self.ts.shape[-1] - 1):
-            segment = Segment(self.ts[..., k], self.ts[..., k + 1], y0)
+            segment = Segment(self.ts[..., k], self.ts[..., k + 1], y0, shortest)
             if k == 0:
                 ds = self._first(segment, t0, y0)
             state, ds, history = self._walk(segment, state, ds, history, saved, ledger)
@@ -178,7 +182,7 @@ class AdaptiveMarch:
         s, order, ode = 0.0, self._order(), self.stack is None
         steps: list[Taken] = []
         while s < segment.length:
-            left, ds = segment.length - s, max(ds, self._floor(segment))
+            left, ds = segment.length - s, max(ds, segment.shortest)
             lands = ds >= left * (1 - _SNAP)
             trial = left if lands else ds
             taken, r, history = self._accepted(segment, s, trial, state, history, ledger)
@@ -190,7 +194,11 @@ class AdaptiveMarch:
             saved.errors.append(taken.error[None])
             if self.keep_states:
                 ledger.states.append(state.y)
-            state = State(step.y, step.carry, state.totals)
+            totals = state.totals
+            if enough(steps, step.y):
+                totals, _ = folded(self.tallies, totals, self.problem, steps)
+                steps = []
+            state = State(step.y, step.carry, totals)
             s = segment.length if lands else s + trial
             ledger.times.append(segment.time(s))
             factor, history = after_accept(self.control, r, history, order=order, ode=ode)
@@ -211,7 +219,6 @@ class AdaptiveMarch:
     ) -> tuple[Trial, float, History]:
         """Try steps from s until one is accepted: the step, its error ratio, and the memory."""
         pair = None if self.stack is None else self.stack.propose(trial)
-        floor = self._floor(segment)
         while True:
             self._count(ledger, segment, s)
             taken = self._attempt(segment, s, trial, state, pair)
@@ -219,13 +226,13 @@ class AdaptiveMarch:
             r = batch_ratio(self.control, ratios, ledger.alive)
             if r <= 1.0:
                 break
-            if trial <= floor:
+            if trial <= segment.shortest:
                 self._give_up(segment, s, trial, state, taken.noise, ratios, ledger)
                 r = 1.0
                 break
             ledger.n_rejected += 1
             factor, history = after_reject(self.control, r, history, order=self._order())
-            trial = max(float(factor) * trial, floor)
+            trial = max(float(factor) * trial, segment.shortest)
             pair = None if self.stack is None else self.stack.reject(trial)
         if self.stack is not None:
             self.stack.accept()
@@ -313,23 +320,6 @@ class AdaptiveMarch:
         if self.solver.estimate is None:
             return self.solver.strong_order(self.problem) + (0.0 if self.stack is None else 0.5)
         return self.solver.error_order()
-
-    def _floor(self, segment: Segment) -> float:
-        """The shortest step: the user's, or a few units of rounding of the time."""
-        rounding = (
-            16
-            * float(np.spacing(np.max(np.abs(self.ts))))
-            / (
-                1.0
-                if segment.gap is None
-                else max(float(np.max(segment.end - segment.start)), 1e-300)
-            )
-        )
-        least = self.control.min_step
-        if least is None:
-            return rounding
-        span = 1.0 if segment.gap is None else float(np.max(segment.end - segment.start))
-        return max(rounding, least / span if span > 0 else least)
 
     def _first(self, segment: Segment, t0: Tensor, y0: Tensor) -> float:
         """Length of the first trial, in units of s."""

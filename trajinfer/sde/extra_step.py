@@ -123,10 +123,13 @@ class LocalPenalty:
         settings, gaps = self.settings, np.atleast_2d(np.diff(times, axis=-1))
         n_steps, span = (gaps > 0).sum(1), np.atleast_1d(times[..., -1] - times[..., 0])
         shares = {"stiffness": n_steps if settings.reduce == "sum" else np.ones(1)}
+        uniform = settings.sampling == "unbiased"
+        shares["error"] = span if uniform else n_steps * length
         if settings.reduce == "mean":
             shares["error"] = length
-        else:
-            shares["error"] = span if settings.sampling == "unbiased" else n_steps * length
+        elif settings.reduce == "steps":
+            taken = n_steps * np.where(length > 0, length, np.inf)
+            shares["error"] = span / taken if uniform else np.ones(1)
         weights = {name: torch.as_tensor(visit.weight * share) for name, share in shares.items()}
         return {k: (value * weights[k].to(value)).mean() for k, value in values.items()}
 

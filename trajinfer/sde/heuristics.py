@@ -11,7 +11,7 @@ from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError, nearest
 
 Kind = Literal["error", "stiffness", "error+stiffness"]
-Reduce = Literal["sum", "mean", "max"]
+Reduce = Literal["sum", "mean", "max", "steps"]
 
 _CHOICES = {
     "kind": ("error", "stiffness", "error+stiffness"),
@@ -19,7 +19,7 @@ _CHOICES = {
     "sampling": ("unbiased", "biased"),
     "estimate": ("embedded", "natural", "doubling"),
     "power": (1, 2),
-    "reduce": (None, "sum", "mean", "max"),
+    "reduce": (None, "sum", "mean", "max", "steps"),
 }
 
 
@@ -108,7 +108,9 @@ class SolverRegularization:
         power: 1, or 2 for $E_j^2$ and $S_j^2$.
         reduce: "sum", "mean" or "max" over the steps; None is "sum" for the error and "mean" for
             the stiffness. "local" gives an estimate of the sum, or, for "mean", the published
-            value $E(t_1)\,h$ of the one step.
+            value $E(t_1)\,h$ of the one step. "steps" is $\tfrac1N \sum_j E_j$ without the lengths,
+            so that short steps count like long ones: as a controller keeps $E_j$ near one value,
+            its slope is that of the logarithm of the number of steps, times their order.
         n_times: places visited per solve, for "local".
         h: length of the extra step: "controller" (the step of the solve there), "auto" (the first
             step an adaptive solve from there would try) or a number. It never leaves the time span.
@@ -185,7 +187,7 @@ class SolverRegularization:
                 hint = nearest(str(value), [str(word) for word in known])
                 raise InputError(f"{name}={value!r} is unknown; {hint}")
         if self.mode == "local" and self.reduce == "max":
-            raise InputError("one extra step has no maximum; use reduce='sum' or 'mean'")
+            raise InputError("one extra step has no maximum; use reduce='sum', 'mean' or 'steps'")
         named = self.h in ("controller", "auto")
         if not named and not (isinstance(self.h, (int, float)) and 0 < self.h < math.inf):
             raise InputError(f"h must be 'controller', 'auto' or a positive number, got {self.h!r}")

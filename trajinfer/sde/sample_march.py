@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trajinfer._core.errors import MaxStepsExceeded, StepSizeUnderflow
 from trajinfer.paths import BrownianTree
-from trajinfer.sde.adaptive import History, after_accept, after_reject, error_ratios
+from trajinfer.sde.adaptive import History, after_accept, after_reject, error_ratios, shortest_step
 from trajinfer.sde.adaptive_march import AdaptiveMarch, Ledger
 from trajinfer.sde.failures import raise_non_finite
 from trajinfer.sde.first_step import hairer_steps
@@ -100,7 +100,7 @@ class SampleMarch:
         self, state: State, walkers: Walkers, end: Array, active: Array
     ) -> tuple[State, Array]:
         """One trial step of every active path: the states after it, and who accepted it."""
-        left, floor = end - walkers.t, self._floor()
+        left, floor = end - walkers.t, shortest_step(self.plan.control, self.plan.ts)
         h = np.maximum(walkers.h, floor)
         lands = h >= left * (1 - _SNAP)
         after = np.where(active, np.where(lands, end, walkers.t + h), walkers.t)
@@ -197,11 +197,6 @@ class SampleMarch:
                 t=float(walkers.t[worst]),
                 method=self.plan.solver.name,
             )
-
-    def _floor(self) -> float:
-        """The shortest step: the user's, or a few units of rounding of the time."""
-        rounding = 16 * float(np.spacing(np.max(np.abs(self.plan.ts))))
-        return max(rounding, self.plan.control.min_step or 0.0)
 
     def _first(self, t0: Tensor, y0: Tensor) -> Array:
         """Lengths of the first trials, (B,)."""

@@ -49,7 +49,8 @@ class _MeanSquares(torch.autograd.Function):
         bar = (bar * ctx.share)[:, None, None] if bar.ndim == 1 else (bar * ctx.share)[:, :, None]
         errors_bar = bar * ratios / scale
         size_bar = errors_bar * ratios * -ctx.rtol
-        earlier = torch.where(size[:-1] > size[1:], size_bar, 0.0)
+        # a product with the mask takes less time than torch.where
+        earlier = size_bar * (size[:-1] > size[1:])
         y_bar = torch.zeros_like(y)
         y_bar[:-1] += earlier
         y_bar[1:] += size_bar - earlier

@@ -159,15 +159,16 @@ def aggregate(
     """
     terms, taken = {}, (lengths > 0).astype(np.float64)
     if "error" in values:
-        terms["error"] = _reduced(values["error"], lengths, taken, settings.reduce or "sum")
+        weights = taken if settings.reduce == "steps" else lengths
+        terms["error"] = _reduced(values["error"], weights, taken, settings.reduce or "sum")
     if "stiffness" in values:
         terms["stiffness"] = _reduced(values["stiffness"], taken, taken, settings.reduce or "mean")
     return terms
 
 
 def _reduced(values: Tensor, weights: Array, taken: Array, reduce: Reduce) -> Tensor:
-    """The sum, mean or largest of the weighted values of the steps taken, then the mean."""
-    if reduce == "mean":
+    """The sum, mean or largest of the weighted values of the steps taken, then the mean over R."""
+    if reduce in ("mean", "steps"):
         weights = weights / np.maximum(taken.sum(0), 1)
     weighted = values * torch.as_tensor(weights / values.shape[1]).to(values)
     return weighted.amax(0).sum() if reduce == "max" else weighted.sum()

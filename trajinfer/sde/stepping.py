@@ -20,6 +20,7 @@ from trajinfer.sde.solvers.error_sum import error_values
 from trajinfer.sde.tally import Taken, Tally
 
 CHUNK_STEPS = 128
+_FOLD_NUMBERS = 2**14
 
 
 class State(NamedTuple):
@@ -117,6 +118,10 @@ def run(
         if tallies or step.error is not None:
             steps.append(Taken(t, h, y, noise, step))
         y, carry = step.y, step.carry
+        if enough(steps, y):
+            totals, errors = folded(tallies, totals, problem, steps)
+            saved.errors.extend(errors)
+            steps = []
         if save:
             saved.ys.append(y)
             totals, errors = folded(tallies, totals, problem, steps)
@@ -126,6 +131,11 @@ def run(
     totals, errors = folded(tallies, totals, problem, steps)
     saved.errors.extend(errors)
     return State(y, carry, totals), saved
+
+
+def enough(steps: Sequence[Taken], y: Tensor) -> bool:
+    """Whether to fold these steps now: several together cost less, until they leave the cache."""
+    return len(steps) * y.numel() >= _FOLD_NUMBERS
 
 
 def folded(
