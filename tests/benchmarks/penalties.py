@@ -1,8 +1,8 @@
 """What penalties on the steps cost: one forward and backward pass against the same solve without.
 
 An ODE of 16 coordinates (tsit5 at 1e-6, 128 paths) and a spiral SDE of two (sosri, 100 paths),
-and the workloads A and B of `solvers` (spark), with adaptive steps and with 32 fixed ones; float32,
-one thread.
+and the workloads A, also with wide networks, and B of `solvers` (spark), with adaptive steps and
+with 32 fixed ones; float32, one thread.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tests.benchmarks.solvers import A, B, Setting
 from trajinfer import sde
 from trajinfer.nn import MLP
 
+WIDE = A._replace(name="A, width 512", drift=(16, 512, 512, 16), diffusion=(16, 512, 16))
 PENALTIES = {
     "no penalty": None,
     "global error": sde.SolverRegularization("error"),
@@ -65,7 +66,7 @@ def rows(rounds: int) -> list[Row]:
     found = against_plain("tsit5, adaptive", flow, many, rounds, method="tsit5", step=fine)
     found += against_plain("sosri, adaptive", spiral, one, rounds, step=coarse, **sosri)
     found += against_plain("sosri, 32 steps", spiral, one, rounds, step=1 / 32, **sosri)
-    for load in (A, B):
+    for load in (A, WIDE, B):
         s, spark = Setting(load, True), {"method": "spark", "random_state": 0}
         halving = sde.Adaptive(0.01, 0.01, norm="rms", reject="halve")
         name = f"{load.name}, spark"
