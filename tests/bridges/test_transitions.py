@@ -153,6 +153,45 @@ def test_a_drift_may_depend_on_time():
     np.testing.assert_allclose(law.covariance[:, 0, 0, 0], variances, rtol=1e-12)
 
 
+class Driven(torch.nn.Module):
+    """A network that is no `Process`, driven by time."""
+
+    sde_type, noise_type = "ito", "diagonal"
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        sizes = ((3, 7), (7,), (7, 3))
+        self.weights = torch.nn.ParameterList(
+            torch.randn(size, generator=generator, dtype=torch.float64) for size in sizes
+        )
+
+    def f(self, t, y):
+        first, bias, last = self.weights
+        return torch.tanh(y @ first + bias + t) @ last
+
+    def g(self, t, y):
+        return torch.ones_like(y)
+
+
+def test_the_jacobian_of_any_sde_is_that_of_forward_mode_with_its_gradients():
+    model, t = Driven(), torch.tensor(0.4, dtype=torch.float64)
+    y = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
+    found = dynamics_of(model).jacobian(t, y)
+    columns = [
+        torch.func.jvp(lambda x: model.f(t, x), (y,), (unit.expand_as(y),))[1]
+        for unit in torch.eye(3, dtype=torch.float64)
+    ]
+    expected = torch.stack(columns, dim=-1)
+    assert (expected - expected.mT).abs().max() > 0.1
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+    by_rows, by_columns = (
+        torch.autograd.grad(jacobian.square().sum(), list(model.weights))
+        for jacobian in (found, expected)
+    )
+    torch.testing.assert_close(by_rows, by_columns, rtol=1e-10, atol=1e-13)
+
+
 class Rotated(torch.nn.Module):
     """Brownian motion driven by a full matrix."""
 
