@@ -50,7 +50,13 @@ def output_times(ts: Any, n_paths: int) -> Array:
         if ts.requires_grad:
             raise InputError("ts requires a gradient, which `solve` does not give; use ts.detach()")
         ts = ts.detach().cpu().numpy()
-    times = np.array(ts, dtype=np.float64)
+    try:
+        times = np.array(ts, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TimeGridError(
+            f"ts must be numbers of shape (T,) or (B, T), but: {error}; pad short series by "
+            "repeating the last time"
+        ) from error
     if times.ndim not in (1, 2) or times.shape[-1] < 2:
         raise TimeGridError(f"ts must be (T,) or (B, T) with T >= 2, got shape {times.shape}")
     if times.ndim == 2 and times.shape[0] != n_paths:
@@ -85,37 +91,43 @@ def build_grid(ts: Array, step: float | None, max_steps: int) -> StepGrid:
     Raises:
         MaxStepsExceeded: if more steps are needed.
     """
+    counts = _counts(ts, step, max_steps)
     if ts.ndim == 1 and step is None:
         times, saved = ts, np.arange(len(ts))
-    elif ts.ndim == 1:
-        times, saved = _divide(ts, float(step or 0.0))
     else:
-        times, saved = _divide_each(ts, step)
-    if saved[-1] > max_steps:
-        raise MaxStepsExceeded(
-            f"{saved[-1]} steps are needed and max_steps is {max_steps}; "
-            "take a longer step or raise max_steps",
-            t=float(np.min(ts)),
-        )
+        times, saved = _divide(ts, counts) if ts.ndim == 1 else _divide_each(ts, counts)
     return StepGrid(ts, times, saved)
 
 
-def _divide(ts: Array, step: float) -> tuple[Array, Array]:
+def _counts(ts: Array, step: float | None, max_steps: int) -> Array:
+    """The number of steps that every interval needs, checked before any is laid out."""
+    gaps = np.diff(ts, axis=-1)
+    counts = np.ones_like(gaps)
+    if step is not None:
+        with np.errstate(over="ignore"):
+            counts = np.maximum(1.0, np.ceil(gaps / float(step) - 1e-9))
+    needed = float(np.sum(counts.max(axis=0) if ts.ndim == 2 else counts))
+    if needed > max_steps:
+        raise MaxStepsExceeded(
+            f"{needed:.10g} steps are needed and max_steps is {max_steps}; "
+            "take a longer step or raise max_steps",
+            t=float(np.min(ts)),
+        )
+    return counts.astype(np.int64)
+
+
+def _divide(ts: Array, counts: Array) -> tuple[Array, Array]:
     """Ends of the steps between shared times, and where the output times are among them."""
     gaps = np.diff(ts)
-    counts = np.maximum(1, np.ceil(gaps / step - 1e-9)).astype(np.int64)
     saved = np.concatenate([[0], np.cumsum(counts)])
     interval = np.repeat(np.arange(len(counts)), counts)
     done = (np.arange(saved[-1]) - saved[interval]) / counts[interval]
     return np.append(ts[interval] + done * gaps[interval], ts[-1]), saved
 
 
-def _divide_each(ts: Array, step: float | None) -> tuple[Array, Array]:
+def _divide_each(ts: Array, counts: Array) -> tuple[Array, Array]:
     """The same where every series has its own times: all have as many steps as any needs."""
     gaps = np.diff(ts, axis=-1)
-    counts = np.ones_like(gaps, dtype=np.int64)
-    if step is not None:
-        counts = np.maximum(1, np.ceil(gaps / step - 1e-9)).astype(np.int64)
     per_interval = counts.max(axis=0)
     saved = np.concatenate([[0], np.cumsum(per_interval)])
     interval = np.repeat(np.arange(len(per_interval)), per_interval)
