@@ -421,6 +421,98 @@ def test_wrong_shapes_of_drift_and_diffusion():
             sde.solve(model, torch.ones(3, 1), [0, 1.0], random_state=0, method="euler")
 
 
+class Shaped(sde.SDE):
+    """Noise whose diffusion is whatever is given."""
+
+    dim = 2
+
+    def __init__(self, noise_type, sde_type, channels, diffusion):
+        super().__init__()
+        self.noise_type, self.sde_type, self.noise_dim = noise_type, sde_type, channels
+        self.diffusion = diffusion
+
+    def f(self, t, y, context=None):
+        return -y
+
+    def g(self, t, y, context=None):
+        return self.diffusion
+
+
+METHODS = ("euler", "tamed_euler", "milstein", "sriw1", "heun", "reversible_heun", "spark")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("noise_type", "channels", "shape"),
+    [
+        ("diagonal", 2, (3, 1)),
+        ("diagonal", 2, (2,)),
+        ("scalar", 1, (3, 2)),
+        ("scalar", 1, (3, 2, 3)),
+        ("general", 1, (3, 2, 3)),
+        ("general", 3, (3, 2, 1)),
+        ("general", 3, (3, 2, 2)),
+        ("general", 2, (3, 2)),
+    ],
+)
+def test_a_diffusion_of_another_shape_is_never_spread(method, noise_type, channels, shape):
+    calculus = "ito" if METHODS.index(method) < 4 else "stratonovich"
+    if noise_type == "general" and method in ("milstein", "sriw1"):
+        return
+    model = Shaped(noise_type, calculus, channels, torch.ones(shape))
+    with pytest.raises(InputError, match="diffusion must have shape"):
+        sde.solve(model, torch.ones(3, 2), [0, 1.0], random_state=0, method=method)
+
+
+@pytest.mark.parametrize("method", ["euler", "sra1", "shark", "sea"])
+def test_additive_noise_has_the_channels_it_declares(method):
+    for channels, shape in ((1, (3, 2, 3)), (3, (3, 2, 1)), (3, (3, 2, 2))):
+        model = Shaped("additive", "ito", channels, torch.ones(shape))
+        with pytest.raises(InputError, match="diffusion must have shape"):
+            sde.solve(model, torch.ones(3, 2), [0, 1.0], random_state=0, method=method)
+    model = Shaped("additive", "ito", 0, torch.ones(3, 2, 0))
+    with pytest.raises(InputError, match="noise_dim must be at least 1, got 0"):
+        sde.solve(model, torch.ones(3, 2), [0, 1.0], random_state=0, method=method)
+
+
+class Fused:
+    """Products only, the drift and the product as given."""
+
+    sde_type, noise_type, noise_dim = "ito", "general", 2
+
+    def __init__(self, drift, product):
+        self.pair = drift, product
+
+    def f_and_g_prod(self, t, y, v):
+        return self.pair
+
+
+def test_fused_members_are_checked_too():
+    right, args = torch.ones(3, 2), {"random_state": 0, "method": "euler"}
+    for pair, word in (((right[:1], right), "drift"), ((right, right[:, :1]), "product g v")):
+        with pytest.raises(InputError, match=f"the {word} must have shape"):
+            sde.solve(Fused(*pair), right, [0, 1.0], **args)
+
+
+@pytest.mark.parametrize("method", ["euler", "milstein", "sriw1", "tamed_euler"])
+def test_the_state_keeps_its_dtype(method):
+    class Wide(P1):
+        def f(self, t, y, context=None):
+            return super().f(t, y).to(self.drift)
+
+        def g(self, t, y, context=None):
+            return super().g(t, y).to(self.diffusion)
+
+    y0, model = torch.full((3, 1), 0.3), Wide()
+    for drift, diffusion in ((torch.float64, torch.float32), (torch.float32, torch.float64)):
+        model.drift, model.diffusion = drift, diffusion
+        word = "drift" if drift == torch.float64 else "diffusion"
+        with pytest.raises(InputError, match=f"the {word} is torch.float64, the state torch.float"):
+            sde.solve(model, y0, [0, 1.0], method=method, random_state=0)
+    model.drift = model.diffusion = torch.bfloat16
+    assert sde.solve(model, y0, [0, 0.1], method=method, random_state=0).ys.dtype == torch.float32
+
+
 def test_order_loss_can_be_allowed():
     y0 = torch.ones(3, 2)
     ys = sde.solve(mixing(), y0, [0, 1.0], step=0.1, method="milstein", allow_order_loss=True).ys

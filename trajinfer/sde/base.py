@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from trajinfer._core.errors import InputError
+
 Calculus = Literal["ito", "stratonovich"]
 Noise = Literal["diagonal", "scalar", "additive", "general", "none"]
 
@@ -138,4 +140,10 @@ def apply_diffusion(g: Tensor, v: Tensor, noise_type: str) -> Tensor:
     """The product of a diffusion and a noise vector, whatever the shape of the diffusion."""
     if noise_type == "diagonal":
         return g * v
+    if g.ndim != 3 or g.shape[2] != v.shape[1]:
+        # einsum would spread a single channel over all of them
+        raise InputError(
+            f"the diffusion must have shape (B, D, {v.shape[1]}) (noise_type {noise_type!r}), got "
+            f"{tuple(g.shape)}"
+        )
     return torch.einsum("bdm,bm->bd", g, v)

@@ -51,6 +51,7 @@ class Problem:
         self._f_and_g = self._member("f_and_g")
         self._f_and_g_prod = self._member("f_and_g_prod")
         self._h, self._control = self._member("h"), self._member("control")
+        self._width = 1 if self.noise_type == "scalar" else getattr(sde, "noise_dim", None)
         self._check_members()
 
     def reset(self) -> None:
@@ -93,18 +94,12 @@ class Problem:
     def f(self, t: Tensor, y: Tensor) -> Tensor:
         """Drift, (B, D)."""
         self.nfe_f += 1
-        drift: Tensor = self._f(t, y) if self._f is not None else self._pair(t, y)[0]
-        if drift.shape != y.shape:
-            raise InputError(_wrong_shape("drift", drift, y, "diagonal"))
-        return drift
+        return _fitting("drift", self._f(t, y) if self._f is not None else self._pair(t, y)[0], y)
 
     def g(self, t: Tensor, y: Tensor) -> Tensor:
         """Diffusion, (B, D) if diagonal, else (B, D, M)."""
         self.nfe_g += 1
-        g: Tensor = self._g(t, y) if self._g is not None else self._pair(t, y)[1]
-        if g.ndim != (2 if self.noise_type == "diagonal" else 3) or g.shape[:2] != y.shape:
-            raise InputError(_wrong_shape("diffusion", g, y, self.noise_type))
-        return g
+        return self._fitting_g(self._g(t, y) if self._g is not None else self._pair(t, y)[1], y)
 
     def prod(self, g: Tensor, v: Tensor) -> Tensor:
         """The product of an evaluated diffusion and v (B, M)."""
@@ -115,31 +110,28 @@ class Problem:
         if self._f_and_g is not None:
             self.nfe_f += 1
             self.nfe_g += 1
-            return self._pair(t, y)
+            f, g = self._pair(t, y)
+            return _fitting("drift", f, y), self._fitting_g(g, y)
         return self.f(t, y), self.g(t, y)
 
     def g_prod(self, t: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """The product g v, (B, D)."""
-        self.nfe_g += 1
-        if self._g is not None and self.noise_type == "diagonal":
-            diagonal: Tensor = self._g(t, y) * v
-            return diagonal
-        if self._g_prod is not None:
-            product: Tensor = self._g_prod(t, y, v)
-            return product
+        diagonal = self._g is not None and self.noise_type == "diagonal"
+        if self._g_prod is not None and not diagonal:
+            self.nfe_g += 1
+            return _fitting("product g v", self._g_prod(t, y, v), y)
         if self._f_and_g_prod is not None and self._g is None:
-            fused: Tensor = self._f_and_g_prod(t, y, v)[1]
-            return fused
-        g: Tensor = self._g(t, y) if self._g is not None else self._pair(t, y)[1]
-        return apply_diffusion(g, v, self.noise_type)
+            self.nfe_g += 1
+            return _fitting("product g v", self._f_and_g_prod(t, y, v)[1], y)
+        return apply_diffusion(self.g(t, y), v, self.noise_type)
 
     def f_and_g_prod(self, t: Tensor, y: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Drift and g v at the same place."""
         if self._f_and_g_prod is not None:
             self.nfe_f += 1
             self.nfe_g += 1
-            pair: tuple[Tensor, Tensor] = self._f_and_g_prod(t, y, v)
-            return pair
+            f, kick = self._f_and_g_prod(t, y, v)
+            return _fitting("drift", f, y), _fitting("product g v", kick, y)
         if self._f_and_g is not None:
             f, g = self.f_and_g(t, y)
             return f, apply_diffusion(g, v, self.noise_type)
@@ -164,13 +156,25 @@ class Problem:
             return int(y.shape[1])
         if self.noise_type == "scalar":
             return 1
-        declared = getattr(self.sde, "noise_dim", None)
-        if declared is not None:
-            return int(declared)
+        if self._width is not None:
+            return _channels(self._width)
         if self._g is None and self._f_and_g is None:
             raise InputError("the SDE gives only g_prod: declare noise_dim, the length of v")
         with torch.no_grad():
-            return int(self.g(t, y).shape[-1])
+            self._width = self.g(t, y).shape[2]
+        return _channels(self._width)
+
+    def _fitting_g(self, g: Tensor, y: Tensor) -> Tensor:
+        """A diffusion, if it fits the states y and the number of channels."""
+        if self.noise_type == "diagonal":
+            return _fitting("diffusion", g, y)
+        if g.ndim != 3 or g.shape[:2] != y.shape or self._width not in (None, g.shape[2]):
+            width = "M" if self._width is None else self._width
+            raise InputError(
+                f"the diffusion must have shape ({y.shape[0]}, {y.shape[1]}, {width}) "
+                f"(noise_type {self.noise_type!r}), got {tuple(g.shape)}"
+            )
+        return _same_dtype("diffusion", g, y)
 
     def _pair(self, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Drift and diffusion of an SDE that has no f or no g of its own."""
@@ -221,7 +225,27 @@ class Problem:
             )
 
 
-def _wrong_shape(name: str, found: Tensor, y: Tensor, noise_type: str) -> str:
-    b, d = y.shape
-    wanted = f"({b}, {d})" if noise_type == "diagonal" else f"({b}, {d}, M)"
-    return f"the {name} must have shape {wanted} (noise_type), got {tuple(found.shape)}"
+def _channels(width: Any) -> int:
+    """The number of Brownian channels, at least one."""
+    if int(width) < 1:
+        raise InputError(f"noise_dim must be at least 1, got {width}; an ODE has noise_type 'none'")
+    return int(width)
+
+
+def _fitting(name: str, found: Tensor, y: Tensor) -> Tensor:
+    """What an SDE gave for the states y, if it has their shape and dtype."""
+    if found.shape != y.shape:
+        raise InputError(
+            f"the {name} must have shape {tuple(y.shape)} (noise_type), got {tuple(found.shape)}"
+        )
+    return _same_dtype(name, found, y)
+
+
+def _same_dtype(name: str, found: Tensor, y: Tensor) -> Tensor:
+    """Refuse numbers that would change the dtype of the state; less precise ones are welcome."""
+    if found.dtype != y.dtype and torch.promote_types(found.dtype, y.dtype) != y.dtype:
+        raise InputError(
+            f"the {name} is {found.dtype}, the state {y.dtype}; convert the SDE or y0, for "
+            f"instance y0.to({found.dtype})"
+        )
+    return found
