@@ -15,6 +15,7 @@ from trajinfer._core.errors import (
     MaxStepsExceeded,
     NonFiniteState,
     StepSizeUnderflow,
+    TimeGridError,
 )
 from trajinfer.sde.adaptive import Adaptive, History, after_accept, after_reject, error_ratios
 
@@ -410,6 +411,15 @@ def test_refused(error, match, call):
     args = {"step": Adaptive(), "method": "sriw1"} | call
     with pytest.raises(error, match=match):
         sde.solve(Geometric(), torch.ones(3, 1), [0, 1.0], **args)
+
+
+@pytest.mark.parametrize("ts", [[0, 2.0], [-1.0, 1.0], [0, 0.5, 1.1]])
+@pytest.mark.parametrize("control", ["batch", "sample"])
+def test_a_tree_shorter_than_the_solve_is_refused(control, ts):
+    tree = sde.BrownianTree(0, 1, (3, 1), random_state=1)
+    args = {"step": Adaptive(control=control), "method": "sriw1", "noise": tree}
+    with pytest.raises(TimeGridError, match=r"outside the range \[0, 1\]"):
+        sde.solve(Geometric(), torch.ones(3, 1), ts, **args)
 
 
 @pytest.mark.parametrize(

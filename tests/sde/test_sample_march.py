@@ -267,6 +267,13 @@ def test_too_many_steps_are_refused():
         sde.solve(Turning(), SPEEDS, TIMES, step=EACH, max_steps=20)
 
 
+def test_series_that_go_nowhere_stay_where_they_are():
+    y0 = start()
+    ts = np.full((len(y0), 3), 0.5)
+    solution = sde.solve(Bursting(), y0, ts, step=HALVING, method="spark", random_state=0)
+    assert torch.equal(solution.ys, y0[:, None].expand(-1, 3, -1))
+
+
 def test_what_does_not_go_with_it():
     y0 = start()
     with pytest.raises(InputError, match="'batch' or 'sample'"):

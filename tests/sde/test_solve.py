@@ -385,6 +385,8 @@ def mixing():
         (MaxStepsExceeded, "2e[+]15 steps", {"step": 1e-15, "ts": [[0, 1.0], [0, 2.0], [3, 3]]}),
         (BrownianMismatch, r"\(3, 2\)", {"noise": torch.ones(3, 1, 2)}),
         (BrownianMismatch, "float64", {"noise": torch.ones(3, 1, 1).double()}),
+        (InputError, r"pair \(W, H\)", {"noise": (torch.ones(3, 1, 1),) * 3}),
+        (InputError, r"pair \(W, H\)", {"noise": (1, 2)}),
         (BrownianMismatch, "has 1 steps", {"noise": torch.ones(3, 1, 1), "step": 0.1}),
         (
             BrownianMismatch,

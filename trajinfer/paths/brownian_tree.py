@@ -166,9 +166,14 @@ class TreeWalk:
     Args:
         tree: the path.
         t0: where the walk starts.
+        t1: where it is to end.
+
+    Raises:
+        TimeGridError: if the tree does not reach that far.
     """
 
-    def __init__(self, tree: BrownianTree, t0: float) -> None:
+    def __init__(self, tree: BrownianTree, t0: float, t1: float) -> None:
+        tree._clamp(np.array([t0, t1]))
         self.tree, self.t, self._h = tree, t0, 0.0
         self.seed = tree.seed
 

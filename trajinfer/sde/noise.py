@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from trajinfer._core.errors import BrownianMismatch, InputError
@@ -11,7 +12,7 @@ from trajinfer.paths.brownian import require_match
 from trajinfer.paths.brownian_tree import TreeWalk
 from trajinfer.sde.grid import Array, StepGrid
 
-NoiseLike = BrownianPath | Tensor | tuple[Tensor, ...]
+NoiseLike = BrownianPath | Tensor | tuple[Tensor, Tensor]
 Walk = BrownianStack | TreeWalk
 """Noise that can be walked with rejections."""
 
@@ -58,6 +59,7 @@ def noise_to_walk(
 
     Raises:
         BrownianMismatch: if the noise given does not fit, or cannot serve rejected steps.
+        TimeGridError: if a tree is shorter than the solve.
     """
     if shape[1] == 0:
         return None
@@ -71,7 +73,7 @@ def noise_to_walk(
     if isinstance(path, BrownianStack):
         return path
     if isinstance(path, BrownianTree) and ts.ndim == 1:
-        return TreeWalk(path, t0)
+        return TreeWalk(path, t0, float(ts[-1]))
     raise BrownianMismatch(
         f"{type(path).__name__} knows its own steps only, so it cannot serve adaptive steps; "
         "pass random_state=, a BrownianStack, or (for shared times) a BrownianTree"
@@ -93,9 +95,11 @@ def noise_by_sample(
     if shape[1] == 0:
         return None
     if noise is None:
-        ends = float(ts.min()), float(ts.max())
+        first, last = float(ts.min()), float(ts.max())
+        if first == last:
+            last = first + 1.0  # no series moves, but a tree has a length
         return BrownianTree(
-            *ends, shape, random_state=random_state, dtype=y0.dtype, device=y0.device
+            first, last, shape, random_state=random_state, dtype=y0.dtype, device=y0.device
         )
     path = _as_path(noise)
     require_match(path, shape, y0.dtype, y0.device)
@@ -110,7 +114,7 @@ def noise_by_sample(
 def _as_path(noise: NoiseLike) -> BrownianPath:
     if isinstance(noise, Tensor):
         return BrownianTable(noise)
-    if isinstance(noise, tuple):
+    if isinstance(noise, tuple) and len(noise) == 2 and all(map(torch.is_tensor, noise)):
         return BrownianTable(*noise)
     if isinstance(noise, BrownianPath):
         return noise
