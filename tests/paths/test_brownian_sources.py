@@ -236,6 +236,10 @@ def test_table():
         table.spawn(1)
     with pytest.raises(InputError):
         BrownianTable(w, w[:1])
+    with pytest.raises(BrownianMismatch, match=r"H torch\.float64"):
+        BrownianTable(w, w.double())
+    with pytest.raises(BrownianMismatch, match=r"Z torch\.float64"):
+        BrownianTable(w, w, w.double())
     with pytest.raises(BrownianMismatch, match="float64"):
         require_match(table, (2, 2), F64, w.device)
 

@@ -23,6 +23,7 @@ class BrownianTable(BrownianPath):
 
     Raises:
         InputError: if the shapes differ.
+        BrownianMismatch: if dtype or device do.
     """
 
     repeatable = True
@@ -40,6 +41,12 @@ class BrownianTable(BrownianPath):
             check_shape(H, "B N M", **sizes)
         if Z is not None:
             check_shape(Z, "B N D", B=sizes["B"], N=sizes["N"])
+        for name, part in (("H", H), ("Z", Z)):
+            if part is not None and (part.dtype, part.device) != (W.dtype, W.device):
+                raise BrownianMismatch(
+                    f"W is {W.dtype} on {W.device}, {name} {part.dtype} on {part.device}; "
+                    f"convert one of them, for instance {name}.to(W)"
+                )
         self.W, self.H, self.Z = W, H, Z
         self.n_steps = sizes["N"]
         self.times = None if times is None else np.asarray(times, dtype=np.float64)
