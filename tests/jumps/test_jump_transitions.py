@@ -77,3 +77,15 @@ def test_jitter_of_a_regular_grid_is_one_gap():
 def test_uniformisation_refuses_long_gaps():
     with pytest.raises(InputError, match="jumps per gap"):
         uniformised_transition_matrices(random_rates(2), np.array([1e5]))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-9, 1e15, 1e200])
+def test_units_of_time_however_far_apart_lose_no_digits(unit):
+    """A recording of days in nanoseconds has gaps of 1e15."""
+    rates, gaps = random_rates(4), np.random.default_rng(2).exponential(1.0, 500) + 0.01
+    weights = np.random.default_rng(1).random((500, 4, 4))
+    one = convolution(rates, gaps, weights)
+    other = convolution(rates / unit, gaps * unit, weights)
+    assert np.allclose(other / unit, one, rtol=1e-11)
+    nodes = GapTable.of(gaps, 3.0).nodes
+    assert np.allclose(GapTable.of(gaps * unit, 3.0 / unit).nodes / unit, nodes, rtol=1e-11)

@@ -22,7 +22,7 @@ def _panel_ends(low: float, high: float, top: float) -> Array:
     """
     ends = [low]
     while ends[-1] < high or len(ends) < 2:
-        width = min(ends[-1], 6 * np.sqrt(ends[-1] / top) if top > 0 else np.inf)
+        width = min(ends[-1], 6 * np.sqrt(ends[-1]) / np.sqrt(top) if top > 0 else np.inf)
         ends.append(ends[-1] + width)
     return np.array(ends)
 

@@ -82,12 +82,11 @@ def convolution(rates: Array, gaps: Array, weights: Array) -> Array:
     for start in range(0, len(used), size):
         rows = used[start : start + size]
         block = np.zeros((len(rows), 2 * n, 2 * n))
-        block[:, :n, :n] = rates.T
-        block[:, n:, n:] = rates.T
+        block[:, :n, :n] = block[:, n:, n:] = rates.T * gaps[rows, None, None]
+        # W without its gap: whatever the unit of time, no block outweighs the others.
         block[:, :n, n:] = weights[rows] / scale[rows, None, None]
-        block *= gaps[rows, None, None]
         power = torch.linalg.matrix_exp(torch.from_numpy(block)).numpy()
-        total += np.einsum("g,gab->ab", scale[rows], power[:, :n, n:])
+        total += np.einsum("g,gab->ab", scale[rows] * gaps[rows], power[:, :n, n:])
     return total
 
 
