@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from trajinfer import jumps
 from trajinfer._core.errors import InputError
@@ -55,3 +56,24 @@ def test_bad_input_is_named(recording):
         jumps.fit_mixture([1.0, 2.0], 2)
     with pytest.raises(InputError, match="positive"):
         jumps.GaussianEmission([0, 1], [1, 0])
+
+
+def test_a_value_far_from_all_means_does_not_underflow():
+    """200 is over 200 deviations from both means; the likelihood by hand for a single path."""
+    emission = jumps.GaussianEmission([0.0, 3.0], [0.5, 0.5], learn=False)
+    model = jumps.MarkovJumpProcess.from_rates(RATES, initial=[0.5, 0.5], emission=emission)
+    series = JumpSeries.from_arrays([[0.0, 1.0]], None, signal=[[200.0, 0.1]])
+    logs = -0.5 * ((np.array([[200.0], [0.1]]) - emission.means) / 0.5) ** 2
+    logs -= np.log(0.5 * np.sqrt(2 * np.pi))
+    moves = np.log(expm(RATES))
+    paths = np.log(0.5) + logs[0][:, None] + moves + logs[1]
+    expected = np.logaddexp.reduce(paths.ravel())
+    assert model.log_likelihood(series) == pytest.approx(expected, rel=1e-12)
+    law = np.exp(np.logaddexp.reduce(paths, axis=1) - expected)
+    assert np.allclose(model.predict_proba(series, [0.0])[0, 0], law, atol=1e-12)
+    labels = jumps.states_from_signal(
+        JumpSeries.from_arrays([np.arange(7.0)], None, signal=[[0, 0.1, -0.1, 3, 3.1, 2.9, 900]]),
+        2,
+        random_state=0,
+    )
+    assert labels.states[0, -1] == 1

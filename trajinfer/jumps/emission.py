@@ -55,12 +55,12 @@ class GaussianEmission:
         object.__setattr__(self, "means", means)
         object.__setattr__(self, "stds", stds)
 
-    def density(self, signal: Array) -> Array:
-        """(n, S) densities, 1 where the signal is NaN."""
+    def log_density(self, signal: Array) -> Array:
+        """(n, S) log-densities, 0 where the signal is NaN, -inf in states that send none."""
         seen = np.isfinite(signal)[:, None]
         z = (np.where(seen, signal[:, None], 0.0) - self.means) / self.stds
-        value = np.exp(-0.5 * z**2) / (self.stds * np.sqrt(2 * np.pi))
-        return np.where(seen, np.nan_to_num(value, nan=0.0), 1.0)
+        value = -0.5 * z**2 - np.log(self.stds * np.sqrt(2 * np.pi))
+        return np.where(seen, np.where(np.isnan(self.means), -np.inf, value), 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,8 +99,12 @@ class HiddenData:
             chunks.append((begin, len(self.counts)))
         return chunks
 
-    def _emissions(self, emission: EmissionModel) -> Array:
-        """(N, S) probability of what was seen in each state."""
+    def _emissions(self, emission: EmissionModel) -> tuple[Array, float]:
+        """(N, S) what was seen in each state, up to factors, and the logarithm of these factors.
+
+        The density of a signal is taken relative to the most likely state of its row, so that a
+        value far from all means does not underflow.
+        """
         matrix = emission.label_matrix()
         table = [matrix.T]
         if self.sets is not None:
@@ -109,9 +113,12 @@ class HiddenData:
         absorbed = np.flatnonzero(self.kinds == _ABSORPTION)
         if len(absorbed):
             out[absorbed] = np.eye(self.n_states)[self.labels[absorbed]]
-        if emission.gaussian is not None and self.signal is not None:
-            out = out * emission.gaussian.density(self.signal)
-        return np.asarray(out)
+        if emission.gaussian is None or self.signal is None:
+            return np.asarray(out), 0.0
+        logs = np.where(out > 0, emission.gaussian.log_density(self.signal), -np.inf)
+        top = logs.max(axis=1)
+        top = np.where(np.isfinite(top), top, 0.0)
+        return np.asarray(out * np.exp(logs - top[:, None])), float(top.sum())
 
     def _entering(self, rates: Array) -> tuple[Array, Array, Array]:
         """Rows of absorptions, their targets, and the rates into them (n, S)."""
@@ -126,7 +133,7 @@ class HiddenData:
             transition_matrices(f, t.nodes) if t is not None else np.zeros((0, *f.shape))
             for f, t in zip(rates, self.tables)
         ]
-        seen, entries = self._emissions(emission), self._entering(rates)
+        (seen, factor), entries = self._emissions(emission), self._entering(rates)
         filtered, scale = np.empty_like(seen), np.ones(len(seen))
         run = _Pass(0.0, filtered, scale, seen, entries, {})
         fresh = np.flatnonzero(self.follows < 0)
@@ -147,7 +154,7 @@ class HiddenData:
             scale[low:high] = total
             filtered[low:high] = mass / np.maximum(total, _TINY)[:, None]
         with np.errstate(divide="ignore"):
-            return replace(run, log_likelihood=float(np.log(scale).sum()))
+            return replace(run, log_likelihood=factor + float(np.log(scale).sum()))
 
     def _steps(
         self, rates: Array, run: _Pass, *, backwards: bool = False

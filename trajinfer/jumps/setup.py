@@ -253,5 +253,5 @@ def _provisional(series: JumpSeries, emission: EmissionModel) -> JumpSeries:
         return series
     seen = np.isfinite(series.signal) & (series.states == -1) & series.present
     states = series.states.copy()
-    states[seen] = emission.gaussian.density(series.signal[seen]).argmax(axis=1)
+    states[seen] = emission.gaussian.log_density(series.signal[seen]).argmax(axis=1)
     return replace(series, states=states)

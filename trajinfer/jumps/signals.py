@@ -83,8 +83,7 @@ def states_from_signal(
     seen = np.isfinite(signal) & series.present
     states = np.full(series.states.shape, -1)
     if method == "mixture":
-        density = emission.density(signal[seen])
-        states[seen] = density.argmax(axis=1)
+        states[seen] = emission.log_density(signal[seen]).argmax(axis=1)
     else:
         bare = replace(series, categories=(), states=states.copy(), candidates=None)
         with warnings.catch_warnings():
