@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from trajinfer import sde
+from trajinfer._core.errors import IncompatibleSolver
 from trajinfer.sde.commutativity import noise_commutes
 from trajinfer.sde.problem import Problem
 
@@ -110,3 +112,68 @@ def test_declared_and_known_cases():
         model = Diagonal(2, 0, (0, 1))
         model.noise_type = kind
         assert verdict(model, 2)
+
+
+def test_a_batch_of_no_paths_is_not_probed():
+    y0 = torch.zeros(0, 2)
+    assert noise_commutes(
+        Problem(Diagonal(2, 0, (0, 1), dtype=torch.float32)), torch.tensor(0.0), y0
+    )
+    model = Diagonal(2, 0, dtype=torch.float32)
+    assert sde.solve(model, y0, [0, 1.0], method="sriw1", random_state=0).ys.shape == (0, 2, 2)
+
+
+class Additive(nn.Module):
+    """Additive noise by declaration; `bend` makes it depend on the state."""
+
+    sde_type, noise_type = "ito", "additive"
+
+    def __init__(self, bend, size=1.0):
+        super().__init__()
+        self.bend, self.size, self.calls = bend, size, 0
+
+    def f(self, t, y):
+        return -y
+
+    def g(self, t, y):
+        self.calls += 1
+        square = torch.eye(2, dtype=y.dtype) + torch.tensor([[0, 1.0], [-1.0, 0]], dtype=y.dtype)
+        return self.size * (square * (1 + t) + self.bend * y[:, :1, None])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("method", [None, "euler", "sra1", "sea", "milstein"])
+def test_noise_that_is_additive_by_name_only_is_refused(method, dtype):
+    y0, args = torch.zeros(3, 2, dtype=dtype), {"method": method, "random_state": 0}
+    with pytest.raises(IncompatibleSolver, match="Additive has noise_type 'additive' but"):
+        sde.solve(Additive(1e-2), y0, [0, 1.0], **args)
+    solution = sde.solve(Additive(0.0), y0, [0, 1.0], **args)
+    declared = Additive(0.0)
+    declared.commutes = True
+    assert torch.equal(solution.ys, sde.solve(declared, y0, [0, 1.0], **args).ys)
+
+
+def test_additive_noise_is_compared_once_per_model():
+    def calls(model):
+        before = model.calls
+        sde.solve(model, torch.zeros(3, 2), [0, 1.0], method="euler", random_state=0)
+        return model.calls - before
+
+    model, silent = Additive(0.0), Additive(0.0, size=0.0)
+    first, second = calls(model), calls(model)
+    assert first == second + 2
+    assert calls(silent) == calls(silent)
+    y0 = torch.full((3, 2), torch.nan)
+    masked = sde.solve(Additive(1.0), y0, [0, 1.0], method="euler", on_error="mask")
+    assert not masked.mask.any()
+
+
+def test_additive_noise_under_vmap():
+    w = torch.randn(4, 1, 5, 2, generator=torch.Generator().manual_seed(0))
+    model, ts = Additive(0.0), torch.linspace(0, 1, 6)
+
+    def end(w):
+        y0 = torch.zeros(len(w), 2)
+        return sde.solve(model, y0, ts, method="euler", noise=w, on_error="mask").ys[:, -1]
+
+    torch.testing.assert_close(torch.func.vmap(end)(w)[:, 0], end(w[:, 0]))

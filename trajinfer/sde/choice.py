@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver, InputError, nearest
 from trajinfer.sde.adaptive import Adaptive
-from trajinfer.sde.commutativity import noise_commutes
+from trajinfer.sde.commutativity import noise_commutes, require_additive
 from trajinfer.sde.conversion import convert
 from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.problem import Problem
@@ -68,6 +68,8 @@ def choose(
         IncompatibleSolver: if it does not fit.
     """
     control = wishes.control
+    if problem.noise_type == "additive":
+        require_additive(problem, t, y)
     if control is not None:
         noise_commutes(problem, t, y)
     solver = _find(problem, method, wishes)

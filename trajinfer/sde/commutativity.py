@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 
+from trajinfer._core.errors import IncompatibleSolver
 from trajinfer._core.seeding import torch_generator
 from trajinfer.sde.problem import Problem
 
 _VERDICTS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+_CONSTANT: WeakSet[nn.Module] = WeakSet()
 
 
 def noise_commutes(problem: Problem, t: Tensor, y: Tensor) -> bool:
@@ -20,8 +23,8 @@ def noise_commutes(problem: Problem, t: Tensor, y: Tensor) -> bool:
     layer, is not remembered.
     """
     declared = problem.commutes
-    if declared is not None:
-        return declared
+    if declared is not None or not y.numel():
+        return declared is not False
     remembers = isinstance(problem.sde, nn.Module)
     if remembers and problem.sde in _VERDICTS:
         problem.probed = _VERDICTS[problem.sde]
@@ -33,6 +36,33 @@ def noise_commutes(problem: Problem, t: Tensor, y: Tensor) -> bool:
     if remembers and informative:
         _VERDICTS[problem.sde] = verdict
     return verdict
+
+
+@torch.no_grad()
+def require_additive(problem: Problem, t: Tensor, y: Tensor) -> None:
+    """Compare the diffusion at two states, once per model, where it is said to be additive.
+
+    An SDE that declares whether its noise commutes is not asked, and inside `torch.func.vmap`
+    numbers cannot be compared.
+
+    Raises:
+        IncompatibleSolver: if it depends on the state: solvers would be of a lower order than they
+            promise, and the two calculi would not agree.
+    """
+    sde, remembers = problem.sde, isinstance(problem.sde, nn.Module)
+    known = getattr(sde, "commutes", None) is not None or (remembers and sde in _CONSTANT)
+    if known or not y.numel() or peek_interpreter_stack() is not None:
+        return
+    v = _normal(y.shape[0], problem.noise_dim(t, y), like=y)
+    here, there = problem.g_prod(t, y, v), problem.g_prod(t, _spread(y), v)
+    # a diffusion that is not finite is found, and named, by the solve
+    if bool(((there - here).abs() > _tolerance(y.dtype) * here.abs().amax()).any()):
+        raise IncompatibleSolver(
+            f"{type(sde).__name__} has noise_type 'additive' but its diffusion depends on the "
+            "state; use noise_type 'diagonal' (g of shape (B, D)) or 'general'"
+        )
+    if remembers and bool(here.any()):
+        _CONSTANT.add(sde)
 
 
 def _probe(problem: Problem, t: Tensor, y: Tensor) -> tuple[bool, bool]:
@@ -47,8 +77,12 @@ def _probe(problem: Problem, t: Tensor, y: Tensor) -> tuple[bool, bool]:
 
 def _spread(y: Tensor) -> Tensor:
     """Points near y that differ from each other, in case all paths start at one place."""
-    z = torch.randn(y.shape, generator=torch_generator(0), dtype=torch.float64).to(y)
-    return y + 0.05 * z * (y.abs() + 0.2)
+    return y + 0.05 * _normal(*y.shape, like=y) * (y.abs() + 0.2)
+
+
+def _normal(*size: int, like: Tensor) -> Tensor:
+    """Normal numbers, always the same."""
+    return torch.randn(size, generator=torch_generator(0), dtype=torch.float64).to(like)
 
 
 def _diagonal(problem: Problem, t: Tensor, y: Tensor) -> tuple[bool | None, bool]:
@@ -85,5 +119,9 @@ def _general(problem: Problem, t: Tensor, y: Tensor) -> tuple[bool | None, bool]
 def _verdict(worst: float, size: float, dtype: torch.dtype) -> tuple[bool | None, bool]:
     if worst != worst or size != size:
         return None, False
-    tolerance = 1e-8 if dtype == torch.float64 else 1e-4
-    return worst <= tolerance * size, size > 0.0
+    return worst <= _tolerance(dtype) * size, size > 0.0
+
+
+def _tolerance(dtype: torch.dtype) -> float:
+    """Relative differences below it are rounding."""
+    return 1e-8 if dtype == torch.float64 else 1e-4
