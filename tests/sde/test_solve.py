@@ -590,6 +590,37 @@ def test_matrix_diffusions_and_controls_give_the_same_log_ratio():
     torch.testing.assert_close(found[0], found[2])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("small", [1.0, 1e-2, 1e-3, 1e-4])
+def test_the_log_ratio_of_a_badly_scaled_matrix(small, dtype):
+    scale = torch.tensor([1.0, small], dtype=dtype)
+
+    class Scaled(TwoDrifts):
+        """The control is (1, 1), so the rate of the divergence 1."""
+
+        noise_type = "general"
+
+        def f(self, t, y, context=None):
+            return scale.expand_as(y)
+
+        def h(self, t, y, context=None):
+            return torch.zeros_like(y)
+
+        def g(self, t, y, context=None):
+            return torch.diag(scale).expand(len(y), 2, 2)
+
+    args = {"method": "euler", "log_ratio": "kl", "random_state": 0}
+    found = sde.solve(Scaled(), torch.zeros(3, 2, dtype=dtype), [0, 1.0], **args).log_ratio
+    torch.testing.assert_close(found, torch.ones_like(found), rtol=2e-4, atol=0)
+
+
+def test_an_ode_has_no_log_ratio():
+    model = TwoDrifts()
+    model.noise_type = "none"
+    with pytest.raises(SingularDiffusion, match="without noise"):
+        sde.solve(model, torch.zeros(3, 2), [0, 1.0], log_ratio="kl")
+
+
 def test_log_ratio_outside_the_range_of_g():
     class Stuck(TwoDrifts):
         def g(self, t, y, context=None):

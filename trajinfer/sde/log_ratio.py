@@ -111,13 +111,18 @@ def _divide(gap: Tensor, g: Tensor) -> Tensor:
 
 
 def _least_squares(g: Tensor, gap: Tensor) -> Tensor:
-    """The shortest u that solves g u = gap best, through the smaller Gram matrix."""
-    wide = g.shape[2] > g.shape[1]
+    """The shortest u that solves g u = gap best, through the smaller Gram matrix.
+
+    The Gram matrix squares the condition of g, so it is made in double precision; directions in
+    which g is within rounding of 0 are damped.
+    """
+    wide, eps = g.shape[2] > g.shape[1], torch.finfo(g.dtype).eps
+    dtype, g, gap = gap.dtype, g.double(), gap.double()
     gram = g @ g.mT if wide else g.mT @ g
     size = gram.diagonal(dim1=1, dim2=2).mean(1).detach()
-    ridge = size * (10 * torch.finfo(g.dtype).eps) + 1e-30
+    ridge = size * max((10 * eps) ** 2, 10 * torch.finfo(torch.float64).eps) + 1e-30
     eye = torch.eye(gram.shape[1], dtype=g.dtype, device=g.device)
     factor = torch.linalg.cholesky_ex(gram + ridge[:, None, None] * eye)[0]
     right = gap[..., None] if wide else g.mT @ gap[..., None]
     solved = torch.cholesky_solve(right, factor)
-    return (g.mT @ solved if wide else solved)[..., 0]
+    return (g.mT @ solved if wide else solved)[..., 0].to(dtype)

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.checks import check_shape
-from trajinfer._core.errors import IncompatibleSolver, InputError, MaxStepsExceeded, nearest
+from trajinfer._core.errors import (
+    IncompatibleSolver,
+    InputError,
+    MaxStepsExceeded,
+    SingularDiffusion,
+    nearest,
+)
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.adaptive_march import AdaptiveMarch
@@ -291,6 +297,10 @@ def _require_reference(problem: Problem) -> None:
     if not problem.has_reference:
         raise InputError(
             "log_ratio needs the reference drift h(t, y), or control(t, y), on the SDE"
+        )
+    if problem.noise_type == "none":
+        raise SingularDiffusion(
+            "without noise two drifts have no density against each other; log_ratio is for SDEs"
         )
 
 
