@@ -55,3 +55,48 @@ def test_no_change_is_the_plain_model():
 def test_changes_must_increase():
     with pytest.raises(InputError, match="increase strictly"):
         PiecewiseConstantJumpProcess(3, changes=[2.0, 1.0]).fit(two_regimes(5))
+
+
+def deaths(n=200):
+    """Visits every half unit up to a death whose time is known."""
+    rates = np.array([[-1, 0.6, 0.4], [0.5, -1, 0.5], [0, 0, 0.0]])
+    paths = jumps.simulate(rates, [1, 0, 0], n, horizon=4.0, random_state=0)
+    times, states, kinds = [], [], []
+    for t, s, k in zip(paths.times, paths.states, paths.lengths):
+        t, s = t[:k], s[:k]
+        died = t[s == 2].min(initial=np.inf)
+        visits = np.arange(0, min(died, 4.0), 0.5)
+        seen = s[np.searchsorted(t, visits, side="right") - 1].tolist()
+        dead = bool(died < 4.0)
+        times.append([*visits, died] if dead else visits)
+        states.append([*seen, 2] if dead else seen)
+        kinds.append(["snapshot"] * len(seen) + ["absorption"] * dead)
+    return JumpSeries.from_arrays(times, states, observation=kinds)
+
+
+def test_states_of_an_absorption_are_never_left():
+    """The two regimes are the same, so that each rate is near the one of the whole."""
+    data = deaths()
+    model = PiecewiseConstantJumpProcess(3, changes=[1.25]).fit(data)
+    assert (model.rates_[:, 2] == 0).all()
+    whole = MarkovJumpProcess(3, method="mle").fit(data)
+    assert np.abs(model.rates_ - whole.rates_).max() < 5 * np.nanmax(whole.std_errors_)
+
+
+def test_states_never_seen_keep_a_typical_rate():
+    times, states = two_regimes(60)
+    model = PiecewiseConstantJumpProcess(4, changes=[2.0]).fit((times, states))
+    assert np.array_equal(model.rates_[0, 3], model.rates_[1, 3])
+    assert 0.1 < -model.rates_[0, 3, 3] < 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"links": "select"}, "mask of possible jumps"),
+        ({"links": np.eye(3, k=1, dtype=bool)}, "probability 0"),
+    ],
+)
+def test_bad_links_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        PiecewiseConstantJumpProcess(3, changes=2.0, **options).fit(two_regimes(5))

@@ -141,7 +141,7 @@ def fit(
     for _ in range(min(max_iter, 10) if finish else max_iter):
         expected = problem.data.expectation(now.rates, now.initial, now.emission)
         value = problem.objective(expected, now.rates)
-        _require_possible(value, history)
+        require_possible(value, history)
         history.append(value)
         if len(history) > 1 and history[-1] - history[-2] < tol * (1 + abs(value)) * 1e-2:
             converged = True
@@ -154,7 +154,12 @@ def fit(
     return FitResult(now, p, final, history, converged)
 
 
-def _require_possible(value: float, history: list[float]) -> None:
+def require_possible(value: float, history: list[float]) -> None:
+    """Refuse data that are impossible where a search starts.
+
+    Raises:
+        InputError: if the first objective is not finite.
+    """
     if not history and not np.isfinite(value):
         raise InputError(
             "the data have probability 0 in the model at its start: a transition that was seen is "

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from trajinfer._core.checks import Array, as_array, require_finite, require_increasing
 from trajinfer._core.errors import InputError
 from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.fit import counting_rates
+from trajinfer.jumps.fit import counting_rates, require_possible
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.likelihood import transitions_of
 from trajinfer.jumps.rate_map import FLOOR
@@ -25,6 +25,7 @@ from trajinfer.jumps.setup import (
     resolve_emission,
     resolve_links,
     resolve_states,
+    without_exits,
 )
 
 
@@ -32,7 +33,9 @@ from trajinfer.jumps.setup import (
 class PiecewiseConstantJumpProcess(BaseEstimator):  # type: ignore[misc]
     r"""Rates $F(t) = F_r$ between change times: $P(s, t) = e^{F_1 (c - s)} e^{F_2 (t - c)}$.
 
-    Fitted by EM; an interval across a change is split there, with nothing seen at the split.
+    Fitted by EM; an interval across a change is split there, with nothing seen at the split. A
+    state entered by an observed absorption is never left; rates out of a state that is never seen
+    are held at the typical rate, as nothing is known of them.
 
     Args:
         n_states: S; None takes the labels that occur.
@@ -68,17 +71,20 @@ class PiecewiseConstantJumpProcess(BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: if the changes do not increase, or the data cannot be used.
         """
+        if isinstance(self.links, str):
+            raise InputError(f"links must be a mask of possible jumps here, got {self.links!r}")
         series = as_jump_series(X)
-        changes = series.axis.encode(list(self.changes)) if len(self.changes) else np.zeros(0)
+        times = [self.changes] if np.ndim(self.changes) == 0 else list(self.changes)
+        changes = series.axis.encode(times) if times else np.zeros(0)
         changes = as_array(changes, "changes", ndim=1)
         require_finite(changes, "changes")
         require_increasing(changes, "changes")
         self.states_ = resolve_states(series, self.n_states)
         n = len(self.states_)
         series = series.recode(self.states_)
-        links = resolve_links(self.links, n)
         emission = resolve_emission(self.label_noise, None, n)
         pairs = transitions_of(series)
+        links = without_exits(resolve_links(self.links, n), pairs)
         if not len(pairs.gap):
             raise InputError("no path has two observations, so nothing is known of the rates")
         guess, scale = counting_rates(pairs, n, links)
@@ -86,7 +92,12 @@ class PiecewiseConstantJumpProcess(BaseEstimator):  # type: ignore[misc]
         rates = np.repeat(guess[None], len(changes) + 1, axis=0)
         initial = np.bincount(pairs.first, minlength=n) + 0.5
         initial = initial / initial.sum()
-        rates, initial, emission, history = self._em(data, rates, initial, emission, links, scale)
+        known = np.ones(n, dtype=bool)
+        if emission.noiseless and series.candidates is None:
+            known = np.isin(np.arange(n), series.states)
+        rates, initial, emission, history = self._em(
+            data, rates, initial, emission, links & known[:, None], scale
+        )
         self.rates_, self.initial_, self.changes_ = rates, initial, changes
         self._emission, self._axis = emission, series.axis
         self.label_noise_ = emission.error if emission.labels is None else emission.labels
@@ -107,13 +118,14 @@ class PiecewiseConstantJumpProcess(BaseEstimator):  # type: ignore[misc]
         rates: Array,
         initial: Array,
         emission: EmissionModel,
-        links: Array,
+        free: Array,
         scale: float,
     ) -> tuple[Array, Array, EmissionModel, list[float]]:
         history: list[float] = []
         self.converged_ = False
         for _ in range(self.max_iter):
             expected = data.expectation(rates, initial, emission)
+            require_possible(expected.log_likelihood, history)
             history.append(expected.log_likelihood)
             gain = history[-1] - history[-2] if len(history) > 1 else np.inf
             if gain < self.tol * (1 + abs(history[-1])) * 1e-2:
@@ -121,7 +133,7 @@ class PiecewiseConstantJumpProcess(BaseEstimator):  # type: ignore[misc]
                 break
             off = expected.jumps / np.maximum(expected.dwell, 1e-300)[:, :, None]
             off = np.where(expected.dwell[:, :, None] > 0, off, rates)
-            rates = with_diagonal(np.where(links, np.maximum(off, FLOOR * scale), 0.0))
+            rates = with_diagonal(np.where(free, np.maximum(off, FLOOR * scale), rates))
             initial = expected.first / expected.first.sum()
             if expected.labels is not None:
                 emission = emission.updated(expected.labels, None)

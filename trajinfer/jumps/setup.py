@@ -73,8 +73,8 @@ def resolve_states(series: JumpSeries, n_states: int | None) -> tuple[Hashable, 
                 "so give n_states="
             )
         return labels
-    if isinstance(n_states, bool) or n_states < 2:
-        raise InputError(f"n_states must be at least 2, got {n_states}")
+    if isinstance(n_states, bool) or not isinstance(n_states, (int, np.integer)) or n_states < 2:
+        raise InputError(f"n_states must be a whole number of at least 2, got {n_states!r}")
     if all(isinstance(label, int) for label in labels):
         outside = [label for label in labels if int(str(label)) >= n_states]
         if outside:
@@ -206,7 +206,7 @@ def build(
     if model is not None and reversible:
         raise InputError("give either model= or reversible=True, not both")
     pairs = transitions_of(_provisional(series, emission))
-    links = _without_exits(links, pairs)
+    links = without_exits(links, pairs)
     start_rates, scale = counting_rates(pairs, n_states, links)
     rate_map: RateMap
     if model is not None:
@@ -229,7 +229,7 @@ def build(
     return Setup(series, problem, Parameters(start_rates, initial, emission), scale, pairs)
 
 
-def _without_exits(links: Array, pairs: Transitions) -> Array:
+def without_exits(links: Array, pairs: Transitions) -> Array:
     """States entered by absorption are never left.
 
     Raises:
