@@ -250,11 +250,14 @@ def test_unidentified_rates_are_said():
     ("options", "message"),
     [
         ({"method": "mlee"}, "did you mean 'mle'"),
+        ({"method": None}, "unknown method None"),
         ({"n_states": 1}, "at least 2"),
+        ({"n_states": "3"}, "whole number"),
         ({"links": np.ones((2, 2))}, "links must be"),
         ({"links": "select"}, "method='mle'"),
         ({"label_noise": "lern"}, "'learn'"),
         ({"label_noise": 1.2}, "below 1"),
+        ({"label_noise": None}, "below 1"),
         ({"model": lambda theta: np.ones((2, 2))}, "theta0"),
         ({"method": "amortized", "reversible": True}, "cannot use constraints"),
         ({"method": "mle", "links": np.eye(3, k=1, dtype=bool)}, "probability 0"),
@@ -281,6 +284,9 @@ def test_state_posterior(fitted):
     assert np.allclose(middle[0, 3], later, atol=1e-10)
     with pytest.raises(InputError, match="precedes the first"):
         fitted.predict_proba(data, [-1.0])
+    stuck = MarkovJumpProcess.from_rates(np.array([[-1.0, 1.0], [0, 0]]), [1, 0])
+    with pytest.raises(InputError, match="probability 0"):
+        stuck.predict_proba(JumpSeries.from_arrays([0.0, 1.0, 2.0], [[0, 1, 0]]), [0.5])
 
 
 def test_derived_quantities_have_intervals(fitted):

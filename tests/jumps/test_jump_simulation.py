@@ -86,3 +86,9 @@ def test_seeds(rates):
 def test_bad_arguments_are_named(rates, options, message):
     with pytest.raises(InputError, match=message):
         jumps.simulate(rates, [1, 0, 0], 5, **options)
+
+
+def test_a_number_in_place_of_times_is_the_horizon():
+    one = jumps.simulate(RATES, [1, 0, 0], 3, 5.0, random_state=0)
+    two = jumps.simulate(RATES, [1, 0, 0], 3, horizon=5.0, random_state=0)
+    assert np.array_equal(one.times, two.times)

@@ -213,7 +213,8 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
 
     def _check_settings(self) -> None:
         if self.method not in _METHODS:
-            raise InputError(f"unknown method {self.method!r}; {nearest(self.method, _METHODS)}")
+            given = str(self.method)
+            raise InputError(f"unknown method {self.method!r}; {nearest(given, _METHODS)}")
         if self.max_iter < 1 or not self.tol > 0:
             raise InputError(f"max_iter and tol must be positive: {self.max_iter}, {self.tol}")
         select = isinstance(self.links, str)

@@ -229,8 +229,17 @@ class HiddenData:
             behind[last[self.follows[members]]] = value / np.maximum(share, _TINY)[:, None]
 
     def posterior(self, rates: Array, initial: Array, emission: EmissionModel) -> Array:
-        """(N, S) probabilities of the states given everything seen, by path and time."""
+        """(N, S) probabilities of the states given everything seen, by path and time.
+
+        Raises:
+            InputError: if what was seen has probability 0.
+        """
         run = self._forward(_stack(rates), initial, emission)
+        if not np.isfinite(run.log_likelihood):
+            raise InputError(
+                "what was seen has probability 0 in this model, so there is no law given it; allow "
+                "for wrong labels by label_noise, or leave out the observation"
+            )
         behind, _ = self._backward(_stack(rates), run)
         own = self.source >= 0
         product = (run.filtered * behind)[own]
@@ -242,6 +251,8 @@ class HiddenData:
         """Statistics by forward-backward and Van Loan's integral; rates (S, S) or (R, S, S)."""
         stack = _stack(rates)
         run = self._forward(stack, initial, emission)
+        if not np.isfinite(run.log_likelihood):
+            return _nothing(stack)
         behind, right = self._backward(stack, run)
         left = run.filtered[self._previous()]
         shape = stack.shape
@@ -329,6 +340,14 @@ class _Pass:
     entries: tuple[Array, Array, Array]
     kernels: dict[int, Array]
     products: Array = field(default_factory=lambda: np.zeros(0))
+
+
+def _nothing(stack: Array) -> Expectation:
+    """The statistics of data with probability 0; only that is to be read."""
+    zeros, n = np.zeros_like(stack), stack.shape[1]
+    return Expectation(
+        -np.inf, zeros, zeros[:, 0], zeros, np.zeros(n), np.zeros((n, n)), np.zeros((3, n))
+    )
 
 
 def _stack(rates: Array) -> Array:

@@ -36,7 +36,7 @@ def simulate(
         rates: (S, S), `rates[i, j]` is the intensity of the jump i to j; rows sum to 0.
         initial: (S,) law of the first state.
         n: number of paths.
-        ts: (T,) or (n, T) observation times, increasing.
+        ts: (T,) or (n, T) observation times, increasing; a single number is taken as `horizon`.
         horizon: the length of paths observed without a gap; they come as observations of kind
             "jump", the last of them the unchanged state at the horizon.
         label_noise: probability that a label is replaced by one of the S - 1 wrong ones, or an
@@ -58,8 +58,10 @@ def simulate(
     matrix = as_rates(rates)
     law = as_law(initial, len(matrix), "initial")
     noise = as_emission(label_noise, len(matrix))
-    if n < 1:
-        raise InputError(f"n must be at least 1, got {n}")
+    if not isinstance(n, (int, np.integer)) or n < 1:
+        raise InputError(f"n must be a whole number of at least 1, got {n!r}")
+    if horizon is None and ts is not None and np.ndim(ts) == 0:
+        ts, horizon = None, float(as_array(ts, "horizon"))
     if (ts is None) == (horizon is None):
         raise InputError("give exactly one of ts= (observation times) and horizon=")
     generator = np.random.default_rng(seed_from(random_state))
@@ -89,7 +91,7 @@ def as_emission(label_noise: Any, n_states: int) -> Array | None:
         InputError: if the probability or a row of the matrix is not valid.
     """
     if np.ndim(label_noise) == 0:
-        value = float(label_noise)
+        value = float(as_array(label_noise, "label_noise"))
         if not 0 <= value < 1:
             raise InputError(f"label_noise must be a probability below 1, got {value}")
         if value == 0:
