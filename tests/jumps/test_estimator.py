@@ -315,6 +315,30 @@ def test_draws_keep_the_correlation_of_the_rates():
     assert np.allclose(deviations, model.std_errors_[[0, 1], [1, 0]], rtol=0.1)
 
 
+def test_quantities_that_are_infinite_have_infinite_ends():
+    """A one-way cycle has no reverse jumps; a chain of stages never goes back."""
+    cycle = _closed(np.roll(np.eye(3), 1, axis=1))
+    data = jumps.simulate(cycle, [1, 0, 0], 60, np.linspace(0, 5, 20), random_state=0)
+    model = MarkovJumpProcess(3, method="mle", links=cycle > 0, random_state=0).fit(data)
+    assert [float(end) for end in model.interval("entropy_production")] == [np.inf, np.inf]
+    stages = np.triu(cycle, -1) * np.array([[1], [1], [0]])
+    data = jumps.simulate(stages, [1, 0, 0], 60, np.linspace(0, 5, 20), random_state=0)
+    model = MarkovJumpProcess(3, method="mle", links=stages > 0, random_state=0).fit(data)
+    low, high = model.interval("mean_first_passage_times")
+    assert low[1, 0] == high[1, 0] == np.inf
+    assert low[0, 1] < model.mean_first_passage_times()[0, 1] < high[0, 1] < 3
+
+
+def test_a_second_fit_forgets_the_first():
+    data = jumps.simulate([[-1, 1], [2, -2]], [1, 0], 8, horizon=4.0, random_state=0)
+    model = MarkovJumpProcess(2, method="bayes", random_state=0).fit(data)
+    model.set_params(method="mle").fit(data)
+    assert not hasattr(model, "draws_")
+    assert not hasattr(model, "r_hat_")
+    fresh = MarkovJumpProcess(2, method="mle", random_state=0).fit(data)
+    assert np.array_equal(model.draw_rates(5), fresh.draw_rates(5))
+
+
 def test_bootstrap_spread_is_the_standard_error(fitted):
     """Standard deviation of 60 refits: 5 of its own standard errors are 46 %."""
     spread = fitted.bootstrap(60, random_state=0).std(axis=0)[OFF]
@@ -341,6 +365,26 @@ def test_tables_arrays_and_pairs_agree(fitted):
 def test_score_is_per_observation(fitted):
     data = paths()
     assert fitted.score(data) == pytest.approx(fitted.log_likelihood_ / data.n_observations)
+
+
+@pytest.mark.parametrize(
+    "method", ["mle", "auto", "amortized", pytest.param("bayes", marks=pytest.mark.slow)]
+)
+def test_intervals_of_derived_quantities_are_saved(tmp_path, method):
+    model = MarkovJumpProcess(3, method=method, random_state=3).fit(paths(20))
+    model.save(tmp_path / "one")
+    again = MarkovJumpProcess._from_archive(*read_archive(tmp_path / "one"))
+    again.save(tmp_path / "two")
+    third = MarkovJumpProcess._from_archive(*read_archive(tmp_path / "two"))
+    for quantity in ("stationary_distribution", "entropy_production"):
+        expected = model.interval(quantity)
+        assert np.array_equal(again.interval(quantity), expected)
+        assert np.array_equal(third.interval(quantity), expected)
+    if method == "bayes":
+        assert np.array_equal(again.r_hat_, model.r_hat_, equal_nan=True)
+    else:
+        with pytest.raises(InputError, match="not kept"):
+            again.rate_intervals(0.5)
 
 
 @pytest.mark.parametrize("noise", [0.0, "learn"])

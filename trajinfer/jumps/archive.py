@@ -12,13 +12,32 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.jumps.emission import EmissionModel, GaussianEmission, LabelNoise
+from trajinfer.jumps.uncertainty import Intervals
 
 if TYPE_CHECKING:
     from trajinfer.jumps.estimator import MarkovJumpProcess
 
 _PLAIN = ("n_states", "method", "reversible", "max_iter", "tol", "verbose")
-_ARRAYS = ("rates_", "initial_", "std_errors_", "intervals_", "expected_jumps_", "draws_", "theta_")
-_VALUES = ("log_likelihood_", "method_", "n_iter_", "converged_", "history_", "n_paths_")
+_UNCERTAIN = ("std_errors_", "intervals_")
+_ARRAYS = (
+    "rates_",
+    "initial_",
+    *_UNCERTAIN,
+    "expected_jumps_",
+    "theta_",
+    "draws_",
+    "r_hat_",
+    "ess_",
+)
+_VALUES = (
+    "log_likelihood_",
+    "method_",
+    "n_iter_",
+    "converged_",
+    "history_",
+    "n_paths_",
+    "n_observations_",
+)
 
 
 def pack(model: MarkovJumpProcess) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -30,9 +49,11 @@ def pack(model: MarkovJumpProcess) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not all(isinstance(label, (int, str, bool)) for label in model.states_):
         raise InputError(f"only labels that are numbers or text can be saved: {model.states_}")
     tensors: dict[str, Tensor] = {}
-    fitted = hasattr(model, "_estimate") or "std_errors_" in model.__dict__
+    fitted = hasattr(model, "_estimate") or hasattr(model, "_spread")
+    if fitted and not hasattr(model, "draws_"):
+        tensors |= _pack_spread(*model._spread_of_rates())
     for name in _ARRAYS:
-        if name in ("std_errors_", "intervals_") and not fitted:
+        if name in _UNCERTAIN and not fitted:
             continue
         if hasattr(model, name):
             tensors[name] = _tensor(getattr(model, name))
@@ -93,11 +114,27 @@ def unpack(cls: type[MarkovJumpProcess], config: dict[str, Any], tensors: dict[s
     for name in _ARRAYS[2:]:
         if name in arrays:
             model.__dict__[name] = arrays[name]
+    if "spread_links" in arrays:
+        model._spread = _unpack_spread(arrays)
     for name, value in config["values"].items():
         setattr(model, name, value)
     if config["axis"] is not None:
         model.axis_ = TimeAxis.from_config(config["axis"])
     return model
+
+
+def _pack_spread(links: Array, found: Intervals) -> dict[str, Tensor]:
+    out = {"spread_links": _tensor(links), "spread_deviations": _tensor(found.deviations)}
+    if found.covariance is not None:
+        out["spread_covariance"] = _tensor(found.covariance)
+    return out
+
+
+def _unpack_spread(arrays: dict[str, Array]) -> tuple[Array, Intervals]:
+    deviations = arrays["spread_deviations"]
+    unknown = np.full(deviations.shape, np.nan)
+    covariance = arrays.get("spread_covariance")
+    return arrays["spread_links"] > 0, Intervals(deviations, unknown, unknown, covariance)
 
 
 def _tensor(value: Array) -> Tensor:

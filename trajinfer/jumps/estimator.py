@@ -64,6 +64,7 @@ _QUANTITIES: dict[str, Callable[[Array], Any]] = {
     "entropy_production": derived.entropy_production,
 }
 _IDENTIFIED = 3.0
+_OF_ONE_FIT = ("std_errors_", "intervals_", "_spread", "theta_", "draws_", "r_hat_", "ess_")
 
 
 @dataclass(eq=False, repr=False)
@@ -243,7 +244,7 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         matrix = self._emission.labels
         self.label_noise_ = self._emission.error if matrix is None else matrix
         self.emission_ = self._emission.gaussian
-        for name in ("_intervals", "std_errors_", "intervals_"):
+        for name in _OF_ONE_FIT:
             self.__dict__.pop(name, None)
 
     def _keep(self, series: JumpSeries) -> None:
@@ -304,6 +305,11 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "rates_")
         if not 0 < level < 1:
             raise InputError(f"level must lie between 0 and 1, got {level}")
+        if hasattr(self, "_spread"):
+            raise InputError(
+                "the data are not kept in a saved model: std_errors_, intervals_, draw_rates and "
+                "interval are there; for other intervals of the rates call fit"
+            )
         if not hasattr(self, "_estimate"):
             raise InputError("nothing was fitted here, so there are no standard errors; call fit")
         estimate = self._estimate
@@ -458,9 +464,16 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         generator = np.random.default_rng(seed)
         if hasattr(self, "draws_"):
             return np.asarray(self.draws_[generator.integers(len(self.draws_), size=n)])
-        found = self._rate_intervals(0.9, limits=False)
-        links = self._estimate.setup.problem.rate_map.links
+        links, found = self._spread_of_rates()
         return derived.with_diagonal(log_normal_draws(self.rates_, links, found, n, generator))
+
+    def _spread_of_rates(self) -> tuple[Array, Intervals]:
+        """Links (S, S), and standard errors of their rates with the correlations."""
+        if hasattr(self, "_spread"):
+            kept: tuple[Array, Intervals] = self._spread
+            return kept
+        found = self._rate_intervals(0.9, limits=False)
+        return self._estimate.setup.problem.rate_map.links, found
 
     def interval(
         self,
@@ -471,6 +484,8 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         random_state: RandomState = None,
     ) -> tuple[Array, Array]:
         """Lower and upper end of an interval of a quantity that follows from the rates.
+
+        Ends are values of single draws, so that a quantity may be infinite.
 
         Args:
             quantity: a name such as "stationary_distribution", or a function of a rate matrix.
@@ -488,7 +503,8 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         function = _QUANTITIES[quantity] if isinstance(quantity, str) else quantity
         values = [np.asarray(function(m)) for m in self.draw_rates(n, random_state=random_state)]
         tail = (1 - level) / 2
-        lower, upper = np.quantile(np.stack(values), [tail, 1 - tail], axis=0)
+        lower = np.quantile(np.stack(values), tail, axis=0, method="lower")
+        upper = np.quantile(np.stack(values), 1 - tail, axis=0, method="higher")
         return np.asarray(lower), np.asarray(upper)
 
     def bootstrap(self, n: int, X: Any = None, *, random_state: RandomState = None) -> Array:
@@ -520,7 +536,8 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | Path) -> Path:
         """Write the fitted model to a folder that `trajinfer.load` reads.
 
-        The curvature behind the standard errors is written, the data are not.
+        Standard errors and correlations of the rates are written, so that `interval` works on what
+        is loaded; the data are not.
         """
         check_is_fitted(self, "rates_")
         config, tensors = pack(self)
