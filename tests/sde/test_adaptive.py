@@ -332,6 +332,38 @@ def test_underflow_is_raised_not_accepted():
     assert caught.value.h == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize("control", ["batch", "sample"])
+def test_a_coordinate_that_stays_at_zero_needs_no_absolute_tolerance(control):
+    class Decay(sde.SDE):
+        dim = noise_dim = 1
+        commutes = True
+
+        def f(self, t, y, context=None):
+            return -y
+
+        def g(self, t, y, context=None):
+            return 0.1 * y
+
+    y0, step = torch.tensor([[0.0], [1.0]]), Adaptive(1e-4, 0.0, control=control)
+    for noise_type, method in (("none", "tsit5"), ("diagonal", "sriw1")):
+        model = Decay()
+        model.noise_type = noise_type
+        ys = sde.solve(model, y0, [0, 1.0], step=step, method=method, random_state=0).ys
+        assert ys[0].abs().max() == 0
+        assert 0.2 < ys[1, -1, 0] < 0.6
+
+
+@pytest.mark.parametrize("control", ["batch", "sample"])
+def test_a_start_at_zero_without_absolute_tolerance_is_an_underflow(control):
+    class Rise:
+        def f(self, t, y):
+            return torch.cos(40 * t) + 0 * y
+
+    step = Adaptive(1e-12, 0.0, min_step=1e-2, control=control)
+    with pytest.raises(StepSizeUnderflow, match="times the error"):
+        sde.solve(Rise(), torch.zeros(2, 1), [0, 1.0], step=step)
+
+
 def test_the_minimum_does_not_apply_to_a_step_cut_by_an_output_time():
     class Decay:
         def f(self, t, y):
@@ -431,6 +463,11 @@ def test_a_tree_shorter_than_the_solve_is_refused(control, ts):
         {"shrink": 1.0},
         {"grow": 1.0},
         {"norm": "mean"},
+        {"rtol": "tight"},
+        {"atol": math.inf},
+        {"kP": math.nan},
+        {"kI": math.inf},
+        {"error": "embeded"},
         {"first_step": 0.0},
         {"min_step": math.nan},
     ],

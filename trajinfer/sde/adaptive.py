@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -73,18 +73,28 @@ class Adaptive:
     control: Control = "batch"
 
     def __post_init__(self) -> None:
-        if not (self.rtol >= 0 and self.atol >= 0 and 0 < self.rtol + self.atol < math.inf):
-            raise InputError(
-                f"rtol and atol must be non-negative and not both 0, got {self.rtol}, {self.atol}"
-            )
+        self._check_numbers()
+        words = {"norm": Norm, "reject": Reject, "control": Control, "error": ErrorKind}
+        for name, literal in words.items():
+            value, known = getattr(self, name), get_args(literal)
+            if value not in known and not (name == "error" and value is None):
+                raise InputError(f"{name} is {' or '.join(map(repr, known))}, got {value!r}")
+
+    def _check_numbers(self) -> None:
+        for name in ("rtol", "atol"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and 0 <= value < math.inf):
+                raise InputError(f"{name} must be a non-negative number, got {value!r}")
+        if self.rtol == 0 and self.atol == 0:
+            raise InputError("rtol and atol must not both be 0")
+        for name in ("kP", "kI", "kD"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise InputError(f"{name} must be finite, got {value!r}")
         if not 0 < self.safety <= 1 or not 0 < self.shrink < 1:
             raise InputError("safety must lie in (0, 1] and shrink in (0, 1)")
         if self.grow is not None and not self.grow > 1:
             raise InputError(f"grow must be larger than 1, got {self.grow}")
-        if self.norm not in ("max", "rms") or self.reject not in ("shrink", "halve"):
-            raise InputError("norm is 'max' or 'rms', reject is 'shrink' or 'halve'")
-        if self.control not in ("batch", "sample"):
-            raise InputError(f"control is 'batch' or 'sample', got {self.control!r}")
         for name in ("first_step", "min_step"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -145,9 +155,13 @@ def after_reject(
 
 @torch.no_grad()
 def error_ratios(control: Adaptive, error: Tensor, y0: Tensor, y1: Tensor) -> Tensor:
-    """Scaled error of every path, (B,); NaN where the new state is not finite."""
+    """Scaled error of every path, (B,); NaN where the new state, or the error, is NaN."""
     scale = torch.maximum(y0.abs(), y1.abs()).mul_(control.rtol).add_(control.atol)
-    ratio: Tensor = torch.linalg.vector_norm(error / scale, dim=1) * y1.shape[1] ** -0.5
+    # without an absolute tolerance a coordinate that stays at 0 has no scale, and no error
+    numbers, n_channels = torch.finfo(scale.dtype), y1.shape[1]
+    largest = 0.9 * math.sqrt(numbers.max / n_channels)
+    scaled = (error / scale.clamp_min_(numbers.tiny)).clamp_(-largest, largest)
+    ratio: Tensor = torch.linalg.vector_norm(scaled, dim=1) * n_channels**-0.5
     # an infinite state makes an infinite scale and a ratio of 0: 0 * inf brings the NaN back
     return ratio.add_(0.0 * scale.amax(1))
 

@@ -305,7 +305,8 @@ class AdaptiveMarch:
         stretch = Stretch(
             ledger.n_steps, times, (self._tensor(times[..., 0], y),), [segment.size(trial)], (True,)
         )
-        raise_non_finite(self.solver, self.problem, stretch, [noise], state)
+        failed = torch.isnan(ratios).nonzero()[:, 0].tolist()
+        raise_non_finite(self.solver, self.problem, stretch, [noise], state, failed)
 
     def _count(self, ledger: Ledger, segment: Segment, s: float) -> None:
         if ledger.n_steps + ledger.n_rejected >= self.max_steps:

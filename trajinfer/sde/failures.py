@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import torch
@@ -16,9 +17,22 @@ _SHOWN = 5
 
 
 def raise_non_finite(
-    solver: Solver, problem: Problem, stretch: Stretch, noises: list[StepNoise], state: State
+    solver: Solver,
+    problem: Problem,
+    stretch: Stretch,
+    noises: list[StepNoise],
+    state: State,
+    failed: Sequence[int] = (),
 ) -> NoReturn:
     """Find the first step of a stretch whose result is not finite and raise its error.
+
+    Args:
+        solver: what took the steps.
+        problem: the SDE.
+        stretch: the steps.
+        noises: of the steps.
+        state: where they start.
+        failed: the samples to name if all states are finite and only an error estimate is not.
 
     Raises:
         NonFiniteState: with the time, the step, the samples and what failed first.
@@ -32,7 +46,7 @@ def raise_non_finite(
             if not bool(torch.isfinite(step.y).all()) or k == last:
                 break
             y, carry = step.y, step.carry
-    bad = _rows(step.y)
+    bad = _rows(step.y) or list(failed)
     first = bad[0] if bad else 0
     length = float(h) if isinstance(h, float) else float(h[first, 0])
     which = _cause(problem, t, y, step)

@@ -185,7 +185,8 @@ class SampleMarch:
         first = int(walkers.n_taken[worst])
         t = times_tensor(times[:, :1], state.y)
         stretch = Stretch(first, times, t, step_sizes(times, state.y), (True,))
-        raise_non_finite(self.plan.solver, self.plan.problem, stretch, [noise], state)
+        plan, failed = self.plan, np.flatnonzero(hopeless & np.isnan(ratios)).tolist()
+        raise_non_finite(plan.solver, plan.problem, stretch, [noise], state, failed)
 
     def _count(self, walkers: Walkers, active: Array) -> None:
         tried = np.where(active, walkers.n_taken + walkers.n_rejected, 0)
