@@ -92,7 +92,7 @@ def _find(problem: Problem, method: str | Solver | None, wishes: Wishes) -> Solv
     if method is None:
         return SOLVERS[_default(problem, wishes)]
     if method not in SOLVERS:
-        raise InputError(f"no solver is called {method!r}; {nearest(method, SOLVERS)}")
+        raise InputError(f"no solver is called {method!r}; {nearest(str(method), SOLVERS)}")
     return SOLVERS[method]
 
 

@@ -278,6 +278,13 @@ def _check_start(
     fixed = isinstance(step, (int, float)) and 0 < step < float("inf")
     if not (step is None or fixed or isinstance(step, Adaptive)):
         raise InputError(f"step must be None, a positive number or Adaptive(...), got {step!r}")
+    if isinstance(step, Adaptive) and not y0.numel():
+        raise InputError(
+            f"y0 of shape {tuple(y0.shape)} holds no numbers to control the steps by; leave empty "
+            "batches out, or give a fixed step"
+        )
+    if not isinstance(max_steps, int):
+        raise InputError(f"max_steps must be a whole number, got {max_steps!r}")
     if max_steps < 1:
         raise MaxStepsExceeded(f"max_steps must be at least 1, got {max_steps}")
     if noise is not None and random_state is not None:
@@ -322,6 +329,8 @@ def _check_steps(
     gradient: Gradient | Checkpoint,
 ) -> None:
     """Refuse what only goes with fixed steps."""
+    if compiled not in (None, "chunk"):
+        raise InputError(f"compile={compiled!r} is unknown; known: chunk, or None")
     if compiled is not None and (control is not None or tallies or gradient != "backprop"):
         raise IncompatibleSolver(
             "compile='chunk' is for fixed steps with gradient='backprop' and no log-ratio"
