@@ -24,6 +24,7 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps import methods
 from trajinfer.jumps import rates as derived
 from trajinfer.jumps.archive import pack, unpack
+from trajinfer.jumps.decoding import most_probable_states
 from trajinfer.jumps.emission import GaussianEmission, LabelNoise
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.likelihood import CountData
@@ -412,6 +413,31 @@ class MarkovJumpProcess(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "rates_")
         series = as_jump_series(X).recode(self.states_)
         return state_probabilities(series, ts, self.rates_, self.initial_, self._emission)
+
+    def most_probable_states(self, X: Any) -> JumpSeries:
+        """The most probable states at the observation times, jointly along each path.
+
+        Where `predict_proba` gives the law of each state alone, this is the one sequence of states
+        with the largest probability given all that was seen of the path (Viterbi's algorithm).
+
+        Args:
+            X: the observations; an entry that is missing gets a state as well.
+
+        Returns:
+            The same paths and times with these states.
+
+        Raises:
+            InputError: if a label is unknown, or what was seen has probability 0.
+
+        Example:
+            >>> model = MarkovJumpProcess.from_rates([[-1, 1], [1, -1]], label_noise=0.1)
+            >>> seen = JumpSeries.from_arrays([0, 0.1, 0.2, 0.3], [[0, 0, 1, 0]])
+            >>> model.most_probable_states(seen).states.tolist()
+            [[0, 0, 0, 0]]
+        """
+        check_is_fitted(self, "rates_")
+        series = as_jump_series(X).recode(self.states_)
+        return most_probable_states(series, self.rates_, self.initial_, self._emission)
 
     def sample(
         self, n: int, ts: Any, *, noisy: bool = True, random_state: RandomState = None

@@ -235,17 +235,20 @@ class HiddenData:
             InputError: if what was seen has probability 0.
         """
         run = self._forward(_stack(rates), initial, emission)
-        if not np.isfinite(run.log_likelihood):
-            raise InputError(
-                "what was seen has probability 0 in this model, so there is no law given it; allow "
-                "for wrong labels by label_noise, or leave out the observation"
-            )
+        self._require_possible(run)
         behind, _ = self._backward(_stack(rates), run)
         own = self.source >= 0
         product = (run.filtered * behind)[own]
         out = np.empty_like(product)
         out[self.source[own]] = product / np.maximum(product.sum(axis=1, keepdims=True), _TINY)
         return out
+
+    def _require_possible(self, run: _Pass) -> None:
+        if not np.isfinite(run.log_likelihood):
+            raise InputError(
+                "what was seen has probability 0 in this model, so there is no law given it; allow "
+                "for wrong labels by label_noise, or leave out the observation"
+            )
 
     def expectation(self, rates: Array, initial: Array, emission: EmissionModel) -> Expectation:
         """Statistics by forward-backward and Van Loan's integral; rates (S, S) or (R, S, S)."""
