@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchsde
 
-from tests.sde.problems import P1, P2, brownian
+from tests.sde.problems import P1, P2, P1Stratonovich, brownian
 from trajinfer import sde
 from trajinfer._core.errors import (
     BrownianMismatch,
@@ -330,6 +330,16 @@ def test_explosion_is_reported_as_the_state():
         sde.solve(Explosive(), torch.full((2, 1), 5.0), [0, 10.0], step=0.5, random_state=0)
     assert caught.value.which in ("state", "drift", "diffusion")
     assert caught.value.samples
+
+
+def test_reversible_heun_says_that_it_is_the_one_to_explode():
+    class Stiff(P1Stratonovich):
+        def f(self, t, y, context=None):
+            return -30 * y
+
+    args = {"y0": torch.ones(2, 1), "ts": [0, 20.0], "step": 0.1, "random_state": 0}
+    with pytest.raises(NonFiniteState, match=r"reversible_heun is unstable.*method='heun'"):
+        sde.solve(Stiff(), method="reversible_heun", **args)
 
 
 def test_mask_keeps_the_other_samples():

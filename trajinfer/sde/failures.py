@@ -53,7 +53,7 @@ def raise_non_finite(
     time = stretch.times[..., k]
     shown = ", ".join(map(str, bad[:_SHOWN])) + (", ..." if len(bad) > _SHOWN else "")
     raise NonFiniteState(
-        f"the {which} became NaN or infinite in sample(s) {shown}; {_advice(which)}, "
+        f"the {which} became NaN or infinite in sample(s) {shown}; {_advice(which, solver)}, "
         "or pass on_error='mask' to keep the other samples",
         which=which,
         samples=tuple(bad),
@@ -92,7 +92,12 @@ def _rows(tensor: Tensor) -> list[int]:
     return [int(i) for i in (~good).nonzero()[:, 0]]
 
 
-def _advice(which: str) -> str:
+def _advice(which: str, solver: Solver) -> str:
+    if solver.name == "reversible_heun":
+        return (
+            "reversible_heun is unstable at this step, unless the SDE itself fails: take a shorter "
+            "step or method='heun'"
+        )
     if which == "state":
         return "take a shorter step or a more stable solver"
     return f"check the {which} at that time and state"
