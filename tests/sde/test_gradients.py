@@ -149,6 +149,19 @@ def test_an_undeclared_tensor_is_a_named_error(gradient):
         gradients(Closed(), gradient)
 
 
+@pytest.mark.parametrize("gradient", ["reversible", "adjoint"])
+def test_a_tensor_that_is_used_late_is_found_too(gradient):
+    class Late(Net):
+        hidden = torch.ones(4, dtype=torch.float64, requires_grad=True)
+
+        def f(self, t, y, context=None):
+            drift = super().f(t, y)
+            return drift * self.hidden if float(t) > 0.5 else drift
+
+    with pytest.raises(UntrackedContext, match=r"shape \(4,\)"):
+        gradients(Late(), gradient)
+
+
 class Learnable(P1Stratonovich):
     def __init__(self, calculus="stratonovich"):
         super().__init__()

@@ -45,6 +45,7 @@ class _Adjoint(torch.autograd.Function):
         job: Job = ctx.job
         counts = job.problem.nfe_f, job.problem.nfe_g
         problem, inputs = ctx.tracked.detached()
+        _check_at_the_end(ctx, problem, inputs)
         totals = [torch.zeros_like(x) for x in inputs]
         parts = [
             p for s in stretches(job.grid, ctx.y0, CHUNK_STEPS) for p in parts_between_saves(s)
@@ -62,6 +63,14 @@ class _Adjoint(torch.autograd.Function):
                     torch._foreach_add_(totals, more)
         job.problem.nfe_f, job.problem.nfe_g = counts
         return (None, None, None, a, *totals)
+
+
+def _check_at_the_end(ctx: Any, problem: Problem, inputs: list[Tensor]) -> None:
+    """Refuse tensors that are used late and were not at the start."""
+    end = torch.as_tensor(ctx.job.grid.times[..., -1], dtype=ctx.y0.dtype, device=ctx.y0.device)
+    t = end[:, None] if end.ndim == 1 else end
+    with torch.enable_grad():
+        ctx.tracked.check(_pair(problem, t, ctx.ys[-1]), inputs)
 
 
 def _heun_back(

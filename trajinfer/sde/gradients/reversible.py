@@ -61,7 +61,7 @@ class _Reversible(torch.autograd.Function):
         job: Job = ctx.job
         counts = job.problem.nfe_f, job.problem.nfe_g
         problem, inputs = ctx.tracked.detached()
-        back = _Backward(problem, inputs)
+        back = _Backward(problem, inputs, ctx.tracked)
         parts = [
             p for s in stretches(job.grid, ctx.y0, CHUNK_STEPS) for p in parts_between_saves(s)
         ]
@@ -90,8 +90,8 @@ class _Backward:
         Kidger, Foster, Li and Lyons, arXiv 2105.13493, algorithm 2.
     """
 
-    def __init__(self, problem: Problem, inputs: list[Tensor]) -> None:
-        self.problem, self.inputs = problem, inputs
+    def __init__(self, problem: Problem, inputs: list[Tensor], tracked: Tracked) -> None:
+        self.problem, self.inputs, self.tracked = problem, inputs, tracked
         self.totals = [torch.zeros_like(x) for x in inputs]
         # s, the cotangent of z with the other sign, and those of f and g
         self.bars: list[Tensor] = []
@@ -101,6 +101,8 @@ class _Backward:
         self.y, z = end
         self._evaluate(t, z)
         if not self.bars:
+            # a tensor may be used late that was not at the start
+            self.tracked.check((self.f, self.g), [*self.inputs, self.z])
             self.bars = [torch.zeros_like(x) for x in (z, z, self.f, self.g)]
         self.bars[0] = torch.add(self.bars[0], grad, alpha=0.5)
 
