@@ -138,6 +138,25 @@ def test_gradients_reach_the_context():
 
 
 @pytest.mark.parametrize("gradient", ["reversible", "adjoint"])
+def test_objects_of_a_context_may_refer_to_each_other(gradient):
+    class Node:
+        def __init__(self, level):
+            self.level, self.links = level, [self]
+
+    class Linked(Net):
+        def f(self, t, y, context=None):
+            return super().f(t, y) + context.links[0].links[0].level
+
+    level = torch.full((3, 1), 0.3, dtype=torch.float64, requires_grad=True)
+    y0, model, found = torch.ones(3, 4).double(), Linked(), []
+    for each in ("backprop", gradient):
+        args = {"method": "reversible_heun", "random_state": 0, "context": Node(level)}
+        ys = sde.solve(model, y0, [0, 1.0], step=1 / 256, gradient=each, **args).ys
+        found.append(torch.autograd.grad(ys.square().sum(), level))
+    assert relative(*found) < (1e-10 if gradient == "reversible" else 2e-2)
+
+
+@pytest.mark.parametrize("gradient", ["reversible", "adjoint"])
 def test_an_undeclared_tensor_is_a_named_error(gradient):
     class Closed(Net):
         hidden = torch.ones(4, dtype=torch.float64, requires_grad=True)

@@ -82,23 +82,27 @@ def _leaves(results: Iterable[Tensor]) -> Iterable[Tensor]:
                 nodes.append(following)
 
 
-def _map_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
-    """The same structure with `change` applied to every tensor."""
+def _map_tensors(
+    value: Any, change: Callable[[Tensor], Any], done: dict[int, Any] | None = None
+) -> Any:
+    """The same structure with `change` applied to every tensor; objects may refer to each other."""
+    done = {} if done is None else done
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, nn.Module) or value is None:
         return value
     if isinstance(value, dict):
-        return {key: _map_tensors(part, change) for key, part in value.items()}
+        return {key: _map_tensors(part, change, done) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        parts = [_map_tensors(part, change) for part in value]
+        parts = [_map_tensors(part, change, done) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if not hasattr(value, "__dict__"):
         return value
-    changed = copy.copy(value)
-    for name, part in vars(value).items():
-        object.__setattr__(changed, name, _map_tensors(part, change))
-    return changed
+    if id(value) not in done:
+        done[id(value)] = changed = copy.copy(value)
+        for name, part in vars(value).items():
+            object.__setattr__(changed, name, _map_tensors(part, change, done))
+    return done[id(value)]
 
 
 def gradients(
