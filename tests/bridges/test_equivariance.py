@@ -118,6 +118,28 @@ def test_units_of_a_fit_with_nothing_given(snapshots, make, c, s):
     )
 
 
+@pytest.mark.parametrize("make", [lambda: None, lambda: fixed()], ids=["Brownian", "affine"])
+@pytest.mark.parametrize("backend", ["auto", "linear_noise"])
+def test_units_of_single_coordinates(snapshots, make, backend):
+    """Income in dollars beside a rate per year: no coordinate hides the noise of another."""
+    units = np.array([1e-3, 1e5])
+    sigma = np.array([0.3, 0.6])
+    plain = SchrodingerBridge(
+        make(), volatility=sigma, backend=backend, n_refinements=0, random_state=0
+    ).fit(snapshots)
+    reference = make()
+    if reference is not None:
+        matrix = units[:, None] * A / units
+        reference = AffineDrift(2, matrix, units * [1.0, 0.5])
+    other = SchrodingerBridge(
+        reference, volatility=units * sigma, backend=backend, n_refinements=0, random_state=0
+    ).fit(Snapshots(snapshots.times, [units * p for p in snapshots.points]))
+    for k in range(3):
+        np.testing.assert_allclose(other.coupling(k), plain.coupling(k), atol=1e-8)
+    paths = [b.sample(50, [0.2, 0.7, 1.0]).values for b in (plain, other)]
+    np.testing.assert_allclose(paths[1] / units, paths[0], atol=1e-6)
+
+
 def test_units_of_lotka_volterra(positive):
     c, s = 40.0, 7.0
     plain = SchrodingerBridge(LotkaVolterra(), random_state=0).fit(positive)

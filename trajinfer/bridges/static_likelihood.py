@@ -62,12 +62,13 @@ def _partner_covariance(weights: Tensor, points: Tensor, center: Tensor) -> Tens
 
 
 def cholesky(covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Cholesky factor with a jitter relative to the trace; also which matrices failed."""
-    dim = covariance.shape[-1]
-    scale = covariance.diagonal(dim1=-2, dim2=-1).mean(-1).detach()
-    eye = torch.eye(dim, dtype=covariance.dtype, device=covariance.device)
-    jitter = _RELATIVE_JITTER * scale[..., None, None] * eye
-    factor, info = torch.linalg.cholesky_ex(covariance + jitter)
+    """Cholesky factor with a jitter relative to every variance; also which matrices failed.
+
+    Coordinates of unlike units keep their own scale; one without any variance takes the mean's.
+    """
+    variance = covariance.diagonal(dim1=-2, dim2=-1).detach()
+    scale = torch.where(variance > 0, variance, variance.mean(-1, keepdim=True))
+    factor, info = torch.linalg.cholesky_ex(covariance + torch.diag_embed(_RELATIVE_JITTER * scale))
     return factor, info != 0
 
 
