@@ -23,6 +23,13 @@ def test_coupling_is_the_optimum_of_the_linear_programme(rng):
     assert (plan.toarray() * cost).sum() == pytest.approx(ot.emd2(a, b, cost), rel=1e-10)
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1e8, 1e170])
+def test_the_optimal_coupling_does_not_depend_on_the_unit(rng, scale):
+    x, y = rng.normal(size=(20, 2)), rng.normal(size=(20, 2))
+    expected = exact_coupling(x, y).toarray()
+    np.testing.assert_allclose(exact_coupling(scale * x, scale * y).toarray(), expected)
+
+
 def test_line_on_the_real_line_is_the_quantile_interpolation(rng):
     x, y = np.sort(rng.normal(size=30)), np.sort(rng.normal(2.0, 3.0, size=30))
     data = Snapshots([1.0, 5.0], [x[:, None], y[rng.permutation(30)][:, None]])

@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
+from trajinfer.metrics.samples import common_scale
 
 _OPTIMAL = 1  # the network simplex's own code
 
@@ -41,7 +42,8 @@ def exact_coupling(
     mass_x = np.full(len(x), 1 / len(x)) if a is None else a
     mass_y = np.full(len(y), 1 / len(y)) if b is None else b
     limit = max(1_000_000, 200 * (len(x) + len(y)))
-    cost = cdist(x, y, "sqeuclidean")
+    # The simplex compares costs to an absolute tolerance: tiny ones would all count as equal.
+    cost = cdist(*common_scale(x, y)[:2], "sqeuclidean")
     plan, log = ot.emd(mass_x, mass_y, cost, numItermax=limit, log=True)
     if log["result_code"] != _OPTIMAL:
         raise NotConverged(
