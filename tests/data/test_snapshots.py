@@ -299,6 +299,23 @@ def test_an_unknown_time_is_refused(table):
         snapshots.drop([0, 2, 5])
 
 
+@pytest.mark.parametrize(
+    "times", [1.7e9 + np.arange(3), 1e-15 * np.arange(3)], ids=["seconds since 1970", "fs"]
+)
+def test_neighbouring_times_are_told_apart_at_any_scale(times):
+    snapshots = Snapshots(times, [np.full((1, 1), k) for k in range(3)])
+    for k, t in enumerate(times):
+        assert snapshots.select([t]).points[0] == k
+        assert snapshots.drop([t]).times.tolist() == np.delete(times, k).tolist()
+    with pytest.raises(InputError, match="no snapshot at time"):
+        snapshots.select([times[0] + 0.3 * (times[1] - times[0])])
+
+
+def test_rounding_of_a_time_is_forgiven():
+    snapshots = Snapshots([0.1, 0.3, 0.7], [np.full((1, 1), k) for k in range(3)])
+    assert snapshots.select([0.1 + 0.2]).times.tolist() == [0.3]
+
+
 def test_nanoseconds_a_century_apart_are_refused_rather_than_rounded():
     times = pd.DatetimeIndex(["1920-01-01 00:00:00.000000001", "2020-01-01 00:00:00.000000003"])
     with pytest.raises(InputError, match=r"too fine.*dt\.floor"):

@@ -290,11 +290,17 @@ class Snapshots:
 
     def _indices(self, times: Any) -> list[int]:
         wanted = np.atleast_1d(self.axis.encode(np.atleast_1d(times)))
-        matches = np.isclose(wanted[:, None], self.times, rtol=1e-9, atol=1e-12)
-        if not matches.any(axis=1).all():
-            missing = wanted[~matches.any(axis=1)][0]
-            raise InputError(f"no snapshot at time {missing:g}; times are {self.times.tolist()}")
-        return sorted({int(k) for k in matches.argmax(axis=1)})
+        distance = np.abs(wanted[:, None] - self.times)
+        # Rounding is forgiven, but never as much as could confuse two neighbouring snapshots.
+        rounding = np.minimum(
+            1e-9 * np.abs(wanted) + 1e-12, 1e-3 * np.diff(self.times).min(initial=np.inf)
+        )
+        missing = wanted[~(distance.min(axis=1) <= rounding)]
+        if len(missing):
+            raise InputError(
+                f"no snapshot at time {missing[0]:.15g}; times are {self.times.tolist()}"
+            )
+        return sorted({int(k) for k in distance.argmin(axis=1)})
 
     def _take(self, indices: Sequence[int]) -> Snapshots:
         return replace(
