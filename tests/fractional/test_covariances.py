@@ -155,6 +155,53 @@ def test_fractional_ou_covariances_agree_with_known_values(shared_data):
         )
 
 
+# of the closed form with incomplete gamma functions, in 40 digits
+LONG_LAGS = [
+    (0.2, 50.0, -2.2990909720336085e-4),
+    (0.2, 1e4, -4.7772862453771004e-8),
+    (0.7, 300.0, 9.138815538502416e-3),
+    (0.7, 1e4, 1.1147000882509128e-3),
+]
+
+
+@pytest.mark.parametrize(("hurst", "lag", "expected"), LONG_LAGS)
+def test_long_memory_is_kept_over_thousands_of_times_of_return(hurst, lag, expected):
+    found = stationary_fou_autocovariance(hurst, 1.0, lag)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+    # long after the start nothing is left of it
+    assert float(fou_covariance(hurst, 1.0, 2 * lag, lag)) == pytest.approx(
+        float(stationary_fou_autocovariance(hurst, 1.0, lag)), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("hurst", EVERY_H)
+def test_the_series_of_long_lags_continues_the_quadrature(hurst):
+    lags = np.array([40 - 1e-9, 40 + 1e-9])
+    short, long = stationary_fou_autocovariance(hurst, 1.0, lags)
+    # up to the accuracy of the quadrature
+    assert short == pytest.approx(long, abs=1e-9)
+    for early in (0.0, 0.3, 20.0, 39.0):
+        short, long = fou_covariance(hurst, 1.0, lags, early)
+        assert short == pytest.approx(long, abs=1e-9)
+
+
+@pytest.mark.parametrize("start", ["zero", "stationary"])
+def test_fractional_ou_paths_are_drawn_over_many_times_of_return(start):
+    ts = np.linspace(0, 1000, 200)
+    paths = simulate_fractional_ou(0.7, 10.0, ts, 2000, start=start, random_state=0).values
+    expected = float(stationary_fou_autocovariance(0.7, 10.0, 0.0))
+    np.testing.assert_allclose(paths[:, 1:].var(axis=0), expected, rtol=0.2)
+
+
+def test_steps_far_from_zero_and_tiny_times_keep_their_size():
+    n = 4000
+    far = simulate_fbm(0.8, 1e9 + np.arange(4.0), n, "cholesky", random_state=0).values[..., 0]
+    np.testing.assert_allclose(np.diff(far).std(axis=0), 1.0, rtol=0.05)
+    ts = np.array([1e-9, 1e-6, 1e-3, 1.0])
+    small = simulate_fbm(0.8, ts, n, "cholesky", random_state=0).values[..., 0]
+    np.testing.assert_allclose(small.std(axis=0), ts**0.8, rtol=0.05)
+
+
 @pytest.mark.parametrize("start", ["zero", "stationary"])
 def test_fractional_ou_paths_have_their_covariance(start):
     ts, n = np.array([0.0, 0.2, 1.0, 2.5]), 100_000

@@ -25,6 +25,8 @@ from trajinfer.fractional.ou_transition import decayed_time, stationary_covarian
 _POINTS = 200
 _POWER = 6
 _FAR = 60.0
+# beyond this many times of return the quadrature no longer resolves the exponential
+_LONG, _LONG_TERMS = 40.0, 12
 
 
 def fbm_covariance(
@@ -133,8 +135,22 @@ def fou_covariance(hurst: float, theta: float, t: Any, s: Any) -> Array:
     0.56432007
     """
     h, rate = float(as_hurst(hurst)), _positive(theta)
-    late, early = _ordered(*_both(t, s))
-    two = 2 * h
+    late, early = np.broadcast_arrays(*_ordered(*_both(t, s)))
+    long = rate * late > _LONG
+    found = np.empty(late.shape)
+    found[~long] = _started_covariance(late[~long], early[~long], rate, 2 * h)
+    # the stationary solution less what is left of its value at 0
+    l, e = late[long], early[long]
+    r0, gap, late_lag, early_lag = (
+        stationary_fou_autocovariance(h, rate, lag) for lag in (0.0, l - e, l, e)
+    )
+    kept = np.exp(-rate * e), np.exp(-rate * l)
+    found[long] = gap - kept[0] * late_lag - kept[1] * early_lag + kept[0] * kept[1] * r0
+    return found
+
+
+def _started_covariance(late: Array, early: Array, rate: float, two: float) -> Array:
+    """The same by quadrature, for times that are not many times of return."""
 
     def against(x: Array) -> Array:
         """The measure of x applied to u^{2H}."""
@@ -186,12 +202,25 @@ def stationary_fou_autocovariance(hurst: float, theta: float, lags: Any) -> Arra
     [0.62108467, 0.39447518]
     """
     h, rate = float(as_hurst(hurst)), _positive(theta)
-    tau, two = np.abs(as_array(lags, "lags")), 2 * h
+    lags = np.abs(as_array(lags, "lags"))
+    long = rate * lags > _LONG
+    tau, two = np.where(long, 0.0, lags), 2 * h
     end = tau + _FAR / rate
     left = np.exp(-rate * tau) * gamma(two + 1) / rate ** (two + 1)
     inside = _power_integral(lambda v: np.exp(-rate * (tau[..., None] - v)), tau, two)
     right = _power_integral(lambda v: np.exp(-rate * (v - tau[..., None])), end, two, tau)
-    return np.asarray(0.5 * (0.5 * rate * (left + inside + right) - tau**two))
+    near = 0.5 * (0.5 * rate * (left + inside + right) - tau**two)
+    return np.where(long, _far_autocovariance(two, rate, np.where(long, lags, np.inf)), near)
+
+
+def _far_autocovariance(two: float, rate: float, tau: Array) -> Array:
+    r"""The series of long lags, $\frac12 \sum_n \theta^{-2n} \frac{d^{2n}}{d\tau^{2n}} \tau^{2H}$."""
+    total, factor = np.zeros_like(tau), 0.5
+    for n in range(1, _LONG_TERMS + 1):
+        factor *= (two - 2 * n + 2) * (two - 2 * n + 1)
+        total += factor * (rate * tau) ** (-2.0 * n)
+    slow = np.where(np.isfinite(tau), tau, 1.0) ** two
+    return np.asarray(slow * total)
 
 
 def _power_integral(density: Any, end: Array, power: float, start: Array | None = None) -> Array:

@@ -241,8 +241,17 @@ def _davies_harte(hurst: float, times: Array, n: int, fbm_type: FbmType, seed: i
 
 
 def _cholesky(hurst: float, times: Array, n: int, fbm_type: FbmType, seed: int) -> Array:
-    covariance = fbm_covariance(hurst, times[:, None], times, fbm_type)
-    return _correlated(covariance, n, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    if fbm_type == 2:
+        return _correlated(fbm_covariance(hurst, times[:, None], times, fbm_type), n, rng)
+    # increments keep the digits that levels far from 0 lose
+    begin, end = np.concatenate([[0.0], times[:-1]]), times
+    power = [
+        np.abs(a[:, None] - b) ** (2 * hurst)
+        for a, b in ((end, begin), (begin, end), (end, end), (begin, begin))
+    ]
+    increments = 0.5 * (power[0] + power[1] - power[2] - power[3])
+    return np.asarray(_correlated(increments, n, rng).cumsum(axis=1))
 
 
 def _correlated(covariance: Array, n: int, rng: np.random.Generator) -> Array:
@@ -251,8 +260,7 @@ def _correlated(covariance: Array, n: int, rng: np.random.Generator) -> Array:
     out = np.zeros((n, len(covariance)))
     if moving.any():
         part = covariance[np.ix_(moving, moving)]
-        jitter = _JITTER * np.diag(part).mean() * np.eye(len(part))
-        factor = np.linalg.cholesky(part + jitter)
+        factor = np.linalg.cholesky(part + _JITTER * np.diag(np.diag(part)))
         out[:, moving] = rng.standard_normal((n, len(part))) @ factor.T
     return out
 
