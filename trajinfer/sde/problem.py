@@ -174,7 +174,7 @@ class Problem:
                 f"the diffusion must have shape ({y.shape[0]}, {y.shape[1]}, {width}) "
                 f"(noise_type {self.noise_type!r}), got {tuple(g.shape)}"
             )
-        return _same_dtype("diffusion", g, y)
+        return g if g.dtype == y.dtype else _same_dtype("diffusion", g, y)
 
     def _pair(self, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Drift and diffusion of an SDE that has no f or no g of its own."""
@@ -238,12 +238,12 @@ def _fitting(name: str, found: Tensor, y: Tensor) -> Tensor:
         raise InputError(
             f"the {name} must have shape {tuple(y.shape)} (noise_type), got {tuple(found.shape)}"
         )
-    return _same_dtype(name, found, y)
+    return found if found.dtype == y.dtype else _same_dtype(name, found, y)
 
 
 def _same_dtype(name: str, found: Tensor, y: Tensor) -> Tensor:
     """Refuse numbers that would change the dtype of the state; less precise ones are welcome."""
-    if found.dtype != y.dtype and torch.promote_types(found.dtype, y.dtype) != y.dtype:
+    if torch.promote_types(found.dtype, y.dtype) != y.dtype:
         raise InputError(
             f"the {name} is {found.dtype}, the state {y.dtype}; convert the SDE or y0, for "
             f"instance y0.to({found.dtype})"
