@@ -69,6 +69,25 @@ def test_start_scale_and_unit_of_time_do_not_matter(method):
     np.testing.assert_allclose(moved.interval, plain.interval, atol=1e-3)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_huge_and_tiny_values_and_times_far_from_zero(method):
+    path = simulate_fbm(0.3, np.arange(200.0), 1, random_state=1).values[0, :, 0]
+    plain = estimate_hurst(path, method=method)
+    for exponent in (-700, 700):
+        assert estimate_hurst(np.ldexp(path, exponent), method=method) == plain
+    # milliseconds after 1970 in seconds: the steps differ by rounding
+    clock = 1.7e9 + 1e-3 * np.arange(200.0)
+    assert np.ptp(np.diff(clock)) > 0
+    assert estimate_hurst(path, clock, method=method).hurst == pytest.approx(plain.hurst, abs=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_straight_line_has_no_index(method):
+    for line in (0.1 * np.arange(100.0), 1e9 - 0.3 * np.arange(100.0)):
+        with pytest.raises(InputError, match="straight line"):
+            estimate_hurst(line, method=method)
+
+
 @pytest.mark.parametrize("method", ["mle", "state_space"])
 def test_a_drift_does_not_matter_to_likelihoods(method):
     path = simulate_fbm(0.6, np.arange(150.0), 1, random_state=1).values[0, :, 0]
@@ -155,6 +174,7 @@ def test_variogram_of_a_fractional_path_grows_as_its_power():
         ((np.arange(50.0), np.zeros(50)), {}, "increase strictly"),
         ((np.arange(50.0),), {"method": "rs"}, "unknown method"),
         ((np.arange(50.0),), {"level": 1.0}, "level"),
+        ((np.arange(50.0),), {"level": "high"}, "level"),
         ((np.arange(50.0),), {"observation_noise": True}, "state_space"),
         ((np.zeros((2, 2, 2)),), {}, "must have shape"),
     ],

@@ -214,7 +214,7 @@ def stationary_fou_autocovariance(hurst: float, theta: float, lags: Any) -> Arra
 
 
 def _far_autocovariance(two: float, rate: float, tau: Array) -> Array:
-    r"""The series of long lags, $\frac12 \sum_n \theta^{-2n} \frac{d^{2n}}{d\tau^{2n}} \tau^{2H}$."""
+    r"""Long lags: $\frac12 \sum_{n>0} \theta^{-2n} \frac{d^{2n}}{d\tau^{2n}} \tau^{2H}$."""
     total, factor = np.zeros_like(tau), 0.5
     for n in range(1, _LONG_TERMS + 1):
         factor *= (two - 2 * n + 2) * (two - 2 * n + 1)

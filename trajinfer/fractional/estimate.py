@@ -26,6 +26,7 @@ _EVEN_ONLY: dict[str, Callable[[Array, float], Found]] = {
 }
 _FEWEST = {"whittle": 16, "mle": 8, "state_space": 8, "dfa": 40, "variogram": 16}
 _EVEN = 1e-6
+_ROUNDING = 8 * np.finfo(np.float64).eps
 _EDGE = 0.01
 _SUSPICIOUS = 0.12
 
@@ -135,6 +136,8 @@ def _one(
         )
     path, at = row[seen], times[seen]
     _require_enough(path, method)
+    # a power of two changes no digit; squares of what is left neither overflow nor vanish
+    path = np.ldexp(path, -np.frexp(np.abs(path).max())[1])
     gaps = np.diff(at)
     if increments:
         gaps = np.diff(at, prepend=2 * at[0] - at[1])
@@ -143,7 +146,10 @@ def _one(
         at = np.concatenate([[at[0] - gaps[0]], at])
     else:
         noise = np.diff(path)
-    even = bool(np.ptp(gaps) <= _EVEN * gaps.mean())
+    _require_rough(noise, gaps)
+    even = bool(np.ptp(gaps) <= max(_EVEN * gaps.mean(), _ROUNDING * np.abs(at).max()))
+    if even:
+        gaps = np.full_like(gaps, gaps.mean())
     if not even and (increments or method in _EVEN_ONLY):
         raise InputError(
             f"steps between {gaps.min():g} and {gaps.max():g} are unequal; give the path to "
@@ -161,8 +167,8 @@ def _one(
 def _check_words(method: str, level: float, observation_noise: bool) -> None:
     if method not in get_args(HurstMethod):
         raise InputError(f"unknown method {method!r}; {nearest(method, get_args(HurstMethod))}")
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level}")
+    if not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1, got {level!r}")
     if observation_noise and method != "state_space":
         raise InputError("observation_noise=True needs method='state_space'")
 
@@ -185,6 +191,15 @@ def _require_enough(path: Array, method: str) -> None:
         )
     if np.ptp(path) == 0:
         raise InputError("x is constant, so that H is not defined; check the column")
+
+
+def _require_rough(noise: Array, gaps: Array) -> None:
+    """Refuse straight lines; values are of order one, and increments differ by rounding alone."""
+    moves = noise - gaps * (noise.sum() / gaps.sum())
+    if np.abs(moves).max() <= _ROUNDING:
+        raise InputError(
+            "x is a straight line up to rounding, so that H is not defined; check the column"
+        )
 
 
 def _warn_of_trend(noise: Array, stacklevel: int) -> None:
