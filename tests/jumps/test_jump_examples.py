@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("jumps_*.py"))
-LONG, WITH_DATA = {"jumps_flashing_ratchet"}, {"jumps_heart_transplant"}
+LONG = {"jumps_flashing_ratchet"}
+WITH_DATA = {"jumps_heart_transplant", "jumps_published_ratchet"}
 
 
 @pytest.mark.parametrize(
