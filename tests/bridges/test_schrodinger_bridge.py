@@ -133,6 +133,51 @@ def test_weights_of_rows(snapshots, table):
     np.testing.assert_allclose(rows.coupling(0).sum(axis=1), weight[:30] / weight[:30].sum())
 
 
+def test_weights_of_a_table_go_by_position(snapshots, table):
+    shuffled = table.sample(frac=1, random_state=0)
+    weight = pd.Series(np.arange(len(table)) + 1.0)
+    X, t = shuffled.drop(columns="time").to_numpy(), shuffled["time"].to_numpy()
+    as_table = SchrodingerBridge(random_state=0).fit(shuffled, sample_weight=weight)
+    as_rows = SchrodingerBridge(random_state=0).fit(X, t, sample_weight=weight)
+    assert np.array_equal(as_table.coupling(0), as_rows.coupling(0))
+    with pytest.raises(InputError, match=r"sample_weight must have shape \(120,\), got \(2,\)"):
+        SchrodingerBridge().fit(table, sample_weight=[1.0, 2.0])
+
+
+def test_coordinates_in_another_order_are_refused(table):
+    bridge = SchrodingerBridge(random_state=0).fit(table)
+    names = [name for name in table.columns if name != "time"]
+    swapped = table[["time", *names[::-1]]]
+    asks = [
+        lambda: bridge.score(swapped),
+        lambda: bridge.score(Snapshots.from_frame(swapped, time="time")),
+        lambda: bridge.predict(swapped[names[::-1]], 0.0),
+        lambda: bridge.velocity(swapped[names[::-1]], 0.0),
+    ]
+    for ask in asks:
+        with pytest.raises(InputError, match="in this order, got"):
+            ask()
+    right, plain = table[names].head(3), table[names].head(3).to_numpy()
+    assert np.array_equal(bridge.predict(right, 0.0), bridge.predict(plain, 0.0))
+
+
+def test_a_second_fit_forgets_the_first(table, few):
+    X, t = table.drop(columns="time"), table["time"]
+    bridge = SchrodingerBridge(random_state=0).fit(X, t).fit(few)
+    assert not hasattr(bridge, "feature_names_in_")
+    assert_same_answers(bridge, SchrodingerBridge(random_state=0).fit(few))
+
+
+def test_a_fit_that_fails_leaves_the_one_before(snapshots, tmp_path):
+    bridge = SchrodingerBridge(max_samples=20, random_state=0).fit(snapshots)
+    plan, paths = bridge.coupling(0), bridge.sample(5).values
+    bridge.set_params(max_samples=5, reference=Brownian(dim=3), random_state=1)
+    with pytest.raises(InputError, match="dimension 3"):
+        bridge.fit(snapshots)
+    assert np.array_equal(bridge.coupling(0).toarray(), plan.toarray())
+    assert np.array_equal(bridge.sample(5).values, paths)
+
+
 def test_names_of_coordinates_come_back(table):
     bridge = SchrodingerBridge(random_state=0).fit(table.rename(columns={"x0": "prey"}))
     assert bridge.sample(2).features == ("prey", "x1")

@@ -126,6 +126,14 @@ def test_dimensions_must_agree(moving):
         held_out_table(Straight().fit(moving), moving, wide)
 
 
+def test_coordinates_must_have_the_same_names():
+    points = [np.full((2, 2), float(k)) for k in range(3)]
+    train = Snapshots([0, 2], [points[0], points[2]], features=["a", "b"])
+    swapped = Snapshots([1], [points[1]], features=["b", "a"])
+    with pytest.raises(InputError, match="must be a, b in this order, got b, a"):
+        held_out_table(Straight().fit(train), train, swapped)
+
+
 def test_a_bridge_agrees_with_cross_validation(rng):
     """The interior rows are what scikit-learn's own leave-one-group-out gives."""
     times = np.array([0.0, 1.0, 2.0, 3.0])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from trajinfer._core.checks import as_array, require_weights
 from trajinfer._core.errors import InputError
 from trajinfer.data import Snapshots, TimeAxis
 
@@ -30,9 +31,7 @@ def as_snapshots(
             raise InputError("Snapshots carry their times and weights; leave out y, sample_weight")
         return _on_axis(X, axis)
     if y is None and isinstance(X, pd.DataFrame):
-        table = X if sample_weight is None else X.assign(_weight=sample_weight)
-        weight = None if sample_weight is None else "_weight"
-        return _on_axis(Snapshots.from_frame(table, time=time or "time", weight=weight), axis)
+        return _on_axis(_from_table(X, sample_weight, time or "time"), axis)
     if y is None and hasattr(X, "obsm") and hasattr(X, "obs"):
         use_rep = "X_pca" if "X_pca" in X.obsm else "X"
         snapshots = Snapshots.from_anndata(
@@ -45,6 +44,18 @@ def as_snapshots(
             "every row, a Snapshots container, or a table with a time column"
         )
     return _on_axis(Snapshots.from_arrays(X, y, sample_weight), axis)
+
+
+def _from_table(table: pd.DataFrame, sample_weight: Any, time: str) -> Snapshots:
+    """Weights go with the rows in their order, whatever index they carry."""
+    if sample_weight is None:
+        return Snapshots.from_frame(table, time=time)
+    mass = as_array(sample_weight, "sample_weight", ndim=1)
+    require_weights(mass, len(table), "sample_weight")
+    column = "weight"
+    while column in table.columns:
+        column = f"_{column}"
+    return Snapshots.from_frame(table.assign(**{column: mass}), time=time, weight=column)
 
 
 def _on_axis(snapshots: Snapshots, axis: TimeAxis | None) -> Snapshots:

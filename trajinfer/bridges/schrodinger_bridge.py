@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator
@@ -122,6 +123,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
+        vars(self).pop("feature_names_in_", None)
         if not isinstance(X, Snapshots) and y is not None:
             X, y = validate_data(self, X, y, skip_check_array=True)
         snapshots = as_snapshots(X, y, sample_weight, time)
@@ -130,10 +132,9 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
                 f"at least two snapshots are needed, got {len(snapshots)} (n_samples = "
                 f"{snapshots.n_points}); trajectories lead from one time to another"
             )
-        self.n_features_in_ = snapshots.dim
         seed = seed_from(self.random_state)
-        seed_thin, seed_paths, self._seed = spawn(seed, 3)
-        thinned, self._kept = thin(snapshots, self.max_samples, seed_thin)
+        seed_thin, seed_paths, seed_draws = spawn(seed, 3)
+        thinned, kept = thin(snapshots, self.max_samples, seed_thin)
         reference = prepare_reference(self.reference, self.volatility, snapshots)
         self._check_backend(reference)
         with (
@@ -156,6 +157,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             )
         self.snapshots_, self.reference_, self.bridge_ = snapshots, reference, result.bridge
         self.history_, self.converged_ = result.history, result.converged
+        self._seed, self._kept, self.n_features_in_ = seed_draws, kept, snapshots.dim
         self.history_[0]["seed"] = seed
         self._warn_unless_converged()
         return self
@@ -340,6 +342,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
                 f"X has {held_out.dim} features, but SchrodingerBridge is expecting "
                 f"{self.n_features_in_} features as input"
             )
+        self.snapshots_.require_features(held_out.features)
         distances = [
             score_of(scoring, (self.marginal(t), None), (points, held_out.probabilities(k)))
             for k, (t, points) in enumerate(zip(held_out.times, held_out.points))
@@ -431,10 +434,14 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
 
     def _points(self, X: Any) -> Array:
         points = as_array(X, "X", ndim=2)
+        # Names that came with a container or a table are known to the snapshots alone.
+        known = hasattr(self, "feature_names_in_") or self.snapshots_.features is None
         try:
-            validate_data(self, X, reset=False, skip_check_array=True)
+            validate_data(self, X if known else points, reset=False, skip_check_array=True)
         except ValueError as error:
             raise InputError(str(error)) from error
+        if isinstance(X, pd.DataFrame):
+            self.snapshots_.require_features([str(name) for name in X.columns])
         require_finite(points, "X")
         return points
 

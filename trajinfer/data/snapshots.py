@@ -257,6 +257,22 @@ class Snapshots:
         sizes = [len(p) for p in self.points]
         return np.concatenate(self.points), np.repeat(self.times, sizes)
 
+    def require_features(self, names: Sequence[str] | None) -> None:
+        """Refuse coordinates of other names or in another order; unnamed ones pass.
+
+        Args:
+            names: what the coordinates of other data are called.
+
+        Raises:
+            InputError: naming both.
+        """
+        if names is None or self.features is None or tuple(names) == self.features:
+            return
+        raise InputError(
+            f"the coordinates must be {', '.join(self.features)} in this order, got "
+            f"{', '.join(map(str, names))}; select the columns by these names, or give arrays"
+        )
+
     def select(self, times: Any) -> Snapshots:
         """The snapshots at these times only.
 

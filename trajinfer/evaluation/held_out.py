@@ -105,11 +105,13 @@ def held_out_table(
         As in `leave_one_snapshot_out`, without `converged` and `seconds`.
 
     Raises:
-        InputError: if the dimensions differ, or a scoring is unknown.
+        InputError: if the dimensions or the names of the coordinates differ, or a scoring is
+            unknown.
     """
     names = metric_names(scoring)
     if train.dim != held_out.dim:
         raise InputError(f"train has {train.dim} coordinates, held_out has {held_out.dim}")
+    train.require_features(held_out.features)
     rows = []
     times = train.axis.encode(held_out.labels)
     for k, (t, label) in enumerate(zip(times, held_out.labels)):
