@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import trajinfer
 from trajinfer import DirectedChainGenerator, InputError, IrregularSeries
@@ -110,6 +111,42 @@ def test_sampling_at_other_times_and_beyond_the_data():
         generator.sample(3, [-1.0, 0.0])
     with pytest.raises(InputError, match="increase strictly"):
         generator.sample(3, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("neighbour", ["none", "one"])
+def test_times_and_values_far_from_zero_keep_their_law(neighbour, tmp_path):
+    near = walks(dim=2)
+    values = near.values * 0.1 + [1e9, 0.0]
+    far = IrregularSeries.from_arrays(1.7e9 + near.times, values)
+    model = make(neighbour=neighbour).fit(far)
+    plain = make(neighbour=neighbour).fit(
+        IrregularSeries.from_arrays(near.times, near.values * 0.1)
+    )
+    drawn, expected = model.sample(200), plain.sample(200)
+    np.testing.assert_array_equal(drawn.ts, far.times[0])
+    # as much as double precision keeps of steps of 0.1 at 1e9
+    np.testing.assert_allclose(drawn.values - [1e9, 0.0], expected.values, atol=1e-2)
+    given = far[:1]
+    ts = far.times[0, -1] + np.array([0.25, 0.5])
+    with pytest.warns(ExtrapolationWarning):
+        on = model.sample(50, ts, given=given).values
+    np.testing.assert_allclose(on[:, 0].mean(axis=0), given.values[0, -1], atol=0.2)
+    again = trajinfer.load(model.save(tmp_path / "far"))
+    np.testing.assert_array_equal(again.sample(200).values, drawn.values)
+    if neighbour == "one":
+        links = model.walk(5, 1)[0].values - [1e9, 0.0]
+        np.testing.assert_allclose(links, plain.walk(5, 1)[0].values, atol=1e-2)
+
+
+def test_starts_are_given_where_the_data_are():
+    def at_data(n, generator):
+        return 1e9 + torch.randn(n, 1, generator=generator, dtype=torch.float64)
+
+    near = walks()
+    far = IrregularSeries.from_arrays(near.times, near.values + 1e9)
+    starts = make(start=at_data).fit(far).sample(500).values[:, 0] - 1e9
+    assert abs(starts.mean()) < 0.2
+    assert starts.std() == pytest.approx(1.0, abs=0.1)
 
 
 def test_datetimes_come_back():

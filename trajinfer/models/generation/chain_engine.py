@@ -27,6 +27,7 @@ from trajinfer.models.generation.chain import (
 )
 from trajinfer.models.generation.observed import ObservedPaths
 from trajinfer.models.generation.prepared import Prepared
+from trajinfer.models.generation.shift import Shift
 from trajinfer.models.generation.stages import Stage
 from trajinfer.models.generation.transition_likelihood import TransitionLikelihood
 from trajinfer.sde import SolverRegularization
@@ -44,12 +45,16 @@ class ChainEngine:
         chain: the chain.
         n_links: links that are walked by default.
         dependence: on the seed, per link, where there is one neighbour.
+        shift: where the chain has its zero.
     """
 
     kind = "chain"
 
-    def __init__(self, chain: Chain, n_links: int, dependence: Dependence | None) -> None:
+    def __init__(
+        self, chain: Chain, n_links: int, dependence: Dependence | None, shift: Shift
+    ) -> None:
         self.chain, self.n_links, self.dependence = chain, n_links, dependence
+        self.shift = shift
 
     @classmethod
     def fit(
@@ -68,7 +73,8 @@ class ChainEngine:
     ) -> tuple[Self, list[Report]]:
         """Train a chain by the stages, one after another."""
         seeds = spawn(seed, len(stages) + 2)
-        paths = prepared.paths()
+        shift = prepared.shift()
+        paths, start = prepared.paths(shift), _shifted(start, shift)
         if neighbour == "pool":
             paths.partners(paths.transitions()[torch.arange(1)])
         sde = DirectedChainSDE(
@@ -88,9 +94,9 @@ class ChainEngine:
                 reports.append(stage.train(chain, child, callbacks))
         chain = Chain(sde, paths, step, start)
         if neighbour != "one":
-            return cls(chain, 1, None), reports
-        engine = cls(chain, chain_steps, None)
-        grid = engine.grid()
+            return cls(chain, 1, None, shift), reports
+        engine = cls(chain, chain_steps, None, shift)
+        grid = engine.grid() - shift.time
         n = min(_WALKERS, max(len(paths), 100))
         links = _MOST_LINKS * chain_steps
         engine.dependence = measure_dependence(chain, grid, n, links, seeds[1])
@@ -102,23 +108,23 @@ class ChainEngine:
         """(T,) the times of the training series where these share them, else equal steps."""
         paths = self.chain.paths
         if paths.regular:
-            return np.asarray(paths.times[0].numpy())
+            return np.asarray(paths.times[0].numpy()) + self.shift.time
         start, horizon, step = (float(value) for value in self.chain.sde.clock)
-        return np.linspace(start, start + horizon, round(horizon / step) + 1)
+        return self.shift.time + np.linspace(start, start + horizon, round(horizon / step) + 1)
 
     def range(self) -> tuple[float, float]:
         """First and last time of the training series."""
         start, horizon, _ = (float(value) for value in self.chain.sde.clock)
-        return start, start + horizon
+        return self.shift.time + start, self.shift.time + start + horizon
 
     def sample(self, n: int, ts: Array, n_links: int | None, seed: int) -> Array:
         """Paths (n, T, D) of the kept channels."""
-        start = self.range()[0]
+        start, ts = float(self.chain.sde.clock[0]), ts - self.shift.time
         before = [start] if ts[0] > start + 1e-9 * max(abs(start), 1) else []
         grid = np.concatenate([before, ts])
         links = self.n_links if n_links is None else n_links
         drawn = self.chain.sample(n, grid, links, seed)
-        return np.asarray(drawn.numpy()[:, len(before) :], dtype=np.float64)
+        return self._put_back(drawn[:, len(before) :])
 
     def continue_from(self, past: IrregularSeries, n: int, ts: Array, seed: int) -> Array:
         """Paths (n, T, D) that go on from the last observation of the past."""
@@ -132,10 +138,14 @@ class ChainEngine:
             raise InputError(
                 f"ts must lie after the last given observation at {when[0]:g}, got {ts[0]:g}"
             )
-        states = torch.as_tensor(past.values[rows, last].copy(), dtype=torch.float32).expand(n, -1)
-        grid = np.concatenate([when[:1], ts])
+        ends = past.values[rows, last] - self.shift.state
+        states = torch.as_tensor(ends, dtype=torch.float32).expand(n, -1)
+        grid = np.concatenate([when[:1], ts]) - self.shift.time
         drawn = self.chain.sample(n, grid, self.n_links, seed, states.contiguous())
-        return np.asarray(drawn.numpy()[:, 1:], dtype=np.float64)
+        return self._put_back(drawn[:, 1:])
+
+    def _put_back(self, drawn: Tensor) -> Array:
+        return np.asarray(drawn.numpy().astype(np.float64) + self.shift.state)
 
     def walk(self, n: int, n_steps: int, ts: Array, seed: int) -> list[Array]:
         """The first links of a walk, (n, T, D) each.
@@ -145,8 +155,8 @@ class ChainEngine:
         """
         if self.chain.sde.neighbour != "one":
             raise InputError("only neighbour='one' makes a chain; use sample")
-        walk = self.chain.walk(n, ts, seed)
-        return [np.asarray(next(walk)[0].numpy(), dtype=np.float64) for _ in range(n_steps)]
+        walk = self.chain.walk(n, ts - self.shift.time, seed)
+        return [self._put_back(next(walk)[0]) for _ in range(n_steps)]
 
     def pack(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `unpack` needs."""
@@ -159,12 +169,14 @@ class ChainEngine:
             "hidden": list(sde.hidden),
             "step": self.chain.step,
             "n_links": self.n_links,
+            "zero": self.shift.time,
             "dependence": None
             if self.dependence is None
             else {"links": self.dependence.links, "null": self.dependence.null},
         }
         tensors = {f"sde.{name}": value for name, value in sde.state_dict().items()}
         tensors |= {"times": paths.times, "values": paths.values, "complete": paths.complete}
+        tensors["shift"] = torch.as_tensor(self.shift.state)
         if paths.systems is not None:
             tensors["systems"] = paths.systems
         return config, tensors
@@ -188,7 +200,20 @@ class ChainEngine:
         )
         kept = config["dependence"]
         dependence = None if kept is None else Dependence(tuple(kept["links"]), kept["null"])
-        return cls(Chain(sde, paths, config["step"]), config["n_links"], dependence)
+        shift = Shift(config["zero"], tensors["shift"].numpy())
+        return cls(Chain(sde, paths, config["step"]), config["n_links"], dependence, shift)
+
+
+def _shifted(start: StartLaw | None, shift: Shift) -> StartLaw | None:
+    """A law of starts in the units of the user, near zero."""
+    if start is None or not shift.state.any():
+        return start
+
+    def moved(n: int, generator: torch.Generator) -> Tensor:
+        drawn: Tensor = torch.as_tensor(start(n, generator), dtype=torch.float64)
+        return drawn - torch.as_tensor(shift.state)
+
+    return moved
 
 
 def _noise(paths: ObservedPaths) -> NoiseKind:

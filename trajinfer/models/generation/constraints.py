@@ -11,6 +11,7 @@ from trajinfer._core.checks import Array
 from trajinfer.models.generation.digits import digit
 
 _EXACT = 1e-6
+_FAR = 1e-6
 _PIECES = 20
 
 
@@ -75,6 +76,7 @@ def _rule(rows: Array, k: int, kept: Sequence[int]) -> Array | None:
     rule = np.linalg.lstsq(design, rows[:, k], rcond=None)[0]
     whole = np.round(rule)
     rule = np.where(np.abs(rule - whole) < _EXACT * np.maximum(np.abs(rule), 1), whole, rule)
-    size = max(float(rows[:, k].std()), float(np.abs(rows[:, k]).max()) * 1e-3)
+    # far from zero the spread is small against the values, and only rounding may pass for none
+    size = max(float(rows[:, k].std()), float(np.abs(rows[:, k]).max()) * _FAR)
     exact = np.abs(design @ rule - rows[:, k]).max() <= _EXACT * size
     return np.asarray(rule) if exact else None

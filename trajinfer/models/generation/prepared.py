@@ -14,6 +14,7 @@ from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
 from trajinfer.data.series_input import as_series
 from trajinfer.models.generation.constraints import LinearConstraints
 from trajinfer.models.generation.observed import ObservedPaths
+from trajinfer.models.generation.shift import Shift
 
 _FEWEST = 20
 
@@ -32,12 +33,18 @@ class Prepared:
     constraints: LinearConstraints
     groups: Array | None
 
-    def paths(self) -> ObservedPaths:
-        """The kept channels as tensors."""
-        complete: Array = np.asarray(self.series.mask.all(axis=2))
+    def shift(self) -> Shift:
+        """What brings times and kept channels near zero."""
+        complete = self.series.mask.all(axis=2)
         kept = self.constraints.drop(self.series.values)
+        return Shift.of(self.series.times[complete], kept[complete])
+
+    def paths(self, shift: Shift) -> ObservedPaths:
+        """The kept channels as tensors, near zero."""
+        complete: Array = np.asarray(self.series.mask.all(axis=2))
+        kept = self.constraints.drop(self.series.values) - shift.state
         return ObservedPaths(
-            torch.as_tensor(self.series.times.copy()),
+            torch.as_tensor(self.series.times - shift.time),
             torch.as_tensor(np.where(complete[:, :, None], kept, np.nan), dtype=torch.float32),
             torch.as_tensor(complete),
             None if self.groups is None else torch.as_tensor(self.groups),
