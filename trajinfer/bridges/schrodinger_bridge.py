@@ -123,7 +123,8 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
-        vars(self).pop("feature_names_in_", None)
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         if not isinstance(X, Snapshots) and y is not None:
             X, y = validate_data(self, X, y, skip_check_array=True)
         snapshots = as_snapshots(X, y, sample_weight, time)
