@@ -226,6 +226,16 @@ def test_bad_weights_of_snapshots(weights, message):
         Snapshots([0, 1], [np.zeros((2, 1)), np.zeros((2, 1))], weights=weights)
 
 
+def test_names_that_would_hide_a_column_are_refused():
+    with pytest.raises(InputError, match="must differ"):
+        Snapshots([0], [np.zeros((3, 2))], features=["x", "x"])
+    with pytest.raises(InputError, match="'time' stands for two columns"):
+        Snapshots([0], [np.zeros((3, 2))], features=["time", "x"]).to_frame()
+    table = pd.DataFrame({"day": [0, 1], "time": [3.0, 4.0], "weight": [5.0, 6.0]})
+    again = Snapshots.from_frame(table, time="day").to_frame()
+    pd.testing.assert_frame_equal(again, table)
+
+
 def test_a_wrong_number_of_feature_names():
     with pytest.raises(InputError, match="1 feature names for 2 columns"):
         Snapshots([0], [np.zeros((3, 2))], features=["a"])

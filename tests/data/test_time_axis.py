@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from trajinfer._core.errors import InputError
 from trajinfer.data import TimeAxis
@@ -72,6 +73,35 @@ def test_times_between_whole_days_are_not_rounded_to_whole_ones():
     dates = TimeAxis.of(pd.DatetimeIndex(["2024-01-01"]).as_unit("s"))
     assert dates.decode([0.5])[0] == pd.Timestamp("2024-01-01 12:00")
     assert dates.decode([1e-6])[0] == pd.Timestamp("2024-01-01 00:00:00.0864")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "Int8", "float16", "float32", "Float32"])
+def test_a_time_that_the_dtype_of_the_labels_cannot_hold_is_not_bent(dtype):
+    axis = TimeAxis.of(pd.Series([0.0, 100.0]).to_numpy().astype(dtype.lower()))
+    if dtype != dtype.lower():
+        axis = TimeAxis.of(pd.Series([0.0, 100.0]).astype(dtype))
+    assert list(axis.decode([-1.0, 0.1, 300.0, 1e9])) == [-1.0, 0.1, 300.0, 1e9]
+    assert list(axis.decode([-1.0, 300.0, 1e9])) == [-1.0, 300.0, 1e9]
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Int8", "UInt16", "Float64"])
+def test_nullable_numbers_come_back(dtype):
+    labels = pd.Series([3, 1, 2]).astype(dtype)
+    axis = TimeAxis.of(labels)
+    decoded = axis.decode(axis.encode(labels))
+    assert decoded.dtype == labels.dtype
+    assert list(decoded) == [3, 1, 2]
+
+
+def test_times_may_be_a_tensor():
+    times = torch.tensor([0.5, 2.0])
+    assert TimeAxis.of(times).encode(times).tolist() == [0.5, 2.0]
+
+
+def test_dates_centuries_apart_are_refused_in_words():
+    dates = np.array(["1500-01-01", "1990-01-01"], dtype="datetime64[s]")
+    with pytest.raises(InputError, match=r"more than 292 years apart.*give them as numbers"):
+        TimeAxis.of(dates).encode(dates)
 
 
 def test_every_microsecond_of_half_a_century_survives():

@@ -176,3 +176,12 @@ def test_a_plot_is_offered(values):
     axes = Trajectories(TS["int"], values).plot()
     assert len(axes.figure.axes) >= 1
     plt.close(axes.figure)
+
+
+@pytest.mark.parametrize("ts", [1.7e9 + np.arange(3), 1e-15 * np.arange(3)])
+def test_neighbouring_times_are_told_apart_at_any_scale(ts):
+    shared = Trajectories(ts, np.arange(6.0).reshape(2, 3, 1))
+    own = Trajectories(np.stack([ts, ts]), shared.values)
+    for paths in (shared, own):
+        for k, t in enumerate(ts):
+            assert paths.at(t).ravel().tolist() == [k, 3 + k]

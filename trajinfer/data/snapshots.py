@@ -17,7 +17,7 @@ from trajinfer._core.checks import (
     require_weights,
 )
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.data.time_axis import TimeAxis, TimeUnit
+from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,8 @@ class Snapshots:
         features = None if self.features is None else tuple(str(f) for f in self.features)
         if features is not None and len(features) != points[0].shape[1]:
             raise InputError(f"{len(features)} feature names for {points[0].shape[1]} columns")
+        if features is not None and len(set(features)) < len(features):
+            raise InputError(f"names of features must differ, got {', '.join(features)}")
         freeze = object.__setattr__
         freeze(self, "axis", axis)
         freeze(self, "times", _read_only(times))
@@ -243,8 +245,19 @@ class Snapshots:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per individual; the inverse of `from_frame`."""
+        """One row per individual; the inverse of `from_frame`.
+
+        Raises:
+            InputError: if a feature is called like the time or the weight.
+        """
         names = self.features or tuple(f"x{d}" for d in range(self.dim))
+        others = (self.time_name,) if self.weights is None else (self.time_name, self.weight_name)
+        for name in others:
+            if name in names:
+                raise InputError(
+                    f"the name {name!r} stands for two columns of the table; rename that feature, "
+                    "or set time_name, weight_name with dataclasses.replace"
+                )
         sizes = [len(p) for p in self.points]
         columns: dict[str, Any] = {self.time_name: self.axis.decode(np.repeat(self.times, sizes))}
         columns |= dict(zip(names, np.concatenate(self.points).T))
@@ -306,17 +319,11 @@ class Snapshots:
 
     def _indices(self, times: Any) -> list[int]:
         wanted = np.atleast_1d(self.axis.encode(np.atleast_1d(times)))
-        distance = np.abs(wanted[:, None] - self.times)
-        # Rounding is forgiven, but never as much as could confuse two neighbouring snapshots.
-        rounding = np.minimum(
-            1e-9 * np.abs(wanted) + 1e-12, 1e-3 * np.diff(self.times).min(initial=np.inf)
-        )
-        missing = wanted[~(distance.min(axis=1) <= rounding)]
-        if len(missing):
-            raise InputError(
-                f"no snapshot at time {missing[0]:.15g}; times are {self.times.tolist()}"
-            )
-        return sorted({int(k) for k in distance.argmin(axis=1)})
+        indices, found = nearest_time(wanted[:, None], self.times)
+        if not found.all():
+            missing = wanted[~found][0]
+            raise InputError(f"no snapshot at time {missing:.15g}; times are {self.times.tolist()}")
+        return sorted({int(k) for k in indices})
 
     def _take(self, indices: Sequence[int]) -> Snapshots:
         return replace(

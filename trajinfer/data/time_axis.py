@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
@@ -82,7 +83,13 @@ class TimeAxis:
             if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
                 raise InputError(f"the times of these data are numbers, got {index.dtype}")
             return as_array(index.to_numpy(), "times")
-        nanoseconds = self._offsets(index).as_unit("ns").asi8
+        try:
+            nanoseconds = self._offsets(index).as_unit("ns").asi8
+        except (pd.errors.OutOfBoundsTimedelta, pd.errors.OutOfBoundsDatetime) as error:
+            raise InputError(
+                f"times more than 292 years apart cannot be counted in nanoseconds ({error}); give "
+                "them as numbers, e.g. years"
+            ) from error
         numbers = nanoseconds / _NANOSECONDS[self.unit or "D"]
         if (self._nanoseconds(numbers) != nanoseconds).any():
             raise InputError(
@@ -110,15 +117,29 @@ class TimeAxis:
         """Numbers back to labels; exact for labels that were encoded."""
         values = np.asarray(numbers, dtype=np.float64)
         if self.kind == "number":
-            if self.integral and (values == np.round(values)).all():
-                return values.astype(self.dtype or np.int64)
-            return values.astype(np.float64 if self.integral else (self.dtype or np.float64))
+            return self._number_labels(values)
         durations = pd.to_timedelta(self._nanoseconds(values).ravel(), unit="ns")
         if self.kind == "timedelta":
             return durations.astype(self.dtype)
         labels = pd.DatetimeIndex(self.origin + durations)
         unit = getattr(self.origin, "unit", "ns")
         return labels.as_unit(unit) if (labels.as_unit(unit) == labels).all() else labels
+
+    def _number_labels(self, values: Array) -> Any:
+        """In the dtype of the labels, or a wider one of the same kind where that cannot hold all.
+
+        Times that are asked for later, such as those of a forecast, may lie outside its range.
+        """
+        if self.integral and (values != np.round(values)).any():
+            return values
+        default = np.int64 if self.integral else np.float64
+        dtype = pd.api.types.pandas_dtype(self.dtype or default)
+        plain = getattr(dtype, "numpy_dtype", dtype)  # nullable integers are no numpy dtype
+        with np.errstate(invalid="ignore", over="ignore"):
+            labels = values.astype(plain)
+            if (labels.astype(np.float64) != values).any():
+                return values.astype(default)
+        return labels if dtype is plain else pd.Index(labels).astype(dtype)
 
     def _nanoseconds(self, numbers: Array) -> Array:
         """Whole nanoseconds, rounded to the decimal place that float64 still resolves."""
@@ -152,6 +173,29 @@ class TimeAxis:
         return cls(**{**config, "origin": stamp.astype(dtype).iloc[0]})
 
 
+def nearest_time(wanted: Array, times: Array) -> tuple[Array, Array]:
+    """Where times stand in a grid, up to rounding.
+
+    Rounding is forgiven, but never as much as could confuse two neighbours.
+
+    Args:
+        wanted: (..., 1) times to look for.
+        times: (..., T) grid, not decreasing along its last axis.
+
+    Returns:
+        Index (...) of the nearest time, and whether it is the one that is wanted.
+    """
+    steps = np.diff(times)
+    least = np.where(steps > 0, steps, np.inf).min(axis=-1, initial=np.inf)
+    distance = np.abs(wanted - times)
+    rounding = np.minimum(1e-9 * np.abs(wanted[..., 0]) + 1e-12, 1e-3 * least)
+    return distance.argmin(axis=-1), distance.min(axis=-1) <= rounding
+
+
 def _as_index(labels: Any) -> pd.Index:
+    if isinstance(labels, torch.Tensor):
+        labels = labels.detach().cpu().numpy()
+    if getattr(labels, "dtype", None) == np.float16:  # which pandas does not index
+        labels = np.asarray(labels, dtype=np.float32)
     index = pd.Index(labels)
     return index.to_timestamp() if isinstance(index, pd.PeriodIndex) else index

@@ -11,7 +11,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_weights
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.data.time_axis import TimeAxis, TimeUnit
+from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,12 +136,11 @@ class Trajectories:
             InputError: if t is not among the times.
         """
         wanted = float(np.ravel(self.axis.encode(np.atleast_1d(t)))[0])
-        hits = np.isclose(self.ts, wanted, rtol=1e-9, atol=1e-12)
-        if not hits.any(axis=-1).all():
+        index, found = nearest_time(np.full((*self.ts.shape[:-1], 1), wanted), self.ts)
+        if not found.all():
             raise InputError(
                 f"time {wanted:g} is not on the grid of these paths; ask for it in ts= when drawing"
             )
-        index = hits.argmax(axis=-1)
         if self.ts.ndim == 1:
             return np.asarray(self.values[:, int(index)])
         return np.asarray(self.values[np.arange(len(self)), index])
