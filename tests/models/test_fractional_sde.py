@@ -252,6 +252,12 @@ def test_datetimes_go_in_and_come_out():
     model = FractionalSDE(random_state=0, n_ou=6).fit(series)
     found = model.forecast(series, dates[-1:] + pd.Timedelta("2h"), n=5)
     assert list(found.time_labels) == [dates[-1] + pd.Timedelta("2h")]
+    # a duration may be spelled in days, or be one
+    ahead = model.forecast(series, pd.Timedelta("2h"), n=5)
+    np.testing.assert_array_equal(ahead.samples, model.forecast(series, 2 / 24, n=5).samples)
+    drawn = model.sample(3, pd.to_timedelta([0, 2], unit="h"))
+    np.testing.assert_array_equal(drawn.values, model.sample(3, [0.0, 2 / 24]).values)
+    assert drawn.to_frame()["time"].max() == pd.Timedelta("2h")
 
 
 def test_variational_fit_with_a_network_forecasts_as_the_exact_one(series, exact, variational):
@@ -317,6 +323,32 @@ def test_score_prefers_the_right_memory():
     assert learned.elbo_ > markov.elbo_ + 10
 
 
+def test_a_second_fit_forgets_the_steps_of_the_first(series):
+    settings = {"inference": "variational", "max_epochs": 1, "n_ou": 6, "random_state": 0}
+    slower = IrregularSeries.from_arrays(10 * series.times, series.values)
+    again = FractionalSDE(**settings).fit(series).fit(slower)
+    once = FractionalSDE(**settings).fit(slower)
+    assert again.step_ == once.step_
+    np.testing.assert_array_equal(
+        again.sample(3, [0.0, 20.0]).values, once.sample(3, [0, 20]).values
+    )
+
+
+def test_channels_go_by_their_names():
+    values = returning(n=8, ts=TS).values.reshape(4, len(TS), 2) * [1.0, 100.0]
+    model = FractionalSDE(0.5, n_ou=4, random_state=0).fit(
+        IrregularSeries.from_arrays(TS, values, channels=["a", "b"])
+    )
+    turned = IrregularSeries.from_arrays(TS, values[..., ::-1], channels=["b", "a"])
+    with pytest.raises(InputError, match="in this order"):
+        model.forecast(turned, [TS[-1] + 1])
+
+
+def test_a_score_needs_something_to_score(series, exact):
+    with pytest.raises(InputError, match="last fifth"):
+        exact.score(series.until(0.0))
+
+
 def test_beyond_the_horizon_is_warned_of(series, exact):
     with pytest.warns(ExtrapolationWarning, match="beyond the horizon 9"):
         exact.forecast(series, [12.0], n=2)
@@ -366,12 +398,20 @@ def test_unusable_times_are_refused(series, exact):
         (exact.interpolate, [-1.0], "before the first time"),
         (exact.forecast, [7.0, 6.5], "must not decrease"),
         (exact.forecast, [np.nan], "finite"),
+        (exact.forecast, np.nan, "finite"),
+        (exact.forecast, "later", "real numbers"),
+        (exact.forecast, [], "empty"),
+        (exact.interpolate, [], "empty"),
         (exact.forecast, np.zeros((2, 3)), "must be"),
     ):
         with pytest.raises(InputError, match=message):
             call(series, ts)
     with pytest.raises(InputError, match="not decreasing"):
         exact.sample(2, [1.0, 0.5])
+    with pytest.raises(InputError, match="finite"):
+        exact.sample(2, [0.0, np.nan])
+    with pytest.raises(InputError, match="positive integer"):
+        exact.sample(2.5, [0.0, 1.0])
     two = IrregularSeries.from_arrays(TS, np.zeros((1, 31, 2)))
     with pytest.raises(InputError, match="2 channels, the model 1"):
         exact.forecast(two, [7.0])

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.archive import save_archive
-from trajinfer._core.checks import Array, as_array, require_finite, require_integer
+from trajinfer._core.checks import Array, require_finite, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import Forecast, IrregularSeries, Trajectories
@@ -26,6 +26,7 @@ from trajinfer.metrics import crps
 from trajinfer.models.fractional_grid import FractionalGrid, merged_grid
 from trajinfer.models.fractional_linear import LinearInference, LinearParameters
 from trajinfer.models.fractional_variational import Settings, VariationalInference
+from trajinfer.models.generation.prepared import from_start
 
 Drift = Literal["linear", "mlp"]
 Inference = Literal["auto", "exact", "variational"]
@@ -139,6 +140,8 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
                 "the duration from the start of a series that forecasts will reach"
             )
         self._linear = self._inference()
+        if hasattr(self, "step_"):
+            del self.step_  # of an earlier fit
         if self._is_exact:
             self._fit_exact(series)
         else:
@@ -271,7 +274,7 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "hurst_")
         history = self._known(series)
         if np.ndim(ts) == 0:
-            steps = np.linspace(0, 1, 21)[1:] * float(ts)
+            steps = np.linspace(0, 1, 21)[1:] * self._durations([ts])
             asked = history.last_times[:, None] + steps
         else:
             asked = self._queries(ts, len(history))
@@ -310,18 +313,22 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
     def sample(self, n: int, ts: Any, *, random_state: RandomState = None) -> Trajectories:
         """Draw n new series of X (without observation noise) at times (T,) from 0 on.
 
+        They count from the start of a series: numbers, or durations where the data have datetimes.
+
         Raises:
             InputError: if times decrease or are negative.
         """
         check_is_fitted(self, "hurst_")
+        n = require_integer(n, "n", least=1)
         seed = self._seed if random_state is None else seed_from(random_state)
-        times = as_array(ts, "ts", ndim=1)
+        times = self._durations(ts)
         if (times < 0).any() or (np.diff(times) < 0).any():
             raise InputError("ts must be durations since the start of a series, not decreasing")
         at = torch.as_tensor(times / self.horizon_)
         source = self._linear if self._is_exact else self._variational
         drawn = source.prior(at, self._parameters, n, seed).numpy()
-        return Trajectories(times, self.center_ + self.spread_ * drawn, features=self.channels_)
+        values = self.center_ + self.spread_ * drawn
+        return Trajectories(times, values, features=self.channels_, axis=from_start(self.axis_))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the CRPS, in standard deviations, of forecasts of the last fifth of each series."""
@@ -331,8 +338,13 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
         cutoff = series.times[np.arange(len(series)), cut]
         later = series.times > cutoff[:, None]
         asked = np.where(later, series.times, cutoff[:, None])
-        drawn = self.forecast(series.until(series.axis.decode(cutoff)), asked, 100).samples
         seen = later[..., None] & series.mask
+        if not seen.any():
+            raise InputError(
+                "nothing is observed in the last fifth of the series, so that no forecast can be "
+                "scored; give longer series"
+            )
+        drawn = self.forecast(series.until(series.axis.decode(cutoff)), asked, 100).samples
         members = np.moveaxis(drawn, 1, 0)[:, seen]
         spread = np.broadcast_to(self.spread_, seen.shape)[seen]
         return -float(np.mean(np.asarray(crps(members, series.values[seen])) / spread))
@@ -378,16 +390,31 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"the series have {known.shape[2]} channels, the model {len(self.channels_)}"
             )
+        if known.channels != self.channels_:
+            raise InputError(
+                f"the series have the channels {known.channels}, the model {self.channels_}; give "
+                "them by these names, in this order"
+            )
         return known
 
     def _queries(self, ts: Any, n: int) -> Array:
         asked = self.axis_.encode(np.ravel(ts)).reshape(np.shape(ts))
         require_finite(asked, "ts")
+        if not asked.size:
+            raise InputError("ts is empty; give the times that are asked for")
         if asked.ndim not in (1, 2) or (asked.ndim == 2 and len(asked) != n):
             raise InputError(f"ts must be (Q,) or ({n}, Q), got {asked.shape}")
         if (np.diff(asked, axis=-1) < 0).any():
             raise InputError("ts must not decrease; sort the times first")
         return np.broadcast_to(asked, (n, asked.shape[-1])).copy()
+
+    def _durations(self, ts: Any) -> Array:
+        """Times since the start of a series, (T,)."""
+        times = from_start(self.axis_).encode(ts)
+        if times.ndim != 1 or not times.size:
+            raise InputError(f"ts must be one row of times, got shape {times.shape}")
+        require_finite(times, "ts")
+        return times
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted model to a folder that `trajinfer.load` reads."""
