@@ -348,3 +348,23 @@ def test_what_estimators_may_be_given(many):
         as_series(many.to_frame())
     with pytest.raises(InputError, match="real numbers"):
         as_series("nonsense")
+
+
+def test_times_without_a_value_are_refused():
+    with pytest.raises(InputError, match="series 1 has 3 values but more times"):
+        IrregularSeries.from_arrays([np.arange(5.0), np.arange(5.0)], [np.ones(5), np.ones(3)])
+    padded = np.array([[0.0, 1.0, 2.0], [0.0, 1.0, 1.0]])
+    series = IrregularSeries.from_arrays(padded, [np.ones(3), np.ones(2)])
+    assert series.lengths.tolist() == [3, 2]
+
+
+def test_masked_entries_are_not_observed_and_dates_are_no_values():
+    hidden = np.ma.masked_array([[1.0, 9e9, 3.0]], mask=[[False, True, False]])
+    series = IrregularSeries.from_arrays([0, 1, 2], hidden)
+    np.testing.assert_array_equal(series.values[0, :, 0], [1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(
+        IrregularSeries.from_arrays([[0, 1, 2]], [hidden[0]]).values, series.values
+    )
+    dates = np.array([["2020-01-01", "2020-01-02", "2020-01-03"]], dtype="M8[ns]")
+    with pytest.raises(InputError, match="must hold real numbers"):
+        IrregularSeries.from_arrays([0, 1, 2], dates)

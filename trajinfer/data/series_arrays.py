@@ -20,6 +20,7 @@ def parse(times: Any, values: Any, time_unit: TimeUnit) -> tuple[Array, Array, A
     """
     data, lengths = _padded_values(values)
     grid, axis = _padded_times(times, data.shape[:2], lengths, time_unit)
+    _require_a_value_per_time(grid, lengths)
     data, lengths, grid = _without_padding(data, lengths, grid)
     require_observable(data)
     require_order(grid, lengths)
@@ -104,7 +105,7 @@ def _padded_values(values: Any) -> tuple[Array, Array]:
         data = np.full((*inside.shape, rows[0].shape[1]), np.nan)
         data[inside] = np.concatenate(rows)
     else:
-        data = as_array(values, "values")
+        data = _observed(values, "values")
         data = data[:, :, None] if data.ndim == 2 else data
         if data.ndim != 3:
             raise InputError(f"values must be (B, T, C), got shape {data.shape}")
@@ -116,8 +117,30 @@ def _padded_values(values: Any) -> tuple[Array, Array]:
     return data, lengths
 
 
+def _require_a_value_per_time(grid: Array, lengths: Array) -> None:
+    """Refuse times behind the last value of a series that are no padding."""
+    last = np.take_along_axis(grid, lengths[:, None] - 1, axis=1)
+    behind = np.arange(grid.shape[1]) >= lengths[:, None]
+    more = (behind & (grid != last) & ~np.isnan(grid)).any(axis=1)
+    if more.any():
+        row = int(np.argmax(more))
+        raise InputError(
+            f"series {row} has {lengths[row]} values but more times; times and values differ in "
+            "their number of observations: give each series its own times"
+        )
+
+
+def _observed(values: Any, name: str) -> Array:
+    """Numbers, NaN where a masked array hides them."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
+    if getattr(getattr(values, "dtype", None), "kind", "") in ("m", "M"):
+        raise InputError(f"{name} must hold real numbers, got {values.dtype}; convert them first")
+    return as_array(values, name)
+
+
 def _as_row(row: Any, i: int) -> Array:
-    array = as_array(row, f"series {i}")
+    array = _observed(row, f"series {i}")
     if array.ndim not in (1, 2):
         raise InputError(f"series {i} must be (T, C), got shape {array.shape}")
     return array[:, None] if array.ndim == 1 else array
