@@ -75,3 +75,9 @@ def test_levels_are_probabilities(forecast):
         forecast.interval(1.0)
     with pytest.raises(InputError, match=r"\[0, 1\]"):
         forecast.quantile(2.0)
+
+
+def test_dates_of_every_series_are_read_as_those_of_all():
+    dates = pd.date_range("2020-01-01", periods=3)
+    forecast = Forecast(np.ones((2, 4, 3, 1)), np.array([dates, dates + pd.Timedelta("1D")]))
+    assert forecast.to_frame().time.tolist() == [*dates, *(dates + pd.Timedelta("1D"))]

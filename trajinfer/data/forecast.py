@@ -56,7 +56,7 @@ class Forecast:
                 f"samples must be (B, n, T, C) with no empty axis, got {samples.shape}"
             )
         axis = self.axis if self.axis is not None else TimeAxis.of(np.ravel(self.ts))
-        ts = axis.encode(self.ts)
+        ts = axis.encode(np.ravel(self.ts)).reshape(np.shape(self.ts))
         if ts.shape not in {(steps,), (n, steps)}:
             raise InputError(
                 f"ts must be (T,) or (B, T) for samples (B, n, T, C) = {samples.shape}, got "
