@@ -1,6 +1,7 @@
 """Pairings and paths of known individuals, on data where the right answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.linalg
 
@@ -136,7 +137,62 @@ def test_reflected_pairs_have_no_real_dynamics():
         true_pair_dynamics(Snapshots([0.0, 1.0], [points, -points]))
 
 
+def test_dates_of_their_own_origin_are_the_same_times(bridge, paths):
+    """Held-out dates count from the first of them: they are read on the axis of the fit."""
+    start = pd.Timestamp("2024-01-01")
+    train = bridge.snapshots_
+    dated = SchrodingerBridge(bridge.reference_, random_state=0).fit(
+        Snapshots(start + pd.to_timedelta(train.times, unit="D"), train.points)
+    )
+    for score, t in ((individual_scores, 1.5), (forecast_scores, 2.5), (interval_coverage, 2.5)):
+        plain = score(bridge, _snapshots(paths, [t]), draws=4)
+        later = Snapshots(start + pd.to_timedelta([t], unit="D"), [paths.at(t)])
+        found = score(dated, later, draws=4)
+        numbers = [name for name in plain if plain[name].dtype == float and name != "time"]
+        np.testing.assert_allclose(found[numbers], plain[numbers], rtol=1e-9)
+
+
+def test_individuals_at_the_same_place_keep_their_own_paths(paths):
+    """Two stand together, then part; a method that mixed up others would miss those too."""
+    x = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
+    y = np.array([[0.0, 1.0], [10.0, 1.0], [10.0, 1.0], [20.0, 1.0]])
+    bridge = SchrodingerBridge(volatility=1e-2, random_state=0).fit(Snapshots([0, 1], [x, y]))
+    table = individual_scores(bridge, Snapshots([0.5], [(x + y) / 2]), draws=7)
+    assert table.set_index("method").loc["bridge_samples", "rmse"] < 0.02
+
+
+def test_paths_of_individuals_need_everybody(paths):
+    train, held_out = _snapshots(paths, [0.0, 1.0]), _snapshots(paths, [0.5])
+    weights = [np.arange(60) + 1.0] * 2
+    weighted = SchrodingerBridge(random_state=0).fit(
+        Snapshots(train.times, train.points, weights=weights)
+    )
+    thinned = SchrodingerBridge(max_samples=20, random_state=0).fit(train)
+    for bridge in (weighted, thinned):
+        with pytest.raises(InputError, match="equal weights and all points"):
+            individual_scores(bridge, held_out, draws=3)
+    for ask in (successor_counts, lambda b: mistaken_pairs(b, list(range(60)), 0)):
+        with pytest.raises(InputError, match="40 of 60 individuals have no weight"):
+            ask(thinned)
+
+
+def test_pairs_count_from_the_end_too(bridge):
+    names = [f"n{i}" for i in range(60)]
+    pd.testing.assert_frame_equal(
+        mistaken_pairs(bridge, names, -1), mistaken_pairs(bridge, names, 1)
+    )
+
+
 def test_bad_input(bridge, paths):
+    few = Snapshots([1.5], [paths.at(1.5)[:30]])
+    for score in (individual_scores, forecast_scores, interval_coverage):
+        with pytest.raises(InputError, match="same individuals are needed at every time"):
+            score(bridge, few)
+    with pytest.raises(InputError, match="does not lie after the first snapshot"):
+        interval_coverage(bridge, _snapshots(paths, [0.0]))
+    tiny = Snapshots([0.0, 1e-15, 5e-14], [paths.at(t) for t in (0.0, 0.5, 1.0)])
+    with pytest.raises(InputError, match="equally spaced"):
+        true_pair_dynamics(tiny)
     uneven = Snapshots([0.0, 1.0], [np.zeros((3, 2)), np.ones((4, 2))])
     with pytest.raises(InputError, match="same individuals"):
         true_pair_dynamics(uneven)

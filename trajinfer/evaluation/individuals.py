@@ -48,7 +48,7 @@ def successor_counts(bridge: SchrodingerBridge) -> pd.DataFrame:
     for k in range(len(snapshots) - 1):
         x, y = snapshots.points[k], snapshots.points[k + 1]
         scaled = exact_coupling(x / bridge.volatility_, y / bridge.volatility_)
-        weights = _dense(bridge.coupling(k))
+        weights = _full_coupling(bridge, k)
         rows.append(
             {
                 "start": labels[k],
@@ -80,7 +80,7 @@ def mistaken_pairs(bridge: SchrodingerBridge, names: Sequence[str], k: int) -> p
         InputError: if the number of names is not the number of individuals.
     """
     snapshots = _same_individuals(bridge.snapshots_)
-    weights = _dense(bridge.coupling(k))
+    weights = _full_coupling(bridge, k)
     if len(names) != len(weights):
         raise InputError(f"got {len(names)} names for {len(weights)} individuals")
     rows = weights / weights.sum(axis=1, keepdims=True)
@@ -88,7 +88,7 @@ def mistaken_pairs(bridge: SchrodingerBridge, names: Sequence[str], k: int) -> p
     wrong = np.flatnonzero(guess != np.arange(len(rows)))
     table = pd.DataFrame(
         {
-            "start": [snapshots.labels[k]] * len(wrong),
+            "start": [snapshots.labels[k % (len(snapshots) - 1)]] * len(wrong),
             "individual": [names[i] for i in wrong.tolist()],
             "taken_for": [names[j] for j in guess[wrong].tolist()],
             "weight": rows[wrong, guess[wrong]],
@@ -122,7 +122,7 @@ def individual_scores(
     """
     train = _same_individuals(bridge.snapshots_)
     rows = []
-    for t, label, observed in zip(held_out.times, held_out.labels, held_out.points):
+    for t, label, observed in _observed(train, held_out):
         k = _segment_before(train, t)
         x, y = train.points[k], train.points[k + 1]
         share = (t - train.times[k]) / (train.times[k + 1] - train.times[k])
@@ -158,7 +158,7 @@ def forecast_scores(
     x, y = train.points[-2:]
     last, rows = train.labels[-1], []
     arrived = exact_coupling(x, y).toarray().argmax(axis=0)
-    for t, label, observed in zip(later.times, later.labels, later.points):
+    for t, label, observed in _observed(train, later):
         share = (t - train.times[-1]) / (train.times[-1] - train.times[-2])
         predicted = {
             "persistence": y,
@@ -196,8 +196,10 @@ def interval_coverage(
     train = _same_individuals(bridge.snapshots_)
     names = train.features or tuple(f"x{d}" for d in range(train.dim))
     rows = []
-    for t, label, observed in zip(later.times, later.labels, later.points):
+    for t, label, observed in _observed(train, later):
         k = int(np.searchsorted(train.times, t)) - 1
+        if k < 0:
+            raise InputError(f"time {t:g} does not lie after the first snapshot; leave it out")
         samples = _own_samples(bridge, k, label, draws)
         tails = [(1 - level) / 2, (1 + level) / 2]
         lower, upper = np.quantile(samples, tails, axis=1)
@@ -227,7 +229,7 @@ def true_pair_dynamics(snapshots: Snapshots) -> tuple[Array, Array, Array]:
     """
     points = np.stack(_same_individuals(snapshots).points)
     durations = np.diff(snapshots.times)
-    if not np.allclose(durations, durations[0]):
+    if not np.allclose(durations, durations[0], atol=0.0):
         raise InputError(f"equally spaced snapshots are needed, got {snapshots.times.tolist()}")
     dim, duration = points.shape[2], float(durations[0])
     past = points[:-1].reshape(-1, dim)
@@ -266,6 +268,23 @@ def _same_individuals(snapshots: Snapshots) -> Snapshots:
     return snapshots
 
 
+def _observed(train: Snapshots, held_out: Snapshots) -> list[tuple[float, Any, Array]]:
+    """Time on the axis of the training snapshots, label and positions of every held-out snapshot.
+
+    Raises:
+        InputError: if these are not the individuals of the training snapshots.
+    """
+    train.require_features(held_out.features)
+    for points in held_out.points:
+        if points.shape != train.points[0].shape:
+            raise InputError(
+                f"the same individuals are needed at every time: {train.points[0].shape} rows and "
+                f"columns were learned from, {points.shape} are held out"
+            )
+    times = train.axis.encode(held_out.labels).tolist()
+    return list(zip(times, held_out.labels, held_out.points, strict=True))
+
+
 def _segment_before(train: Snapshots, t: float) -> int:
     if not train.times[0] < t < train.times[-1]:
         raise InputError(f"time {t:g} does not lie between the snapshots; use forecast_scores")
@@ -278,9 +297,20 @@ def _own_samples(bridge: SchrodingerBridge, k: int, label: Any, draws: int) -> A
     start, grid = train.points[k], [train.labels[k], label]
     draw = bridge.forecast if k == len(train) - 1 else bridge.sample
     paths = draw(n=draws * len(start), ts=grid)
-    atom = cKDTree(start).query(paths.values[:, 0])[1]
-    order = np.argsort(atom, kind="stable")
-    return np.asarray(paths.values[order, 1].reshape(len(start), draws, -1))
+    # Individuals that stand at the same place share their paths out among them.
+    places, place_of = np.unique(start, axis=0, return_inverse=True)
+    place_of = place_of.ravel()
+    begun_at = cKDTree(places).query(paths.values[:, 0])[1]
+    if (np.bincount(begun_at, minlength=len(places)) != draws * np.bincount(place_of)).any():
+        raise InputError(
+            "paths of every individual need equal weights and all points in the couplings; fit "
+            "without weights and with a larger max_samples"
+        )
+    individuals = np.argsort(place_of, kind="stable")
+    own = np.empty((len(start), draws, train.dim))
+    order = np.argsort(begun_at, kind="stable")
+    own[individuals] = paths.values[order, 1].reshape(own.shape)
+    return own
 
 
 def _errors(method: str, label: Any, predicted: Array, observed: Array) -> dict[str, Any]:
@@ -295,6 +325,22 @@ def _errors(method: str, label: Any, predicted: Array, observed: Array) -> dict[
         "w2": wasserstein(cloud, observed, p=2),
         "rmse": float(np.sqrt(miss.mean())),
     }
+
+
+def _full_coupling(bridge: SchrodingerBridge, k: int) -> Array:
+    """Coupling (N, N) in which everybody takes part.
+
+    Raises:
+        InputError: if some individuals have no weight.
+    """
+    weights = _dense(bridge.coupling(k))
+    n_missing = int((weights.sum(axis=1) <= 0).sum())
+    if n_missing:
+        raise InputError(
+            f"{n_missing} of {len(weights)} individuals have no weight in the coupling; fit with "
+            "positive weights and a larger max_samples"
+        )
+    return weights
 
 
 def _n_found(weights: Any, top: int = 1) -> int:
