@@ -19,7 +19,7 @@ from trajinfer.models.controls import Controls
 from trajinfer.models.encoder import step_grid
 from trajinfer.models.forecast_examples import examples_of, rehearsal
 from trajinfer.models.recent import recent
-from trajinfer.models.series_batch import SeriesBatch
+from trajinfer.models.series_batch import Scaling, SeriesBatch
 from trajinfer.sde import SolverRegularization
 from trajinfer.training import Callback, Checkpoint
 
@@ -302,3 +302,22 @@ def test_spreads_of_one_series_are_calibrated_on_its_later_part():
     low, high = model.forecast(past, cutoffs[:, None] + np.arange(1.0, 6.0), 200).interval(0.9)
     covered = ((low <= future) & (future <= high)).mean()
     assert covered == pytest.approx(0.9, abs=4 * (0.09 / 200) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("unit", "origin"), [(1e-3, 1e7), (1.0, 1e10), (1e-200, 0.0), (1e200, 0.0)]
+)
+def test_channels_are_standardised_in_any_unit_and_far_from_zero(unit, origin):
+    column = np.linspace(-1.0, 1.0, 11)[None, :, None]
+    series = IrregularSeries.from_arrays(np.arange(11), origin + unit * column)
+    batch = Scaling.of(series, time_origin=0.0, time_scale=1.0).batch(series)
+    torch.testing.assert_close(
+        batch.values, torch.tensor(column / column.std(), dtype=torch.float32), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_a_constant_channel_keeps_its_unit_whatever_rounding_does_to_its_mean():
+    values = np.full((1, 1001, 1), 0.1)
+    values[0, ::2] = 0.3 - 0.2
+    series = IrregularSeries.from_arrays(np.arange(1001), values)
+    assert Scaling.of(series, time_origin=0.0, time_scale=1.0).spread.tolist() == [1.0]

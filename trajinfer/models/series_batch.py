@@ -148,10 +148,17 @@ class Scaling:
 
 
 def _moments(values: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of the known values of every column; (0, 1) where none is."""
+    """Mean and standard deviation of the known values of every column; (0, 1) where none is.
+
+    Constant is what does not differ beyond rounding, however far from zero it lies.
+    """
     known = ~np.isnan(values)
     n = np.maximum(known.sum(0), 1)
     mean = np.where(known, values, 0.0).sum(0) / n
-    variance = np.where(known, (values - mean) ** 2, 0.0).sum(0) / n
-    flat = variance <= 1e-18 * np.maximum(mean**2, 1e-300)
-    return mean, np.where(flat, 1.0, np.sqrt(np.where(flat, 1.0, variance)))
+    low = np.where(known, values, np.inf).min(0, initial=np.inf)
+    high = np.where(known, values, -np.inf).max(0, initial=-np.inf)
+    flat = ~(high - low > 1e-13 * np.maximum(np.abs(low), np.abs(high)))
+    # squares of values in units of a power of two neither overflow nor vanish, and keep all digits
+    unit = np.ldexp(1.0, np.frexp(np.where(flat, 1.0, high - low))[1])
+    variance = ((np.where(known & ~flat, values - mean, 0.0) / unit) ** 2).sum(0) / n
+    return mean, np.where(flat, 1.0, unit * np.sqrt(np.where(flat, 1.0, variance)))
