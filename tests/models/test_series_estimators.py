@@ -321,3 +321,19 @@ def test_a_constant_channel_keeps_its_unit_whatever_rounding_does_to_its_mean():
     values[0, ::2] = 0.3 - 0.2
     series = IrregularSeries.from_arrays(np.arange(1001), values)
     assert Scaling.of(series, time_origin=0.0, time_scale=1.0).spread.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        (["a", np.nan], "NaN"),
+        (["a", None], "NaN"),
+        (np.array(["a", np.nan], dtype=object), "NaN"),
+        (np.array(["a", 1], dtype=object), "mix"),
+        (np.array(["2020-01-01", "2021-01-01"], dtype="M8[ns]"), "names or numbers"),
+    ],
+)
+def test_labels_that_name_no_class_are_refused(labels, complaint):
+    series = IrregularSeries.from_arrays([0.0, 1.0], np.ones((2, 2)))
+    with pytest.raises(InputError, match=complaint):
+        NeuralSDEClassifier(max_epochs=1).fit(series, labels)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import ClassifierMixin
 from torch import Tensor, nn
@@ -139,6 +140,14 @@ def _labels(labels: Any, n: int) -> Array:
     array = np.asarray(labels)
     if array.shape != (n,):
         raise InputError(f"labels must be (B,) = ({n},), one per series, got {array.shape}")
-    if array.dtype.kind == "f" and np.isnan(array).any():
+    # numpy makes the text "nan" of a NaN in a list of names
+    given = labels if isinstance(labels, (list, tuple)) else array
+    if pd.Series(list(given), dtype=object).isna().any():
         raise InputError("a label is NaN; leave such series out, or give them a class")
+    if array.dtype.kind in "mM":
+        raise InputError(
+            f"classes must be names or numbers, got {array.dtype}; try labels.astype(str)"
+        )
+    if array.dtype.kind == "O" and len({isinstance(label, str) for label in array}) > 1:
+        raise InputError("the labels mix text and numbers; make them all of one kind")
     return array
