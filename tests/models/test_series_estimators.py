@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -337,3 +338,24 @@ def test_labels_that_name_no_class_are_refused(labels, complaint):
     series = IrregularSeries.from_arrays([0.0, 1.0], np.ones((2, 2)))
     with pytest.raises(InputError, match=complaint):
         NeuralSDEClassifier(max_epochs=1).fit(series, labels)
+
+
+@pytest.mark.parametrize("horizon", [pd.Timedelta("36h"), np.timedelta64(36, "h"), np.float32(1.5)])
+def test_a_forecaster_with_any_kind_of_horizon_is_saved(horizon, tmp_path):
+    days = pd.date_range("2020-01-01", periods=12, freq="12h")
+    values = np.random.default_rng(0).normal(size=(3, 12, 1))
+    series = IrregularSeries.from_arrays(days, values)
+    model = NeuralSDEForecaster(
+        hidden=np.int64(4), horizon=horizon, cutoffs=np.int64(2), max_epochs=1, random_state=0
+    ).fit(series)
+    assert model.horizon_ == pytest.approx(1.5)
+    again = load(model.save(tmp_path / "model"))
+    np.testing.assert_array_equal(again.predict(series, 1.0), model.predict(series, 1.0))
+    assert again.fit(series).horizon_ == model.horizon_
+
+
+@pytest.mark.parametrize("horizon", ["2D", pd.Timedelta("2D"), np.timedelta64(2, "D"), True])
+def test_a_duration_in_days_is_refused_where_times_are_numbers(horizon):
+    series = IrregularSeries.from_arrays(np.arange(12.0), np.ones((3, 12)))
+    with pytest.raises(InputError, match="in the unit of the times, which are numbers"):
+        NeuralSDEForecaster(horizon=horizon, max_epochs=1).fit(series)

@@ -134,7 +134,14 @@ def duration(value: Any, axis: TimeAxis) -> float:
     Raises:
         InputError: if it is not one.
     """
-    plain = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    plain = isinstance(value, (int, float, np.number)) and not isinstance(
+        value, (bool, np.timedelta64)
+    )
+    if isinstance(value, (bool, np.bool_)) or (axis.kind == "number" and not plain):
+        raise InputError(
+            f"a duration in the unit of the times, which are {axis.kind}s, was expected, "
+            f"got {value!r}"
+        )
     ruler = TimeAxis("timedelta", axis.unit)
     number = float(value) if plain else float(ruler.encode([value])[0])
     if not (np.isfinite(number) and number > 0):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -92,7 +94,7 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         settings["random_state"] = self.seed_
         config = {
             "estimator": type(self).__name__,
-            "settings": settings,
+            "settings": {name: _plain(value) for name, value in settings.items()},
             "shape": self.shape_,
             "scaling": self.scaling_.to_json(),
             "axis": self.axis_.to_config(),
@@ -309,6 +311,13 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         with torch.no_grad():
             encoder = self.network_.encoder
             return torch.stack([read(encoder(batch, queries, seed=one)) for one in seeds])
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON holds it: durations by their spelling, numpy's scalars as Python's."""
+    if isinstance(value, (timedelta, np.timedelta64)):
+        return pd.Timedelta(value).isoformat()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
