@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from trajinfer import Trajectories
+from trajinfer import IrregularSeries, Trajectories
 from trajinfer._core.errors import InputError
 from trajinfer.evaluation import generation_report
+from trajinfer.evaluation.generation.figures_of_merit import copy_figures, kernel_figures
+from trajinfer.evaluation.generation.samples import Samples
 
 
 def walks(n, seed, *, steps=16, dim=1, noise=1.0):
@@ -30,6 +32,27 @@ def honest():
 
 def flags(synthetic, **options):
     return generation_report(TRAIN, HELD, synthetic, n_seeds=2, **options).flags
+
+
+@pytest.mark.parametrize("measure", [copy_figures, kernel_figures])
+def test_paths_far_from_zero_are_judged_alike(measure):
+    sets = walks(60, 0), walks(60, 1), walks(60, 0)
+    near, far = (
+        list(measure(Samples.of(*(c + s for s in sets), None, np.random.default_rng(0)), 0))
+        for c in (0.0, 1e9)
+    )
+    for one, other in zip(near, far, strict=True):
+        assert other.value == pytest.approx(one.value, abs=1e-4)
+        assert other.limit == pytest.approx(one.limit, abs=1e-4)
+
+
+def test_channels_in_another_order_are_refused():
+    first, second, third = (walks(60, seed, dim=2) for seed in range(3))
+    ts = np.arange(16.0)
+    real = [IrregularSeries.from_arrays(ts, part, channels=["a", "b"]) for part in (first, second)]
+    turned = Trajectories(ts, third, features=("b", "a"))
+    with pytest.raises(InputError, match="one order"):
+        generation_report(*real, turned)
 
 
 def test_an_exact_simulator_passes(honest):

@@ -16,6 +16,7 @@ from trajinfer.metrics import as_paths
 _FEWEST = 20
 _FEWEST_TIMES = 3
 _PSEUDO_GROUPS = 12
+_FAR = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class Samples:
     """Paths (., T, C) on one grid, with the groups that must not be cut.
 
     Attributes:
-        train, hold_out, synthetic: the paths.
+        train, hold_out, synthetic: the paths; channels far from zero are moved there.
         train_groups, hold_out_groups, synthetic_groups: one whole number per path.
         grouped: whether the real series came with groups.
     """
@@ -45,6 +46,9 @@ class Samples:
         values = [_values(v, name) for v, name in zip((train, hold_out, synthetic), names)]
         _check_grids(values, names)
         _check_times(train, hold_out, synthetic)
+        _check_channels(train, hold_out, synthetic)
+        origin = _far_origin(values[0])
+        values = [v - origin for v in values]
         sizes = [len(v) for v in values]
         given = _groups(groups, sizes)
         own = rng.integers(_PSEUDO_GROUPS, size=sizes[2])
@@ -100,6 +104,27 @@ def _check_times(*series: Any) -> None:
     grids = [s.ts for s in series if isinstance(s, Trajectories) and s.ts.ndim == 1]
     if any(not np.allclose(grid, grids[0]) for grid in grids[1:]):
         raise InputError("the series are on different time grids; sample on the same times")
+
+
+def _check_channels(*series: Any) -> None:
+    """Refuse the same channels in another order; names of their own are no objection."""
+    given = [
+        s.channels if isinstance(s, IrregularSeries) else s.features
+        for s in series
+        if isinstance(s, (Trajectories, IrregularSeries))
+    ]
+    named = [names for names in given if names is not None]
+    for names in named:
+        if names != named[0] and set(names) == set(named[0]):
+            raise InputError(
+                f"the channels are {named[0]} here and {names} there; bring them into one order"
+            )
+
+
+def _far_origin(paths: Array) -> Array:
+    """(C,) means of channels that vary little against them, else 0: distances lose digits there."""
+    mean, spread = paths.mean(axis=(0, 1)), paths.std(axis=(0, 1))
+    return np.where(np.abs(mean) > _FAR * spread, mean, 0.0)
 
 
 def _groups(groups: Any, sizes: Sequence[int]) -> tuple[Array, Array]:
