@@ -359,3 +359,20 @@ def test_a_duration_in_days_is_refused_where_times_are_numbers(horizon):
     series = IrregularSeries.from_arrays(np.arange(12.0), np.ones((3, 12)))
     with pytest.raises(InputError, match="in the unit of the times, which are numbers"):
         NeuralSDEForecaster(horizon=horizon, max_epochs=1).fit(series)
+
+
+def test_columns_in_another_order_or_of_another_name_are_refused(tmp_path):
+    table = pd.DataFrame({"id": [0, 0, 1, 1], "t": [0.0, 1.0] * 2, "a": 1.0, "b": [1.0, 2, 3, 4]})
+
+    def read(channels):
+        return IrregularSeries.from_frame(table, id="id", time="t", channels=channels)
+
+    series = read(["a", "b"])
+    model = NeuralSDEClassifier(hidden=4, max_epochs=1, random_state=0).fit(series, [0, 1])
+    for one in (model, load(model.save(tmp_path / "model"))):
+        with pytest.raises(InputError, match=r"columns of these series are \('b', 'a'\)"):
+            one.predict(read(["b", "a"]))
+        with pytest.raises(InputError, match="those of the fit were"):
+            one.predict(IrregularSeries.from_arrays(series.times, series.values, channels="ac"))
+        unnamed = IrregularSeries.from_arrays(series.times, series.values)
+        np.testing.assert_array_equal(one.predict_proba(unnamed), one.predict_proba(series))

@@ -77,6 +77,7 @@ class Scaling:
         center, spread: (C,) of the channels; a constant channel keeps its unit.
         static_center, static_spread: (S,).
         time_origin, time_scale: times become (t - origin) / scale.
+        channels, static_names: what the columns were called.
     """
 
     center: Array
@@ -85,6 +86,8 @@ class Scaling:
     static_spread: Array
     time_origin: float
     time_scale: float
+    channels: tuple[str, ...] = ()
+    static_names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, series: IrregularSeries, *, time_origin: float, time_scale: float) -> Self:
@@ -92,13 +95,16 @@ class Scaling:
         center, spread = _moments(series.values.reshape(-1, series.values.shape[2]))
         empty = np.zeros((len(series), 0))
         known = _moments(empty if series.statics is None else series.statics)
-        return cls(center, spread, *known, time_origin, time_scale if time_scale > 0 else 1.0)
+        scale = time_scale if time_scale > 0 else 1.0
+        names = series.channels, series.static_names
+        return cls(center, spread, *known, time_origin, scale, *names)
 
     def require(self, series: IrregularSeries) -> None:
         """Refuse series of another kind than those of the fit.
 
         Raises:
-            InputError: if the number of channels or of statics differs.
+            InputError: if the number of channels or of statics differs, or their names or their
+                order; columns that were never named fit any names.
         """
         n_statics = 0 if series.statics is None else series.statics.shape[1]
         found = (series.values.shape[2], n_statics)
@@ -108,6 +114,18 @@ class Scaling:
                 f"{len(self.center)} and {len(self.static_center)}; give the same ones in the "
                 "same order"
             )
+        pairs = (
+            (self.channels, series.channels, "x"),
+            (self.static_names, series.static_names, "s"),
+        )
+        for fitted, given, letter in pairs:
+            unnamed = tuple(f"{letter}{i}" for i in range(len(given)))
+            unknown = unnamed in (fitted, given) and sorted(fitted) != sorted(given)
+            if fitted and fitted != given and not unknown:
+                raise InputError(
+                    f"the columns of these series are {given}, those of the fit were {fitted}; "
+                    "give the same ones in the same order"
+                )
 
     def batch(
         self, series: IrregularSeries, *, end: Array | None = None, origin: Array | None = None
@@ -144,7 +162,8 @@ class Scaling:
         arrays: dict[str, Any] = {
             k: np.array(v) if isinstance(v, list) else v for k, v in saved.items()
         }
-        return cls(**arrays)
+        names = {k: tuple(saved.get(k, ())) for k in ("channels", "static_names")}
+        return cls(**(arrays | names))
 
 
 def _moments(values: Array) -> tuple[Array, Array]:
