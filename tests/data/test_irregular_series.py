@@ -368,3 +368,28 @@ def test_masked_entries_are_not_observed_and_dates_are_no_values():
     dates = np.array([["2020-01-01", "2020-01-02", "2020-01-03"]], dtype="M8[ns]")
     with pytest.raises(InputError, match="must hold real numbers"):
         IrregularSeries.from_arrays([0, 1, 2], dates)
+
+
+def test_labels_known_at_some_rows_only_change_along_the_series(wide):
+    wide["ill"] = pd.array([1, 1, None, 0, 0], dtype="Int64")
+    with pytest.raises(InputError, match="column 'ill' must be constant along a series"):
+        IrregularSeries.from_frame(wide, id="who", time="when", labels="ill")
+    wide["ill"] = pd.array([1, 1, 1, None, None], dtype="Int64")
+    series = IrregularSeries.from_frame(wide, id="who", time="when", labels="ill")
+    assert series.labels[0] == 1
+    assert pd.isna(series.labels[1])
+
+
+def test_columns_of_one_name_are_refused_and_index_levels_that_are_columns_too_are_read(wide):
+    twice = pd.concat([wide, wide[["who"]]], axis=1)
+    with pytest.raises(InputError, match="several columns 'who'"):
+        IrregularSeries.from_frame(twice, id="who", time="when")
+    columns = {"id": "who", "time": "when", "channels": ["beats", "temp"]}
+    expected = IrregularSeries.from_frame(wide, **columns)
+    for keys in ("who", ["who", "when"]):
+        both = wide.set_index(keys, drop=False)
+        found = IrregularSeries.from_frame(both, **columns)
+        np.testing.assert_array_equal(found.values, expected.values)
+    mixed = wide.set_index("who", drop=False).set_index("when", append=True)
+    found = IrregularSeries.from_frame(mixed, **columns)
+    np.testing.assert_array_equal(found.values, expected.values)

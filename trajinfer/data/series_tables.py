@@ -141,14 +141,17 @@ def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
         if not hasattr(df, "to_pandas"):
             raise InputError(f"a table was expected, got {type(df).__name__}")
         df = df.to_pandas()
-    if {columns.id, columns.time} & set(df.index.names):
-        df = df.reset_index()
+    if ({columns.id, columns.time} & set(df.index.names)) - set(df.columns):
+        twice = [level for level in df.index.names if level in df.columns]
+        df = df.droplevel(twice).reset_index()
     named = [columns.id, columns.time, columns.variable, columns.value, columns.labels]
     named += list(columns.statics or ())
     named += [] if columns.long else list(columns.channels or ())
     for name in filter(None, named):
         if name not in df.columns:
             raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+        if isinstance(df[name], pd.DataFrame):
+            raise InputError(f"the table has several columns '{name}'; give each its own name")
     if not len(df):
         raise InputError("the table has no rows")
     return df
@@ -297,7 +300,8 @@ def _constant(
     for name in names:
         expected, found = table[name].iloc[codes].reset_index(drop=True), frame[name]
         found = found.reset_index(drop=True)
-        changes = ~((expected == found) | (expected.isna() & found.isna())).astype(bool)
+        changes = ~((expected == found) | (expected.isna() & found.isna()))
+        changes = changes.astype("boolean").fillna(True).astype(bool)
         if changes.any():
             row = int(changes.to_numpy().argmax())
             raise InputError(
