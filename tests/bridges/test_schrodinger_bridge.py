@@ -17,7 +17,7 @@ import trajinfer
 from tests.bridges.gaussian import ROTATION
 from tests.bridges.gaussian_process_data import moments, samples
 from trajinfer._core.errors import ExtrapolationWarning, InputError
-from trajinfer.bridges import SchrodingerBridge
+from trajinfer.bridges import SchrodingerBridge, schrodinger_bridge
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.metrics import energy_distance, mmd, wasserstein
 from trajinfer.processes import AffineDrift, Brownian, LotkaVolterra, OrnsteinUhlenbeck
@@ -703,6 +703,27 @@ def test_dates_weights_and_names_are_saved(snapshots, tmp_path):
         np.testing.assert_allclose(
             again.snapshots_.probabilities(k), bridge.snapshots_.probabilities(k), rtol=1e-14
         )
+
+
+def test_names_of_columns_and_a_numpy_seed_are_saved(table, tmp_path):
+    days = table.rename(columns={"time": "day"}).astype({"day": "Float64"})
+    bridge = SchrodingerBridge(random_state=np.int64(3)).fit(days, time="day")
+    again = trajinfer.load(bridge.save(tmp_path / "model"))
+    pd.testing.assert_frame_equal(again.snapshots_.to_frame(), bridge.snapshots_.to_frame())
+    assert again.random_state == 3
+
+
+def test_the_warning_is_about_the_couplings_that_are_kept(snapshots, monkeypatch):
+    """The last record may be of couplings that were improved afterwards."""
+    fit_once = schrodinger_bridge.fit
+
+    def with_a_bad_record(*arguments, **options):
+        result = fit_once(*arguments, **options)
+        result.history[-1]["marginal_error"] = 0.1
+        return result
+
+    monkeypatch.setattr(schrodinger_bridge, "fit", with_a_bad_record)
+    assert SchrodingerBridge(random_state=0).fit(snapshots).converged_
 
 
 def test_what_cannot_be_saved_says_so(few, tmp_path):

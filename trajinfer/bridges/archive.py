@@ -42,7 +42,8 @@ def pack(estimator: SchrodingerBridge) -> tuple[dict[str, Any], dict[str, Tensor
     settings = {name: getattr(estimator, name) for name in _PLAIN_SETTINGS}
     settings["volatility"] = _plain(estimator.volatility)
     random_state = estimator.random_state
-    settings["random_state"] = random_state if isinstance(random_state, int) else None
+    seeded = isinstance(random_state, (int, np.integer))
+    settings["random_state"] = _plain(random_state) if seeded else None
     tensors = {"times": _tensor(snapshots.times), "f": bridge.coupling.f, "g": bridge.coupling.g}
     for k, points in enumerate(snapshots.points):
         tensors[f"points.{k}"] = _tensor(points)
@@ -64,6 +65,8 @@ def pack(estimator: SchrodingerBridge) -> tuple[dict[str, Any], dict[str, Tensor
         "n_steps": bridge.n_steps,
         "features": snapshots.features,
         "axis": snapshots.axis.to_config(),
+        "time_name": snapshots.time_name,
+        "weight_name": snapshots.weight_name,
     }
     if hasattr(estimator, "feature_names_in_"):
         config["feature_names_in"] = list(map(str, estimator.feature_names_in_))
@@ -111,6 +114,7 @@ def _unpack_snapshots(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
         tuple(tensors[f"weights.{k}"].numpy() for k in range(n)) if weighted else None,
         None if config["features"] is None else tuple(config["features"]),
         TimeAxis.from_config(config["axis"]),
+        **{name: config[name] for name in ("time_name", "weight_name") if name in config},
     )
 
 

@@ -397,7 +397,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "bridge_")
 
     def _warn_unless_converged(self) -> None:
-        error = self.history_[-1]["marginal_error"]
+        error = float(self.bridge_.coupling.error.max())
         if error > MARGINAL_TOLERANCE:
             warnings.warn(
                 f"the couplings miss their marginals by {error:.1e} (L1); a larger volatility "
