@@ -234,6 +234,16 @@ def test_prices_go_on_from_the_last_close():
     assert 0 < moves.std() < 0.1
 
 
+def test_a_past_without_a_logarithm_is_refused():
+    model = make(loss="likelihood", transform="relative", memory=LITTLE).fit(bars())
+    past = bars()[:1]
+    values = past.values.copy()
+    values[0, -1, 3] = -1.0
+    bad = IrregularSeries.from_arrays(past.times, values, channels=past.channels)
+    with pytest.raises(InputError, match="cannot take"):
+        model.sample(2, [10.0, 11.0], given=bad)
+
+
 def test_readings_keep_their_day_their_zeros_and_their_sum():
     series = days(90)
     generator = make(transform="daily", loss="likelihood", memory=None)

@@ -117,7 +117,13 @@ class MemoryEngine:
         if rows[0] < 0:
             raise InputError(f"ts must lie after the last given row at {ends[0]:g}")
         rng = np.random.default_rng(seed)
-        latents = self.transform.forward(past.values, self.state, rng)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            latents = self.transform.forward(past.values, self.state, rng)
+        if not np.isfinite(latents.rows[:, 1:]).all():
+            raise InputError(
+                "the given past holds values that the transform cannot take, such as prices that "
+                "are not positive; leave such rows out"
+            )
         number = np.round((past.times - self.origin) / self.step).astype(int)
         length = past.values.shape[1]
         if length <= max(self.model.memory.lags) + 1:
