@@ -16,6 +16,7 @@ from trajinfer import (
     NeuralSDERegressor,
     load,
 )
+from trajinfer._core.seeding import spawn
 from trajinfer.models.controls import Controls
 from trajinfer.models.encoder import step_grid
 from trajinfer.models.forecast_examples import examples_of, rehearsal
@@ -376,3 +377,23 @@ def test_columns_in_another_order_or_of_another_name_are_refused(tmp_path):
             one.predict(IrregularSeries.from_arrays(series.times, series.values, channels="ac"))
         unnamed = IrregularSeries.from_arrays(series.times, series.values)
         np.testing.assert_array_equal(one.predict_proba(unnamed), one.predict_proba(series))
+
+
+def test_series_of_two_observations_have_nothing_to_hide_and_nothing_to_score():
+    values = np.random.default_rng(0).normal(size=(30, 2, 1))
+    short = IrregularSeries.from_arrays([0.0, 1.0], values)
+    model = NeuralSDEInterpolator(hidden=4, max_epochs=30, n_hidings=1, random_state=0).fit(short)
+    assert np.isfinite(model.interpolate(short, [0.5], 3).samples).all()
+    with pytest.raises(InputError, match="nothing can be hidden"):
+        model.score(short)
+
+
+def test_an_interpolator_learns_from_channels_with_holes_of_their_own():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(6, 12, 2))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    series = IrregularSeries.from_arrays(np.arange(12.0), values)
+    model = NeuralSDEInterpolator(hidden=4, max_epochs=30, n_hidings=1, random_state=0).fit(series)
+    start = model._network(spawn(model.seed_, 4)[0]).state_dict()
+    moved = [name for name, p in model.network_.state_dict().items() if not p.equal(start[name])]
+    assert any(name.startswith("head") for name in moved)

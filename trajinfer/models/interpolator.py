@@ -136,9 +136,13 @@ class NeuralSDEInterpolator(SeriesEstimator):
             context, times, values, mean, spread = shown.rows(index, _MOST_QUERIES)
             encoding = self._encode(_until_start(context), step, times)
             shift, stretch = self.network_.head(encoding.asked, spread)
-            error = ((values - mean) / spread - shift) * (-stretch).exp()
+            # what is NaN must not enter: zero times NaN is NaN in the gradient
             seen = ~values.isnan()
-            loss = (0.5 * error[seen].square() + stretch[seen]).mean()
+            size = ((values - mean) / spread)[seen]
+            error = (size - shift[seen]) * (-stretch[seen]).exp()
+            surprises = 0.5 * error.square() + stretch[seen]
+            # of series with two observations nothing is hidden
+            loss = surprises.mean() if len(surprises) else surprises.sum()
             return self._with_penalties(loss, encoding, step)
 
         self._train(objective, np.arange(len(shown.values)), None)
@@ -192,8 +196,13 @@ class NeuralSDEInterpolator(SeriesEstimator):
         self._check_fitted()
         data = compacted(as_series(series).on_axis(self.axis_))
         shown = data.drop_observations(self.hide, spawn(self.seed_, 7)[6])
-        drawn = self.interpolate(shown, data.times).samples.transpose(1, 0, 2, 3)
         hidden = data.mask & ~shown.mask
+        if not hidden.any():
+            raise InputError(
+                "nothing can be hidden from these series, so that no score can be had; give series "
+                "with more observations per channel, or a larger hide="
+            )
+        drawn = self.interpolate(shown, data.times).samples.transpose(1, 0, 2, 3)
         return -float(np.mean(crps(drawn[:, hidden], data.values[hidden])))
 
     def _hide(self, data: IrregularSeries, weights: Array, seed: int) -> Hidden:
