@@ -17,6 +17,7 @@ from trajinfer.processes import (
     LotkaVolterra,
     OrnsteinUhlenbeck,
     Repressilator,
+    affine_transition,
     simulate,
 )
 
@@ -251,3 +252,14 @@ def test_gradients_reach_the_parameters():
     )
     (law.mean.sum() + law.covariance.sum()).backward()
     assert all(p.grad is not None and p.grad != 0 for p in process.parameters())
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e6, 1e12])
+def test_the_flow_does_not_depend_on_the_unit_of_the_state(unit):
+    matrix = torch.tensor([[-0.3, 0.8], [-0.8, -0.3]], dtype=torch.float64)
+    offset, rate = matrix.new_tensor([0.2, 0.1]), torch.eye(2, dtype=torch.float64)
+    duration = matrix.new_tensor([0.0, 1.0, 7.0])
+    plain = affine_transition(matrix, offset, rate, duration)
+    other = affine_transition(matrix, unit * offset, unit**2 * rate, duration)
+    for found, known, power in zip(other, plain, (0, 1, 2), strict=True):
+        torch.testing.assert_close(found / unit**power, known, rtol=1e-12, atol=1e-13)

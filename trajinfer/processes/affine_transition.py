@@ -37,10 +37,12 @@ def affine_transition(
     size = float(torch.linalg.matrix_norm(matrix.detach(), ord=2) * duration.max())
     n_doublings = max(0, math.ceil(math.log2(size))) if size > 0 else 0
     h = (duration / 2**n_doublings).reshape(-1, 1, 1)
-    exponential = torch.matrix_exp(h * _block(matrix, offset, rate))
+    # Offset and rate enter linearly: in units of their own they take no digits from the flow.
+    unit_offset, unit_rate = (_size(h.max() * part) for part in (offset, rate))
+    exponential = torch.matrix_exp(h * _block(matrix, offset / unit_offset, rate / unit_rate))
     flow = exponential[:, :dim, :dim]
-    shift = exponential[:, :dim, 2 * dim :]
-    covariance = exponential[:, :dim, dim : 2 * dim] @ flow.mT
+    shift = unit_offset * exponential[:, :dim, 2 * dim :]
+    covariance = unit_rate * exponential[:, :dim, dim : 2 * dim] @ flow.mT
     spread = torch.where(h > 0, covariance / torch.where(h > 0, h, 1.0), rate)
     spread = (spread + spread.mT) / 2
     for _ in range(n_doublings):
@@ -48,6 +50,12 @@ def affine_transition(
         spread = (flow @ spread @ flow.mT + spread) / 2
         flow = flow @ flow
     return flow, shift.squeeze(2), spread
+
+
+def _size(part: Tensor) -> Tensor:
+    """Largest entry; 1 where all are zero."""
+    largest = part.detach().abs().amax()
+    return torch.where(largest > 0, largest, 1.0)
 
 
 def _block(matrix: Tensor, offset: Tensor, rate: Tensor) -> Tensor:
