@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold, cross_val_score, train_test_split
 from trajinfer import IrregularSeries
 from trajinfer._core.errors import InputError
 from trajinfer.data import as_series
+from trajinfer.data.irregular_series import fits_columns
 
 
 @pytest.fixture
@@ -393,3 +394,11 @@ def test_columns_of_one_name_are_refused_and_index_levels_that_are_columns_too_a
     mixed = wide.set_index("who", drop=False).set_index("when", append=True)
     found = IrregularSeries.from_frame(mixed, **columns)
     np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_columns_that_were_never_named_fit_any():
+    assert fits_columns(["a", "b"], ["a", "b"])
+    assert fits_columns(["x0", "x1"], ["a", "b"])
+    assert fits_columns(["a", "b"], ["x0", "x1"])
+    assert not fits_columns(["b", "a"], ["a", "b"])
+    assert not fits_columns(["x1", "x0"], ["x0", "x1"])

@@ -373,6 +373,19 @@ class IrregularSeries:
         return replace(self, times=times, values=values, lengths=lengths)
 
 
+def fits_columns(given: Sequence[str], fitted: Sequence[str], letter: str = "x") -> bool:
+    """Whether columns may stand for those of a fit: the same ones, or never named on either side.
+
+    Args:
+        given: names of the columns.
+        fitted: names at the fit, as many.
+        letter: what unnamed columns are called, with their number.
+    """
+    unnamed = [f"{letter}{i}" for i in range(len(given))]
+    named = unnamed not in (list(given), list(fitted)) or sorted(given) == sorted(fitted)
+    return list(given) == list(fitted) or not named
+
+
 def _names(given: Sequence[str], n: int, letter: str, kind: str) -> tuple[str, ...]:
     names = tuple(map(str, given)) if len(given) else tuple(f"{letter}{i}" for i in range(n))
     if len(names) != n or len(set(names)) != n:

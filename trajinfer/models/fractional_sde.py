@@ -18,6 +18,7 @@ from trajinfer._core.checks import Array, require_finite, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import Forecast, IrregularSeries, Trajectories
+from trajinfer.data.irregular_series import fits_columns
 from trajinfer.data.series_input import as_series
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.fractional.nodes import default_nodes
@@ -390,7 +391,7 @@ class FractionalSDE(BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"the series have {known.shape[2]} channels, the model {len(self.channels_)}"
             )
-        if known.channels != self.channels_:
+        if not fits_columns(known.channels, self.channels_):
             raise InputError(
                 f"the series have the channels {known.channels}, the model {self.channels_}; give "
                 "them by these names, in this order"

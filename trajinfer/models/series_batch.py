@@ -12,6 +12,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
+from trajinfer.data.irregular_series import fits_columns
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,7 @@ class Scaling:
             (self.static_names, series.static_names, "s"),
         )
         for fitted, given, letter in pairs:
-            unnamed = tuple(f"{letter}{i}" for i in range(len(given)))
-            unknown = unnamed in (fitted, given) and sorted(fitted) != sorted(given)
-            if fitted and fitted != given and not unknown:
+            if fitted and not fits_columns(given, fitted, letter):
                 raise InputError(
                     f"the columns of these series are {given}, those of the fit were {fitted}; "
                     "give the same ones in the same order"
