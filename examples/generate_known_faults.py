@@ -10,7 +10,7 @@ import numpy as np
 from trajinfer import DirectedChainGenerator
 from trajinfer.datasets import follow_opinions, make_opinion_dynamics
 from trajinfer.evaluation import generation_report
-from trajinfer.models import ExpectedSignature
+from trajinfer.generation import ExpectedSignature
 
 N = 2048
 COLUMNS = ("c2st_auc", "ks_mean", "acf", "nearest_ratio", "copy_share", "dependence")

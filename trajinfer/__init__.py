@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     )
     from trajinfer.bridges import SchrodingerBridge
     from trajinfer.data import Forecast, IrregularSeries, JumpSeries, Snapshots, Trajectories
+    from trajinfer.generation import DirectedChainGenerator
     from trajinfer.jumps import MarkovJumpProcess
-    from trajinfer.models import (
-        DirectedChainGenerator,
-        FractionalSDE,
+    from trajinfer.long_memory import FractionalSDE
+    from trajinfer.persistence import load
+    from trajinfer.processes.simulate import simulate
+    from trajinfer.sde import solve
+    from trajinfer.series import (
         NeuralSDEClassifier,
         NeuralSDEForecaster,
         NeuralSDEInterpolator,
         NeuralSDERegressor,
     )
-    from trajinfer.persistence import load
-    from trajinfer.processes.simulate import simulate
-    from trajinfer.sde import solve
 
 __version__ = _version("trajinfer")
 
@@ -81,14 +81,14 @@ _HOME = {
     "JumpSeries": "trajinfer.data",
     "MarkovJumpProcess": "trajinfer.jumps",
     "SchrodingerBridge": "trajinfer.bridges",
-    "FractionalSDE": "trajinfer.models",
-    "NeuralSDEClassifier": "trajinfer.models",
-    "NeuralSDEForecaster": "trajinfer.models",
+    "FractionalSDE": "trajinfer.long_memory",
+    "NeuralSDEClassifier": "trajinfer.series",
+    "NeuralSDEForecaster": "trajinfer.series",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
-    "DirectedChainGenerator": "trajinfer.models",
-    "NeuralSDEInterpolator": "trajinfer.models",
-    "NeuralSDERegressor": "trajinfer.models",
+    "DirectedChainGenerator": "trajinfer.generation",
+    "NeuralSDEInterpolator": "trajinfer.series",
+    "NeuralSDERegressor": "trajinfer.series",
     "load": "trajinfer.persistence",
     "simulate": "trajinfer.processes",
     "solve": "trajinfer.sde",

@@ -25,7 +25,7 @@ from trajinfer.datasets.series_loaders import (
     load_mujoco_windows,
 )
 from trajinfer.evaluation.series import channel_means, gaussian_process, linear_interpolation
-from trajinfer.models import NeuralSDEClassifier, NeuralSDEForecaster, NeuralSDEInterpolator
+from trajinfer.series import NeuralSDEClassifier, NeuralSDEForecaster, NeuralSDEInterpolator
 
 STABLE = ("langevin", "linear_noise", "geometric")
 SETS = ("italy_power_demand", "basic_motions", "japanese_vowels", "gun_point")

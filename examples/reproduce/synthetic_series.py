@@ -27,9 +27,9 @@ from trajinfer.datasets import (
 )
 from trajinfer.evaluation.generation.recurrent import prediction_error
 from trajinfer.evaluation.generation.two_sample import classifier_auc
+from trajinfer.generation import CDECritic, ExpectedSignature, PathMMD, TransitionLikelihood
 from trajinfer.metrics import autocorrelation_error, channel_correlation_error, marginal_ks
 from trajinfer.metrics.memorisation import Memorisation
-from trajinfer.models import CDECritic, ExpectedSignature, PathMMD, TransitionLikelihood
 
 SEEDS = (0, 1, 2)
 JUDGED, MANY = 2048, 8192

@@ -13,9 +13,9 @@ import torchcde
 import torchsde
 
 from tests.benchmarks.harness import Row, times
-from trajinfer.models import make_dynamics
 from trajinfer.paths import natural_cubic_path
 from trajinfer.sde import solve
+from trajinfer.series import make_dynamics
 
 BATCH, HIDDEN, CHANNELS, STEPS = 256, 32, 14, 50
 STABLE = ("langevin", "linear_noise", "geometric")

@@ -13,14 +13,13 @@ import numpy as np
 
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries
-from trajinfer.models import (
-    DirectedChainGenerator,
-    FractionalSDE,
+from trajinfer.generation import DirectedChainGenerator, TransitionLikelihood
+from trajinfer.long_memory import FractionalSDE
+from trajinfer.series import (
     NeuralSDEClassifier,
     NeuralSDEForecaster,
     NeuralSDEInterpolator,
     NeuralSDERegressor,
-    TransitionLikelihood,
 )
 
 

@@ -7,7 +7,7 @@ from trajinfer import DirectedChainGenerator
 from trajinfer.datasets import follow_opinions, make_opinion_dynamics
 from trajinfer.evaluation import generation_report
 from trajinfer.evaluation.generation.two_sample import classifier_auc
-from trajinfer.models import ExpectedSignature, TransitionLikelihood
+from trajinfer.generation import ExpectedSignature, TransitionLikelihood
 
 N = 2048
 pytestmark = pytest.mark.slow

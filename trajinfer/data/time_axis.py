@@ -148,6 +148,12 @@ class TimeAxis:
         quantum = 10.0 ** np.ceil(np.log10(np.maximum(error, 1.0)))
         return np.asarray(np.round(exact / quantum).astype(np.int64) * quantum.astype(np.int64))
 
+    def since_start(self) -> TimeAxis:
+        """The axis of times counted from the start of a series."""
+        if self.kind == "datetime":
+            return TimeAxis("timedelta", self.unit, dtype="timedelta64[ns]")
+        return self
+
     def to_config(self) -> dict[str, Any]:
         """What JSON can hold; `from_config` inverts it."""
         origin = None if self.origin is None else self.origin.tz_localize(None).isoformat()

@@ -1,0 +1,266 @@
+"""Generation row by row, by a law that sees what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import spawn
+from trajinfer.data import IrregularSeries, TimeAxis
+from trajinfer.generation.memory_law import MemoryLaw
+from trajinfer.generation.memory_model import MemoryModel, Scales, fit_memory
+from trajinfer.generation.memory_profile import Profile
+from trajinfer.generation.memory_residuals import Residuals
+from trajinfer.generation.memory_settings import Calendar, Memory
+from trajinfer.generation.meter_readings import MeterReadings, daily
+from trajinfer.generation.prepared import Prepared
+from trajinfer.generation.price_bars import PriceBars
+from trajinfer.generation.records import Records, join_windows
+from trajinfer.generation.row_transform import Latents, RowTransform, State
+from trajinfer.training import Callback, Report
+
+_TRANSFORMS: dict[str, type[RowTransform]] = {
+    "PriceBars": PriceBars,
+    "MeterReadings": MeterReadings,
+}
+_DAYS_PER_YEAR = 365.25
+
+
+class MemoryEngine:
+    """A fitted law of rows, and the rows it starts from.
+
+    Args:
+        transform: between rows and latent rows.
+        state: what the transform learned.
+        model: the law.
+        records: latent rows of the training records, with their row numbers.
+        step: time from row to row.
+        window: rows of a series.
+        origin: time at which row numbers are 0.
+    """
+
+    kind = "memory"
+
+    def __init__(
+        self,
+        transform: RowTransform,
+        state: State,
+        model: MemoryModel,
+        records: tuple[Latents, Array],
+        step: float,
+        window: int,
+        origin: float,
+    ) -> None:
+        self.transform, self.state, self.model = transform, state, model
+        self.latents, self.number = records
+        self.step, self.window, self.origin = step, window, origin
+        self.past = model.past(self.latents, self.number)
+
+    @classmethod
+    def fit(
+        cls,
+        prepared: Prepared,
+        transform: RowTransform | str,
+        memory: Memory | None,
+        seed: int,
+        callbacks: Sequence[Callback],
+    ) -> tuple[Self, list[Report]]:
+        """Learn the law from the recordings that the series are pieces of."""
+        records = join_windows(prepared.series)
+        origin = _midnight(prepared.series.axis)
+        if isinstance(transform, str):
+            transform = _by_name(transform, records, prepared.series.axis)
+        kept = prepared.constraints.drop(records.values)
+        channels = [prepared.series.channels[k] for k in prepared.constraints.kept]
+        state = transform.learn(kept[records.present], channels)
+        seed_noise, seed_law = spawn(seed, 2)
+        latents = transform.forward(kept, state, np.random.default_rng(seed_noise))
+        number = np.round((records.times - origin) / records.step).astype(int)
+        chosen = transform.memory if memory is None else memory
+        model, reports = fit_memory(chosen, latents, number, seed_law, callbacks)
+        parts = (latents, number)
+        return cls(transform, state, model, parts, records.step, records.window, origin), reports
+
+    def grid(self) -> Array:
+        """(T,) times of a series, from 0."""
+        return np.asarray(self.step * np.arange(self.window))
+
+    def sample(self, n: int, ts: Array, n_links: int | None, seed: int) -> Array:
+        """Rows (n, T, D) of the kept channels at times ts counted from the first one.
+
+        Every path goes on from a random training row, is simulated for `burn_in` rows that are
+        thrown away, and begins at the phase of the day at which the training series began.
+        """
+        rows = self._rows(ts - ts[0])
+        rng = np.random.default_rng(seed)
+        burn_in = self.model.memory.burn_in
+        record, column = self._starts(burn_in)
+        chosen = rng.integers(len(record), size=n)
+        simulated = self._simulate(record[chosen], column[chosen], burn_in + rows[-1] + 1, rng)
+        return np.asarray(simulated[:, burn_in + rows])
+
+    def continue_from(self, past: IrregularSeries, n: int, ts: Array, seed: int) -> Array:
+        """Rows (n, T, D) that go on from the past, whose last rows are the memory."""
+        if past.mask.sum() < past.mask.size:
+            raise InputError("the given past must be complete; fill or cut its gaps first")
+        ends = past.times[:, -1]
+        if (ends != ends[0]).any():
+            raise InputError("the given series must end at the same time; draw for each by itself")
+        rows = self._rows(ts - ends[0]) - 1
+        if rows[0] < 0:
+            raise InputError(f"ts must lie after the last given row at {ends[0]:g}")
+        rng = np.random.default_rng(seed)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            latents = self.transform.forward(past.values, self.state, rng)
+        if not np.isfinite(latents.rows[:, 1:]).all():
+            raise InputError(
+                "the given past holds values that the transform cannot take, such as prices that "
+                "are not positive; leave such rows out"
+            )
+        number = np.round((past.times - self.origin) / self.step).astype(int)
+        length = past.values.shape[1]
+        if length <= max(self.model.memory.lags) + 1:
+            raise InputError(
+                f"the memory sees {max(self.model.memory.lags) + 1} rows, the given past has "
+                f"{length}; give a longer one"
+            )
+        # one empty row more, so that the state before it is the state after the past
+        latents, number = _extended(latents, number)
+        memory = self.model.past(latents, number)
+        which = np.arange(n) % len(past)
+        state = memory.before(which, np.full(n, length))
+        drawn, zero = self.model.simulate(state, rows[-1] + 1, rng)
+        levels = latents.levels[which, length - 1]
+        return self.transform.inverse(drawn, zero, levels, self.state)[:, rows]
+
+    def _simulate(self, record: Array, column: Array, n_rows: int, rng: Any) -> Array:
+        state = self.past.before(record, column)
+        drawn, zero = self.model.simulate(state, n_rows, rng)
+        levels = self.latents.levels[record, column - 1]
+        return self.transform.inverse(drawn, zero, levels, self.state)
+
+    def _starts(self, burn_in: int) -> tuple[Array, Array]:
+        """Training rows from which a series can be begun."""
+        usable = self.past.usable()
+        calendar = self.model.memory.calendar
+        if calendar is not None:
+            usable &= calendar.phase(self.number + burn_in) == 0
+        record, column = np.nonzero(usable)
+        if not len(record):
+            raise InputError("no training row has the memory a series starts from; give more rows")
+        return record, column
+
+    def _rows(self, ts: Array) -> Array:
+        rows = np.round(ts / self.step)
+        if np.abs(ts / self.step - rows).max() > 1e-6 * max(1.0, float(rows.max())):
+            raise InputError(
+                f"rows come at steps of {self.step:g}; ts must be multiples of it from the first on"
+            )
+        return np.asarray(rows, dtype=int)
+
+    def pack(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What `unpack` needs: the laws, and the training rows draws start from and are made of."""
+        model = self.model
+        residuals = model._residuals()
+        config = {
+            "transform": type(self.transform).__name__,
+            "transform_settings": self.transform.settings(),
+            "memory": asdict(model.memory),
+            "n_features": self.past.n_features,
+            "dim": len(model.scales.mean),
+            "step": self.step,
+            "window": self.window,
+            "origin": self.origin,
+        }
+        groups = {
+            "state": self.state,
+            "latents": asdict(self.latents),
+            "scales": asdict(model.scales),
+            "profile": asdict(model.profile),
+            "residuals": asdict(residuals),
+            "records": {"number": self.number},
+        }
+        tensors = {
+            f"{group}.{name}": torch.as_tensor(np.ascontiguousarray(value))
+            for group, values in groups.items()
+            for name, value in values.items()
+        }
+        tensors |= {f"laws.{name}": value for name, value in model.laws.state_dict().items()}
+        return config, tensors
+
+    @classmethod
+    def unpack(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The engine that was packed."""
+        transform = rebuild_transform(config["transform"], config["transform_settings"])
+        memory = rebuild_memory(config["memory"])
+        scales = Scales(**_group(tensors, "scales"))
+        sizes = (config["n_features"], config["dim"], len(scales.hurdles))
+        laws = nn.ModuleList(MemoryLaw(*sizes, memory.hidden, 0) for _ in range(memory.ensemble))
+        laws.load_state_dict(
+            {k.removeprefix("laws."): v for k, v in tensors.items() if k.startswith("laws.")}
+        )
+        profile, residuals = (
+            Profile(**_group(tensors, "profile")),
+            Residuals(**_group(tensors, "residuals")),
+        )
+        model = MemoryModel(memory, scales, profile, laws, residuals)
+        parts = (Latents(**_group(tensors, "latents")), _group(tensors, "records")["number"])
+        state = _group(tensors, "state")
+        return cls(
+            transform, state, model, parts, config["step"], config["window"], config["origin"]
+        )
+
+
+def _by_name(name: str, records: Records, axis: TimeAxis) -> RowTransform:
+    """The transform that a name means for these records."""
+    if name == "relative":
+        return PriceBars()
+    dated = axis.kind != "number" and axis.unit == "D"
+    period = round(1 / records.step) if dated else records.window
+    span = records.times[records.present].max() - records.times[records.present].min()
+    season = _DAYS_PER_YEAR * period if span >= _DAYS_PER_YEAR * period * records.step else None
+    return daily(period, int(records.lengths.sum()), season)
+
+
+def _midnight(axis: TimeAxis) -> float:
+    """Time of the midnight before the origin, in days before it, for datetimes; else 0."""
+    if axis.kind != "datetime" or axis.origin is None or axis.unit != "D":
+        return 0.0
+    return float((axis.origin.normalize() - axis.origin) / np.timedelta64(1, "D"))
+
+
+def _extended(latents: Latents, number: Array) -> tuple[Latents, Array]:
+    def one_more(part: Array, fill: Any) -> Array:
+        return np.concatenate([part, np.full_like(part[:, :1], fill)], axis=1)
+
+    longer = Latents(
+        one_more(latents.rows, np.nan),
+        one_more(latents.zero, False),
+        one_more(latents.levels, np.nan),
+        latents.bounds,
+    )
+    return longer, np.concatenate([number, number[:, -1:] + 1], axis=1)
+
+
+def _group(tensors: dict[str, Tensor], name: str) -> dict[str, Any]:
+    start = f"{name}."
+    return {k.removeprefix(start): v.numpy() for k, v in tensors.items() if k.startswith(start)}
+
+
+def rebuild_transform(name: str, settings: dict[str, Any]) -> RowTransform:
+    """A transform from its name and `settings()`."""
+    return _TRANSFORMS[name](**settings)
+
+
+def rebuild_memory(settings: dict[str, Any]) -> Memory:
+    """The settings that `dataclasses.asdict`, and JSON, made of a `Memory`."""
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    calendar = plain.pop("calendar")
+    return Memory(**plain, calendar=None if calendar is None else Calendar(**calendar))

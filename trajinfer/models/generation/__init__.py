@@ -1,1 +1,0 @@
-"""Parts of the generator of synthetic series: stages of training, transforms, sampling."""
