@@ -21,7 +21,7 @@ import torch
 
 from trajinfer._core.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 _CONFIG, _TENSORS = "config.json", "model.safetensors"
 
 

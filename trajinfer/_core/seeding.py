@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -50,6 +52,30 @@ def spawn(seed: int, n: int) -> list[int]:
     """`n` statistically independent seeds that depend on `seed` only."""
     children = np.random.SeedSequence(seed).spawn(n)
     return [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in children]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Independent seeds of one fit, by what they are for.
+
+    Attributes:
+        weights: first values of parameters.
+        batches: order of the training data.
+        noise: paths of noise during training and validation.
+        split: what is held out.
+        draws: samples after the fit.
+    """
+
+    weights: int
+    batches: int
+    noise: int
+    split: int
+    draws: int
+
+    @classmethod
+    def of(cls, seed: int) -> Self:
+        """The seeds that depend on `seed` only."""
+        return cls(*spawn(seed, 5))
 
 
 def torch_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:

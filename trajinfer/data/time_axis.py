@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajinfer._core.checks import Array, as_array
+from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 
 TimeUnit = Literal["D", "h", "min", "s", "ms", "us", "ns"]
 _NANOSECONDS: dict[str, int] = {
@@ -24,6 +25,7 @@ _NANOSECONDS: dict[str, int] = {
 }
 
 
+@packable
 @dataclass(frozen=True)
 class TimeAxis:
     """How the labels of a table's time column map to numbers.
@@ -148,6 +150,98 @@ class TimeAxis:
         quantum = 10.0 ** np.ceil(np.log10(np.maximum(error, 1.0)))
         return np.asarray(np.round(exact / quantum).astype(np.int64) * quantum.astype(np.int64))
 
+    def duration(self, value: Any, name: str = "horizon") -> float:
+        """A length of time as a positive number in the unit of the axis.
+
+        Args:
+            value: a number in the unit of the axis; a timedelta or its spelling where the times are
+                datetimes or durations.
+            name: of the argument, for messages.
+
+        Raises:
+            InputError: if it is no length of time on this axis, or not positive and finite.
+
+        Example:
+            >>> TimeAxis.of(pd.to_datetime(["2020-01-01"]), unit="h").duration("2D")
+            48.0
+        """
+        plain = isinstance(value, (int, float, np.number)) and not isinstance(
+            value, (bool, np.timedelta64)
+        )
+        if isinstance(value, (bool, np.bool_)) or (self.kind == "number" and not plain):
+            raise InputError(
+                f"{name} must be a duration in the unit of the times, which are {self.kind}s, "
+                f"got {value!r}"
+            )
+        number = float(value) if plain else float(self._ruler().encode([value])[0])
+        if not (np.isfinite(number) and number > 0):
+            raise InputError(f"{name} must be a positive duration, got {value!r}")
+        return number
+
+    def durations(self, ts: Any, name: str = "ts") -> Array:
+        """Times since the start of a series as numbers (T,), in the order given.
+
+        Raises:
+            InputError: if they are no times of this axis, empty, negative or not finite.
+        """
+        axis = self.since_start()
+        return np.ravel(axis.queries(ts, 1, after=np.zeros(1), since="the start", name=name))
+
+    def queries(
+        self,
+        ts: Any,
+        n_series: int,
+        *,
+        after: Array | None = None,
+        since: str = "the last time of the series",
+        name: str = "ts",
+    ) -> Array:
+        """Times that are asked for, as numbers (B, T), in the order given.
+
+        Args:
+            ts: labels of this axis: one time, one row (T,) for all series, or one row per series
+                (B, T). They may repeat and stand in any order.
+            n_series: B.
+            after: (B,) times that no query may precede.
+            since: how messages call these times.
+            name: of the argument, for messages.
+
+        Raises:
+            InputError: for no times, rows that are not one per series, values that are no times of
+                this axis or not finite, or times before `after`.
+
+        Example:
+            >>> TimeAxis().queries([2.0, 0.5], 2).tolist()
+            [[2.0, 0.5], [2.0, 0.5]]
+        """
+        labels = ts.detach().cpu().numpy() if isinstance(ts, torch.Tensor) else ts
+        shape = np.shape(labels)
+        if len(shape) > 2 or (len(shape) == 2 and shape[0] != n_series):
+            raise InputError(
+                f"{name} must be one time, a row (T,), or a row per series ({n_series}, T), got "
+                f"shape {shape}"
+            )
+        if 0 in shape:
+            raise InputError(f"{name} is empty; give at least one time")
+        row = labels if len(shape) == 1 else np.ravel(np.asarray(labels))
+        numbers = self.encode(row)
+        require_finite(numbers, name)
+        grid = np.broadcast_to(numbers.reshape(shape or (1,)), (n_series, (shape or (1,))[-1]))
+        early = None if after is None else grid < np.asarray(after)[:, None]
+        if early is not None and early.any():
+            series, place = np.argwhere(early)[0]
+            end, asked = self.decode([np.asarray(after)[series], grid[series, place]])
+            raise InputError(
+                f"{name} must not lie before {since}, but series {series} ends at {end} and "
+                f"{asked} is asked for; give later times, or shorten the series with until(...)"
+                if since.startswith("the last")
+                else f"{name} must not lie before {since}, got {asked} for series {series}"
+            )
+        return np.array(grid, dtype=np.float64)
+
+    def _ruler(self) -> TimeAxis:
+        return self if self.kind == "number" else TimeAxis("timedelta", self.unit)
+
     def since_start(self) -> TimeAxis:
         """The axis of times counted from the start of a series."""
         if self.kind == "datetime":
@@ -164,6 +258,13 @@ class TimeAxis:
             "integral": self.integral,
             "dtype": self.dtype,
         }
+
+    to_state = to_config
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TimeAxis:
+        """The axis that `to_state` described."""
+        return cls.from_config(state)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TimeAxis:

@@ -1,0 +1,125 @@
+"""The front door of every method: settings, and what `fit` learned from data."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from trajinfer._core.archive import save_archive
+from trajinfer._core.errors import InputError
+from trajinfer._core.packing import pack, unpack
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """A scikit-learn estimator that is saved whole and fitted whole or not at all.
+
+    A subclass keeps everything that `fit` learned in attributes that end in `_`, all of kinds that
+    `trajinfer._core.packing` can write. Then `save` and `trajinfer.load` need nothing more. A fit
+    that raises or is interrupted leaves the estimator as it was before; a fit that begins forgets
+    what an earlier one learned.
+
+    Attributes:
+        training_only: names of settings that serve the training alone; they are saved as their
+            defaults, since they may hold code.
+    """
+
+    training_only: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "fit" in vars(cls):
+            cls.fit = _whole(cls.fit)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted estimator to a folder that `trajinfer.load` reads.
+
+        Raises:
+            InputError: if a setting cannot be written as plain data, such as a function.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        tensors: dict[str, torch.Tensor] = {}
+        settings = self._settings_to_save()
+        config = {
+            "estimator": type(self).__name__,
+            "settings": pack(settings, tensors, "settings"),
+            "fitted": pack(fitted_attributes(self), tensors, "fitted"),
+        }
+        return save_archive(path, config, tensors)
+
+    def _settings_to_save(self) -> dict[str, Any]:
+        """The settings by name; a subclass replaces those that hold code."""
+        settings: dict[str, Any] = self.get_params(deep=False)
+        return settings | dict(self.training_only)
+
+    @classmethod
+    def _from_archive(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        """The estimator that `save` wrote, in this version or in an earlier one."""
+        if config["format"] == 1:
+            return cls._from_format_1(config, tensors)
+        estimator = cls(**unpack(config["settings"], tensors))
+        for name, value in unpack(config["fitted"], tensors).items():
+            setattr(estimator, name, value)
+        return estimator
+
+    @classmethod
+    def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        """The estimator that version 0.1 wrote."""
+        raise InputError(
+            f"a {config['estimator']} of version 0.1 with {len(tensors)} arrays cannot be read; "
+            "fit it again"
+        )
+
+    def _conclude(
+        self, *, seed: int, n_iter: int, converged: bool, history: list[dict[str, Any]]
+    ) -> None:
+        """Keep how the fit went; warn where it did not converge."""
+        self.seed_, self.n_iter_, self.history_ = seed, n_iter, history
+        self.converged_ = bool(converged)
+        if not converged:
+            warnings.warn(
+                f"{type(self).__name__} did not converge in {n_iter} iterations; allow more, or "
+                "look at history_",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+def fitted_attributes(estimator: Any) -> dict[str, Any]:
+    """Everything that `fit` learned, by the name of its attribute."""
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_")
+    }
+
+
+def _whole(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """`fit`, after which an estimator is fitted anew, or exactly as it was before."""
+
+    @functools.wraps(fit)
+    def whole_fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(self, "_is_fitting", False):  # called by the fit of a subclass
+            return fit(self, *args, **kwargs)
+        before = dict(vars(self))
+        for name in fitted_attributes(self):
+            delattr(self, name)
+        self._is_fitting = True
+        try:
+            result = fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        del self._is_fitting
+        return result
+
+    return whole_fit
