@@ -49,7 +49,7 @@ def pack(model: MarkovJumpProcess) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not all(isinstance(label, (int, str, bool)) for label in model.states_):
         raise InputError(f"only labels that are numbers or text can be saved: {model.states_}")
     tensors: dict[str, Tensor] = {}
-    fitted = hasattr(model, "_estimate") or hasattr(model, "_spread")
+    fitted = any(hasattr(model, name) for name in ("_estimate", "_spread", "draws_"))
     if fitted and not hasattr(model, "draws_"):
         tensors |= _pack_spread(*model._spread_of_rates())
     for name in _ARRAYS:
