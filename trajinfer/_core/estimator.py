@@ -13,9 +13,16 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.ambient import independent_of_torch_state
 from trajinfer._core.archive import save_archive
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import pack, unpack
+
+
+_VERBS = {
+    *("fit", "predict", "predict_proba", "predict_log_proba", "score", "log_likelihood"),
+    *("sample", "forecast", "interpolate", "fill", "marginal", "velocity", "coupling", "walk"),
+}
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
@@ -24,7 +31,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     A subclass keeps everything that `fit` learned in attributes that end in `_`, all of kinds that
     `trajinfer._core.packing` can write. Then `save` and `trajinfer.load` need nothing more. A fit
     that raises or is interrupted leaves the estimator as it was before; a fit that begins forgets
-    what an earlier one learned.
+    what an earlier one learned. The verbs of an estimator give the same answers under any default
+    dtype and gradient mode of torch.
 
     Attributes:
         training_only: names of settings that serve the training alone; they are saved as their
@@ -35,6 +43,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name in _VERBS & vars(cls).keys():
+            setattr(cls, name, independent_of_torch_state(vars(cls)[name]))
         if "fit" in vars(cls):
             cls.fit = _whole(cls.fit)
 

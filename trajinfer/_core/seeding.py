@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from trajinfer._core.ambient import OwnStream
 from trajinfer._core.errors import InputError
 
 RandomState = int | np.random.Generator | np.random.RandomState | torch.Generator | None
@@ -85,10 +86,9 @@ def torch_generator(seed: int, device: torch.device | str = "cpu") -> torch.Gene
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block, such as the initialisation of a network, under `seed`; then restore torch."""
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)  # the one place that may: restored on exit
-    try:
+    """Run a block, such as the initialisation of a network, on a random stream of its own.
+
+    Torch's global stream is neither used nor moved, so that threads do not disturb each other.
+    """
+    with OwnStream(torch_generator(seed)):
         yield
-    finally:
-        torch.set_rng_state(before)

@@ -1,0 +1,137 @@
+"""Independence of torch's global state: random stream, default dtype, gradient mode.
+
+Torch keeps these for the whole process or thread. The contexts here replace them for the length of
+a block in the current thread only, so that a user's settings neither change an answer nor change.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_DRAWS = {
+    torch.rand,
+    torch.randn,
+    torch.randint,
+    torch.randperm,
+    torch.bernoulli,
+    torch.normal,
+    torch.multinomial,
+    Tensor.uniform_,
+    Tensor.normal_,
+    Tensor.bernoulli_,
+    Tensor.exponential_,
+    Tensor.random_,
+    Tensor.bernoulli,
+    Tensor.multinomial,
+    nn.init.uniform_,
+    nn.init.normal_,
+    nn.init.trunc_normal_,
+    nn.init.kaiming_uniform_,
+    nn.init.kaiming_normal_,
+    nn.init.xavier_uniform_,
+    nn.init.xavier_normal_,
+    nn.init.orthogonal_,
+}
+_LIKE = {torch.rand_like: Tensor.uniform_, torch.randn_like: Tensor.normal_}
+_FACTORIES = {
+    torch.empty,
+    torch.zeros,
+    torch.ones,
+    torch.rand,
+    torch.randn,
+    torch.linspace,
+    torch.logspace,
+    torch.eye,
+}
+_CONVERSIONS = {Tensor.double, Tensor.to, Tensor.type}
+_DOUBLES = (torch.float64, torch.complex128)
+
+
+class OwnStream(TorchFunctionMode):
+    """Draws that name no generator come from a given one, in this thread only.
+
+    Covers initialisation of weights, `torch.rand` and its relatives, in-place draws and dropout.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch, with the generator where it draws."""
+        kwargs = kwargs or {}
+        if func is nn.functional.dropout:
+            return self._dropout(*args, **kwargs)
+        if func in _LIKE:
+            return _LIKE[func](torch.empty_like(*args, **kwargs), generator=self.generator)
+        if func in _DRAWS and kwargs.get("generator") is None:
+            kwargs = {**kwargs, "generator": self.generator}
+        return func(*args, **kwargs)
+
+    def _dropout(
+        self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+    ) -> Tensor:
+        if not training or p == 0.0:
+            return input
+        if inplace or p >= 1.0:
+            return nn.functional.dropout(input, p, training, inplace)
+        kept = torch.empty_like(input).bernoulli_(1 - p, generator=self.generator)
+        return input * kept.div_(1 - p)
+
+
+class SinglePrecision(TorchFunctionMode):
+    """New tensors of unsaid precision are float32, whatever the default dtype is.
+
+    A result in double precision stays so where an argument, or the call itself, asks for it.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch."""
+        kwargs = kwargs or {}
+        if kwargs.get("dtype") is not None or func in _CONVERSIONS:
+            return func(*args, **kwargs)
+        if func in _FACTORIES:
+            return func(*args, **{**kwargs, "dtype": torch.float32})
+        result = func(*args, **kwargs)
+        widened = isinstance(result, Tensor) and result.dtype == torch.float64
+        if widened and not any(_is_double(a) for a in (*args, *kwargs.values())):
+            return result.float()
+        return result
+
+
+def _is_double(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.dtype in _DOUBLES
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype in (np.float64, np.complex128)
+    return isinstance(value, (list, tuple)) and any(_is_double(item) for item in value)
+
+
+@contextmanager
+def ordinary_torch() -> Iterator[None]:
+    """Gradients on and single precision by default, in this thread, for the length of a block."""
+    ordinary = torch.get_default_dtype() == torch.float32
+    precision = nullcontext() if ordinary else SinglePrecision()
+    with torch.inference_mode(False), torch.enable_grad(), precision:
+        yield
+
+
+def independent_of_torch_state(function: Function) -> Function:
+    """Decorator: the function runs under `ordinary_torch`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with ordinary_torch():
+            return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
