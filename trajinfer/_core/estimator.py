@@ -18,7 +18,6 @@ from trajinfer._core.archive import save_archive
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import pack, unpack
 
-
 _VERBS = {
     *("fit", "predict", "predict_proba", "predict_log_proba", "score", "log_likelihood"),
     *("sample", "forecast", "interpolate", "fill", "marginal", "velocity", "coupling", "walk"),
