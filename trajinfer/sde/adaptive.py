@@ -167,10 +167,10 @@ def error_ratios(control: Adaptive, error: Tensor, y0: Tensor, y1: Tensor) -> Te
 
 
 @torch.no_grad()
-def batch_ratio(control: Adaptive, ratios: Tensor, alive: Tensor | None) -> float:
-    """The ratio of the batch, over the paths that are still alive: the one host sync of a step."""
-    if alive is not None:
-        ratios = torch.where(alive, ratios, 0.0)
+def batch_ratio(control: Adaptive, ratios: Tensor, active: Tensor | None) -> float:
+    """The ratio of the batch, over the paths that are still active: the one host sync of a step."""
+    if active is not None:
+        ratios = torch.where(active, ratios, 0.0)
     # amax drops NaN on no device: it propagates, and so does the mean
     if control.norm == "max":
         return float(ratios.amax())

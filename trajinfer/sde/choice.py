@@ -38,7 +38,7 @@ def methods() -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SolverRequirements:
     """What a solve asks of its solver.
 
     Attributes:
@@ -59,7 +59,11 @@ class Wishes:
 
 
 def choose(
-    problem: Problem, method: str | Solver | None, t: Tensor, y: Tensor, wishes: Wishes
+    problem: Problem,
+    method: str | Solver | None,
+    t: Tensor,
+    y: Tensor,
+    requirements: SolverRequirements,
 ) -> tuple[Problem, Solver]:
     """The solver, checked against the SDE, and the SDE in the calculus it needs.
 
@@ -67,55 +71,61 @@ def choose(
         InputError: if there is no solver of that name.
         IncompatibleSolver: if it does not fit.
     """
-    control = wishes.control
+    control = requirements.control
     if problem.noise_type == "additive":
         require_additive(problem, t, y)
     if control is not None:
         noise_commutes(problem, t, y)
-    solver = _find(problem, method, wishes)
-    other = problem.sde_type not in solver.calculus or _wants_stratonovich(problem, wishes)
-    if wishes.convert and other and problem.noise_type not in ("none", "additive"):
+    solver = _find(problem, method, requirements)
+    other = problem.sde_type not in solver.calculus or _wants_stratonovich(problem, requirements)
+    if requirements.convert and other and problem.noise_type not in ("none", "additive"):
         problem = convert(problem, commutes=noise_commutes(problem, t, y))
     if control is not None:
         solver = replace(solver, estimate=_estimate(solver, control))
         _check_adaptive(solver, problem, control)
-    if wishes.regularization is not None:
-        solver = _with_estimate(solver, wishes, wishes.regularization)
-    _check_solver(solver, problem, t, y, wishes)
-    _check_gradient(solver, problem, wishes)
+    if requirements.regularization is not None:
+        solver = _with_estimate(solver, requirements, requirements.regularization)
+    _check_solver(solver, problem, t, y, requirements)
+    _check_gradient(solver, problem, requirements)
     return problem, solver
 
 
-def _find(problem: Problem, method: str | Solver | None, wishes: Wishes) -> Solver:
+def _find(
+    problem: Problem, method: str | Solver | None, requirements: SolverRequirements
+) -> Solver:
     if isinstance(method, Solver):
         return method
     if method is None:
-        return SOLVERS[_default(problem, wishes)]
+        return SOLVERS[_default(problem, requirements)]
     if method not in SOLVERS:
         raise InputError(f"no solver is called {method!r}; {nearest(str(method), SOLVERS)}")
     return SOLVERS[method]
 
 
-def _default(problem: Problem, wishes: Wishes) -> str:
-    adaptive = wishes.control is not None
-    if wishes.gradient == "reversible":
+def _default(problem: Problem, requirements: SolverRequirements) -> str:
+    adaptive = requirements.control is not None
+    if requirements.gradient == "reversible":
         return "reversible_heun"
-    steps = wishes.stages or wishes.regularization is not None
+    steps = requirements.stages or requirements.regularization is not None
     if problem.exact_step is not None and not steps and not adaptive:
         return "exact"
     if problem.noise_type in ("none", "additive"):
         return "tsit5" if problem.noise_type == "none" else "shark"
-    if problem.sde_type == "stratonovich" or (wishes.convert and wishes.gradient == "adjoint"):
+    if problem.sde_type == "stratonovich" or (
+        requirements.convert and requirements.gradient == "adjoint"
+    ):
         return "spark" if adaptive else "heun"
     commutes = problem.commutes and problem.noise_type in ("diagonal", "scalar")
     return "sriw1" if commutes else "euler"
 
 
-def _wants_stratonovich(problem: Problem, wishes: Wishes) -> bool:
-    return wishes.gradient == "adjoint" and problem.sde_type == "ito"
+def _wants_stratonovich(problem: Problem, requirements: SolverRequirements) -> bool:
+    return requirements.gradient == "adjoint" and problem.sde_type == "ito"
 
 
-def _check_solver(solver: Solver, problem: Problem, t: Tensor, y: Tensor, wishes: Wishes) -> None:
+def _check_solver(
+    solver: Solver, problem: Problem, t: Tensor, y: Tensor, requirements: SolverRequirements
+) -> None:
     """Refuse a solver that is wrong, or of lower order than it promises, on this SDE."""
     if not _fits(solver, problem):
         fitting = [s.name for s in SOLVERS.values() if _fits(s, problem)]
@@ -137,7 +147,7 @@ def _check_solver(solver: Solver, problem: Problem, t: Tensor, y: Tensor, wishes
             "leave method=None",
             method=solver.name,
         )
-    if solver.commuting and not wishes.allow_order_loss and not noise_commutes(problem, t, y):
+    if solver.commuting and not requirements.allow_order_loss and not noise_commutes(problem, t, y):
         cure = "'euler'" if problem.sde_type == "ito" else "'heun' or 'spark'"
         raise IncompatibleSolver(
             "the noise does not commute (row i of g depends on more than y_i), so this solver "
@@ -164,7 +174,9 @@ def _estimate(solver: Solver, control: Adaptive) -> Estimate | None:
     return control.error
 
 
-def _with_estimate(solver: Solver, wishes: Wishes, settings: SolverRegularization) -> Solver:
+def _with_estimate(
+    solver: Solver, requirements: SolverRequirements, settings: SolverRegularization
+) -> Solver:
     """The solver with the error estimate that a global penalty needs.
 
     Raises:
@@ -172,15 +184,15 @@ def _with_estimate(solver: Solver, wishes: Wishes, settings: SolverRegularizatio
     """
     if settings.mode == "local":
         return solver
-    if wishes.gradient in ("reversible", "adjoint"):
+    if requirements.gradient in ("reversible", "adjoint"):
         raise IncompatibleSolver(
-            f"gradient={wishes.gradient!r} does not go through the steps that a global penalty "
-            "sums up; use SolverRegularization(mode='local'), or gradient='checkpoint'",
+            f"gradient={requirements.gradient!r} does not go through the steps that a global "
+            "penalty sums up; use SolverRegularization(mode='local'), or gradient='checkpoint'",
             method=solver.name,
         )
     if not settings.wants_error:
         return solver
-    if wishes.control is not None:
+    if requirements.control is not None:
         controlled = solver.estimate or "doubling"
         if controlled != settings.estimate:
             raise IncompatibleSolver(
@@ -223,23 +235,24 @@ def _check_adaptive(solver: Solver, problem: Problem, control: Adaptive) -> None
         )
 
 
-def _check_gradient(solver: Solver, problem: Problem, wishes: Wishes) -> None:
+def _check_gradient(solver: Solver, problem: Problem, requirements: SolverRequirements) -> None:
     """Refuse gradients that do not belong to the solver or the calculus."""
-    if wishes.gradient == "reversible" and solver.name != "reversible_heun":
+    if requirements.gradient == "reversible" and solver.name != "reversible_heun":
         raise IncompatibleSolver(
             "gradient='reversible' undoes the steps of method='reversible_heun'; use that, or "
             "gradient='checkpoint'",
             method=solver.name,
         )
     neutral = problem.noise_type in ("none", "additive")
-    if wishes.gradient == "adjoint" and problem.sde_type == "ito" and not neutral:
+    if requirements.gradient == "adjoint" and problem.sde_type == "ito" and not neutral:
         raise IncompatibleSolver(
             "the continuous adjoint is for Stratonovich SDEs; pass convert=True, or use "
             "gradient='checkpoint'",
             method=solver.name,
         )
-    if wishes.gradient in ("reversible", "adjoint") and wishes.stages:
+    if requirements.gradient in ("reversible", "adjoint") and requirements.stages:
         raise IncompatibleSolver(
-            f"gradient={wishes.gradient!r} does not reach the log-ratio; use gradient='checkpoint'",
+            f"gradient={requirements.gradient!r} does not reach the log-ratio; use "
+            "gradient='checkpoint'",
             method=solver.name,
         )

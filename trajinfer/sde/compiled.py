@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trajinfer.sde.job import Job, run_stretch
+from trajinfer.sde.job import Job, run_chunk
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Solver, StepNoise
 from trajinfer.sde.solvers.error_sum import error_values
-from trajinfer.sde.stepping import Saved, State, Stretch, part_of
+from trajinfer.sde.stepping import Saved, State, StepChunk, part_of
 
 STEPS_PER_CALL = 8
 Stacked = tuple[Tensor | None, ...]
@@ -23,33 +23,33 @@ class CompilerWarning(UserWarning):
     """A solve was asked to be compiled and runs uncompiled."""
 
 
-def run_compiled(job: Job, stretch: Stretch, state: State) -> tuple[State, Saved]:
-    """The steps of a stretch in compiled calls of eight; what is left over runs plainly.
+def run_compiled(job: Job, chunk: StepChunk, state: State) -> tuple[State, Saved]:
+    """The steps of a chunk in compiled calls of eight; what is left over runs plainly.
 
     Step lengths travel as tensors, so that grids with other lengths do not compile again, and all
     noise in a few stacked tensors, because every argument of a compiled call is checked.
     """
-    n_steps = len(stretch.h)
+    n_steps = len(chunk.h)
     whole = n_steps - n_steps % STEPS_PER_CALL
     saved = Saved([], [], [])
     if whole:
-        stacked = _stack(stretch, job.noise(stretch, state.y), state.y)
+        stacked = _stack(chunk, job.noise(chunk, state.y), state.y)
         y, carry = state.y, state.carry
         for a in range(0, whole, STEPS_PER_CALL):
             part = tuple(None if x is None else x[a : a + STEPS_PER_CALL] for x in stacked)
             ys, carry, errors = _call(job, part, y, carry)
             y = ys[-1]
-            kept = [x for x, save in zip(ys, stretch.saves[a:]) if save]
+            kept = [x for x, save in zip(ys, chunk.saves[a:]) if save]
             saved = saved.joined(Saved(kept, [()] * len(kept), list(errors)))
         state = State(y, carry, ())
     if whole == n_steps:
         return state, saved
-    after, new = run_stretch(job, part_of(stretch, whole, n_steps), state)
+    after, new = run_chunk(job, part_of(chunk, whole, n_steps), state)
     return after, saved.joined(new)
 
 
-def _stack(stretch: Stretch, noises: list[StepNoise], y: Tensor) -> Stacked:
-    """What the steps of a stretch need, in few tensors."""
+def _stack(chunk: StepChunk, noises: list[StepNoise], y: Tensor) -> Stacked:
+    """What the steps of a chunk need, in few tensors."""
 
     def stack(parts: list[Any]) -> Tensor | None:
         if parts[0] is None:
@@ -60,7 +60,7 @@ def _stack(stretch: Stretch, noises: list[StepNoise], y: Tensor) -> Stacked:
 
     columns = [stack([noise[k] for noise in noises]) for k in range(4)]
     terms = [stack(list(parts)) for parts in zip(*(noise.terms for noise in noises))]
-    return (stack(list(stretch.t)), stack(list(stretch.h)), *columns, *terms)
+    return (stack(list(chunk.t)), stack(list(chunk.h)), *columns, *terms)
 
 
 def _call(job: Job, part: Stacked, y: Tensor, carry: tuple[Tensor, ...]) -> Any:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver
 from trajinfer.paths.levy_area import join
-from trajinfer.sde.adaptive_march import AdaptiveMarch
+from trajinfer.sde.accumulator import AcceptedStep, StepAccumulator
+from trajinfer.sde.adaptive_loop import AdaptiveLoop
 from trajinfer.sde.grid import Array, StepGrid
 from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.problem import Problem
@@ -21,11 +22,10 @@ from trajinfer.sde.solvers.base import Size, Step, StepNoise, shifted, single_no
 from trajinfer.sde.solvers.error_sum import ErrorSum, error_values
 from trajinfer.sde.step_penalty import Measure
 from trajinfer.sde.stepping import Saved
-from trajinfer.sde.tally import Taken, Tally
 
 
 @dataclass(frozen=True)
-class Visit:
+class ProbeStep:
     """A place on the path.
 
     Attributes:
@@ -45,49 +45,49 @@ class LocalPenalty:
 
     Attributes:
         measure: how a step is judged.
-        walker: the solver that goes to the place.
+        approach: the solver that goes to the place.
         solver: the solver of the extra step, its estimate switched on, or none for doubling.
         problem: the SDE.
         noisy: number of Brownian channels.
         generator: of places and noise; the noise of the solve itself is never touched.
-        march: the adaptive solve, where there is one: it knows the first step of a solve.
+        loop: the adaptive solve, where there is one: it knows the first step of a solve.
     """
 
     measure: Measure
-    walker: Solver
+    approach: Solver
     solver: Solver
     problem: Problem
     noisy: int
     generator: torch.Generator = field(default_factory=torch.Generator)
-    march: AdaptiveMarch | None = None
+    loop: AdaptiveLoop | None = None
 
-    def ready(self, generator: torch.Generator, march: AdaptiveMarch | None = None) -> LocalPenalty:
+    def ready(self, generator: torch.Generator, loop: AdaptiveLoop | None = None) -> LocalPenalty:
         """The same with the randomness of one solve, and the solve itself where it is adaptive."""
-        return replace(self, generator=generator, march=march)
+        return replace(self, generator=generator, loop=loop)
 
     @property
     def settings(self) -> SolverRegularization:
         """What is asked for."""
         return self.measure.settings
 
-    def visits(self, times: Array) -> list[Visit]:
+    def probes(self, times: Array) -> list[ProbeStep]:
         """Places on a path whose steps end at `times`, (N + 1,) or (B, N + 1)."""
         draw = _uniform_in_time if self.settings.sampling == "unbiased" else _uniform_over_steps
         return [draw(times, self._uniform(times)) for _ in range(self.settings.n_times)]
 
     def terms(
-        self, times: Array, visits: Sequence[Visit], states: Sequence[Tensor]
+        self, times: Array, probes: Sequence[ProbeStep], states: Sequence[Tensor]
     ) -> tuple[dict[str, Tensor], int]:
         """The terms of the penalty, and the evaluations they took.
 
         Args:
             times: ends of the steps.
-            visits: places on the path.
-            states: the state at the start of the step of each visit.
+            probes: places on the path.
+            states: the state at the start of the step of each probe.
         """
         problem = self.problem
         counts = problem.nfe_f, problem.nfe_g
-        found = [self._visit(times, visit, y) for visit, y in zip(visits, states)]
+        found = [self._probe(times, probe, y) for probe, y in zip(probes, states)]
         extra = problem.nfe_f + problem.nfe_g - sum(counts)
         problem.nfe_f, problem.nfe_g = counts
         mean = {k: torch.stack([terms[k] for terms in found]).mean() for k in found[0]}
@@ -100,24 +100,24 @@ class LocalPenalty:
         draws = torch.rand(1 + rows, generator=self.generator, dtype=torch.float64, device=device)
         return np.asarray(draws.cpu().numpy())
 
-    def _visit(self, times: Array, visit: Visit, y: Tensor) -> dict[str, Tensor]:
-        start, end = times[..., visit.step], times[..., visit.step + 1]
+    def _probe(self, times: Array, probe: ProbeStep, y: Tensor) -> dict[str, Tensor]:
+        start, end = times[..., probe.step], times[..., probe.step + 1]
         with nullcontext() if self.settings.state_grad else torch.no_grad():
-            y = self._go(start, visit.share * (end - start), y)
+            y = self._go(start, probe.share * (end - start), y)
         if not self.settings.state_grad:
             y = y.detach()
-        t1 = start + visit.share * (end - start)
+        t1 = start + probe.share * (end - start)
         length = np.minimum(self._length(t1, end - start, y), times[..., -1] - t1)
         t, h = _tensor(t1, y), _size(length, y)
         nothing = StepNoise(None, None, None, 0.0, ())
         step = self._extra(t, h, y)
         errors = None if step.error is None else error_values([step.error])
-        raw = self.measure.raw(self.problem, [Taken(t, h, y, nothing, step)], errors)
+        raw = self.measure.raw(self.problem, [AcceptedStep(t, h, y, nothing, step)], errors)
         values = self.measure.powers(raw[0])
-        return self._estimates(times, visit, values, np.atleast_1d(length))
+        return self._estimates(times, probe, values, np.atleast_1d(length))
 
     def _estimates(
-        self, times: Array, visit: Visit, values: dict[str, Tensor], length: Array
+        self, times: Array, probe: ProbeStep, values: dict[str, Tensor], length: Array
     ) -> dict[str, Tensor]:
         """What the values of one step, (R,), say about the sum or the mean over all steps."""
         settings, gaps = self.settings, np.atleast_2d(np.diff(times, axis=-1))
@@ -130,19 +130,19 @@ class LocalPenalty:
         elif settings.reduce == "steps":
             taken = n_steps * np.where(length > 0, length, np.inf)
             shares["error"] = span / taken if uniform else np.ones(1)
-        weights = {name: torch.as_tensor(visit.weight * share) for name, share in shares.items()}
+        weights = {name: torch.as_tensor(probe.weight * share) for name, share in shares.items()}
         return {k: (value * weights[k].to(value)).mean() for k, value in values.items()}
 
     def _length(self, t1: Array, controlled: Array, y: Tensor) -> Array:
         """The length asked for, before it is cut at the end of the time span."""
         if self.settings.h == "controller":
             return controlled
-        if self.settings.h != "auto" or self.march is None:
+        if self.settings.h != "auto" or self.loop is None:
             return np.asarray(np.where(controlled > 0, float(self.settings.h), 0.0))
         if self.problem.noise_type == "none":
-            first = self.march.hairer_step(_tensor(t1, y), y)
+            first = self.loop.hairer_step(_tensor(t1, y), y)
         else:
-            first = 0.01 * float(np.max(self.march.ts[..., -1] - self.march.ts[..., 0]))
+            first = 0.01 * float(np.max(self.loop.ts[..., -1] - self.loop.ts[..., 0]))
         return np.asarray(np.where(controlled > 0, first, 0.0))
 
     def _go(self, t: Array, length: Array, y: Tensor) -> Tensor:
@@ -150,9 +150,9 @@ class LocalPenalty:
         if not np.any(length > 0):
             return y
         start, h = _tensor(t, y), _size(length, y)
-        carry = self.walker.start(self.problem, start, y)
-        noise = self._noise(self.walker, y, h)
-        return self.walker.step(self.problem, start, h, y, noise, carry).y
+        carry = self.approach.start(self.problem, start, y)
+        noise = self._noise(self.approach, y, h)
+        return self.approach.step(self.problem, start, h, y, noise, carry).y
 
     def _extra(self, t: Tensor, h: Size, y: Tensor) -> Step:
         """The extra step with its error estimate."""
@@ -200,20 +200,24 @@ def extra_solver(settings: SolverRegularization, problem: Problem, solver: Solve
     return replace(solver, estimate=settings.estimate)
 
 
-def widened(grid: StepGrid, visits: Sequence[Visit]) -> StepGrid:
+def with_probe_times(grid: StepGrid, probes: Sequence[ProbeStep]) -> StepGrid:
     """The same steps, with the starts of the steps visited among the output times."""
-    starts = [visit.step for visit in visits]
+    starts = [probe.step for probe in probes]
     return replace(grid, saved=np.unique(np.concatenate([grid.saved, starts])))
 
 
-def narrowed(saved: Saved, wide: StepGrid, grid: StepGrid, tallies: tuple[Tally, ...]) -> Saved:
+def without_probe_times(
+    saved: Saved, wide: StepGrid, grid: StepGrid, accumulators: tuple[StepAccumulator, ...]
+) -> Saved:
     """What the output times of `grid` alone would have left."""
     wanted = set(grid.saved.tolist())
     ys, totals = [], []
     pending: tuple[Tensor, ...] | None = None
     for index, y, new in zip(wide.saved[1:].tolist(), saved.ys, saved.totals):
         if pending is not None:
-            new = tuple(tally.join(a, b) for tally, a, b in zip(tallies, pending, new))
+            new = tuple(
+                accumulator.join(a, b) for accumulator, a, b in zip(accumulators, pending, new)
+            )
         pending = None if index in wanted else new
         if index in wanted:
             ys.append(y)
@@ -221,31 +225,31 @@ def narrowed(saved: Saved, wide: StepGrid, grid: StepGrid, tallies: tuple[Tally,
     return Saved(ys, totals, saved.errors)
 
 
-def _uniform_in_time(times: Array, draws: Array) -> Visit:
+def _uniform_in_time(times: Array, draws: Array) -> ProbeStep:
     """Uniform over the time span of every series."""
     gaps = np.diff(times, axis=-1)
     if times.ndim == 1:
         t1 = times[0] + draws[0] * (times[-1] - times[0])
         step = int(np.clip(np.searchsorted(times, t1, side="right") - 1, 0, len(gaps) - 1))
-        return Visit(step, float((t1 - times[step]) / gaps[step]), 1.0)
+        return ProbeStep(step, float((t1 - times[step]) / gaps[step]), 1.0)
     n_steps = gaps.shape[1]
     step = min(int(draws[0] * n_steps), n_steps - 1)
     span = times[:, -1] - times[:, 0]
     weight = n_steps * gaps[:, step] / np.where(span > 0, span, 1.0)
-    return Visit(step, draws[1:], weight)
+    return ProbeStep(step, draws[1:], weight)
 
 
-def _uniform_over_steps(times: Array, draws: Array) -> Visit:
+def _uniform_over_steps(times: Array, draws: Array) -> ProbeStep:
     """Uniform over the steps of every series; steps of no length do not count."""
     gaps = np.diff(times, axis=-1)
     n_steps = gaps.shape[-1]
     step = min(int(draws[0] * n_steps), n_steps - 1)
     if times.ndim == 1:
-        return Visit(step, 0.0, 1.0)
+        return ProbeStep(step, 0.0, 1.0)
     taken = gaps > 0
     # a series with fewer steps is met less often: n / n_b makes up for it in the mean
     weight = taken[:, step] * n_steps / np.maximum(taken.sum(1), 1)
-    return Visit(step, np.zeros(len(times)), weight)
+    return ProbeStep(step, np.zeros(len(times)), weight)
 
 
 def _tensor(time: Array, y: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where and why a solve became non-finite: the failing stretch is run again, step by step."""
+"""Where and why a solve became non-finite: the failing chunk is run again, step by step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from trajinfer._core.errors import NonFiniteState
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Solver, Step, StepNoise
-from trajinfer.sde.stepping import State, Stretch
+from trajinfer.sde.stepping import State, StepChunk
 
 _SHOWN = 5
 
@@ -19,17 +19,17 @@ _SHOWN = 5
 def raise_non_finite(
     solver: Solver,
     problem: Problem,
-    stretch: Stretch,
+    chunk: StepChunk,
     noises: list[StepNoise],
     state: State,
     failed: Sequence[int] = (),
 ) -> NoReturn:
-    """Find the first step of a stretch whose result is not finite and raise its error.
+    """Find the first step of a chunk whose result is not finite and raise its error.
 
     Args:
         solver: what took the steps.
         problem: the SDE.
-        stretch: the steps.
+        chunk: the steps.
         noises: of the steps.
         state: where they start.
         failed: the samples to name if all states are finite and only an error estimate is not.
@@ -40,8 +40,8 @@ def raise_non_finite(
     y, carry = state.y.detach(), tuple(part.detach() for part in state.carry)
     last = len(noises) - 1
     with torch.no_grad():
-        for k, (t, h, noise) in enumerate(zip(stretch.t, stretch.h, noises)):
-            problem.at_step(stretch.first + k)
+        for k, (t, h, noise) in enumerate(zip(chunk.t, chunk.h, noises)):
+            problem.at_step(chunk.first + k)
             step = solver.step(problem, t, h, y, noise, carry)
             if not bool(torch.isfinite(step.y).all()) or k == last:
                 break
@@ -50,7 +50,7 @@ def raise_non_finite(
     first = bad[0] if bad else 0
     length = float(h) if isinstance(h, float) else float(h[first, 0])
     which = _cause(problem, t, y, step)
-    time = stretch.times[..., k]
+    time = chunk.times[..., k]
     shown = ", ".join(map(str, bad[:_SHOWN])) + (", ..." if len(bad) > _SHOWN else "")
     raise NonFiniteState(
         f"the {which} became NaN or infinite in sample(s) {shown}; {_advice(which, solver)}, "
@@ -58,7 +58,7 @@ def raise_non_finite(
         which=which,
         samples=tuple(bad),
         t=float(time if time.ndim == 0 else time[first]),
-        step=stretch.first + k,
+        step=chunk.first + k,
         method=solver.name,
         h=length,
     )

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver, SingularDiffusion
+from trajinfer.sde.accumulator import AcceptedStep
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Stage
-from trajinfer.sde.tally import Taken
 
 _FLOOR, _RESIDUAL = 1e-7, 1e-4
 
@@ -38,14 +38,14 @@ class LogRatio:
         return y.new_zeros(y.shape[0], 2)
 
     def update(
-        self, total: Tensor, problem: Problem, steps: Sequence[Taken], errors: Tensor | None
+        self, total: Tensor, problem: Problem, steps: Sequence[AcceptedStep], errors: Tensor | None
     ) -> Tensor:
         """Add some steps."""
         for taken in steps:
             total = self._add(total, problem, taken)
         return total
 
-    def _add(self, total: Tensor, problem: Problem, taken: Taken) -> Tensor:
+    def _add(self, total: Tensor, problem: Problem, taken: AcceptedStep) -> Tensor:
         t, h, y, noise, step = taken
         if not step.stages:
             raise IncompatibleSolver("this solver has no drift stages to take a log-ratio from")

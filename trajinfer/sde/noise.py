@@ -13,7 +13,7 @@ from trajinfer.paths.brownian_tree import TreeWalk
 from trajinfer.sde.grid import Array, StepGrid
 
 NoiseLike = BrownianPath | Tensor | tuple[Tensor, Tensor]
-Walk = BrownianStack | TreeWalk
+RejectableNoise = BrownianStack | TreeWalk
 """Noise that can be walked with rejections."""
 
 
@@ -48,13 +48,13 @@ def noise_on_grid(
     return path
 
 
-def noise_to_walk(
+def rejectable_noise(
     noise: NoiseLike | None,
     random_state: RandomState,
     ts: Array,
     shape: tuple[int, int],
     y0: Tensor,
-) -> Walk | None:
+) -> RejectableNoise | None:
     """The source of noise of an adaptive solve; None for an ODE.
 
     Raises:

@@ -11,23 +11,23 @@ from torch import Tensor
 
 from trajinfer._core.errors import BrownianMismatch
 from trajinfer.paths import BrownianTable
-from trajinfer.sde.adaptive_march import AdaptiveMarch, Ledger
+from trajinfer.sde.accumulator import StepAccumulator
+from trajinfer.sde.adaptive_loop import AdaptiveLoop, StepRecord
 from trajinfer.sde.compiled import run_compiled
-from trajinfer.sde.extra_step import LocalPenalty, narrowed, widened
+from trajinfer.sde.extra_step import LocalPenalty, with_probe_times, without_probe_times
 from trajinfer.sde.gradients import (
     Checkpoint,
-    march_adjoint,
-    march_reversible,
+    integrate_adjoint,
+    integrate_reversible,
     run_checkpointed,
 )
 from trajinfer.sde.grid import Array, StepGrid, times_tensor
-from trajinfer.sde.job import Job, run_stretch
+from trajinfer.sde.job import Job, run_chunk
 from trajinfer.sde.log_ratio import LogRatio
-from trajinfer.sde.sample_march import SampleMarch
+from trajinfer.sde.per_sample_loop import PerSampleLoop
 from trajinfer.sde.solution import Solution, Stats
 from trajinfer.sde.step_penalty import StepPenalty
 from trajinfer.sde.stepping import Saved
-from trajinfer.sde.tally import Tally
 
 Gradient = Literal["backprop", "checkpoint", "reversible", "adjoint"]
 Save = Literal["ts", "all", "final"]
@@ -43,7 +43,7 @@ class Task:
         times: output times, (T,) or (B, T).
         save: which times to return.
         gradient: how to differentiate.
-        masks: return NaN for paths that fail instead of raising.
+        mask_failures: return NaN for paths that fail instead of raising.
         compile: "chunk" to compile chunks of steps.
         local: the penalty of extra steps, if asked for.
     """
@@ -53,7 +53,7 @@ class Task:
     times: Array
     save: Save
     gradient: Gradient | Checkpoint
-    masks: bool
+    mask_failures: bool
     compile: Literal["chunk"] | None = None
     local: LocalPenalty | None = None
 
@@ -70,7 +70,7 @@ def solve_fixed(task: Task, job: Job) -> Solution:
     return _take(task, job)
 
 
-def solve_adaptive(task: Task, march: AdaptiveMarch) -> Solution:
+def solve_adaptive(task: Task, loop: AdaptiveLoop) -> Solution:
     """A solve with controlled steps.
 
     Backpropagation goes through the accepted steps; the other gradients find the steps first and
@@ -78,40 +78,45 @@ def solve_adaptive(task: Task, march: AdaptiveMarch) -> Solution:
     """
     plain = task.gradient == "backprop"
     if plain and task.save == "ts":
-        saved, ledger = replace(march, keep_states=task.local is not None).march(task.y0)
-        job = _replay(task, march, ledger, None)
+        saved, record = replace(loop, keep_states=task.local is not None).integrate(task.y0)
+        job = _replay(task, loop, record, None)
         if task.local is None:
-            return _solution(task, job, saved, ledger)
-        visits = task.local.visits(job.grid.times)
-        states = [ledger.states[visit.step] for visit in visits]
-        extra = task.local.terms(job.grid.times, visits, states)
-        return _solution(task, job, saved, ledger, extra)
+            return _solution(task, job, saved, record)
+        probes = task.local.probes(job.grid.times)
+        states = [record.states[probe.step] for probe in probes]
+        extra = task.local.terms(job.grid.times, probes, states)
+        return _solution(task, job, saved, record, extra)
     with torch.no_grad():
-        _, ledger = replace(march, tallies=(), keep_noise=True).march(task.y0)
+        _, record = replace(loop, accumulators=(), keep_noise=True).integrate(task.y0)
     noise = None
-    if march.stack is not None:
-        w, area = (torch.stack(parts, dim=1) for parts in zip(*ledger.noise))
+    if loop.stack is not None:
+        w, area = (torch.stack(parts, dim=1) for parts in zip(*record.noise))
         noise = BrownianTable(w, area)
-    job = _replay(task, march, ledger, noise)
-    return _take(task, job, ledger)
+    job = _replay(task, loop, record, noise)
+    return _take(task, job, record)
 
 
-def solve_by_sample(task: Task, march: SampleMarch) -> Solution:
+def solve_by_sample(task: Task, loop: PerSampleLoop) -> Solution:
     """A solve in which every path controls its own steps.
 
     They are found outside the graph; where anyone looks at more than the states, all paths take
     them again side by side.
     """
-    plan, y0 = march.plan, task.y0
-    ys, ledger = march.march(y0)
-    grid = StepGrid(plan.ts, np.stack(ledger.times, axis=-1), np.array(ledger.saved))
+    plan, y0 = loop.plan, task.y0
+    ys, record = loop.integrate(y0)
+    grid = StepGrid(plan.ts, np.stack(record.times, axis=-1), np.array(record.saved))
     job = Job(
-        plan.solver, plan.problem, march.tree, task.outputs(grid), plan.tallies, not task.masks
+        plan.solver,
+        plan.problem,
+        loop.tree,
+        task.outputs(grid),
+        plan.accumulators,
+        not task.mask_failures,
     )
-    if plan.tallies or task.local or task.save == "all" or _differentiable(task, job):
-        return _take(replace(task, t0=times_tensor(grid.times[:, :1], y0)[0]), job, ledger)
+    if plan.accumulators or task.local or task.save == "all" or _differentiable(task, job):
+        return _take(replace(task, t0=times_tensor(grid.times[:, :1], y0)[0]), job, record)
     kept = ys if task.save == "ts" else ys[-1:]
-    return _solution(task, job, Saved(kept, [()] * len(kept), []), ledger)
+    return _solution(task, job, Saved(kept, [()] * len(kept), []), record)
 
 
 def _differentiable(task: Task, job: Job) -> bool:
@@ -125,27 +130,34 @@ def _differentiable(task: Task, job: Job) -> bool:
     return any(part.requires_grad for part in found)
 
 
-def _take(task: Task, job: Job, ledger: Ledger | None = None) -> Solution:
+def _take(task: Task, job: Job, record: StepRecord | None = None) -> Solution:
     """Take known steps, and the extra ones of a local penalty."""
     if task.local is None:
-        return _solution(task, job, _march(task, job), ledger)
-    visits = task.local.visits(job.grid.times)
-    wide = widened(job.grid, visits)
-    saved = _march(task, replace(job, grid=wide))
+        return _solution(task, job, _integrate(task, job), record)
+    probes = task.local.probes(job.grid.times)
+    wide = with_probe_times(job.grid, probes)
+    saved = _integrate(task, replace(job, grid=wide))
     states = dict(zip(wide.saved.tolist(), [task.y0, *saved.ys]))
-    extra = task.local.terms(wide.times, visits, [states[visit.step] for visit in visits])
-    return _solution(task, job, narrowed(saved, wide, job.grid, job.tallies), ledger, extra)
-
-
-def _replay(task: Task, march: AdaptiveMarch, ledger: Ledger, noise: BrownianTable | None) -> Job:
-    """The accepted steps of an adaptive solve as a job of their own."""
-    grid = StepGrid(march.ts, np.stack(ledger.times, axis=-1), np.array(ledger.saved))
-    return Job(
-        march.solver, march.problem, noise, task.outputs(grid), march.tallies, not task.masks
+    extra = task.local.terms(wide.times, probes, [states[probe.step] for probe in probes])
+    return _solution(
+        task, job, without_probe_times(saved, wide, job.grid, job.accumulators), record, extra
     )
 
 
-def _march(task: Task, job: Job) -> Saved:
+def _replay(task: Task, loop: AdaptiveLoop, record: StepRecord, noise: BrownianTable | None) -> Job:
+    """The accepted steps of an adaptive solve as a job of their own."""
+    grid = StepGrid(loop.ts, np.stack(record.times, axis=-1), np.array(record.saved))
+    return Job(
+        loop.solver,
+        loop.problem,
+        noise,
+        task.outputs(grid),
+        loop.accumulators,
+        not task.mask_failures,
+    )
+
+
+def _integrate(task: Task, job: Job) -> Saved:
     gradient = task.gradient
     if gradient != "backprop" and job.path is not None and not job.path.repeatable:
         raise BrownianMismatch(
@@ -153,37 +165,37 @@ def _march(task: Task, job: Job) -> Saved:
             "cannot give; use BrownianGrid or BrownianTree"
         )
     if gradient == "reversible":
-        return march_reversible(job, task.y0, task.t0)
+        return integrate_reversible(job, task.y0, task.t0)
     if gradient == "adjoint":
-        return march_adjoint(job, task.y0, task.t0)
+        return integrate_adjoint(job, task.y0, task.t0)
     if gradient == "backprop":
-        return job.march(task.y0, task.t0, run_stretch if task.compile is None else run_compiled)
+        return job.integrate(task.y0, task.t0, run_chunk if task.compile is None else run_compiled)
     every = gradient.every if isinstance(gradient, Checkpoint) else Checkpoint().every
-    return job.march(task.y0, task.t0, run_checkpointed, every)
+    return job.integrate(task.y0, task.t0, run_checkpointed, every)
 
 
 def _solution(
     task: Task,
     job: Job,
     saved: Saved,
-    ledger: Ledger | None = None,
+    record: StepRecord | None = None,
     extra: tuple[dict[str, Tensor], int] | None = None,
 ) -> Solution:
     grid, problem, first = job.grid, job.problem, task.save != "final"
     ys = torch.stack([task.y0, *saved.ys] if first else saved.ys, dim=1)
     kept = grid.saved if first else grid.saved[1:]
     finite = None
-    if task.masks:
+    if task.mask_failures:
         finite = torch.isfinite(ys).flatten(1).all(1)
-        if ledger is not None and ledger.alive is not None:
-            finite = finite & ledger.alive
+        if record is not None and record.active is not None:
+            finite = finite & record.active
         ys = torch.where(finite[:, None, None], ys, torch.nan)
     penalty, terms, steps, n_extra = _penalty(task, job, saved, extra)
     stats = Stats(
         nfe_f=problem.nfe_f,
         nfe_g=problem.nfe_g,
         n_steps=grid.n_steps,
-        n_rejected=0 if ledger is None else ledger.n_rejected,
+        n_rejected=0 if record is None else record.n_rejected,
         extra_nfe=n_extra,
         method=job.solver.name,
         seed=getattr(job.path, "seed", None),
@@ -194,7 +206,7 @@ def _solution(
         stats=stats,
         penalty=penalty,
         penalty_terms=terms,
-        log_ratio=_log_ratio(job.tallies, saved),
+        log_ratio=_log_ratio(job.accumulators, saved),
         errors=torch.cat(saved.errors) if saved.errors else None,
         stiffness=steps,
         mask=finite,
@@ -214,11 +226,11 @@ def _penalty(
     """The penalty, its terms, the stiffness of every step, and evaluations outside the steps."""
     if task.local is not None and extra is not None:
         return task.local.measure.total(extra[0]), extra[0], None, extra[1]
-    for k, tally in enumerate(job.tallies):
-        if isinstance(tally, StepPenalty):
-            measure = tally.measure
+    for k, accumulator in enumerate(job.accumulators):
+        if isinstance(accumulator, StepPenalty):
+            measure = accumulator.measure
             parts = [totals[k] for totals in saved.totals]
-            terms, values = tally.finish(parts, job.grid.times)
+            terms, values = accumulator.finish(parts, job.grid.times)
             stiffness = values["stiffness"].detach() if "stiffness" in values else None
             if stiffness is not None and measure.shared:
                 stiffness = stiffness[:, 0]
@@ -227,8 +239,8 @@ def _penalty(
     return task.y0.new_zeros(()), {}, None, 0
 
 
-def _log_ratio(tallies: tuple[Tally, ...], saved: Saved) -> Tensor | None:
-    for k, tally in enumerate(tallies):
-        if isinstance(tally, LogRatio):
-            return tally.finish([totals[k] for totals in saved.totals])
+def _log_ratio(accumulators: tuple[StepAccumulator, ...], saved: Saved) -> Tensor | None:
+    for k, accumulator in enumerate(accumulators):
+        if isinstance(accumulator, LogRatio):
+            return accumulator.finish([totals[k] for totals in saved.totals])
     return None

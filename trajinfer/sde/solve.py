@@ -18,16 +18,18 @@ from trajinfer._core.errors import (
     nearest,
 )
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
+from trajinfer.sde.accumulator import StepAccumulator
 from trajinfer.sde.adaptive import Adaptive
-from trajinfer.sde.adaptive_march import AdaptiveMarch
-from trajinfer.sde.choice import Wishes, choose
+from trajinfer.sde.adaptive_loop import AdaptiveLoop
+from trajinfer.sde.choice import SolverRequirements, choose
 from trajinfer.sde.extra_step import LocalPenalty, extra_solver
 from trajinfer.sde.gradients import Checkpoint
 from trajinfer.sde.grid import build_grid, output_times, times_tensor
 from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.job import Job
 from trajinfer.sde.log_ratio import LogRatio
-from trajinfer.sde.noise import NoiseLike, noise_by_sample, noise_on_grid, noise_to_walk
+from trajinfer.sde.noise import NoiseLike, noise_by_sample, noise_on_grid, rejectable_noise
+from trajinfer.sde.per_sample_loop import PerSampleLoop
 from trajinfer.sde.per_step import PerStep
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.run import (
@@ -38,11 +40,9 @@ from trajinfer.sde.run import (
     solve_by_sample,
     solve_fixed,
 )
-from trajinfer.sde.sample_march import SampleMarch
 from trajinfer.sde.solution import Solution
 from trajinfer.sde.solvers import Solver
 from trajinfer.sde.step_penalty import Measure, StepPenalty
-from trajinfer.sde.tally import Tally
 from trajinfer.sde.under_reference import under_reference
 
 OnError = Literal["raise", "mask"]
@@ -90,7 +90,7 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         noise: Brownian increments (B, n_steps, M), the pair (W, H), or a `BrownianPath`; None
             draws it.
         random_state: seed of the noise; at most one of it and `noise`.
-        gradient: "backprop"; "checkpoint" or `Checkpoint(every)`, which runs stretches of steps
+        gradient: "backprop"; "checkpoint" or `Checkpoint(every)`, which runs chunks of steps
             again in the backward pass instead of storing them; "reversible", exact at constant
             memory, for `method="reversible_heun"`; or "adjoint", constant memory, right up to the
             step error, for Stratonovich SDEs.
@@ -146,23 +146,27 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         method,
         t0,
         y0,
-        Wishes(control, gradient, log_ratio is not None, convert, allow_order_loss, settings),
+        SolverRequirements(
+            control, gradient, log_ratio is not None, convert, allow_order_loss, settings
+        ),
     )
     shared = times.ndim == 1 and not _by_sample(control, solver)
-    tallies = _tallies(problem, log_ratio, -1.0 if measure == "reference" else 1.0)
+    accumulators = _tallies(problem, log_ratio, -1.0 if measure == "reference" else 1.0)
     if settings is not None and settings.mode == "global":
         gauge = _measure(settings, solver, control, shared)
-        tallies = (*tallies, StepPenalty(gauge))
+        accumulators = (*accumulators, StepPenalty(gauge))
     shape = (y0.shape[0], problem.noise_dim(t0, y0))
     problem.reset()
     if isinstance(problem.context, PerStep):
         _check_per_step(control, gradient, settings, compile, log_ratio)
-    _check_steps(control, compile, per_sample_seed, tallies, gradient)
+    _check_steps(control, compile, per_sample_seed, accumulators, gradient)
     local = _local(settings, problem, solver, control, shared, shape[1])
     task = Task(y0, t0, times, save, gradient, on_error == "mask", compile, local)
     if control is not None:
-        march = AdaptiveMarch(solver, problem, None, control, times, tallies, max_steps, task.masks)
-        return _solve_controlled(task, march, noise, random_state, shape)
+        loop = AdaptiveLoop(
+            solver, problem, None, control, times, accumulators, max_steps, task.mask_failures
+        )
+        return _solve_controlled(task, loop, noise, random_state, shape)
     grid = task.outputs(build_grid(times, largest, max_steps))
     if isinstance(problem.context, PerStep):
         problem.context.check(solver.name, grid.n_steps)
@@ -170,28 +174,28 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
     path = noise_on_grid(noise, random_state, grid, shape, y0, samples)
     if local is not None:
         task = replace(task, local=local.ready(_own_generator(path, random_state, y0)))
-    return solve_fixed(task, Job(solver, problem, path, grid, tallies, not task.masks))
+    return solve_fixed(task, Job(solver, problem, path, grid, accumulators, not task.mask_failures))
 
 
 def _solve_controlled(
     task: Task,
-    march: AdaptiveMarch,
+    loop: AdaptiveLoop,
     noise: NoiseLike | None,
     random_state: RandomState,
     shape: tuple[int, int],
 ) -> Solution:
     """A solve with controlled steps, shared by the batch or of every path."""
     source = (noise, random_state, task.times, shape, task.y0)
-    by_sample = march.control.control == "sample"
+    by_sample = loop.control.control == "sample"
     tree = noise_by_sample(*source) if by_sample else None
     if not by_sample:
-        march.stack = noise_to_walk(*source)
+        loop.stack = rejectable_noise(*source)
     if task.local is not None:
-        generator = _own_generator(tree or march.stack, random_state, task.y0)
-        task = replace(task, local=task.local.ready(generator, march))
+        generator = _own_generator(tree or loop.stack, random_state, task.y0)
+        task = replace(task, local=task.local.ready(generator, loop))
     if by_sample:
-        return solve_by_sample(task, SampleMarch(march, tree))
-    return solve_adaptive(task, march)
+        return solve_by_sample(task, PerSampleLoop(loop, tree))
+    return solve_adaptive(task, loop)
 
 
 def _by_sample(control: Adaptive | None, solver: Solver) -> bool:
@@ -325,13 +329,13 @@ def _check_steps(
     control: Adaptive | None,
     compiled: str | None,
     per_sample_seed: bool | Sequence[int],
-    tallies: tuple[Tally, ...],
+    accumulators: tuple[StepAccumulator, ...],
     gradient: Gradient | Checkpoint,
 ) -> None:
     """Refuse what only goes with fixed steps."""
     if compiled not in (None, "chunk"):
         raise InputError(f"compile={compiled!r} is unknown; known: chunk, or None")
-    if compiled is not None and (control is not None or tallies or gradient != "backprop"):
+    if compiled is not None and (control is not None or accumulators or gradient != "backprop"):
         raise IncompatibleSolver(
             "compile='chunk' is for fixed steps with gradient='backprop' and no log-ratio"
         )
@@ -355,7 +359,9 @@ def _check_per_step(
         )
 
 
-def _tallies(problem: Problem, log_ratio: LogRatioKind | None, sign: float) -> tuple[Tally, ...]:
+def _tallies(
+    problem: Problem, log_ratio: LogRatioKind | None, sign: float
+) -> tuple[StepAccumulator, ...]:
     if log_ratio is None:
         return ()
     _check_words(log_ratio=(log_ratio, LogRatioKind))

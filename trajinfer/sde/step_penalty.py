@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer.sde.accumulator import AcceptedStep
 from trajinfer.sde.grid import Array
 from trajinfer.sde.heuristics import Reduce, SolverRegularization
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.scaled_errors import mean_squares
-from trajinfer.sde.tally import Taken
 
 STIFF_STAGES = {"tsit5": (5, 6, 3.5068), "sosri2": (2, 3, 10.6), "sosra2": (1, 2, 5.3)}
 """Two drift stages at the same time, and the size of the stability region, by solver."""
@@ -40,7 +40,7 @@ class Measure:
     atol: float
     shared: bool
 
-    def raw(self, problem: Problem, steps: Sequence[Taken], errors: Tensor | None) -> Tensor:
+    def raw(self, problem: Problem, steps: Sequence[AcceptedStep], errors: Tensor | None) -> Tensor:
         r"""E^2 and S of N steps, as far as wanted: (N, 1, 1 or 2), or (N, B, 1 or 2) by series."""
         found = []
         if self.settings.wants_error and errors is not None:
@@ -62,7 +62,7 @@ class Measure:
             found["stiffness"] = stiffness.square() if square else stiffness
         return found
 
-    def _squared_errors(self, steps: Sequence[Taken], errors: Tensor) -> Tensor:
+    def _squared_errors(self, steps: Sequence[AcceptedStep], errors: Tensor) -> Tensor:
         """Mean squares of e / (atol + rtol |y|), (N,) over the batch, or (N, B) by series."""
         y = torch.stack([steps[0].y, *(taken.step.y for taken in steps)])
         numbers = torch.finfo(y.dtype)
@@ -71,7 +71,7 @@ class Measure:
         atol = max(self.atol, float(numbers.tiny))
         return mean_squares(errors, y, rtol=rtol, atol=atol, shared=self.shared)
 
-    def _stiffness(self, problem: Problem, steps: Sequence[Taken]) -> Tensor:
+    def _stiffness(self, problem: Problem, steps: Sequence[AcceptedStep]) -> Tensor:
         """S of consecutive steps, (N,) over the batch, or (N, B) by series."""
         pairs = [_slope(problem, self.solver, taken) for taken in steps]
         dim = (1, 2) if self.shared else 2
@@ -94,7 +94,7 @@ class Measure:
         return terms["error"] + _SHARE_OF_STIFFNESS / size * terms["stiffness"]
 
 
-def _slope(problem: Problem, name: str, taken: Taken) -> tuple[Tensor, Tensor]:
+def _slope(problem: Problem, name: str, taken: AcceptedStep) -> tuple[Tensor, Tensor]:
     """A change of the drift, and the move in state that brings it about."""
     if name in STIFF_STAGES:
         a, b = (taken.step.stages[k] for k in STIFF_STAGES[name][:2])
@@ -109,7 +109,7 @@ def _slope(problem: Problem, name: str, taken: Taken) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class StepPenalty:
-    """Collects what all accepted steps say: the tally of the global penalty.
+    """Collects what all accepted steps say: the accumulator of the global penalty.
 
     Attributes:
         measure: how a step is judged.
@@ -123,7 +123,7 @@ class StepPenalty:
         return y.new_zeros(0, 1 if self.measure.shared else y.shape[0], kinds)
 
     def update(
-        self, total: Tensor, problem: Problem, steps: Sequence[Taken], errors: Tensor | None
+        self, total: Tensor, problem: Problem, steps: Sequence[AcceptedStep], errors: Tensor | None
     ) -> Tensor:
         """Some steps more."""
         return self.join(total, self.measure.raw(problem, steps, errors))

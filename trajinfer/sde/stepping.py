@@ -1,4 +1,4 @@
-"""The loop over steps: pure stretches of steps, and a check after each."""
+"""The loop over steps: pure chunks of steps, and a check after each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from trajinfer.paths import BrownianPath
+from trajinfer.sde.accumulator import AcceptedStep, StepAccumulator
 from trajinfer.sde.grid import StepGrid, step_sizes, times_tensor
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, StepNoise, split_noise
 from trajinfer.sde.solvers.error_sum import error_values
-from trajinfer.sde.tally import Taken, Tally
 
 CHUNK_STEPS = 128
 _FOLD_NUMBERS = 2**14
@@ -29,7 +29,7 @@ class State(NamedTuple):
     Attributes:
         y: state, (B, D).
         carry: what the solver hands to its next step.
-        totals: one running total per tally, since the last output time.
+        totals: one running total per accumulator, since the last output time.
     """
 
     y: Tensor
@@ -38,7 +38,7 @@ class State(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What a stretch of steps leaves at the output times it reaches.
+    """What a chunk of steps leaves at the output times it reaches.
 
     Attributes:
         ys: states.
@@ -51,7 +51,7 @@ class Saved(NamedTuple):
     errors: list[Tensor]
 
     def joined(self, later: Saved) -> Saved:
-        """This and what a later stretch left."""
+        """This and what a later chunk left."""
         self.ys.extend(later.ys)
         self.totals.extend(later.totals)
         self.errors.extend(later.errors)
@@ -59,7 +59,7 @@ class Saved(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class StepChunk:
     """Consecutive steps of a fixed grid.
 
     Attributes:
@@ -77,8 +77,8 @@ class Stretch:
     saves: tuple[bool, ...]
 
 
-def stretches(grid: StepGrid, y: Tensor, length: int) -> Iterator[Stretch]:
-    """Cut a grid into stretches of at most `length` steps."""
+def chunks(grid: StepGrid, y: Tensor, length: int) -> Iterator[StepChunk]:
+    """Cut a grid into chunks of at most `length` steps."""
     n_steps, saved = grid.n_steps, set(grid.saved.tolist())
     # shared times are few: what the networks see of them is made at once
     whole = times_tensor(grid.times, y) if grid.shared else ()
@@ -87,72 +87,74 @@ def stretches(grid: StepGrid, y: Tensor, length: int) -> Iterator[Stretch]:
         times = grid.times[..., first : last + 1]
         starts = whole[first:last] if grid.shared else times_tensor(times[..., :-1], y)
         saves = tuple(k in saved for k in range(first + 1, last + 1))
-        yield Stretch(first, times, starts, step_sizes(times, y), saves)
+        yield StepChunk(first, times, starts, step_sizes(times, y), saves)
 
 
 def draw(
-    solver: Solver, problem: Problem, path: BrownianPath | None, stretch: Stretch, y: Tensor
+    solver: Solver, problem: Problem, path: BrownianPath | None, chunk: StepChunk, y: Tensor
 ) -> list[StepNoise]:
-    """The noise of every step of a stretch."""
+    """The noise of every step of a chunk."""
     need = solver.needs(problem)
     if path is None or not need:
-        return [StepNoise(None, None, None, 0.0, ())] * len(stretch.h)
-    noise = path.steps(stretch.first, stretch.times, need, y.shape[1])
-    return split_noise(solver, noise, stretch.times, stretch.h, y)
+        return [StepNoise(None, None, None, 0.0, ())] * len(chunk.h)
+    noise = path.steps(chunk.first, chunk.times, need, y.shape[1])
+    return split_noise(solver, noise, chunk.times, chunk.h, y)
 
 
 def run(
     solver: Solver,
     problem: Problem,
-    stretch: Stretch,
+    chunk: StepChunk,
     noises: list[StepNoise],
     state: State,
-    tallies: tuple[Tally, ...] = (),
+    accumulators: tuple[StepAccumulator, ...] = (),
 ) -> tuple[State, Saved]:
-    """Take the steps of a stretch: a pure function of its arguments."""
+    """Take the steps of a chunk: a pure function of its arguments."""
     (y, carry, totals), saved = state, Saved([], [], [])
-    steps: list[Taken] = []
-    for k, (t, h, noise, save) in enumerate(zip(stretch.t, stretch.h, noises, stretch.saves)):
-        problem.at_step(stretch.first + k)
+    steps: list[AcceptedStep] = []
+    for k, (t, h, noise, save) in enumerate(zip(chunk.t, chunk.h, noises, chunk.saves)):
+        problem.at_step(chunk.first + k)
         step = solver.step(problem, t, h, y, noise, carry)
-        if tallies or step.error is not None:
-            steps.append(Taken(t, h, y, noise, step))
+        if accumulators or step.error is not None:
+            steps.append(AcceptedStep(t, h, y, noise, step))
         y, carry = step.y, step.carry
         if enough(steps, y):
-            totals, errors = folded(tallies, totals, problem, steps)
+            totals, errors = folded(accumulators, totals, problem, steps)
             saved.errors.extend(errors)
             steps = []
         if save:
             saved.ys.append(y)
-            totals, errors = folded(tallies, totals, problem, steps)
+            totals, errors = folded(accumulators, totals, problem, steps)
             saved.totals.append(totals)
             saved.errors.extend(errors)
-            steps, totals = [], tuple(tally.start(y) for tally in tallies)
-    totals, errors = folded(tallies, totals, problem, steps)
+            steps, totals = [], tuple(accumulator.start(y) for accumulator in accumulators)
+    totals, errors = folded(accumulators, totals, problem, steps)
     saved.errors.extend(errors)
     return State(y, carry, totals), saved
 
 
-def enough(steps: Sequence[Taken], y: Tensor) -> bool:
+def enough(steps: Sequence[AcceptedStep], y: Tensor) -> bool:
     """Whether to fold these steps now: several together cost less, until they leave the cache."""
     return len(steps) * y.numel() >= _FOLD_NUMBERS
 
 
 def folded(
-    tallies: tuple[Tally, ...],
+    accumulators: tuple[StepAccumulator, ...],
     totals: tuple[Tensor, ...],
     problem: Problem,
-    steps: Sequence[Taken],
+    steps: Sequence[AcceptedStep],
 ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     """The totals after some steps, and the error estimates (n, B, D) of these, if there are any."""
     sums, errors = [taken.step.error for taken in steps if taken.step.error is not None], None
     if sums:
-        # without tallies no one differentiates them
-        with nullcontext() if tallies else torch.no_grad():
+        # without accumulators no one differentiates them
+        with nullcontext() if accumulators else torch.no_grad():
             errors = error_values(sums)
     if steps:
-        pairs = zip(tallies, totals)
-        totals = tuple(tally.update(total, problem, steps, errors) for tally, total in pairs)
+        pairs = zip(accumulators, totals)
+        totals = tuple(
+            accumulator.update(total, problem, steps, errors) for accumulator, total in pairs
+        )
     return totals, [] if errors is None else [errors.detach()]
 
 
@@ -161,25 +163,25 @@ def all_finite(state: State) -> bool:
     return bool(torch.isfinite(state.y.detach()).all())
 
 
-def parts_between_saves(stretch: Stretch) -> list[Stretch]:
-    """Parts of a stretch that end on output times, and what is left over."""
-    cuts = [k + 1 for k, save in enumerate(stretch.saves) if save]
-    edges = sorted({0, *cuts, len(stretch.h)})
-    return [part_of(stretch, a, b) for a, b in pairwise(edges)]
+def parts_between_saves(chunk: StepChunk) -> list[StepChunk]:
+    """Parts of a chunk that end on output times, and what is left over."""
+    cuts = [k + 1 for k, save in enumerate(chunk.saves) if save]
+    edges = sorted({0, *cuts, len(chunk.h)})
+    return [part_of(chunk, a, b) for a, b in pairwise(edges)]
 
 
-def part_of(stretch: Stretch, a: int, b: int) -> Stretch:
-    """Steps a to b - 1 of a stretch."""
-    return Stretch(
-        stretch.first + a,
-        stretch.times[..., a : b + 1],
-        stretch.t[a:b],
-        stretch.h[a:b],
-        stretch.saves[a:b],
+def part_of(chunk: StepChunk, a: int, b: int) -> StepChunk:
+    """Steps a to b - 1 of a chunk."""
+    return StepChunk(
+        chunk.first + a,
+        chunk.times[..., a : b + 1],
+        chunk.t[a:b],
+        chunk.h[a:b],
+        chunk.saves[a:b],
     )
 
 
-def end_time(part: Stretch, like: Tensor) -> Tensor:
+def end_time(part: StepChunk, like: Tensor) -> Tensor:
     """The last time of a part as the networks see it."""
     end = torch.as_tensor(part.times[..., -1], dtype=like.dtype, device=like.device)
     return end[:, None] if end.ndim == 1 else end

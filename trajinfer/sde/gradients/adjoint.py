@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from trajinfer.sde.gradients.tracked import Tracked, gradients, refuse_second
-from trajinfer.sde.job import Job, run_stretch
+from trajinfer.sde.job import Job, run_chunk
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, StepNoise
-from trajinfer.sde.stepping import CHUNK_STEPS, Saved, end_time, parts_between_saves, stretches
+from trajinfer.sde.stepping import CHUNK_STEPS, Saved, chunks, end_time, parts_between_saves
 
 
-def march_adjoint(job: Job, y0: Tensor, t0: Tensor) -> Saved:
+def integrate_adjoint(job: Job, y0: Tensor, t0: Tensor) -> Saved:
     """Solve without storing the path; its backward pass solves the adjoint equation."""
     tracked = Tracked(job.problem)
     ys: Tensor = _Adjoint.apply(job, tracked, t0, y0, *tracked.inputs())  # type: ignore[no-untyped-call]
@@ -30,9 +30,9 @@ class _Adjoint(torch.autograd.Function):
         with torch.enable_grad():
             tracked.check(_pair(problem, t0, y0.detach()), inputs)
         state, saved = job.start(y0.detach(), t0), Saved([], [], [])
-        for stretch in stretches(job.grid, y0, CHUNK_STEPS):
-            after, new = run_stretch(job, stretch, state)
-            job.check(stretch, state, after)
+        for chunk in chunks(job.grid, y0, CHUNK_STEPS):
+            after, new = run_chunk(job, chunk, state)
+            job.check(chunk, state, after)
             saved, state = saved.joined(new), after
         ctx.job, ctx.tracked, ctx.y0, ctx.ys = job, tracked, y0.detach(), saved.ys
         return torch.stack(saved.ys)
@@ -47,9 +47,7 @@ class _Adjoint(torch.autograd.Function):
         problem, inputs = ctx.tracked.detached()
         _check_at_the_end(ctx, problem, inputs)
         totals = [torch.zeros_like(x) for x in inputs]
-        parts = [
-            p for s in stretches(job.grid, ctx.y0, CHUNK_STEPS) for p in parts_between_saves(s)
-        ]
+        parts = [p for s in chunks(job.grid, ctx.y0, CHUNK_STEPS) for p in parts_between_saves(s)]
         k, y, a = len(ctx.ys), ctx.y0, torch.zeros_like(ctx.y0)
         for part in reversed(parts):
             if part.saves[-1]:

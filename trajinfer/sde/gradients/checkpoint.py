@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from trajinfer._core.errors import InputError
-from trajinfer.sde.job import Job, run_stretch
-from trajinfer.sde.stepping import Saved, State, Stretch
+from trajinfer.sde.job import Job, run_chunk
+from trajinfer.sde.stepping import Saved, State, StepChunk
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Checkpoint:
     """Store the state every `every` steps and recompute what lies between.
 
     Args:
-        every: length of a stretch; memory grows with N / every + every.
+        every: length of a chunk; memory grows with N / every + every.
     """
 
     every: int = 32
@@ -28,11 +28,11 @@ class Checkpoint:
             raise InputError(f"Checkpoint(every) must be at least 1, got {self.every}")
 
 
-def run_checkpointed(job: Job, stretch: Stretch, state: State) -> tuple[State, Saved]:
-    """One stretch whose inside is not kept for the backward pass."""
+def run_checkpointed(job: Job, chunk: StepChunk, state: State) -> tuple[State, Saved]:
+    """One chunk whose inside is not kept for the backward pass."""
 
     def inside(y: Tensor, carry: Any, totals: Any) -> tuple[State, Saved]:
-        return run_stretch(job, stretch, State(y, carry, totals))
+        return run_chunk(job, chunk, State(y, carry, totals))
 
     result: tuple[State, Saved] = checkpoint(inside, *state, use_reentrant=False)
     return result

@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from trajinfer.sde.gradients.tracked import Tracked, gradients, refuse_second
-from trajinfer.sde.job import Job, run_stretch
+from trajinfer.sde.job import Job, run_chunk
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, StepNoise, add_noise, scaled_add
 from trajinfer.sde.stepping import (
     CHUNK_STEPS,
     Saved,
     State,
-    Stretch,
+    StepChunk,
+    chunks,
     end_time,
     parts_between_saves,
-    stretches,
 )
 
 
-def march_reversible(job: Job, y0: Tensor, t0: Tensor) -> Saved:
+def integrate_reversible(job: Job, y0: Tensor, t0: Tensor) -> Saved:
     """Solve without storing the path; its backward pass reconstructs it."""
     tracked = Tracked(job.problem)
     ys: Tensor = _Reversible.apply(job, tracked, t0, y0, *tracked.inputs())  # type: ignore[no-untyped-call]
@@ -43,9 +43,9 @@ class _Reversible(torch.autograd.Function):
         state = State(y0.detach(), (y0.detach(), f.detach(), g.detach()), ())
         ends: list[tuple[Tensor, Tensor]] = []
         saved: list[Tensor] = []
-        for stretch in stretches(job.grid, y0, CHUNK_STEPS):
-            for part in parts_between_saves(stretch):
-                after, new = run_stretch(job, part, state)
+        for chunk in chunks(job.grid, y0, CHUNK_STEPS):
+            for part in parts_between_saves(chunk):
+                after, new = run_chunk(job, part, state)
                 job.check(part, state, after)
                 state = after
                 if part.saves[-1]:
@@ -62,9 +62,7 @@ class _Reversible(torch.autograd.Function):
         counts = job.problem.nfe_f, job.problem.nfe_g
         problem, inputs = ctx.tracked.detached()
         back = _Backward(problem, inputs, ctx.tracked)
-        parts = [
-            p for s in stretches(job.grid, ctx.y0, CHUNK_STEPS) for p in parts_between_saves(s)
-        ]
+        parts = [p for s in chunks(job.grid, ctx.y0, CHUNK_STEPS) for p in parts_between_saves(s)]
         k = len(ctx.ends)
         times = [*(part.t[0] for part in parts[1:]), end_time(parts[-1], ctx.y0)]
         for part, t_end in zip(reversed(parts), reversed(times)):
@@ -106,7 +104,7 @@ class _Backward:
             self.bars = [torch.zeros_like(x) for x in (z, z, self.f, self.g)]
         self.bars[0] = torch.add(self.bars[0], grad, alpha=0.5)
 
-    def undo(self, part: Stretch, noises: list[StepNoise]) -> None:
+    def undo(self, part: StepChunk, noises: list[StepNoise]) -> None:
         """Go back over the steps of a part, which ends where the recursion stands."""
         for t, h, noise in zip(reversed(part.t), reversed(part.h), reversed(noises)):
             self._step(t, h, noise.W)

@@ -11,7 +11,7 @@ from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Step, StepNoise
 
 
-class Taken(NamedTuple):
+class AcceptedStep(NamedTuple):
     """An accepted step.
 
     Attributes:
@@ -29,10 +29,10 @@ class Taken(NamedTuple):
     step: Step
 
 
-class Tally(Protocol):
+class StepAccumulator(Protocol):
     """Folds the accepted steps of each output interval into one tensor.
 
-    All methods are pure functions of their arguments, so that a stretch of steps can be run again
+    All methods are pure functions of their arguments, so that a chunk of steps can be run again
     for a gradient.
     """
 
@@ -41,7 +41,7 @@ class Tally(Protocol):
         ...
 
     def update(
-        self, total: Tensor, problem: Problem, steps: Sequence[Taken], errors: Tensor | None
+        self, total: Tensor, problem: Problem, steps: Sequence[AcceptedStep], errors: Tensor | None
     ) -> Tensor:
         """The total after N consecutive steps and, where estimated, their errors (N, B, D)."""
         ...

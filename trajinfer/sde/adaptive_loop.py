@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import MaxStepsExceeded, StepSizeUnderflow
+from trajinfer.sde.accumulator import AcceptedStep, StepAccumulator
 from trajinfer.sde.adaptive import (
     Adaptive,
     History,
@@ -22,7 +23,7 @@ from trajinfer.sde.adaptive import (
 from trajinfer.sde.failures import raise_non_finite
 from trajinfer.sde.first_step import hairer_steps
 from trajinfer.sde.grid import Array
-from trajinfer.sde.noise import Walk
+from trajinfer.sde.noise import RejectableNoise
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import (
     Size,
@@ -34,14 +35,13 @@ from trajinfer.sde.solvers.base import (
     single_noise,
 )
 from trajinfer.sde.solvers.error_sum import ErrorSum, error_value
-from trajinfer.sde.stepping import Saved, State, Stretch, enough, folded
-from trajinfer.sde.tally import Taken, Tally
+from trajinfer.sde.stepping import Saved, State, StepChunk, enough, folded
 
 _SNAP = 1e-9
 
 
 @dataclass
-class Ledger:
+class StepRecord:
     """The accepted steps, enough to take them again.
 
     Attributes:
@@ -49,7 +49,7 @@ class Ledger:
         noise: their (W, H).
         saved: index into `times` of every output time.
         n_rejected: rejected steps.
-        alive: (B,), False for paths given up under `on_error="mask"`.
+        active: (B,), False for paths given up under `on_error="mask"`.
         states: the states they start from, if asked for.
     """
 
@@ -57,7 +57,7 @@ class Ledger:
     noise: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     saved: list[int] = field(default_factory=lambda: [0])
     n_rejected: int = 0
-    alive: Tensor | None = None
+    active: Tensor | None = None
     states: list[Tensor] = field(default_factory=list)
 
     @property
@@ -121,7 +121,7 @@ class Segment:
 
 
 @dataclass
-class AdaptiveMarch:
+class AdaptiveLoop:
     """A controlled solve, ready to run.
 
     Attributes:
@@ -130,82 +130,82 @@ class AdaptiveMarch:
         stack: the noise, None for an ODE.
         control: tolerances and gains.
         ts: output times, (T,) or (B, T).
-        tallies: what to add up over the accepted steps.
+        accumulators: what to add up over the accepted steps.
         max_steps: accepted and rejected steps allowed.
-        masks: give up paths that fail instead of raising.
-        keep_noise: enter the noise of the accepted steps into the ledger.
+        mask_failures: give up paths that fail instead of raising.
+        keep_noise: enter the noise of the accepted steps into the record.
         keep_states: likewise the states they start from.
     """
 
     solver: Solver
     problem: Problem
-    stack: Walk | None
+    stack: RejectableNoise | None
     control: Adaptive
     ts: Array
-    tallies: tuple[Tally, ...]
+    accumulators: tuple[StepAccumulator, ...]
     max_steps: int
-    masks: bool
+    mask_failures: bool
     keep_noise: bool = False
     keep_states: bool = False
 
-    def march(self, y0: Tensor) -> tuple[Saved, Ledger]:
+    def integrate(self, y0: Tensor) -> tuple[Saved, StepRecord]:
         """Run to the last output time."""
         t0 = self._tensor(self.ts[..., 0], y0)
-        saved, ledger = Saved([], [], []), Ledger([self.ts[..., 0]])
-        if self.masks:
-            ledger.alive = torch.ones(y0.shape[0], dtype=torch.bool, device=y0.device)
-        totals = tuple(tally.start(y0) for tally in self.tallies)
+        saved, record = Saved([], [], []), StepRecord([self.ts[..., 0]])
+        if self.mask_failures:
+            record.active = torch.ones(y0.shape[0], dtype=torch.bool, device=y0.device)
+        totals = tuple(accumulator.start(y0) for accumulator in self.accumulators)
         state = State(y0, self.solver.start(self.problem, t0, y0), totals)
         history, ds, shortest = History(), 0.0, shortest_step(self.control, self.ts)
         for k in range(self.ts.shape[-1] - 1):
             segment = Segment(self.ts[..., k], self.ts[..., k + 1], y0, shortest)
             if k == 0:
                 ds = self._first(segment, t0, y0)
-            state, ds, history = self._walk(segment, state, ds, history, saved, ledger)
+            state, ds, history = self._advance(segment, state, ds, history, saved, record)
             saved.ys.append(state.y)
             saved.totals.append(state.totals)
-            ledger.saved.append(ledger.n_steps)
-            totals = tuple(tally.start(state.y) for tally in self.tallies)
+            record.saved.append(record.n_steps)
+            totals = tuple(accumulator.start(state.y) for accumulator in self.accumulators)
             state = state._replace(totals=totals)
-        return saved, ledger
+        return saved, record
 
-    def _walk(
+    def _advance(
         self,
         segment: Segment,
         state: State,
         ds: float,
         history: History,
         saved: Saved,
-        ledger: Ledger,
+        record: StepRecord,
     ) -> tuple[State, float, History]:
         """Accepted steps from one output time to the next."""
         s, order, ode = 0.0, self._order(), self.stack is None
-        steps: list[Taken] = []
+        steps: list[AcceptedStep] = []
         while s < segment.length:
             left, ds = segment.length - s, max(ds, segment.shortest)
             lands = ds >= left * (1 - _SNAP)
             trial = left if lands else ds
-            taken, r, history = self._accepted(segment, s, trial, state, history, ledger)
+            taken, r, history = self._accepted(segment, s, trial, state, history, record)
             trial, step = taken.length, taken.step
             lands = lands and trial == left
-            if self.tallies:
+            if self.accumulators:
                 t = self._tensor(segment.time(s), state.y)
-                steps.append(Taken(t, segment.size(trial), state.y, taken.noise, step))
+                steps.append(AcceptedStep(t, segment.size(trial), state.y, taken.noise, step))
             saved.errors.append(taken.error[None])
             if self.keep_states:
-                ledger.states.append(state.y)
+                record.states.append(state.y)
             totals = state.totals
             if enough(steps, step.y):
-                totals, _ = folded(self.tallies, totals, self.problem, steps)
+                totals, _ = folded(self.accumulators, totals, self.problem, steps)
                 steps = []
             state = State(step.y, step.carry, totals)
             s = segment.length if lands else s + trial
-            ledger.times.append(segment.time(s))
+            record.times.append(segment.time(s))
             factor, history = after_accept(self.control, r, history, order=order, ode=ode)
             # a step cut short by an output time says nothing against the longer one proposed before
             longer = float(factor) * trial
             ds = max(longer, ds) if lands else longer
-        totals, _ = folded(self.tallies, state.totals, self.problem, steps)
+        totals, _ = folded(self.accumulators, state.totals, self.problem, steps)
         return state._replace(totals=totals), ds, history
 
     def _accepted(
@@ -215,29 +215,29 @@ class AdaptiveMarch:
         trial: float,
         state: State,
         history: History,
-        ledger: Ledger,
+        record: StepRecord,
     ) -> tuple[Trial, float, History]:
         """Try steps from s until one is accepted: the step, its error ratio, and the memory."""
         pair = None if self.stack is None else self.stack.propose(trial)
         while True:
-            self._count(ledger, segment, s)
+            self._count(record, segment, s)
             taken = self._attempt(segment, s, trial, state, pair)
             ratios = error_ratios(self.control, taken.error, state.y, taken.step.y)
-            r = batch_ratio(self.control, ratios, ledger.alive)
+            r = batch_ratio(self.control, ratios, record.active)
             if r <= 1.0:
                 break
             if trial <= segment.shortest:
-                self._give_up(segment, s, trial, state, taken.noise, ratios, ledger)
+                self._give_up(segment, s, trial, state, taken.noise, ratios, record)
                 r = 1.0
                 break
-            ledger.n_rejected += 1
+            record.n_rejected += 1
             factor, history = after_reject(self.control, r, history, order=self._order())
             trial = max(float(factor) * trial, segment.shortest)
             pair = None if self.stack is None else self.stack.reject(trial)
         if self.stack is not None:
             self.stack.accept()
         if self.keep_noise and pair is not None:
-            ledger.noise.append((taken.noise.W, taken.noise.H))
+            record.noise.append((taken.noise.W, taken.noise.H))
         return taken, r, history
 
     def _attempt(
@@ -284,11 +284,11 @@ class AdaptiveMarch:
         state: State,
         noise: StepNoise,
         ratios: Tensor,
-        ledger: Ledger,
+        record: StepRecord,
     ) -> None:
         """A step at the minimum failed: raise, or go on without the paths concerned."""
-        if ledger.alive is not None:
-            ledger.alive = ledger.alive & (ratios <= 1.0)
+        if record.active is not None:
+            record.active = record.active & (ratios <= 1.0)
             return
         time = float(np.max(segment.time(s)))
         if bool(torch.isfinite(ratios).all()):
@@ -296,22 +296,22 @@ class AdaptiveMarch:
                 f"a step of {trial:.3g} still has {float(ratios.max()):.3g} times the error "
                 "allowed; loosen rtol and atol, or use a solver for stiff problems",
                 t=time,
-                step=ledger.n_steps,
+                step=record.n_steps,
                 method=self.solver.name,
                 h=trial,
             )
         y = state.y
         times = np.stack([segment.time(s), segment.time(min(s + trial, segment.length))], axis=-1)
-        stretch = Stretch(
-            ledger.n_steps, times, (self._tensor(times[..., 0], y),), [segment.size(trial)], (True,)
+        chunk = StepChunk(
+            record.n_steps, times, (self._tensor(times[..., 0], y),), [segment.size(trial)], (True,)
         )
         failed = torch.isnan(ratios).nonzero()[:, 0].tolist()
-        raise_non_finite(self.solver, self.problem, stretch, [noise], state, failed)
+        raise_non_finite(self.solver, self.problem, chunk, [noise], state, failed)
 
-    def _count(self, ledger: Ledger, segment: Segment, s: float) -> None:
-        if ledger.n_steps + ledger.n_rejected >= self.max_steps:
+    def _count(self, record: StepRecord, segment: Segment, s: float) -> None:
+        if record.n_steps + record.n_rejected >= self.max_steps:
             raise MaxStepsExceeded(
-                f"{ledger.n_steps} steps were accepted and {ledger.n_rejected} rejected; loosen "
+                f"{record.n_steps} steps were accepted and {record.n_rejected} rejected; loosen "
                 "the tolerances or raise max_steps",
                 t=float(np.max(segment.time(s))),
                 method=self.solver.name,
