@@ -1,4 +1,4 @@
-"""What a loader returns: snapshots, how they are split, and where they come from."""
+"""Data sets of snapshots: the data, their split, and their source."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def data_folders(data_home: DataHome = None) -> tuple[Path, ...]:
 
 
 def locate(info: DatasetInfo, data_home: DataHome = None) -> Path | None:
-    """Where the file of a data set is: converted or original, or None if it is nowhere.
+    """Path of the file of a data set, converted or original; None if there is none.
 
     In each folder of `data_folders`, the subfolder `snapshots` is searched first.
     """

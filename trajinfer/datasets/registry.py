@@ -38,7 +38,7 @@ class OriginalFile:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a data set.
+    """Source, licence, hash and shape of a data set.
 
     Attributes:
         name: the name in `fetch_snapshots(name)` and in the table.
@@ -91,7 +91,7 @@ def available() -> tuple[DatasetInfo, ...]:
 
 
 def describe(name: str) -> DatasetInfo:
-    """What is known about one data set.
+    """The entry of one data set.
 
     Raises:
         InputError: if there is none of that name; the nearest one is named.

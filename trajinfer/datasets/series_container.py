@@ -1,4 +1,4 @@
-"""What a loader of series returns: the parts of the split, and where the data come from."""
+"""Data sets of series: the parts of the split, and the source of the data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trajinfer.datasets.files import DatasetError
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """What is known about a data set of series.
+    """Source, licence and shape of a data set of series.
 
     Attributes:
         name: the name in the table.
@@ -76,7 +76,7 @@ def series_sets() -> tuple[SeriesInfo, ...]:
 
 
 def describe_series(name: str) -> SeriesInfo:
-    """What is known about one data set of series.
+    """Source, licence and shape of one data set of series.
 
     Raises:
         InputError: if there is none of that name; the nearest one is named.

@@ -1,4 +1,4 @@
-"""How long paths stay on one side of a level: a picture of their shape that moments do not give."""
+"""Excursions: times that paths spend on one side of a level."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def time_above(x: Any, level: Any) -> Array:
 
 
 def crossing_counts(x: Any, level: Any) -> Array:
-    """How often each path changes sides of a level, (n, C); see `time_above`.
+    """Number of level crossings of each path, (n, C); see `time_above`.
 
     Example:
         >>> crossing_counts([[0.0, 2.0, 3.0, 0.0]], 1.0).item()

@@ -1,4 +1,4 @@
-"""Whether synthetic paths are copies of those a generator learned from."""
+"""Memorisation: copies of training paths among synthetic ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is added to a path before its signature is taken: time, a base point, a lag."""
+"""Augmentations of a path before its signature is taken: time, a base point, a lag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether paths depend on the paths they were made from."""
+"""Dependence of generated paths on their seed paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every measure of paths checks first."""
+"""Input checks common to all measures of paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every distance checks first: two samples of one dimension, and their weights."""
+"""Input checks common to all distances: two samples of one dimension, and their weights."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from trajinfer._core.errors import InputError, nearest
 
 @dataclass(frozen=True)
 class Parameter:
-    """What is known about one parameter before any data are seen.
+    """Prior knowledge of one parameter: its value, sign and start.
 
     Attributes:
         value: the value given, which is then held fixed; None makes the parameter learnable.
@@ -132,7 +132,7 @@ class Parameters(nn.Module):
             getattr(self, name).copy_(tensor)
 
     def _stored(self, name: str, value: Tensor | None) -> Tensor:
-        """What a learnable parameter keeps: the logarithm of positive values."""
+        """The unconstrained value of a parameter: the logarithm of positive ones."""
         tensor = torch.as_tensor(value, dtype=torch.float64)
         return tensor.log() if self._declared[name].positive else tensor.clone()
 

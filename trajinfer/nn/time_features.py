@@ -1,4 +1,4 @@
-"""What a network is told of the time."""
+"""Features of time for networks."""
 
 from __future__ import annotations
 

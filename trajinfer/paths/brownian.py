@@ -1,4 +1,4 @@
-"""What every source of Brownian noise offers to a solver."""
+"""Protocol between a source of Brownian noise and a solver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every control path starts from: knots, filled values, a clock, counts of observations."""
+"""Inputs of every control path: knots, filled values, a clock, counts of observations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether intervals hold what they promise: observed against nominal coverage."""
+"""Calibration figure: observed against nominal coverage of intervals."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ def _dots(
 
 
 def _plane(values: Array, times: Array, chosen: tuple[int, ...]) -> Array:
-    """What is drawn, (..., 2): two coordinates, or time and one."""
+    """Coordinates of the figure, (..., 2): two of the data, or time and one."""
     if len(chosen) == 2:
         return values[..., list(chosen)]
     return np.stack([times, values[..., chosen[0]]], axis=-1)

@@ -1,4 +1,4 @@
-"""What all figures share: colours, labels of coordinates and times, choice of what is drawn."""
+"""House style of figures: colours, labels of coordinates and times, thinning of points."""
 
 from __future__ import annotations
 

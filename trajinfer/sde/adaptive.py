@@ -108,7 +108,7 @@ def shortest_step(control: Adaptive, ts: Array) -> float:
 
 
 class History(NamedTuple):
-    """What the controller remembers: of the batch, or of every path, (B,).
+    """Memory of the controller: of the batch, or of every path, (B,).
 
     Attributes:
         r1: ratio of the last accepted step.

@@ -39,7 +39,7 @@ def methods() -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class SolverRequirements:
-    """What a solve asks of its solver.
+    """Requirements of a solve on its solver.
 
     Attributes:
         control: step control, None for fixed steps.

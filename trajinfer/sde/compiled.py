@@ -49,7 +49,7 @@ def run_compiled(job: Job, chunk: StepChunk, state: State) -> tuple[State, Saved
 
 
 def _stack(chunk: StepChunk, noises: list[StepNoise], y: Tensor) -> Stacked:
-    """What the steps of a chunk need, in few tensors."""
+    """The inputs of the steps of a chunk, in few tensors."""
 
     def stack(parts: list[Any]) -> Tensor | None:
         if parts[0] is None:

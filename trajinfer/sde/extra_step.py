@@ -67,7 +67,7 @@ class LocalPenalty:
 
     @property
     def settings(self) -> SolverRegularization:
-        """What is asked for."""
+        """The settings of the penalty."""
         return self.measure.settings
 
     def probes(self, times: Array) -> list[ProbeStep]:
@@ -119,7 +119,7 @@ class LocalPenalty:
     def _estimates(
         self, times: Array, probe: ProbeStep, values: dict[str, Tensor], length: Array
     ) -> dict[str, Tensor]:
-        """What the values of one step, (R,), say about the sum or the mean over all steps."""
+        """Estimates of the sum or mean over all steps from the values of one step, (R,)."""
         settings, gaps = self.settings, np.atleast_2d(np.diff(times, axis=-1))
         n_steps, span = (gaps > 0).sum(1), np.atleast_1d(times[..., -1] - times[..., 0])
         shares = {"stiffness": n_steps if settings.reduce == "sum" else np.ones(1)}
@@ -209,7 +209,7 @@ def with_probe_times(grid: StepGrid, probes: Sequence[ProbeStep]) -> StepGrid:
 def without_probe_times(
     saved: Saved, wide: StepGrid, grid: StepGrid, accumulators: tuple[StepAccumulator, ...]
 ) -> Saved:
-    """What the output times of `grid` alone would have left."""
+    """The outputs at the times of `grid` alone."""
     wanted = set(grid.saved.tolist())
     ys, totals = [], []
     pending: tuple[Tensor, ...] | None = None

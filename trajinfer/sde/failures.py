@@ -1,4 +1,4 @@
-"""Where and why a solve became non-finite: the failing chunk is run again, step by step."""
+"""Diagnosis of a non-finite solve: the failing chunk is run again, step by step."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def raise_non_finite(
 
 
 def _cause(problem: Problem, t: Tensor, y: Tensor, step: Step) -> str:
-    """What was not finite first: the state, the drift or the diffusion."""
+    """The first quantity that was not finite: the state, the drift or the diffusion."""
     if _rows(y):
         return "state"
     if _rows(problem.f(t, y)):

@@ -142,7 +142,7 @@ def _divide_each(ts: Array, counts: Array) -> tuple[Array, Array]:
 
 
 def times_tensor(times: Array, y: Tensor) -> tuple[Tensor, ...]:
-    """What the networks see: one 0-d tensor, or (B, 1), per time, in the dtype of y."""
+    """Times as networks take them: one 0-d tensor, or (B, 1), each, in the dtype of y."""
     rows = times.T[:, :, None] if times.ndim == 2 else times
     tensor = torch.as_tensor(np.ascontiguousarray(rows), dtype=y.dtype, device=y.device)
     return tensor.unbind(0)

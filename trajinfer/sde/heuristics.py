@@ -1,4 +1,4 @@
-"""What the steps of a solve say about its cost, as penalties a model can be trained against."""
+"""Penalties on the cost of a solve, from the errors and stiffness of its steps."""
 
 from __future__ import annotations
 

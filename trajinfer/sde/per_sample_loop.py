@@ -24,7 +24,7 @@ _SNAP = 1e-9
 
 @dataclass
 class PathStates:
-    """Where every path stands, on the host; all arrays are (B,).
+    """State of every path, on the host; all arrays are (B,).
 
     Attributes:
         t: times.

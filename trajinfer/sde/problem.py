@@ -233,7 +233,7 @@ def _channels(width: Any) -> int:
 
 
 def _fitting(name: str, found: Tensor, y: Tensor) -> Tensor:
-    """What an SDE gave for the states y, if it has their shape and dtype."""
+    """A value of the SDE at the states y, checked for their shape and dtype."""
     if found.shape != y.shape:
         raise InputError(
             f"the {name} must have shape {tuple(y.shape)} (noise_type), got {tuple(found.shape)}"

@@ -35,7 +35,7 @@ Save = Literal["ts", "all", "final"]
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked of a solve beside its numerics.
+    """Outputs and gradients of a solve, beside its numerics.
 
     Attributes:
         y0: start.

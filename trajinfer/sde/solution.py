@@ -1,4 +1,4 @@
-"""What a solve returns."""
+"""Result of a solve."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def _active(
 def _measure(
     settings: SolverRegularization, solver: Solver, control: Adaptive | None, shared: bool
 ) -> Measure:
-    """How steps are judged: by the tolerances of the penalty, else of the solve."""
+    """The measure of steps: by the tolerances of the penalty, else of the solve."""
     own = control or Adaptive()
     rtol = own.rtol if settings.rtol is None else settings.rtol
     atol = own.atol if settings.atol is None else settings.atol

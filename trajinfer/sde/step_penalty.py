@@ -1,4 +1,4 @@
-"""How the steps of a solve are judged, and the penalty made of the judgements."""
+"""Measures of single steps, and the penalty made of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ROUNDINGS = 16
 
 @dataclass(frozen=True)
 class Measure:
-    """How steps are judged.
+    """Measure of a step: its error or its stiffness.
 
     Attributes:
         settings: what is asked for.

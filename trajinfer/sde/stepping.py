@@ -24,7 +24,7 @@ _FOLD_NUMBERS = 2**14
 
 
 class State(NamedTuple):
-    """Where a solve stands between two steps.
+    """State of a solve between two steps.
 
     Attributes:
         y: state, (B, D).
@@ -38,7 +38,7 @@ class State(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What a chunk of steps leaves at the output times it reaches.
+    """Results of a chunk of steps at the output times that it reaches.
 
     Attributes:
         ys: states.

@@ -1,4 +1,4 @@
-"""Whether intervals hold what they promise, and how sharp a forecast is."""
+"""Coverage and sharpness of forecasts."""
 
 from __future__ import annotations
 

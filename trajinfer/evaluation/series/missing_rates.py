@@ -1,4 +1,4 @@
-"""How a classifier or regressor bears observations that are missing."""
+"""Accuracy of a classifier or regressor as observations go missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a solver is: one step as a pure function, and what it needs and fits."""
+"""The solver protocol: one step as a pure function, with its requirements on noise and SDE."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Solver(ABC):
         return self.need if problem.noise_type != "none" else ""
 
     def start(self, problem: Problem, t: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-        """What the first step needs beside y."""
+        """The carry of the first step."""
         return ()
 
     def terms(self, noise: Increments, h: Tensor, root: Tensor) -> tuple[Tensor, ...]:

@@ -25,7 +25,7 @@ class Exact(Solver):
         return float("inf")
 
     def needs(self, problem: Problem) -> Need:
-        """What the SDE declares as `exact_noise`."""
+        """Number of noise channels that the SDE declares as `exact_noise`."""
         declared: Need = getattr(problem.sde, "exact_noise", "WHZ")
         return declared
 
