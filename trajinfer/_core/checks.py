@@ -92,8 +92,8 @@ def require_weights(weights: Array, n: int, name: str) -> None:
         raise InputError(f"{name} must have shape ({n},), got {weights.shape}")
     require_finite(weights, name)
     if (weights < 0).any() or weights.sum() <= 0:
-        found = "negative ones" if (weights < 0).any() else "all zero"
-        raise InputError(f"{name} must be non-negative weights with a positive sum, got {found}")
+        fault = "negative ones" if (weights < 0).any() else "all zero"
+        raise InputError(f"{name} must be non-negative weights with a positive sum, got {fault}")
 
 
 def require_integer(value: Any, name: str, *, least: int) -> int:

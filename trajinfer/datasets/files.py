@@ -99,10 +99,10 @@ def verify(path: Path, sha256: str | None) -> None:
         DatasetError: if they differ, naming both.
     """
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != sha256:
         raise DatasetError(
-            f"{path} has sha256 {found}, expected {sha256}; it is damaged or another version: "
+            f"{path} has sha256 {digest}, expected {sha256}; it is damaged or another version: "
             "remove or replace it"
         )
 

@@ -155,10 +155,7 @@ def fetch_embryoid_body(
         download_if_missing: whether the network may be used.
         return_frame: give the table of `Dataset.to_frame` instead.
     """
-    dataset = fetch_snapshots(
-        "eb_pca5_sbirr", data_home=data_home, download_if_missing=download_if_missing
-    )
-    return dataset.to_frame() if return_frame else dataset
+    return _data_or_frame("eb_pca5_sbirr", data_home, download_if_missing, return_frame)
 
 
 def fetch_hesc(
@@ -171,10 +168,7 @@ def fetch_hesc(
         download_if_missing: whether the network may be used.
         return_frame: give the table of `Dataset.to_frame` instead.
     """
-    dataset = fetch_snapshots(
-        "hesc_pca5_sbirr", data_home=data_home, download_if_missing=download_if_missing
-    )
-    return dataset.to_frame() if return_frame else dataset
+    return _data_or_frame("hesc_pca5_sbirr", data_home, download_if_missing, return_frame)
 
 
 def fetch_pbmc(
@@ -187,10 +181,7 @@ def fetch_pbmc(
         download_if_missing: whether the network may be used.
         return_frame: give the table of `Dataset.to_frame` instead.
     """
-    dataset = fetch_snapshots(
-        "pbmc30_500", data_home=data_home, download_if_missing=download_if_missing
-    )
-    return dataset.to_frame() if return_frame else dataset
+    return _data_or_frame("pbmc30_500", data_home, download_if_missing, return_frame)
 
 
 def fetch_gulf_of_mexico(
@@ -208,8 +199,7 @@ def fetch_gulf_of_mexico(
         download_if_missing: whether the network may be used.
         return_frame: give the table of `Dataset.to_frame` instead.
     """
-    dataset = fetch_snapshots(name, data_home=data_home, download_if_missing=download_if_missing)
-    return dataset.to_frame() if return_frame else dataset
+    return _data_or_frame(name, data_home, download_if_missing, return_frame)
 
 
 def fetch_lotka_volterra(
@@ -227,8 +217,7 @@ def fetch_lotka_volterra(
         download_if_missing: whether the network may be used.
         return_frame: give the table of `Dataset.to_frame` instead.
     """
-    dataset = fetch_snapshots(name, data_home=data_home, download_if_missing=download_if_missing)
-    return dataset.to_frame() if return_frame else dataset
+    return _data_or_frame(name, data_home, download_if_missing, return_frame)
 
 
 def fetch_repressilator(
@@ -246,6 +235,12 @@ def fetch_repressilator(
         download_if_missing: whether the network may be used.
         return_frame: give the table of `Dataset.to_frame` instead.
     """
+    return _data_or_frame(name, data_home, download_if_missing, return_frame)
+
+
+def _data_or_frame(
+    name: str, data_home: DataHome, download_if_missing: bool, return_frame: bool
+) -> Dataset | Frame:
     dataset = fetch_snapshots(name, data_home=data_home, download_if_missing=download_if_missing)
     return dataset.to_frame() if return_frame else dataset
 
@@ -268,19 +263,19 @@ def _read_original(path: Path, info: DatasetInfo, original: OriginalFile) -> Dat
     arrays = read_arrays(path)
     key = original.key or "array"
     if key not in arrays or arrays[key].shape != original.shape:
-        found = {name: array.shape for name, array in arrays.items()}
-        raise DatasetError(f"{path} should hold '{key}' of shape {original.shape}, found {found}")
+        shapes = {name: array.shape for name, array in arrays.items()}
+        raise DatasetError(f"{path} should hold '{key}' of shape {original.shape}, found {shapes}")
     snapshots = Snapshots(np.array(original.times), tuple(arrays[key]), features=info.features)
     split: tuple[Role, ...] = original.split  # type: ignore[assignment]
     return Dataset(snapshots, split, info)
 
 
 def _check_shape(info: DatasetInfo, where: Any, n_times: int, n_points: int, dim: int) -> None:
-    expected, found = (info.n_times, info.n_points, info.dim), (n_times, n_points, dim)
-    if expected != found:
+    expected, shape = (info.n_times, info.n_points, info.dim), (n_times, n_points, dim)
+    if expected != shape:
         raise DatasetError(
             f"{where} should hold (times, rows, coordinates) = {expected} for {info.name}, "
-            f"found {found}"
+            f"found {shape}"
         )
 
 

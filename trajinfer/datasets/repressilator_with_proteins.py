@@ -41,7 +41,7 @@ class RepressilatorWithProteins(Process):
         translation: float = 1.0,
         protein_decay: float = 1.0,
     ) -> None:
-        given = {
+        settings = {
             "leak": leak,
             "production": production,
             "hill": hill,
@@ -50,7 +50,7 @@ class RepressilatorWithProteins(Process):
             "translation": translation,
             "protein_decay": protein_decay,
         }
-        declared = {name: Parameter(value, 1.0, positive=True) for name, value in given.items()}
+        declared = {name: Parameter(value, 1.0, positive=True) for name, value in settings.items()}
         super().__init__(6, volatility, declared)
 
     def drift(self, t: Tensor, y: Tensor, p: Any) -> Tensor:

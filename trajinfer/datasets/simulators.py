@@ -158,8 +158,10 @@ def make_repressilator_mrna(
     )
     ts = np.arange(11) if times is None else times
     cloud = _population(process, n, ts, start, same_individuals, random_state)
-    seen = Snapshots(cloud.times, tuple(points[:, :3] for points in cloud.points), axis=cloud.axis)
-    return _named(seen, ("mrna_1", "mrna_2", "mrna_3"))
+    observed = Snapshots(
+        cloud.times, tuple(points[:, :3] for points in cloud.points), axis=cloud.axis
+    )
+    return _named(observed, ("mrna_1", "mrna_2", "mrna_3"))
 
 
 def make_vortex(

@@ -64,9 +64,9 @@ class Memorisation:
 def _nearest(x: Array, y: Array) -> Array:
     """Distance (n,) from every row of x to the nearest row of y."""
     size = (y**2).sum(axis=1)
-    found = np.empty(len(x))
+    distances = np.empty(len(x))
     for rows in row_blocks(len(x), len(y)):
         nearest = (size - 2 * x[rows] @ y.T).argmin(axis=1)
         # The expansion of the square loses digits near zero, where a copy is.
-        found[rows] = np.linalg.norm(x[rows] - y[nearest], axis=1)
-    return found
+        distances[rows] = np.linalg.norm(x[rows] - y[nearest], axis=1)
+    return distances

@@ -51,10 +51,10 @@ def autocorrelation_error(x: Any, y: Any, *, n_lags: int = 10, absolute: bool = 
     """
     first, second = as_path_pair(x, y)
     n_lags = min(n_lags, first.shape[1] - 2)
-    found, truth = (
+    estimate, truth = (
         increment_autocorrelation(paths, n_lags, absolute=absolute) for paths in (first, second)
     )
-    return float(np.abs(found - truth).mean())
+    return float(np.abs(estimate - truth).mean())
 
 
 def channel_correlation_error(x: Any, y: Any) -> float:
@@ -65,8 +65,8 @@ def channel_correlation_error(x: Any, y: Any) -> float:
         y: (m, T, C).
     """
     first, second = as_path_pair(x, y)
-    found, truth = (_correlation(paths[:, -1]) for paths in (first, second))
-    return float(np.abs(found - truth).max())
+    estimate, truth = (_correlation(paths[:, -1]) for paths in (first, second))
+    return float(np.abs(estimate - truth).max())
 
 
 def _correlation(points: Array) -> Array:

@@ -120,6 +120,6 @@ def _shifted(rows: tuple[Tensor, ...], stride: int) -> tuple[Tensor, ...]:
     moved = []
     for row, value in zip(rows, fill):
         edge = torch.full_like(row[..., :size], value)
-        kept = row[..., :-size] if stride > 0 else row[..., size:]
-        moved.append(torch.cat([edge, kept] if stride > 0 else [kept, edge], dim=-1))
+        diagonal = row[..., :-size] if stride > 0 else row[..., size:]
+        moved.append(torch.cat([edge, diagonal] if stride > 0 else [diagonal, edge], dim=-1))
     return tuple(moved)

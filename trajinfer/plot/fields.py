@@ -81,10 +81,10 @@ def velocity(
     arrows = _evaluate(field, at, t)[:, list(chosen)]
     ax = new_axes(ax)
     drawn = (_quiver if kind == "quiver" else _stream)(ax, sides, arrows)
-    seen = _overlay(ax, region, t, chosen) if isinstance(region, Snapshots) else ""
+    overlay = _overlay(ax, region, t, chosen) if isinstance(region, Snapshots) else ""
     ax.set_xlabel(names[chosen[0]])
     ax.set_ylabel(names[chosen[1]])
-    ax.set_title(f"t = {t:g}{seen}", fontsize="medium")
+    ax.set_title(f"t = {t:g}{overlay}", fontsize="medium")
     if speed_bar:
         ax.figure.colorbar(drawn, ax=ax, label="speed")
     return ax
@@ -99,18 +99,18 @@ def _region(
         names = coordinate_names(region.features, region.dim)
         rest = points.mean(axis=0)
     else:
-        given = as_array(region, "region")
-        if given.shape != (2, 2) or not (given[:, 0] < given[:, 1]).all():
+        region_points = as_array(region, "region")
+        if region_points.shape != (2, 2) or not (region_points[:, 0] < region_points[:, 1]).all():
             raise InputError(
                 "region must be snapshots or a box ((low, high), (low, high)), "
-                f"got {given.tolist()}"
+                f"got {region_points.tolist()}"
             )
-        names, rest = coordinate_names(None, 2), given.mean(axis=1)
+        names, rest = coordinate_names(None, 2), region_points.mean(axis=1)
     chosen = choose_dims(dims, names)
     if len(chosen) != 2:
         raise InputError("a velocity field is drawn in two coordinates; give dims=(i, j)")
     if not isinstance(region, Snapshots):
-        return given[list(chosen)], names, chosen, rest
+        return region_points[list(chosen)], names, chosen, rest
     low, high = (f(points[:, list(chosen)], axis=0) for f in (np.min, np.max))
     margin = 0.05 * np.where(high > low, high - low, 1.0)
     return np.stack([low - margin, high + margin], axis=1), names, chosen, rest

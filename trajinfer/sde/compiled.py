@@ -39,8 +39,8 @@ def run_compiled(job: Job, chunk: StepChunk, state: State) -> tuple[State, Saved
             part = tuple(None if x is None else x[a : a + STEPS_PER_CALL] for x in stacked)
             ys, carry, errors = _call(job, part, y, carry)
             y = ys[-1]
-            kept = [x for x, save in zip(ys, chunk.saves[a:]) if save]
-            saved = saved.joined(Saved(kept, [()] * len(kept), list(errors)))
+            outputs = [x for x, save in zip(ys, chunk.saves[a:]) if save]
+            saved = saved.joined(Saved(outputs, [()] * len(outputs), list(errors)))
         state = State(y, carry, ())
     if whole == n_steps:
         return state, saved

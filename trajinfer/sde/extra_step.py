@@ -87,11 +87,11 @@ class LocalPenalty:
         """
         problem = self.problem
         counts = problem.nfe_f, problem.nfe_g
-        found = [self._probe(times, probe, y) for probe, y in zip(probes, states)]
+        values = [self._probe(times, probe, y) for probe, y in zip(probes, states)]
         extra = problem.nfe_f + problem.nfe_g - sum(counts)
         problem.nfe_f, problem.nfe_g = counts
-        mean = {k: torch.stack([terms[k] for terms in found]).mean() for k in found[0]}
-        return mean, extra + (len(found) if self.measure.probes else 0)
+        mean = {k: torch.stack([terms[k] for terms in values]).mean() for k in values[0]}
+        return mean, extra + (len(values) if self.measure.probes else 0)
 
     def _uniform(self, times: Array) -> Array:
         """Two uniform numbers, the second for every series with times of its own."""

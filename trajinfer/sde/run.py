@@ -115,8 +115,8 @@ def solve_by_sample(task: Task, loop: PerSampleLoop) -> Solution:
     )
     if plan.accumulators or task.local or task.save == "all" or _differentiable(task, job):
         return _take(replace(task, t0=times_tensor(grid.times[:, :1], y0)[0]), job, record)
-    kept = ys if task.save == "ts" else ys[-1:]
-    return _solution(task, job, Saved(kept, [()] * len(kept), []), record)
+    states = ys if task.save == "ts" else ys[-1:]
+    return _solution(task, job, Saved(states, [()] * len(states), []), record)
 
 
 def _differentiable(task: Task, job: Job) -> bool:
@@ -124,10 +124,10 @@ def _differentiable(task: Task, job: Job) -> bool:
     if not torch.is_grad_enabled():
         return False
     problem = job.problem
-    found = [task.y0, problem.f(task.t0, task.y0)]
+    values = [task.y0, problem.f(task.t0, task.y0)]
     if problem.noise_type != "none":
-        found.append(problem.g(task.t0, task.y0))
-    return any(part.requires_grad for part in found)
+        values.append(problem.g(task.t0, task.y0))
+    return any(part.requires_grad for part in values)
 
 
 def _take(task: Task, job: Job, record: StepRecord | None = None) -> Solution:

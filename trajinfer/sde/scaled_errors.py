@@ -37,9 +37,9 @@ class _MeanSquares(torch.autograd.Function):
     ) -> Tensor:
         ctx.rtol, ctx.atol = rtol, atol
         ctx.save_for_backward(errors, y)
-        found = _ratios(errors, y.abs(), rtol, atol)[0].square().mean(dim)
-        ctx.share = 2.0 * found.numel() / errors.numel()
-        return found
+        squares = _ratios(errors, y.abs(), rtol, atol)[0].square().mean(dim)
+        ctx.share = 2.0 * squares.numel() / errors.numel()
+        return squares
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:

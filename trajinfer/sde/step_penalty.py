@@ -42,12 +42,12 @@ class Measure:
 
     def raw(self, problem: Problem, steps: Sequence[AcceptedStep], errors: Tensor | None) -> Tensor:
         r"""E^2 and S of N steps, as far as wanted: (N, 1, 1 or 2), or (N, B, 1 or 2) by series."""
-        found = []
+        terms = []
         if self.settings.wants_error and errors is not None:
-            found.append(self._squared_errors(steps, errors))
+            terms.append(self._squared_errors(steps, errors))
         if self.settings.wants_stiffness:
-            found.append(self._stiffness(problem, steps))
-        columns = found[0][..., None] if len(found) == 1 else torch.stack(found, dim=-1)
+            terms.append(self._stiffness(problem, steps))
+        columns = terms[0][..., None] if len(terms) == 1 else torch.stack(terms, dim=-1)
         return columns[:, None] if self.shared else columns
 
     def powers(self, raw: Tensor) -> dict[str, Tensor]:

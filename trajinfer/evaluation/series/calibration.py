@@ -37,13 +37,13 @@ def calibration(
         >>> bool(abs(table.coverage[0] - 0.9) < 4 * table.standard_error[0])
         True
     """
-    seen = _observed(forecast, truth)
-    n = int(seen.sum())
+    observed = _observed(forecast, truth)
+    n = int(observed.sum())
     rows = []
     for level in levels:
         lower, upper = forecast.interval(level)
-        inside = ((lower <= truth) & (truth <= upper))[seen].mean()
-        width = (upper - lower)[seen].mean()
+        inside = ((lower <= truth) & (truth <= upper))[observed].mean()
+        width = (upper - lower)[observed].mean()
         rows.append((level, inside, np.sqrt(level * (1 - level) / n), width, n))
     return pd.DataFrame(rows, columns=["level", "coverage", "standard_error", "width", "n"])
 
@@ -58,14 +58,14 @@ def forecast_figures(forecast: Forecast, truth: Array) -> dict[str, float]:
     Raises:
         InputError: if shapes disagree or nothing was observed.
     """
-    seen = _observed(forecast, truth)
-    error = (forecast.mean() - truth)[seen]
-    samples = np.moveaxis(forecast.samples, 1, -1)[seen]  # (N, n)
+    observed = _observed(forecast, truth)
+    error = (forecast.mean() - truth)[observed]
+    samples = np.moveaxis(forecast.samples, 1, -1)[observed]  # (N, n)
     table = calibration(forecast, truth, [0.9])
     return {
         "mse": float((error**2).mean()),
         "mae": float(np.abs(error).mean()),
-        "crps": float(np.mean(crps(samples.T, truth[seen]))),
+        "crps": float(np.mean(crps(samples.T, truth[observed]))),
         "coverage90": float(table.coverage[0]),
     }
 
@@ -74,7 +74,7 @@ def _observed(forecast: Forecast, truth: Array) -> Array:
     expected = (len(forecast), *forecast.samples.shape[2:])
     if truth.shape != expected:
         raise InputError(f"truth must be (B, T, C) = {expected}, got {truth.shape}")
-    seen = np.isfinite(truth)
-    if not seen.any():
+    observed = np.isfinite(truth)
+    if not observed.any():
         raise InputError("truth holds no observed value; there is nothing to compare with")
-    return np.asarray(seen)
+    return np.asarray(observed)

@@ -49,11 +49,11 @@ def gaussian_process(
     mean = np.full((n, n_queries, series.shape[2]), np.nan)
     std = mean.copy()
     for b, c in zip(*np.nonzero(series.mask.sum(axis=1) >= 2)):
-        seen = series.mask[b, :, c]
-        known = 0.0 if noise is None else noise[b, seen, c] ** 2
+        observed = series.mask[b, :, c]
+        known = 0.0 if noise is None else noise[b, observed, c] ** 2
         mean[b, :, c], std[b, :, c] = _posterior(
-            series.times[b, seen],
-            series.values[b, seen, c],
+            series.times[b, observed],
+            series.values[b, observed, c],
             known,
             queries[b],
             (smoothness, n_restarts, random_state),

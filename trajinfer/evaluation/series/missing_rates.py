@@ -47,9 +47,9 @@ def missing_rates(
     for rate in rates:
         for seed in seeds:
             first, second = spawn(seed + round(1e6 * rate), 2)
-            seen = train.drop_observations(rate, first, together=together)
+            thinned = train.drop_observations(rate, first, together=together)
             unseen = test.drop_observations(rate, second, together=together)
-            model = make(seed).fit(seen, train.labels)
+            model = make(seed).fit(thinned, train.labels)
             score = float(np.asarray(model.score(unseen, test.labels)))
             rows.append({"rate": rate, "seed": seed, "score": score})
     return pd.DataFrame(rows)

@@ -70,15 +70,15 @@ class Tracked:
 def _leaves(results: Iterable[Tensor]) -> Iterable[Tensor]:
     """Leaf tensors that require a gradient, behind some results."""
     nodes = [r.grad_fn for r in results if r.grad_fn is not None]
-    seen = set(nodes)
+    visited = set(nodes)
     while nodes:
         node = nodes.pop()
         variable = getattr(node, "variable", None)
         if variable is not None:
             yield variable
         for following, _ in node.next_functions:
-            if following is not None and following not in seen:
-                seen.add(following)
+            if following is not None and following not in visited:
+                visited.add(following)
                 nodes.append(following)
 
 
