@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import torch
-from matplotlib import rcParams
+from matplotlib.figure import Figure
 
-from trajinfer.cli.countries import Countries, CountriesReport
+from trajinfer.evaluation.demo import Countries, CountriesReport
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    rcParams["savefig.dpi"] = 110
     target = Path(__file__).parent / "_static" / "gapminder.png"
-    CountriesReport.make(Countries.load(), random_state=0, verbose=1).draw(target)
+    figure = Figure(figsize=(12.0, 5.2), layout="constrained", dpi=150)
+    CountriesReport.make(Countries.load(), random_state=0, verbose=1).draw(figure)
+    figure.savefig(target, dpi=110)

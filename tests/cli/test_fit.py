@@ -12,7 +12,7 @@ import pytest
 import trajinfer
 from trajinfer.datasets import load_snapshots, write_snapshots
 
-DRAWN = ("--set", "n_refinements=0", "--paths", "5", "--seed", "3")
+DRAWN = ("--set", "n_refinements=0", "--n", "5", "--seed", "3")
 QUICK = (*DRAWN, "--no-figures")
 
 
@@ -44,7 +44,7 @@ def test_a_result_folder_holds_tables_figures_model_and_configuration(run, here)
 def test_the_saved_model_draws_what_the_fitted_one_would(run, here, table):
     run("fit", "snapshots.csv", "--time", "day", *QUICK)
     loaded = trajinfer.load("result/model")
-    data = trajinfer.Snapshots.from_frame(table, time="day")
+    data = trajinfer.Snapshots.from_frame(table, time="day", features=["x", "y"])
     fitted = trajinfer.SchrodingerBridge(n_refinements=0, random_state=3).fit(data)
     np.testing.assert_array_equal(loaded.sample(7).values, fitted.sample(7).values)
 
@@ -70,7 +70,7 @@ def test_the_written_configuration_repeats_the_run(run, here):
     first = pd.read_csv("result/paths.csv")
     again = run(
         *("fit", "snapshots.csv", "--time", "day", "--config", "result/config.toml"),
-        *("--paths", 5, "--out", "again"),
+        *("--n", 5, "--out", "again"),
     )
     assert again.exit_code == 0, again.output
     pd.testing.assert_frame_equal(pd.read_csv("again/paths.csv"), first)
@@ -198,7 +198,7 @@ def test_dates_go_in_and_come_out(run, here, table):
         (("--time", "day", "--hold-out", "soon"), "no number"),
         (("--time", "day", "--hold-out", "0", "--hold-out", "1"), "fewer than two"),
         (("--time", "day", "--forecast", "2"), "after the last snapshot"),
-        (("--time", "day", "--paths", "0"), "at least 1"),
+        (("--time", "day", "--n", "0"), "--n must be at least 1"),
         (("--time", "day", "--config", "none.toml"), "cannot be read as TOML"),
         (("--time", "name"), "must be numbers or dates"),
     ],

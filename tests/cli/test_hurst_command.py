@@ -25,7 +25,7 @@ def run(*arguments):
 
 def test_estimates_are_those_of_the_library(table, tmp_path):
     path, frame = table
-    found = run(path, "--columns", "a", "--increments", "--json", "--out", tmp_path / "r")
+    found = run(path, "--channels", "a", "--increments", "--json", "--out", tmp_path / "r")
     assert found.exit_code == 0, found.output
     expected = estimate_hurst(frame["a"], increments=True)
     (row,) = json.loads((tmp_path / "r" / "summary.json").read_text())["estimates"]
@@ -44,13 +44,13 @@ def test_all_numeric_columns_but_the_time_are_taken(table, tmp_path):
 def test_figures_are_drawn(table, tmp_path):
     pytest.importorskip("matplotlib")
     path, _ = table
-    assert run(path, "--columns", "b", "--out", tmp_path / "r").exit_code == 0
+    assert run(path, "--channels", "b", "--out", tmp_path / "r").exit_code == 0
     assert (tmp_path / "r" / "variogram_b.png").stat().st_size > 1000
 
 
 def test_a_dry_run_prints_the_call_and_nothing_else(table, tmp_path):
     path, _ = table
-    found = run(path, "--columns", "a", "--increments", "--dry-run", "--out", tmp_path / "r")
+    found = run(path, "--channels", "a", "--increments", "--dry-run", "--out", tmp_path / "r")
     assert "estimate_hurst(frame[['a']]" in found.output
     assert not (tmp_path / "r").exists()
     exec(found.output, {})
@@ -59,7 +59,7 @@ def test_a_dry_run_prints_the_call_and_nothing_else(table, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--columns", "c"], "no column 'c'"),
+        (["--channels", "c"], "no column 'c'"),
         (["--method", "rs"], "unknown method"),
         (["--level", "2"], "level"),
     ],

@@ -194,7 +194,7 @@ def test_the_printed_classification_runs(patients, run, new):
         (("--horizon", "-2D"), "must be positive"),
         (("--hold-out-after", "yesterday or so"), "is no datetime"),
         (("--hold-out-after", "2030-01-01"), "no time after the cutoff"),
-        (("--horizon", "2D", "--paths", 1), "--paths must be at least 2"),
+        (("--horizon", "2D", "--n", 1), "--n must be at least 2"),
         (("--horizon", "2D", "--model", "lastt"), "did you mean 'last'"),
         (("--horizon", "2D", "--set", "spred=2"), "did you mean 'spread'"),
         (("--horizon", "2D", "--id", "whom"), "did you mean 'who'"),
@@ -210,7 +210,7 @@ def test_forecasts_that_cannot_be_made(patients, fails, options, message):
     ("options", "message"),
     [
         (("--label", "heart"), "must be constant along a series"),
-        (("--label", "state", "--hold-out", "2"), "between 0 and 1"),
+        (("--label", "state", "--hold-out-share", "2"), "between 0 and 1"),
         (("--label", "state", "--test", "absent.csv"), "there is no file"),
         (("--label", "state", "--model", "means"), "did you mean 'mean'"),
     ],

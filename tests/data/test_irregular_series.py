@@ -128,7 +128,11 @@ def test_repeated_times(wide):
         ({"ill": ["no", "yes", "no", "yes", "yes"]}, {}, "'ill' must be constant"),
         ({"who": ["a", None, "a", "b", "b"]}, {}, "'who' has missing entries"),
         ({"when": pd.NaT}, {}, "missing times"),
-        ({"temp": "warm"}, {"channels": ["temp"]}, "holds no numbers"),
+        (
+            {"temp": "warm"},
+            {"channels": ["temp"]},
+            "'temp' is not numeric, such as 'warm' in row 0",
+        ),
         ({}, {"time": "wen"}, "did you mean 'when'"),
         ({}, {"channels": ["beat"]}, "did you mean 'beats'"),
         ({}, {"variable": "temp"}, "both variable= and value="),

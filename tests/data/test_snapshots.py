@@ -107,7 +107,8 @@ def test_features_not_named_are_the_numeric_columns_left_over(table):
     table["cell"] = "T"
     table["n"] = 3
     table["w"] = 1.0
-    snapshots = Snapshots.from_frame(table, time="day", weight="w")
+    with pytest.warns(UserWarning, match="not numeric: cell; name features="):
+        snapshots = Snapshots.from_frame(table, time="day", weight="w")
     assert snapshots.features == ("x", "y", "n")
 
 

@@ -30,6 +30,10 @@ class ExtrapolationWarning(UserWarning):
     """A result is asked for outside the range of the observations."""
 
 
+class UnusedColumnsWarning(UserWarning):
+    """Columns of a table are left out that nobody asked to leave out."""
+
+
 class SolverError(TrajinferError, RuntimeError):
     """Base class of what can go wrong while an SDE is solved.
 

@@ -31,7 +31,6 @@ class _Group(typer.core.TyperGroup):
 app = typer.Typer(
     name="trajinfer",
     cls=_Group,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
-from trajinfer._core.archive import write_text
 from trajinfer._core.errors import InputError
-from trajinfer.cli import options
-from trajinfer.cli.console import show_json, table_text
-from trajinfer.datasets import DatasetInfo, available, describe, fetch_snapshots, write_snapshots
+from trajinfer._core.text import table_text
+from trajinfer.cli.console import show_json
+from trajinfer.cli.options import Json
+
+if TYPE_CHECKING:
+    from trajinfer.datasets import DatasetInfo
 
 
 def datasets(
     name: Annotated[str | None, typer.Argument(help="A data set; the list if not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write it to this .csv or .npz file.")] = None,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """List the data sets, describe one, or write one to a file."""
+    if out is not None:
+        _check(name, out)
+
+    import pandas as pd
+
+    from trajinfer.datasets import available, describe
+
     if name is None:
-        if out is not None:
-            raise InputError("--out needs the name of a data set")
         table = pd.DataFrame([_row(info) for info in available()])
         show_json({"datasets": table}) if as_json else typer.echo(table_text(table))
         return
@@ -66,11 +72,19 @@ def _card(info: DatasetInfo) -> dict[str, object]:
     }
 
 
-def _write(name: str, out: Path) -> None:
+def _check(name: str | None, out: Path) -> None:
+    if name is None:
+        raise InputError("--out needs the name of a data set")
     if out.suffix not in (".csv", ".npz"):
         raise InputError(f"--out must end in .csv or .npz, got {out}")
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {out.parent}")
+
+
+def _write(name: str, out: Path) -> None:
+    from trajinfer._core.archive import write_text
+    from trajinfer.datasets import fetch_snapshots, write_snapshots
+
     dataset = fetch_snapshots(name)
     if out.suffix == ".csv":
         write_text(out, dataset.to_frame().to_csv(index=False))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import typer
 
 from trajinfer._core.errors import TrajinferError
@@ -25,6 +24,7 @@ def plain_messages() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
+        warnings.filterwarnings("always", category=FutureWarning, module=r"trajinfer\.cli")
         warnings.showwarning = _show_warning
         try:
             yield
@@ -62,25 +62,16 @@ def to_json(document: Mapping[str, Any]) -> str:
     return json.dumps(_plain(document), indent=2, allow_nan=False)
 
 
-def table_text(table: pd.DataFrame, *, digits: int = 3) -> str:
-    """A table in full, with numbers of so many decimals."""
-    return str(
-        table.to_string(index=False, float_format=lambda v: f"{v:.{digits}f}", justify="right")
-    )
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, pd.DataFrame):
+    if hasattr(value, "columns"):
         return [_plain(record) for record in value.to_dict("records")]
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):
         return _plain(value.tolist())
-    if isinstance(value, (list, tuple, pd.Index)):
+    if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
 

@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trajinfer.cli import options
-from trajinfer.cli.console import say, show_json, show_log
-from trajinfer.cli.countries import Countries, CountriesReport
-from trajinfer.cli.output import can_draw, check_target, write_result
-from trajinfer.cli.predators import PredatorsReport
+from trajinfer.cli.command import command
+from trajinfer.cli.console import say
+from trajinfer.cli.options import DrawingRun
+from trajinfer.cli.output import Job, Result, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from trajinfer.evaluation.demo import CountriesReport, PredatorsReport
 
 
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for tables and figures.")] = Path("demo-result"),
-    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+@command(DrawingRun, out=Path("demo-result"))
+def demo(run: DrawingRun, seed: Annotated[int, typer.Option(help="Seed.")] = 0) -> Job:
     """Find 142 countries again from snapshots, then the rates of a predator and its prey."""
-    show_log(verbose)
-    check_target(out)
-    started = time.perf_counter()
-    bar = 0 if quiet else 1
-    say("1/2 gapminder: fitting 6 snapshots of 142 countries", quiet=quiet)
-    countries = CountriesReport.make(Countries.load(), random_state=seed, verbose=bar)
-    say("2/2 Lotka-Volterra: fitting 5 snapshots of 50", quiet=quiet)
-    predators = PredatorsReport.make(random_state=seed, verbose=bar)
-    draw = can_draw(quiet=quiet)
-    say("writing tables and figures" if draw else "writing tables", quiet=quiet)
+    script = [
+        "from trajinfer.evaluation.demo import Countries, CountriesReport, PredatorsReport",
+        f"countries = CountriesReport.make(Countries.load(), random_state={seed}, verbose=0)",
+        f"predators = PredatorsReport.make(random_state={seed}, verbose=0)",
+    ]
 
-    def fill(folder: Path) -> None:
-        for name, table in countries.tables.items():
-            table.to_csv(folder / f"gapminder_{name}.csv", index=False)
-        predators.parameters().to_csv(folder / "lotka_volterra_parameters.csv", index=False)
-        predators.scores.to_csv(folder / "lotka_volterra_scores.csv", index=False)
-        countries.bridge.save(folder / "gapminder_model")
-        predators.bridge.save(folder / "lotka_volterra_model")
-        if draw:
-            countries.draw(folder / "gapminder.png")
-            predators.draw(folder / "lotka_volterra.png")
+    def work() -> Result:
+        from trajinfer.evaluation.demo import Countries, CountriesReport, PredatorsReport
 
-    summary = {
-        "command": "demo",
-        "seed": seed,
-        "gapminder": countries.summary(),
-        "lotka_volterra": predators.summary(),
-    }
-    document = write_result(out, summary, fill)
-    seconds = time.perf_counter() - started
-    if as_json:
-        show_json({**document, "seconds": seconds})
-    else:
-        typer.echo(f"{countries.text()}\n\n\n{predators.text()}\n")
-        typer.echo(f"{seconds:.0f} s; tables and figures written to {out}")
+        bar = 0 if run.quiet else 1
+        countries = CountriesReport.make(Countries.load(), random_state=seed, verbose=bar)
+        say("2/2 Lotka-Volterra: fitting 5 snapshots of 50", quiet=run.quiet)
+        predators = PredatorsReport.make(random_state=seed, verbose=bar)
+        return _result(countries, predators, seed)
+
+    return Job(script, "1/2 gapminder: fitting 6 snapshots of 142 countries", work)
+
+
+def _result(countries: CountriesReport, predators: PredatorsReport, seed: int) -> Result:
+    tables = {f"gapminder_{name}": table for name, table in countries.tables.items()}
+    tables["lotka_volterra_parameters"] = predators.parameters()
+    tables["lotka_volterra_scores"] = predators.scores
+    return Result(
+        {
+            "seed": seed,
+            "gapminder": countries.summary(),
+            "lotka_volterra": predators.summary(),
+        },
+        f"{countries.text()}\n\n\n{predators.text()}\n",
+        tables,
+        models={
+            "gapminder_model": countries.bridge,
+            "lotka_volterra_model": predators.bridge,
+        },
+        figures={
+            "gapminder": partial(_figure, countries, 12.0, 5.2),
+            "lotka_volterra": partial(_figure, predators, 11.0, 4.4),
+        },
+    )
+
+
+def _figure(report: CountriesReport | PredatorsReport, width: float, height: float) -> Figure:
+    figure = new_figure(width, height)
+    report.draw(figure)
+    return figure

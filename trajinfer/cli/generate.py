@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import time as clock
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
-from trajinfer import plot
-from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
-from trajinfer.cli import options, series
-from trajinfer.cli.console import say, show_json, show_log
-from trajinfer.cli.output import can_draw, check_target, new_figure, write_result
-from trajinfer.cli.series import (
-    Model,
-    SeriesColumns,
-    call_of,
-    read_series,
-    settings_of,
-)
-from trajinfer.cli.settings import to_toml
-from trajinfer.data import IrregularSeries, Trajectories
-from trajinfer.evaluation import GenerationReport, generation_report
+from trajinfer.cli.command import command
+from trajinfer.cli.console import say
+from trajinfer.cli.options import DrawingRun, N, call_of
+from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.series import Model, SeriesFile
+from trajinfer.cli.settings import SeededSettings, to_toml
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from trajinfer import IrregularSeries, Trajectories
+    from trajinfer._core.checks import Array
+    from trajinfer.evaluation import GenerationReport
 
 MODEL = Model("DirectedChainGenerator", {})
 _HELD_OUT = 4
 _DRAWN = 40
 
 
-def generate(  # noqa: PLR0913 (a command has as many arguments as it has options)
-    data: series.SeriesFile,
-    n: Annotated[int, typer.Option("--n", help="Number of series to draw.")] = 1000,
-    id: series.Id = "id",
-    time: options.Time = "time",
-    channels: series.Channels = "",
-    variable: series.Variable = None,
-    value: series.Value = None,
+@command(DrawingRun)
+def generate(
+    file: SeriesFile,
+    settings: SeededSettings,
+    run: DrawingRun,
+    n: N = 1000,
     group: Annotated[
         str | None,
         typer.Option(help="Column of numbers: series of one group are held out together."),
@@ -49,86 +43,81 @@ def generate(  # noqa: PLR0913 (a command has as many arguments as it has option
     report: Annotated[
         bool, typer.Option("--report", help="Hold a quarter out and judge the result by it.")
     ] = False,
-    figures: Annotated[bool, typer.Option(help="Whether to draw.")] = True,
-    config: series.Settings = None,
-    assignments: series.Set = None,
-    seed: options.Seed = None,
-    out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("result"),
-    as_json: options.Json = False,
-    dry_run: options.DryRun = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+) -> Job:
     """Draw synthetic series; with --report, say what is wrong with them."""
-    show_log(verbose)
-    require_integer(n, "--n", least=1)
-    columns = SeriesColumns(id, time, channels, variable, value, statics=group or "")
-    given, script = read_series(data, columns)
-    chosen = [*(assignments or []), *([] if transform is None else [f'transform="{transform}"'])]
-    settings = settings_of(MODEL, False, config, chosen, seed, {})
-    if dry_run:
-        typer.echo("\n".join([*script, *_script(settings, n, report, group is not None)]))
-        return
-    check_target(out)
-    groups = None if group is None else _groups(given, group)
-    held_out = _held_out(given, groups) if report else np.zeros(len(given), dtype=bool)
-    learned = given[np.flatnonzero(~held_out)]
-    say(f"fitting {learned} of {data}", quiet=quiet)
-    started = clock.perf_counter()
-    pooled = settings.get("neighbour") == "pool"
-    systems = {"groups": groups[~held_out]} if pooled and groups is not None else {}
-    fitted = MODEL.load()(**settings).fit(learned, **systems)
-    drawn: Trajectories = fitted.sample(n)
-    found = None
-    if report:
-        found = _judge(given, held_out, drawn, groups, settings, quiet)
-    document: dict[str, Any] = {
-        "command": "generate",
-        "data": str(data),
+    if n < 1:
+        raise InputError(f"--n must be at least 1, got {n}")
+    series, reading = file.read(statics=group or "")
+    arguments = MODEL.resolve(settings, options={"transform": transform})
+    groups = None if group is None else _groups(series, group)
+    script = [*reading, *_script(arguments, n, report, grouped=group is not None)]
+
+    def work() -> Result:
+        import numpy as np
+
+        held_out = _held_out(series, groups) if report else np.zeros(len(series), dtype=bool)
+        pooled = arguments.get("neighbour") == "pool" and groups is not None
+        systems = {"groups": groups[~held_out]} if pooled and groups is not None else {}
+        fitted = MODEL.load()(**arguments).fit(series[np.flatnonzero(~held_out)], **systems)
+        drawn = fitted.sample(n)
+        judged = None
+        if report:
+            judged = _judge(series, held_out, drawn, groups, arguments, run.quiet)
+        return _result(arguments, fitted, series, held_out, drawn, judged)
+
+    toml = to_toml(arguments, MODEL.estimator)
+    return Job(script, f"fitting {series} of {file.data}", work, toml)
+
+
+def _result(
+    settings: dict[str, Any],
+    fitted: Any,
+    series: IrregularSeries,
+    held_out: Array,
+    drawn: Trajectories,
+    judged: GenerationReport | None,
+) -> Result:
+    summary = {
         "model": MODEL.estimator,
         "settings": settings,
-        "series": len(given),
+        "series": len(series),
         "held_out": int(held_out.sum()),
-        "drawn": n,
-        "flags": None if found is None else sorted(found.flags),
-        "seconds": clock.perf_counter() - started,
+        "drawn": len(drawn.values),
+        "flags": None if judged is None else sorted(judged.flags),
     }
-    draw = figures and can_draw(quiet=quiet)
-
-    def fill(folder: Path) -> None:
-        header = f"# of: trajinfer generate {data}; give it back with --config\n"
-        text = header + to_toml(settings, MODEL.estimator)
-        (folder / "config.toml").write_text(text, encoding="utf-8")
-        drawn.to_frame().to_csv(folder / "synthetic.csv", index=False)
-        fitted.save(folder / "model")
-        if found is not None:
-            (folder / "report.txt").write_text(f"{found}\n", encoding="utf-8")
-            (folder / "report.json").write_text(found.to_json() + "\n", encoding="utf-8")
-        if draw:
-            _draw(folder, drawn, found)
-
-    document = write_result(out, document, fill)
-    if as_json:
-        show_json(document)
-    else:
-        typer.echo("\n".join([*([str(found)] if found else []), f"{n} series written to {out}"]))
+    lines = [] if judged is None else [str(judged)]
+    texts = {}
+    if judged is not None:
+        texts = {"report.txt": f"{judged}\n", "report.json": judged.to_json() + "\n"}
+    return Result(
+        summary,
+        "\n".join([*lines, f"{len(drawn.values)} series drawn"]),
+        {"synthetic": drawn.to_frame()},
+        models={"model": fitted},
+        texts=texts,
+        figures=_figures(drawn, judged),
+    )
 
 
-def _groups(given: IrregularSeries, column: str) -> Array:
-    if given.statics is None or not np.isfinite(given.statics[:, -1]).all():
+def _groups(series: IrregularSeries, column: str) -> Array:
+    import numpy as np
+
+    if series.statics is None or not np.isfinite(series.statics[:, -1]).all():
         raise InputError(f"--group {column} must be a number for every series")
-    return np.asarray(given.statics[:, -1])
+    return np.asarray(series.statics[:, -1])
 
 
-def _held_out(given: IrregularSeries, groups: Array | None) -> Array:
+def _held_out(series: IrregularSeries, groups: Array | None) -> Array:
     """Every fourth group (or series), so that no group is on both sides."""
-    if not given.mask.all() or not (given.times == given.times[0]).all():
+    import numpy as np
+
+    if not series.mask.all() or not (series.times == series.times[0]).all():
         raise InputError(
             "--report compares series on one grid without holes; leave it out, or fill the table "
             "first"
         )
-    names = np.arange(len(given)) if groups is None else groups
-    order = np.unique(names, return_inverse=True)[1]
+    labels = np.arange(len(series)) if groups is None else groups
+    order = np.unique(labels, return_inverse=True)[1]
     if order.max() + 1 < 2 * _HELD_OUT:
         raise InputError(
             f"--report needs at least {2 * _HELD_OUT} series or groups, got {order.max() + 1}"
@@ -137,18 +126,20 @@ def _held_out(given: IrregularSeries, groups: Array | None) -> Array:
 
 
 def _judge(
-    given: IrregularSeries,
+    series: IrregularSeries,
     held_out: Array,
     drawn: Trajectories,
     groups: Array | None,
     settings: dict[str, Any],
     quiet: bool,
 ) -> GenerationReport:
+    from trajinfer.evaluation import generation_report
+
     shown = _relative if settings.get("transform") == "relative" else _as_they_are
     sides = None if groups is None else (groups[~held_out], groups[held_out])
     return generation_report(
-        shown(given.values[~held_out]),
-        shown(given.values[held_out]),
+        shown(series.values[~held_out]),
+        shown(series.values[held_out]),
         shown(drawn.values),
         groups=sides,
         random_state=settings.get("random_state", 0),
@@ -162,13 +153,15 @@ def _as_they_are(values: Array) -> Array:
 
 def _relative(values: Array) -> Array:
     """Logarithms relative to the first value of every series."""
+    import numpy as np
+
     if not (values > 0).all():
         raise InputError("--transform relative is for positive values")
     logs = np.log(values)
     return np.asarray(logs - logs[:, :1])
 
 
-def _script(settings: dict[str, Any], n: int, report: bool, grouped: bool) -> list[str]:
+def _script(settings: dict[str, Any], n: int, report: bool, *, grouped: bool) -> list[str]:
     lines = [
         f"from trajinfer import {MODEL.estimator}",
         f"model = {call_of(MODEL.estimator, settings)}",
@@ -189,12 +182,13 @@ def _script(settings: dict[str, Any], n: int, report: bool, grouped: bool) -> li
     ]
 
 
-def _draw(folder: Path, drawn: Trajectories, found: GenerationReport | None) -> None:
-    figure = new_figure(6.0, 3.8)
-    shown = Trajectories(drawn.ts, drawn.values[:_DRAWN], features=drawn.features, axis=drawn.axis)
-    plot.trajectories(shown, ax=figure.subplots())
-    figure.savefig(folder / "synthetic.png")
-    if found is not None:
-        figure = new_figure(6.0, 5.0)
-        found.plot(ax=figure.subplots())
-        figure.savefig(folder / "report.png")
+def _figures(
+    drawn: Trajectories, judged: GenerationReport | None
+) -> dict[str, Callable[[], Figure]]:
+    from trajinfer import Trajectories, plot
+
+    some = Trajectories(drawn.ts, drawn.values[:_DRAWN], features=drawn.features, axis=drawn.axis)
+    figures = {"synthetic": figure_of(plot.trajectories, some, size=(6.0, 3.8))}
+    if judged is not None:
+        figures["report"] = figure_of(judged.plot, size=(6.0, 5.0))
+    return figures

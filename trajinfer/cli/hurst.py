@@ -2,152 +2,116 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
 import typer
 
-from trajinfer import plot
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.cli import options
-from trajinfer.cli.console import say, show_json, show_log, table_text
-from trajinfer.cli.output import can_draw, check_target, new_figure, write_result
-from trajinfer.fractional import HurstEstimate, estimate_hurst
-from trajinfer.fractional.estimate import HurstMethod
+from trajinfer._core.text import table_text
+from trajinfer.cli.command import command
+from trajinfer.cli.files import TableFile
+from trajinfer.cli.options import Channels, DrawingRun, call_of, names, renamed
+from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.settings import Settings, to_toml
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trajinfer.fractional import HurstEstimate
+
+FUNCTION = "estimate_hurst"
+METHODS = ("whittle", "mle", "state_space", "dfa", "variogram")
 
 
-def hurst(  # noqa: PLR0913 (a command has as many arguments as it has options)
-    data: Annotated[Path, typer.Argument(help="csv, tsv or parquet, one row per time.")],
-    time: Annotated[
-        str | None, typer.Option(help="Column of the times; equal steps if not given.")
+@command(DrawingRun)
+def hurst(
+    file: TableFile,
+    settings: Settings,
+    time: Annotated[str | None, typer.Option(help="Column of the observation times.")] = None,
+    channels: Channels = "",
+    columns: Annotated[str | None, typer.Option(hidden=True)] = None,
+    method: Annotated[
+        str | None, typer.Option(help=", ".join(METHODS) + "; the first one if not given.")
     ] = None,
-    columns: Annotated[
-        str, typer.Option(help="Columns to take, separated by commas; all numeric ones if empty.")
-    ] = "",
-    method: Annotated[str, typer.Option(help=", ".join(get_args(HurstMethod)) + ".")] = "whittle",
     increments: Annotated[
-        bool, typer.Option(help="The columns are the noise itself, not the path.")
-    ] = False,
-    level: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
+        bool | None, typer.Option("--increments", help="The columns are the noise, not the path.")
+    ] = None,
+    level: Annotated[
+        float | None, typer.Option(help="Probability of the intervals; 0.95 if not given.")
+    ] = None,
     observation_noise: Annotated[
-        bool, typer.Option(help="Let observations have noise (state_space only).")
-    ] = False,
-    figures: Annotated[bool, typer.Option(help="Whether to draw variograms.")] = True,
-    out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("result"),
-    as_json: options.Json = False,
-    dry_run: options.DryRun = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Estimate the Hurst index of every column, with intervals."""
-    show_log(verbose)
-    frame = _read(data)
-    chosen = _columns(frame, columns, time)
-    settings = {
+        bool | None,
+        typer.Option("--observation-noise", help="Observations have noise (state_space only)."),
+    ] = None,
+) -> Job:
+    """Estimate the Hurst index of every column, with intervals; without --time, of equal steps."""
+    from trajinfer.fractional import estimate_hurst
+
+    frame, reading = file.read_table(time=time)
+    chosen = _channels(frame, names(renamed("--columns", columns, "--channels", channels)), time)
+    usual = {"method": METHODS[0], "increments": False, "level": 0.95, "observation_noise": False}
+    options = {
         "method": method,
         "increments": increments,
         "level": level,
         "observation_noise": observation_noise,
     }
-    if dry_run:
-        typer.echo(_script(data, time, chosen, settings))
-        return
-    check_target(out)
-    times = None if time is None else _times(frame[time])
-    say(f"estimating H of {', '.join(chosen)} in {data}", quiet=quiet)
-    found = {
-        name: estimate_hurst(frame[name].to_numpy(dtype=float), times, **settings)  # type: ignore[arg-type]
-        for name in chosen
-    }
-    table = _table(found)
-    document: dict[str, Any] = {
-        "command": "hurst",
-        "data": str(data),
-        "settings": settings,
-        "estimates": table,
-    }
-    draw = figures and can_draw(quiet=quiet)
+    words = settings.resolve(FUNCTION, list(usual), options=options, defaults=usual)
+    series = [f"frame[{chosen!r}].to_numpy()", *([] if time is None else [f"frame[{time!r}]"])]
+    script = [
+        *reading,
+        f"from trajinfer.fractional import {FUNCTION}",
+        f"print({call_of(FUNCTION, words, *series)})",
+    ]
+    times = None if time is None else frame[time].to_numpy()
 
-    def fill(folder: Path) -> None:
-        table.to_csv(folder / "hurst.csv", index=False)
-        if draw:
-            _draw(frame, found, folder, increments=increments)
+    def work() -> Result:
+        values = {name: frame[name].to_numpy(dtype=float) for name in chosen}
+        estimates = {name: estimate_hurst(x, times, **words) for name, x in values.items()}
+        return _result(words, values, estimates)
 
-    document = write_result(out, document, fill)
-    if as_json:
-        show_json(document)
-    else:
-        typer.echo(f"{table_text(table, digits=3)}\n\nwritten to {out}")
+    announcement = f"estimating H of {', '.join(chosen)} in {file.data}"
+    return Job(script, announcement, work, to_toml(words, FUNCTION))
 
 
-def _table(found: dict[str, HurstEstimate]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "column": name,
-                "hurst": e.hurst,
-                "lower": e.interval[0],
-                "upper": e.interval[1],
-                "method": e.method,
-                "at_boundary": e.at_boundary,
-            }
-            for name, e in found.items()
-        ]
-    )
+def _channels(frame: pd.DataFrame, named: list[str], time: str | None) -> list[str]:
+    from trajinfer.data.columns import number_columns
 
-
-def _draw(
-    frame: pd.DataFrame, found: dict[str, HurstEstimate], folder: Path, *, increments: bool
-) -> None:
-    for name, estimate in found.items():
-        values = frame[name].to_numpy(dtype=float)
-        if np.isnan(values).any():
-            continue
-        path = np.cumsum(values - values.mean()) if increments else values
-        figure = new_figure(5.0, 3.8)
-        plot.variogram(path, ax=figure.subplots(), estimate=estimate)
-        figure.savefig(folder / f"variogram_{name}.png")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix in (".csv", ".tsv", ".txt"):
-        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
-    raise InputError(f"{path} is neither csv, tsv nor parquet; convert the table first")
-
-
-def _columns(frame: pd.DataFrame, columns: str, time: str | None) -> list[str]:
-    named = [name.strip() for name in columns.split(",") if name.strip()]
-    for name in [*named, *([time] if time is not None else [])]:
+    for name in [*named, *([] if time is None else [time])]:
         if name not in frame.columns:
             raise InputError(f"no column '{name}' in the table; {nearest(name, frame.columns)}")
-    numeric = frame.select_dtypes("number").columns
-    chosen = named or [str(name) for name in numeric if name != time]
+    chosen = named or [str(name) for name in number_columns(frame, (time,), "--channels")]
     if not chosen:
-        raise InputError("the table has no numeric column; name one by --columns")
+        raise InputError("the table has no numeric column; name one by --channels")
     return chosen
 
 
-def _times(column: pd.Series) -> Any:
-    if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy()
-    return pd.to_datetime(column).to_numpy()
+def _result(
+    settings: dict[str, Any], values: dict[str, Any], estimates: dict[str, HurstEstimate]
+) -> Result:
+    import numpy as np
+    import pandas as pd
 
+    from trajinfer import plot
 
-def _script(path: Path, time: str | None, columns: list[str], settings: dict[str, Any]) -> str:
-    reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
-    times = "" if time is None else f", frame[{time!r}]"
-    words = ", ".join(f"{k}={v!r}" for k, v in settings.items())
-    return "\n".join(
-        [
-            "import pandas as pd",
-            "from trajinfer.fractional import estimate_hurst",
-            f"frame = pd.{reader}({str(path)!r})",
-            f"print(estimate_hurst(frame[{columns!r}].to_numpy(){times}, {words}))",
-        ]
-    )
+    rows = [
+        {
+            "column": name,
+            "hurst": e.hurst,
+            "lower": e.interval[0],
+            "upper": e.interval[1],
+            "method": e.method,
+            "at_boundary": e.at_boundary,
+        }
+        for name, e in estimates.items()
+    ]
+    figures = {}
+    for name, x in values.items():
+        if not np.isnan(x).any():
+            path = np.cumsum(x - x.mean()) if settings["increments"] else x
+            figures[f"variogram_{name}"] = figure_of(
+                plot.variogram, path, estimate=estimates[name], size=(5.0, 3.8)
+            )
+    table = pd.DataFrame(rows)
+    summary = {"settings": settings, "estimates": table}
+    return Result(summary, f"{table_text(table)}\n", {"hurst": table}, figures=figures)

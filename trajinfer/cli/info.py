@@ -6,11 +6,10 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import torch
 import typer
 
-from trajinfer.cli import options
 from trajinfer.cli.console import show_json
+from trajinfer.cli.options import Json
 
 _REQUIRED = ("torch", "torchsde", "torchcde", "numpy", "pandas", "POT", "scikit-learn", "scipy")
 _EXTRAS = {
@@ -22,8 +21,10 @@ _EXTRAS = {
 }
 
 
-def info(as_json: options.Json = False) -> None:
-    """Print versions, devices and extras."""
+def info(as_json: Json = False) -> None:
+    """Print versions, devices, extras and the data that are there."""
+    import torch
+
     document = {
         "trajinfer": version("trajinfer"),
         "python": platform.python_version(),
@@ -32,9 +33,30 @@ def info(as_json: options.Json = False) -> None:
         "extras": {extra: _version(name) for extra, name in _EXTRAS.items()},
         "threads": torch.get_num_threads(),
         "cuda": torch.cuda.is_available(),
+        "devices": _devices(),
         "mps": torch.backends.mps.is_available(),
+        **_data(),
     }
     show_json(document) if as_json else typer.echo(_text(document))
+
+
+def _devices() -> list[str]:
+    import torch
+
+    cards = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    return ["cpu", *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def _data() -> dict[str, Any]:
+    """Folders that are searched for data sets, and the data sets that are on this machine."""
+    from trajinfer.datasets import available
+    from trajinfer.datasets.files import data_folders, locate
+
+    here = [info for info in available() if info.source == "shipped" or locate(info) is not None]
+    return {
+        "data_folders": [str(folder) for folder in data_folders()],
+        "data": [info.name for info in here],
+    }
 
 
 def _version(package: str) -> str | None:
@@ -50,6 +72,8 @@ def _text(document: dict[str, Any]) -> str:
         if isinstance(value, dict):
             inner = ", ".join(f"{k} {v or 'not installed'}" for k, v in value.items())
             lines.append(f"{key}: {inner}")
+        elif isinstance(value, list):
+            lines.append(f"{key}: {', '.join(value) or 'none'}")
         else:
             lines.append(f"{key}: {value}")
     return "\n".join(lines)

@@ -2,116 +2,216 @@
 
 from __future__ import annotations
 
-import time as clock
-import warnings
-from pathlib import Path
-from typing import Annotated, Any
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
 import typer
 
-from trajinfer import plot
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.cli import options
-from trajinfer.cli.console import NOT_CONVERGED, say, show_json, show_log, table_text
-from trajinfer.cli.output import can_draw, check_target, new_figure, write_result
-from trajinfer.data import JumpSeries
-from trajinfer.jumps import MarkovJumpProcess
+from trajinfer._core.text import table_text
+from trajinfer.cli.command import command
+from trajinfer.cli.files import TableFile
+from trajinfer.cli.options import DrawingRun, Id, Time, call_of
+from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.settings import SeededSettings, parse_value, to_toml
 
-_METHODS = ("auto", "em", "mle", "map", "bayes", "amortized")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trajinfer import JumpSeries, MarkovJumpProcess
+    from trajinfer._core.checks import Array
+
+ESTIMATOR = "MarkovJumpProcess"
+METHODS = ("auto", "em", "mle", "map", "bayes", "amortized")
 
 
-def jumps(  # noqa: PLR0913 (a command has as many arguments as it has options)
-    data: Annotated[Path, typer.Argument(help="csv, tsv or parquet, one row per observation.")],
-    id: Annotated[str, typer.Option(help="Column that names the path.")] = "id",
-    time: options.Time = "time",
-    state: Annotated[str, typer.Option(help="Column of the state.")] = "state",
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    id: Id = "id"
+    time: Time = "time"
+    state: Annotated[str, typer.Option(help="Column of the state.")] = "state"
     observation: Annotated[
         str | None, typer.Option(help="Column of snapshot, jump, absorption.")
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JumpFile(TableFile, _Columns):
+    """A file with one row per observation of a state."""
+
+    def read(self) -> tuple[JumpSeries, list[str]]:
+        """The paths, and the Python that reads the same into `data`.
+
+        Raises:
+            InputError: if the file is unreadable, or as for `JumpSeries.from_frame`.
+        """
+        from trajinfer import JumpSeries
+
+        frame, script = self.read_table(text=(self.id, self.state), time=self.time)
+        usual = "observation" if "observation" in frame.columns else None
+        words = {
+            "id": self.id,
+            "time": self.time,
+            "state": self.state,
+            "observation": self.observation or usual,
+        }
+        call = call_of("JumpSeries.from_frame", words, "frame")
+        series = JumpSeries.from_frame(frame, **words)  # type: ignore[arg-type]
+        return series, ["from trajinfer import JumpSeries", *script, f"data = {call}"]
+
+
+@command(DrawingRun)
+def jumps(
+    file: JumpFile,
+    settings: SeededSettings,
     states: Annotated[
         int | None, typer.Option(help="Number of states; those that occur if not given.")
     ] = None,
-    method: Annotated[str, typer.Option(help=", ".join(_METHODS) + ".")] = "auto",
+    method: Annotated[
+        str | None, typer.Option(help=", ".join(METHODS) + "; the first one if not given.")
+    ] = None,
     label_noise: Annotated[
-        str, typer.Option(help="Probability of a wrong label, or 'learn'.")
-    ] = "0",
-    reversible: Annotated[bool, typer.Option(help="Impose detailed balance.")] = False,
+        str | None,
+        typer.Option(help="Probability of a wrong label, or 'learn'; 0 if not given."),
+    ] = None,
+    reversible: Annotated[
+        bool | None, typer.Option("--reversible", help="Impose detailed balance.")
+    ] = None,
     links: Annotated[
-        str, typer.Option(help="Possible jumps such as 0-1,1-2; 'select' by BIC; all if empty.")
-    ] = "",
-    figures: Annotated[bool, typer.Option(help="Whether to draw.")] = True,
-    seed: options.Seed = None,
-    out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("result"),
-    as_json: options.Json = False,
-    dry_run: options.DryRun = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+        str | None,
+        typer.Option(
+            help="Possible jumps as pairs of labels, such as well-ill,ill-well; 'select' by BIC; "
+            "all if not given."
+        ),
+    ] = None,
+) -> Job:
     """Estimate the rates of a Markov jump process, with intervals."""
-    show_log(verbose)
-    if method not in _METHODS:
-        raise InputError(f"unknown method {method!r}; {nearest(method, _METHODS)}")
-    frame = _read(data)
-    columns = {"id": id, "time": time, "state": state, "observation": observation}
-    if observation is None and "observation" in frame.columns:
-        columns["observation"] = "observation"
-    series = JumpSeries.from_frame(frame, **columns)  # type: ignore[arg-type]
-    labels = tuple(range(states)) if states is not None else series.categories
-    settings: dict[str, Any] = {
-        "n_states": states,
-        "method": method,
-        "label_noise": _noise(label_noise),
-        "reversible": reversible,
-        "links": _links(links, [str(label) for label in labels]),
-        "random_state": 0 if seed is None else seed,
-    }
-    if dry_run:
-        typer.echo(_script(data, columns, settings))
-        return
-    check_target(out)
-    say(f"fitting {series} of {data}", quiet=quiet)
-    started = clock.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        model = MarkovJumpProcess(**settings).fit(series)
+    if method is not None and method not in METHODS:
+        raise InputError(f"unknown method {method!r}; {nearest(method, METHODS)}")
+    noise = None if label_noise is None else _noise(label_noise)
+
+    import trajinfer
+
+    series, reading = file.read()
+    arguments = settings.resolve(
+        ESTIMATOR,
+        list(inspect.signature(trajinfer.MarkovJumpProcess).parameters),
+        options={
+            "n_states": states,
+            "method": method,
+            "label_noise": noise,
+            "reversible": reversible,
+        },
+        defaults={"method": METHODS[0], "label_noise": 0.0, "reversible": False},
+    )
+    n_states = arguments.get("n_states")
+    labels = list(series.categories if n_states is None else range(n_states))
+    if links:
+        arguments["links"] = links if links == "select" else _pairs(links, labels)
+    call = _call(arguments, labels)
+    shown = {k: v.astype(int).tolist() if hasattr(v, "astype") else v for k, v in call.items()}
+    script = [
+        *reading,
+        f"from trajinfer import {ESTIMATOR}",
+        f"model = {call_of(ESTIMATOR, shown)}.fit(data)",
+    ]
+
+    def work() -> Result:
+        return _result(arguments, trajinfer.MarkovJumpProcess(**call).fit(series), series)
+
+    toml = to_toml(arguments, ESTIMATOR)
+    return Job(script, f"fitting {series} of {file.data}", work, toml)
+
+
+def _noise(text: str) -> Any:
+    value = parse_value(text)
+    if value == "learn" or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    raise InputError(f"--label-noise must be a number or 'learn', got {text!r}")
+
+
+def _pairs(text: str, labels: Sequence[Any]) -> list[list[Any]]:
+    """Links such as "well-ill,ill-well" as pairs of labels; a label may hold a hyphen itself."""
+    by_text = {str(label): label for label in labels}
+    pairs = []
+    for part in text.split(","):
+        cuts = [(part[:k].strip(), part[k + 1 :].strip()) for k, c in enumerate(part) if c == "-"]
+        ends = [(a, b) for a, b in cuts if a in by_text and b in by_text]
+        if len(ends) != 1:
+            raise InputError(
+                f"--links takes pairs such as {labels[0]}-{labels[-1]}, got {part!r}; the labels "
+                f"are {', '.join(by_text)}"
+            )
+        pairs.append([by_text[end] for end in ends[0]])
+    return pairs
+
+
+def _call(settings: dict[str, Any], labels: Sequence[Any]) -> dict[str, Any]:
+    """Arguments of the constructor: pairs of labels become a matrix of links."""
+    import numpy as np
+
+    links = settings.get("links")
+    if links is None or links == "select":
+        return settings
+    mask = np.zeros((len(labels), len(labels)), dtype=bool)
+    for pair in links:
+        if not isinstance(pair, list) or len(pair) != 2 or not set(pair) <= set(labels):
+            raise InputError(
+                f"links takes pairs such as {[labels[0], labels[-1]]}, got {pair!r}; the labels "
+                f"are {', '.join(map(str, labels))}"
+            )
+        mask[labels.index(pair[0]), labels.index(pair[1])] = True
+    return {**settings, "links": mask}
+
+
+def _result(settings: dict[str, Any], model: MarkovJumpProcess, series: JumpSeries) -> Result:
+    import numpy as np
+
+    from trajinfer import JumpSeries, plot
+
     table = rate_table(model)
-    document: dict[str, Any] = {
-        "command": "jumps",
-        "data": str(data),
-        "settings": {k: v for k, v in settings.items() if k != "links"},
+    span = float((series.times.max(axis=1) - series.times[:, 0]).max())
+    ts = np.linspace(0, span, 60)
+
+    def occupation(ax: Any) -> None:
+        start = JumpSeries.from_arrays([[0.0]], [[None]], categories=model.states_, signal=[[0.0]])
+        plot.occupation(series.recode(model.states_), ts, model.predict_proba(start, ts)[0], ax=ax)
+
+    summary = {
+        "settings": settings,
         "method": model.method_,
         "states": list(model.states_),
+        "links": table[["from", "to"]].to_numpy().tolist(),
         "rates": table,
         "initial": model.initial_,
         "label_noise": model.label_noise_,
         "log_likelihood": model.log_likelihood_,
         "converged": bool(model.converged_),
         "relaxation_times": model.relaxation_times(),
-        "seconds": clock.perf_counter() - started,
     }
-    draw = figures and can_draw(quiet=quiet)
-
-    def fill(folder: Path) -> None:
-        table.to_csv(folder / "rates.csv", index=False)
-        model.save(folder / "model")
-        if draw:
-            _draw(model, series, folder)
-
-    document = write_result(out, document, fill)
-    if as_json:
-        show_json(document)
-    else:
-        found = f"log-likelihood {model.log_likelihood_:.3f} by {model.method_}"
-        typer.echo(f"{table_text(table, digits=4)}\n\n{found}; written to {out}")
-    if not model.converged_:
-        raise typer.Exit(NOT_CONVERGED)
+    likelihood = f"log-likelihood {model.log_likelihood_:.3f} by {model.method_}"
+    return Result(
+        summary,
+        f"{table_text(table, digits=4)}\n\n{likelihood}",
+        {"rates": table},
+        models={"model": model},
+        figures={
+            "rates": figure_of(plot.rates, model, size=(5.0, 4.2)),
+            "graph": figure_of(plot.transition_graph, model, size=(5.0, 4.2)),
+            "occupation": figure_of(occupation, size=(5.5, 3.8)),
+        },
+        converged=bool(model.converged_),
+    )
 
 
 def rate_table(model: MarkovJumpProcess) -> pd.DataFrame:
     """One row per link: start, end, rate, its standard error and 95 % interval."""
-    links = np.argwhere((model.rates_ > 0) & ~np.eye(len(model.rates_), dtype=bool))
+    import numpy as np
+    import pandas as pd
+
+    links: Array = np.argwhere((model.rates_ > 0) & ~np.eye(len(model.rates_), dtype=bool))
     names = np.array([str(label) for label in model.states_])
     i, j = links.T
     return pd.DataFrame(
@@ -124,69 +224,4 @@ def rate_table(model: MarkovJumpProcess) -> pd.DataFrame:
             "upper": model.intervals_[i, j, 1],
             "expected_jumps": model.expected_jumps_[i, j],
         }
-    )
-
-
-def _draw(model: MarkovJumpProcess, series: JumpSeries, folder: Path) -> None:
-    for name, function in {"rates": plot.rates, "graph": plot.transition_graph}.items():
-        figure = new_figure(5.0, 4.2)
-        function(model, ax=figure.subplots())
-        figure.savefig(folder / f"{name}.png")
-    span = float((series.times.max(axis=1) - series.times[:, 0]).max())
-    ts = np.linspace(0, span, 60)
-    start = JumpSeries.from_arrays([[0.0]], [[None]], categories=model.states_, signal=[[0.0]])
-    laws = model.predict_proba(start, ts)[0]
-    figure = new_figure(5.5, 3.8)
-    plot.occupation(series.recode(model.states_), ts, laws, ax=figure.subplots())
-    figure.savefig(folder / "occupation.png")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError(f"no file {path}")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix in (".csv", ".tsv", ".txt"):
-        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
-    raise InputError(f"{path} is neither csv, tsv nor parquet; convert the table first")
-
-
-def _noise(text: str) -> float | str:
-    if text == "learn":
-        return text
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"--label-noise must be a number or 'learn', got {text!r}") from error
-
-
-def _links(text: str, labels: list[str]) -> Any:
-    if text in ("", "select"):
-        return text or None
-    mask = np.zeros((len(labels), len(labels)), dtype=bool)
-    for part in text.split(","):
-        ends = [end.strip() for end in part.split("-")]
-        if len(ends) != 2 or not set(ends) <= set(labels):
-            raise InputError(f"--links takes pairs such as {labels[0]}-{labels[-1]}, got {part!r}")
-        mask[labels.index(ends[0]), labels.index(ends[1])] = True
-    return mask
-
-
-def _script(path: Path, columns: dict[str, Any], settings: dict[str, Any]) -> str:
-    given = {k: v for k, v in columns.items() if v is not None}
-    reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
-    named = ", ".join(f"{k}={v!r}" for k, v in given.items())
-    chosen = {
-        k: v.astype(int).tolist() if isinstance(v, np.ndarray) else v
-        for k, v in settings.items()
-        if v is not None
-    }
-    call = ", ".join(f"{k}={v!r}" for k, v in chosen.items())
-    return "\n".join(
-        [
-            "import pandas as pd",
-            "from trajinfer import JumpSeries, MarkovJumpProcess",
-            f"data = JumpSeries.from_frame(pd.{reader}({str(path)!r}), {named})",
-            f"model = MarkovJumpProcess({call}).fit(data)",
-        ]
     )

@@ -1,35 +1,106 @@
-"""Options that several commands share."""
+"""Options that several commands share, each declared once; and how options form groups."""
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-DataFile = Annotated[Path, typer.Argument(help="csv, tsv, parquet, npz or h5ad.")]
+from trajinfer._core.errors import InputError
+
+T = TypeVar("T")
+
+Id = Annotated[str, typer.Option(help="Column that names the series.")]
 Time = Annotated[str, typer.Option(help="Column of the observation times.")]
-Features = Annotated[
-    str,
-    typer.Option(help="Columns of coordinates, separated by commas; all numeric ones if empty."),
+Channels = Annotated[
+    str, typer.Option(help="Columns (long tables: variables) to use, by commas; all if empty.")
 ]
-Weight = Annotated[str | None, typer.Option(help="Column of weights.")]
-UseRep = Annotated[str, typer.Option(help="h5ad only: key of obsm, or X.")]
-Reference = Annotated[
-    str | None, typer.Option(help="Dynamics to refine, e.g. lotka_volterra; Brownian if not given.")
-]
-VolatilityOption = Annotated[
-    str | None, typer.Option(help="A number, one per coordinate separated by commas, or 'learn'.")
-]
-Config = Annotated[Path | None, typer.Option(help="TOML file with a table [SchrodingerBridge].")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any constructor argument: key=value, reference.degree=3."),
-]
+Model = Annotated[str | None, typer.Option(help="Model by name; the first one if not given.")]
+N = Annotated[int, typer.Option("--n", help="Number of paths to draw.")]
 Seed = Annotated[int | None, typer.Option(help="Seed (random_state); 0 if not given anywhere.")]
-Jobs = Annotated[int | None, typer.Option(help="Threads (n_jobs).")]
-Device = Annotated[str | None, typer.Option(help="cpu or auto.")]
 Json = Annotated[bool, typer.Option("--json", help="Result as JSON on standard output.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the Python call and stop.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="The package's log as well.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """A group of options: every field is a flag of the command that takes the group."""
+
+    def check(self) -> None:
+        """Refuse what can be refused before a table is read or a large package is imported.
+
+        Raises:
+            InputError: naming the option.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Options):
+    """Where the result goes, and what is said on the way."""
+
+    out: Annotated[Path | None, typer.Option(help="Folder for the result.")] = Path("result")
+    as_json: Json = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the Python call and stop.")] = (
+        False
+    )
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="The package's log as well.")] = (
+        False
+    )
+
+    @property
+    def draws(self) -> bool:
+        """Whether the command is to draw figures."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingRun(Run):
+    """The same for commands that draw."""
+
+    figures: Annotated[bool, typer.Option(help="Whether to draw.")] = True
+
+    @property
+    def draws(self) -> bool:
+        """Whether the command is to draw figures."""
+        return self.figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws(Options):
+    """The number of sample paths."""
+
+    n: N = 200
+    paths: Annotated[int | None, typer.Option(hidden=True)] = None
+
+    def number(self, least: int) -> int:
+        """How many paths to draw.
+
+        Raises:
+            InputError: for fewer than `least`.
+        """
+        n: int = renamed("--paths", self.paths, "--n", self.n)
+        if n < least:
+            raise InputError(f"--n must be at least {least}, got {n}")
+        return n
+
+
+def renamed(old: str, old_value: T | None, new: str, value: T) -> T:
+    """The value of an option that may still be given under its former name."""
+    if old_value is None:
+        return value
+    warnings.warn(f"{old} is called {new} now; use {new}", FutureWarning, stacklevel=2)
+    return old_value
+
+
+def names(text: str) -> list[str]:
+    """Names that are separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def call_of(function: str, arguments: dict[str, Any], *first: str) -> str:
+    """A call as Python; arguments that are None are left out."""
+    named = [f"{key}={value!r}" for key, value in arguments.items() if value is not None]
+    return f"{function}({', '.join([*first, *named])})"

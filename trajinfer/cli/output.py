@@ -3,21 +3,73 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trajinfer._core.archive import write_folder
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
 from trajinfer.cli.console import say, to_json
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that a command found, ready to be written and shown.
+
+    Attributes:
+        summary: plain data and tables for `summary.json` and `--json`.
+        text: the same for people.
+        tables: by the name of their csv file, without the suffix.
+        models: fitted estimators by the name of their folder.
+        texts: other files, by name.
+        figures: functions that make a figure, by the name of its png file, without the suffix.
+        converged: whether the estimates may be trusted; if not, the exit code says so.
+    """
+
+    summary: Mapping[str, Any]
+    text: str
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    models: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
+    converged: bool = True
+
+    def fill(self, folder: Path, *, draw: bool) -> None:
+        """Write everything but the summary."""
+        for name, text in self.texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        for name, table in self.tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        for name, model in self.models.items():
+            model.save(folder / name)
+        for name, make in self.figures.items() if draw else ():
+            make().savefig(folder / f"{name}.png")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a command is going to do, once its options and its data are known to be usable.
+
+    Attributes:
+        script: the same as lines of Python, for `--dry-run`.
+        announcement: a line for people, before it starts.
+        work: does it.
+        config: the settings as TOML, for `--config`; None where there are none to give back.
+    """
+
+    script: Sequence[str]
+    announcement: str
+    work: Callable[[], Result]
+    config: str | None = None
 
 
 def check_target(path: Path) -> Path:
@@ -42,6 +94,8 @@ def write_result(
     Returns:
         The summary as written.
     """
+    from trajinfer._core.archive import write_folder
+
     document = {"trajinfer": version("trajinfer"), **summary, "out": str(path)}
 
     def everything(folder: Path) -> None:
@@ -57,6 +111,19 @@ def new_figure(width: float, height: float) -> Figure:
     figure = import_extra("matplotlib.figure", "plot")
     made: Figure = figure.Figure(figsize=(width, height), layout="constrained", dpi=150)
     return made
+
+
+def figure_of(
+    function: Callable[..., Any], *data: Any, size: tuple[float, float], **options: Any
+) -> Callable[[], Figure]:
+    """A function that draws data on one panel of a new figure, when it is called."""
+
+    def make() -> Figure:
+        figure = new_figure(*size)
+        function(*data, ax=figure.subplots(), **options)
+        return figure
+
+    return make
 
 
 def can_draw(*, quiet: bool) -> bool:

@@ -1,36 +1,24 @@
-"""What `forecast` and `classify` have in common: series from a table, and a model by name."""
+"""Irregular series from a table, and models by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 import trajinfer
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.cli.settings import resolve_plain
-from trajinfer.cli.tables import read_table, with_dates
-from trajinfer.data import IrregularSeries
+from trajinfer.cli.files import TableFile
+from trajinfer.cli.options import Channels, Id, Time, call_of, names
+from trajinfer.cli.settings import Settings
 
-SeriesFile = Annotated[Path, typer.Argument(help="csv, tsv or parquet; wide or long.")]
-Id = Annotated[str, typer.Option(help="Column that names the series.")]
-Channels = Annotated[
-    str, typer.Option(help="Columns (long tables: variables) to use, by commas; all if empty.")
-]
-Variable = Annotated[str | None, typer.Option(help="Long tables: column that names the channel.")]
-Value = Annotated[str | None, typer.Option(help="Long tables: column of the values.")]
+if TYPE_CHECKING:
+    from trajinfer import IrregularSeries
+
 Statics = Annotated[str, typer.Option(help="Columns constant along a series, by commas.")]
-Duplicates = Annotated[str, typer.Option(help="Repeated times: raise, mean or last.")]
-Settings = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with a table named by the estimator.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any constructor argument, such as hidden=64; repeatable."),
-]
 DYNAMICS = (
     "langevin",
     "linear_noise",
@@ -42,6 +30,64 @@ DYNAMICS = (
     "gru",
     "ode_rnn",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    id: Id = "id"
+    time: Time = "time"
+    channels: Channels = ""
+    variable: Annotated[
+        str | None, typer.Option(help="Long tables: column that names the channel.")
+    ] = None
+    value: Annotated[str | None, typer.Option(help="Long tables: column of the values.")] = None
+    duplicates: Annotated[str, typer.Option(help="Repeated times: raise, mean or last.")] = "raise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesFile(TableFile, _Columns):
+    """A file with series: a wide table (a column per channel) or a long one (a row per value)."""
+
+    def check(self) -> None:
+        """Refuse words that are not known."""
+        super().check()
+        known = ("raise", "mean", "last")
+        if self.duplicates not in known:
+            raise InputError(
+                f"no --duplicates '{self.duplicates}'; {nearest(self.duplicates, known)}"
+            )
+
+    def read(
+        self, *, labels: str | None = None, statics: str = ""
+    ) -> tuple[IrregularSeries, list[str]]:
+        """The series, and the Python that reads the same into `series`.
+
+        Args:
+            labels: column of classes.
+            statics: columns that are constant along a series, by commas.
+
+        Raises:
+            InputError: if the file is unreadable, or as for `IrregularSeries.from_frame`.
+        """
+        from trajinfer import IrregularSeries
+
+        frame, script = self.read_table(text=(self.id, labels, self.variable), time=self.time)
+        words: dict[str, Any] = {
+            "id": self.id,
+            "time": self.time,
+            "channels": names(self.channels) or None,
+            "variable": self.variable,
+            "value": self.value,
+            "statics": names(statics) or None,
+            "labels": labels,
+            "duplicates": None if self.duplicates == "raise" else self.duplicates,
+        }
+        words = {key: value for key, value in words.items() if value is not None}
+        series = IrregularSeries.from_frame(frame, **words)
+        call = call_of(
+            "IrregularSeries.from_frame", {**words, "channels": list(series.channels)}, "frame"
+        )
+        return series, ["from trajinfer import IrregularSeries", *script, f"series = {call}"]
 
 
 @dataclass(frozen=True)
@@ -61,8 +107,35 @@ class Model:
 
     def load(self) -> type:
         """The class, imported when it is asked for."""
-        found: type = getattr(trajinfer, self.estimator)
-        return found
+        estimator: type = getattr(trajinfer, self.estimator)
+        return estimator
+
+    def resolve(
+        self,
+        settings: Settings,
+        *,
+        named: bool = False,
+        defaults: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Constructor arguments.
+
+        Args:
+            settings: as the user gave them.
+            named: whether the user named the model, which then counts more than the file.
+            defaults: values for settings the file does not name.
+            options: settings that the command has an option for; None means not given.
+
+        Raises:
+            InputError: see `Settings.resolve`.
+        """
+        return settings.resolve(
+            self.estimator,
+            list(inspect.signature(self.load()).parameters),
+            options=options,
+            defaults={**(defaults or {}), **self.settings},
+            chosen=self.settings if named else {},
+        )
 
 
 def neural(estimator: str, horizon: Literal["ahead", "whole"] | None = None) -> dict[str, Model]:
@@ -81,83 +154,3 @@ def model_of(name: str | None, models: Mapping[str, Model]) -> Model:
     if name not in models:
         raise InputError(f"no model '{name}'; {nearest(name, models)}")
     return models[name]
-
-
-def settings_of(
-    model: Model,
-    named: bool,
-    config: Path | None,
-    assignments: Sequence[str] | None,
-    seed: int | None,
-    defaults: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Constructor arguments; a model the user named counts more than the file.
-
-    Raises:
-        InputError: see `resolve_plain`.
-    """
-    return resolve_plain(
-        model.load(),
-        config,
-        assignments or [],
-        {"random_state": seed},
-        defaults={**defaults, **model.settings},
-        chosen=model.settings if named else {},
-    )
-
-
-@dataclass(frozen=True)
-class SeriesColumns:
-    """The columns of a table, as the user names them."""
-
-    id: str
-    time: str
-    channels: str = ""
-    variable: str | None = None
-    value: str | None = None
-    statics: str = ""
-    labels: str | None = None
-    duplicates: str = "raise"
-
-    def keywords(self) -> dict[str, Any]:
-        """Arguments of `IrregularSeries.from_frame`."""
-        named: dict[str, Any] = {
-            "id": self.id,
-            "time": self.time,
-            "channels": _names(self.channels),
-            "variable": self.variable,
-            "value": self.value,
-            "statics": _names(self.statics),
-            "labels": self.labels,
-        }
-        given = {key: value for key, value in named.items() if value is not None}
-        return given if self.duplicates == "raise" else given | {"duplicates": self.duplicates}
-
-
-def read_series(path: Path, columns: SeriesColumns) -> tuple[IrregularSeries, list[str]]:
-    """Series from a file, and the Python that reads the same into `series`.
-
-    Raises:
-        InputError: if the file is not there, or as for `IrregularSeries.from_frame`.
-    """
-    frame, call = read_table(path)
-    frame, dating = with_dates(frame, columns.time, path)
-    keywords = columns.keywords()
-    named = ", ".join(f"{key}={value!r}" for key, value in keywords.items())
-    script = [
-        "import pandas as pd",
-        "from trajinfer import IrregularSeries",
-        f"frame = {call}",
-        *dating,
-        f"series = IrregularSeries.from_frame(frame, {named})",
-    ]
-    return IrregularSeries.from_frame(frame, **keywords), script
-
-
-def call_of(estimator: str, settings: Mapping[str, Any]) -> str:
-    """A constructor call as Python."""
-    return f"{estimator}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
-
-
-def _names(text: str) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] or None

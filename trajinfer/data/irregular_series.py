@@ -198,8 +198,9 @@ class IrregularSeries:
                 levels of its index. The order of rows does not matter.
             id: column that names the series; series come out sorted by it.
             time: column of times: numbers, datetimes or durations.
-            channels: wide: the columns to take, None for all numeric ones left over. Long: the
-                variables to take, None for all of them, sorted.
+            channels: wide: the columns to take, None for all numeric ones left over, but for an
+                index of rows that was written along. Long: the variables to take, None for all of
+                them, sorted.
             variable: long tables: column that names the channel.
             value: long tables: column of the observed values.
             statics: columns that are constant along a series.
@@ -214,6 +215,7 @@ class IrregularSeries:
 
         Warns:
             UserWarning: if the times of a series were not in order.
+            UnusedColumnsWarning: naming columns that nobody asked to leave out and are no numbers.
 
         Example:
             >>> df = pd.DataFrame({"who": ["a", "a", "b"], "t": [0, 3, 1], "hr": [60.0, 65, 80]})

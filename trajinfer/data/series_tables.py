@@ -12,6 +12,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.columns import as_table, number_columns, numbers_of
 from trajinfer.data.series_arrays import require_observable
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
@@ -137,10 +138,7 @@ def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
         raise InputError(f"duplicates must be 'raise', 'mean' or 'last', got {duplicates!r}")
     if (columns.variable is None) != (columns.value is None):
         raise InputError("a long table needs both variable= and value=; a wide one needs neither")
-    if not isinstance(df, pd.DataFrame):
-        if not hasattr(df, "to_pandas"):
-            raise InputError(f"a table was expected, got {type(df).__name__}")
-        df = df.to_pandas()
+    df = as_table(df)
     if ({columns.id, columns.time} & set(df.index.names)) - set(df.columns):
         twice = [level for level in df.index.names if level in df.columns]
         df = df.droplevel(twice).reset_index()
@@ -187,7 +185,7 @@ def _observations(frame: pd.DataFrame, columns: Columns) -> tuple[Array | None, 
         names = list(columns.channels or _left_over(frame, columns))
         if not names:
             raise InputError("the table has no numeric column left for a channel; name channels=")
-        return None, names, np.column_stack([_numeric(frame, name) for name in names])
+        return None, names, np.column_stack([numbers_of(frame, name) for name in names])
     variable = frame[columns.variable]
     if variable.isna().any():
         raise InputError(f"column '{columns.variable}' has missing entries; drop these rows")
@@ -197,19 +195,12 @@ def _observations(frame: pd.DataFrame, columns: Columns) -> tuple[Array | None, 
         if name not in found:
             raise InputError(f"no variable '{name}' in the table; {nearest(name, found)}")
     codes = pd.Index(names).get_indexer(variable.astype(str))
-    return codes, names, _numeric(frame, str(columns.value))
+    return codes, names, numbers_of(frame, str(columns.value))
 
 
 def _left_over(frame: pd.DataFrame, columns: Columns) -> list[str]:
     taken = {columns.id, columns.time, columns.labels, *(columns.statics or ())}
-    return [name for name in frame.select_dtypes("number").columns if name not in taken]
-
-
-def _numeric(frame: pd.DataFrame, name: str) -> Array:
-    column = frame[name]
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-        raise InputError(f"column '{name}' holds no numbers; convert it with pandas.to_numeric")
-    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return number_columns(frame, taken, "channels=")
 
 
 @dataclass(frozen=True)
@@ -312,7 +303,7 @@ def _constant(
 
 
 def _as_numbers(statics: pd.DataFrame) -> Array:
-    known = np.column_stack([_numeric(statics, name) for name in statics])
+    known = np.column_stack([numbers_of(statics, name) for name in statics])
     if np.isinf(known).any():
         raise InputError("statics hold an infinite number; NaN marks what is unknown")
     return known

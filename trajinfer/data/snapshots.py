@@ -17,6 +17,7 @@ from trajinfer._core.checks import (
     require_weights,
 )
 from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.columns import as_table, number_columns, numbers_of
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 
 
@@ -153,7 +154,7 @@ class Snapshots:
     @classmethod
     def from_frame(
         cls,
-        df: pd.DataFrame,
+        df: Any,
         *,
         time: str,
         features: Sequence[str] | None = None,
@@ -163,14 +164,20 @@ class Snapshots:
         """Read a table with one row per individual.
 
         Args:
-            df: the table; the order of its rows within a time is kept.
+            df: the table, or what can become one (`to_pandas`); the order of its rows within a
+                time is kept.
             time: column of observation times: numbers, datetimes or durations.
-            features: columns of coordinates; None takes every numeric column left over.
+            features: columns of coordinates; None takes every numeric column left over, but for
+                an index of rows that was written along.
             weight: column of weights.
             time_unit: duration of 1.0 where times are datetimes or durations.
 
         Raises:
-            InputError: as for the class; also for a column that is not there, naming the nearest.
+            InputError: as for the class; also for a column that is not there, naming the nearest,
+                and for one of numbers but for a few cells, naming row and text.
+
+        Warns:
+            UnusedColumnsWarning: naming columns that nobody asked to leave out and are no numbers.
 
         Example:
             >>> df = pd.DataFrame({"day": [0, 0, 2], "x": [1.0, 2.0, 3.0]})
@@ -180,22 +187,20 @@ class Snapshots:
             1    0  2.0
             2    2  3.0
         """
+        df = as_table(df)
         wanted = [time, *(features or ()), *([weight] if weight else ())]
         for name in wanted:
             if name not in df.columns:
                 raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+        TimeAxis.of(df[time], time_unit)  # its errors come before a warning about other columns
         if features is None:
-            numeric = df.select_dtypes("number").columns
-            features = [c for c in numeric if c not in (time, weight)]
+            features = number_columns(df, (time, weight), "features=")
         if not features:
             raise InputError("the table has no numeric column besides the time; name the features")
-        text = [c for c in features if not pd.api.types.is_numeric_dtype(df[c])]
-        if text:
-            raise InputError(f"column '{text[0]}' is not numeric; convert it or leave it out")
         snapshots = cls.from_arrays(
-            df[list(features)].to_numpy(dtype=np.float64),
+            np.column_stack([numbers_of(df, name) for name in features]),
             df[time],
-            None if weight is None else df[weight].to_numpy(dtype=np.float64),
+            None if weight is None else numbers_of(df, weight),
             features=features,
             time_unit=time_unit,
         )

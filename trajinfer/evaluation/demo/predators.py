@@ -1,21 +1,22 @@
-"""The second act of the demo: prey and predator, and the rates they were simulated with."""
+"""Prey and predator, and the rates they were simulated with."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from trajinfer import plot
+from trajinfer._core.text import table_text
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.cli.console import table_text
-from trajinfer.cli.output import new_figure
 from trajinfer.datasets import Dataset, load_snapshots
-from trajinfer.evaluation import held_out_table, mean_scores
+from trajinfer.evaluation.held_out import held_out_table, mean_scores
 from trajinfer.processes import LotkaVolterra
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,11 @@ class PredatorsReport:
             ]
         )
 
-    def draw(self, path: Path) -> None:
-        """Paths over the snapshots, and the course of the objective."""
-        figure = new_figure(11.0, 4.4)
+    def draw(self, figure: Figure) -> None:
+        """Two panels on an empty figure: paths over the snapshots, and the objective by round."""
         left, right = figure.subplots(1, 2, width_ratios=[1.4, 1.0])
         train = self.data.train
         grid = [train.times[0] + 0.1 * i for i in range(round(10 * float(train.times[-1])) + 1)]
         paths = self.bridge.sample(200, grid)
         plot.trajectories(paths, snapshots=train, ax=left)
         plot.history(self.bridge.history_, ax=right)
-        figure.savefig(path)

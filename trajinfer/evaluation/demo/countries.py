@@ -1,11 +1,10 @@
-"""The first act of the demo: 142 countries, forgotten and found again."""
+"""142 countries: which is which is forgotten, and inferred again."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checks import Array
 from trajinfer._core.extras import import_extra
+from trajinfer._core.text import table_text
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.cli.console import table_text
-from trajinfer.cli.output import new_figure
 from trajinfer.data import Snapshots
 from trajinfer.datasets import load_snapshots
-from trajinfer.evaluation import (
+from trajinfer.evaluation.individuals import (
     forecast_scores,
     individual_scores,
     interval_coverage,
@@ -28,6 +26,9 @@ from trajinfer.evaluation import (
 )
 from trajinfer.plot.style import BLUE, GREEN, GREY, ORANGE, VERMILION
 from trajinfer.processes import AffineDrift
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIRST_YEAR, YEARS_PER_UNIT = 1952, 10
 COVERAGE_LEVEL = 0.9
@@ -223,13 +224,11 @@ class CountriesReport:
             for row in table.itertuples()
         )
 
-    def draw(self, path: Path) -> None:
-        """The figure with two panels."""
-        figure = new_figure(12.0, 5.2)
+    def draw(self, figure: Figure) -> None:
+        """Two panels on an empty figure: the paths, and the share identified again."""
         left, right = figure.subplots(1, 2, width_ratios=[1.35, 1.0])
         self._draw_paths(left)
         self._draw_shares(right)
-        figure.savefig(path)
 
     def _draw_paths(self, ax: Any) -> None:
         train, data = self.data.train, self.data

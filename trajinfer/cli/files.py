@@ -1,0 +1,191 @@
+"""Tables from files: text as written, numbers as numbers, only the empty cell missing."""
+
+from __future__ import annotations
+
+import codecs
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import typer
+
+from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.extras import import_extra
+from trajinfer.cli.options import Options, names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TEXT = (".csv", ".tsv", ".txt")
+_NUMBER = r"0|-?[1-9][0-9]{0,17}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFile(Options):
+    """A file with a table, and how its cells are to be read."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (*_TEXT, ".parquet")
+
+    data: Annotated[Path, typer.Argument(help="csv, tsv, txt or parquet.")]
+    sep: Annotated[
+        str | None, typer.Option(help="Separator of cells; a comma in csv, a tab in tsv and txt.")
+    ] = None
+    decimal: Annotated[str, typer.Option(help="Decimal mark of numbers.")] = "."
+    encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8"
+    missing: Annotated[
+        str,
+        typer.Option(help="Texts that mean a missing value, by commas; an empty cell always does."),
+    ] = ""
+
+    def check(self) -> None:
+        """Refuse a file that is not there or of another kind."""
+        super().check()
+        suffix = self.data.suffix.lower()
+        if suffix not in self.suffixes:
+            raise InputError(
+                f"{self.data} has the suffix '{suffix}'; expected one of {', '.join(self.suffixes)}"
+            )
+        if not self.data.is_file():
+            folder = self.data.parent
+            beside = [p.name for p in folder.glob(f"*{suffix}")] if folder.is_dir() else []
+            hint = f"; {nearest(self.data.name, beside)}" if beside else ""
+            raise InputError(f"there is no file {self.data}{hint}")
+        self._check_text(suffix)
+
+    def _check_text(self, suffix: str) -> None:
+        if suffix not in _TEXT:
+            for flag, value in {"--sep": self.sep, "--missing": self.missing}.items():
+                if value:
+                    raise InputError(f"{flag} is for text files, {self.data} is none; leave it out")
+            return
+        if len(self._separator()) != 1:
+            raise InputError(f"--sep must be one character, or \\t for a tab, got {self.sep!r}")
+        if len(self.decimal) != 1 or self.decimal == self._separator():
+            raise InputError(
+                f"--decimal must be one character other than the separator, got {self.decimal!r}"
+            )
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError as error:
+            raise InputError(f"no encoding '{self.encoding}'; try utf-8 or latin-1") from error
+
+    def read_table(
+        self, *, text: Iterable[str | None] = (), time: str | None = None
+    ) -> tuple[pd.DataFrame, list[str]]:
+        """The table, and the Python that reads the same into `frame`.
+
+        Args:
+            text: columns of names, which keep what is written: 007 stays 007, None stays None.
+                A column of whole numbers without leading zeros gives integers.
+            time: column of times; dates become datetimes.
+
+        Raises:
+            InputError: if the file is unreadable or empty, or its times are text but no dates.
+        """
+        if self.data.suffix.lower() == ".parquet":
+            frame, call = self._read_parquet()
+        else:
+            frame, call = self._read_text([name for name in text if name is not None])
+        if frame.empty:
+            raise InputError(f"{self.data} holds no rows")
+        frame, dating = with_dates(frame, time, self.data)
+        return frame, ["import pandas as pd", f"frame = {call}", *dating]
+
+    def _separator(self) -> str:
+        if self.sep is None:
+            return "," if self.data.suffix.lower() == ".csv" else "\t"
+        return "\t" if self.sep == "\\t" else self.sep
+
+    def _read_parquet(self) -> tuple[pd.DataFrame, str]:
+        import pandas as pd
+
+        import_extra("pyarrow", "parquet")
+        try:
+            return pd.read_parquet(self.data), f"pd.read_parquet({str(self.data)!r})"
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.data} cannot be read: {error}") from error
+
+    def _read_text(self, text: list[str]) -> tuple[pd.DataFrame, str]:
+        import pandas as pd
+
+        if not self.data.read_bytes()[-1:].isspace():
+            warnings.warn(
+                f"{self.data}: the last line does not end; is the file complete?", stacklevel=2
+            )
+        words: dict[str, Any] = {
+            "sep": self._separator(),
+            "decimal": self.decimal,
+            "encoding": self.encoding,
+            "keep_default_na": False,
+            "na_values": ["", *names(self.missing)],
+            "float_precision": "round_trip",
+            "low_memory": False,
+        }
+        try:
+            frame = pd.read_csv(self.data, dtype=dict.fromkeys(text, str), **words)
+        except UnicodeError as error:
+            raise InputError(
+                f"{self.data} cannot be read as {self.encoding}: {error}; name its encoding, such "
+                "as --encoding latin-1"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.data} cannot be read: {error}") from error
+        dtypes = {name: _dtype(frame[name]) for name in text if name in frame.columns}
+        usual = {"sep": ",", "decimal": ".", "encoding": "utf-8"}
+        shown = {"dtype": dtypes} if dtypes else {}
+        shown |= {key: value for key, value in words.items() if usual.get(key) != value}
+        arguments = ", ".join(f"{key}={value!r}" for key, value in shown.items())
+        whole = {name: dtype for name, dtype in dtypes.items() if dtype != "str"}
+        return frame.astype(whole), f"pd.read_csv({str(self.data)!r}, {arguments})"
+
+
+def with_dates(frame: pd.DataFrame, time: str | None, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The table with times written as text turned into dates, and the Python that does so.
+
+    Raises:
+        InputError: if the times are text but no dates.
+    """
+    if time is None or time not in frame.columns or not _is_text(frame[time]):
+        return frame, []
+    dated = frame.assign(**{time: _as_datetimes(frame[time], path)})
+    call = f"pd.to_datetime(frame[{time!r}], format='ISO8601')"
+    return dated, [f"frame[{time!r}] = {call}"]
+
+
+def _dtype(column: pd.Series[Any]) -> str:
+    """Integers where every cell is written as the integer is, else text."""
+    cells = column.dropna()
+    if not len(cells) or not cells.str.fullmatch(_NUMBER).all():
+        return "str"
+    return "int64" if len(cells) == len(column) else "Int64"
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    import pandas as pd
+
+    return not (
+        pd.api.types.is_numeric_dtype(column)
+        or pd.api.types.is_datetime64_any_dtype(column)
+        or pd.api.types.is_timedelta64_dtype(column)
+    )
+
+
+def _as_datetimes(column: pd.Series[Any], path: Path) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.to_datetime(column, format="ISO8601")
+    except (ValueError, TypeError) as error:
+        example = next((v for v in column if not _is_date(v)), column.iloc[0])
+        raise InputError(
+            f"{path}: the times in column '{column.name}' must be numbers or dates such as "
+            f"2024-05-31, got {example!r}"
+        ) from error
+
+
+def _is_date(value: Any) -> bool:
+    import pandas as pd
+
+    return not pd.isna(pd.to_datetime(value, format="ISO8601", errors="coerce"))

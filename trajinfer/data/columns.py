@@ -1,0 +1,134 @@
+"""Which columns of a table hold numbers, where nobody said which to take."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError, UnusedColumnsWarning
+
+_INDEX_NAME = re.compile(r"(Unnamed: \d+(\.\d+)*|)")
+_COUNTER_NAMES = ("index", "level_0", "rownames")
+_MOSTLY = 0.5
+
+
+def as_table(df: Any) -> pd.DataFrame:
+    """A table as pandas has it.
+
+    Raises:
+        InputError: if it is none and cannot become one (`to_pandas`).
+    """
+    if isinstance(df, pd.DataFrame):
+        return df
+    if not hasattr(df, "to_pandas"):
+        raise InputError(f"a table was expected, got {type(df).__name__}")
+    frame: pd.DataFrame = df.to_pandas()
+    return frame
+
+
+def number_columns(frame: pd.DataFrame, taken: Collection[Any], word: str) -> list[Any]:
+    """The columns of numbers that are left over.
+
+    Args:
+        frame: the table.
+        taken: columns that have another meaning; the rest is looked through.
+        word: argument by which a user names columns, for the messages.
+
+    Raises:
+        InputError: for a column of numbers but for a few cells, naming row and text.
+
+    Warns:
+        UnusedColumnsWarning: naming the columns that are no numbers, and those that count rows as
+            an index that was written along does.
+    """
+    rest = [name for name in frame.columns if name not in taken]
+    counters = [name for name in rest if is_written_index(frame[name])]
+    rest = [name for name in rest if name not in counters]
+    numbers = [name for name in rest if is_number(frame[name])]
+    others = [name for name in rest if name not in numbers]
+    for name in others:
+        _refuse_nearly_numbers(frame[name], word)
+    remarks = []
+    if counters:
+        remarks.append(f"columns left out, an index of rows: {_listed(counters)}")
+    if others:
+        remarks.append(f"columns left out, not numeric: {_listed(others)}")
+    if remarks and numbers:  # without any number an error follows
+        warnings.warn(
+            f"{'; '.join(remarks)}; name {word} to choose", UnusedColumnsWarning, stacklevel=4
+        )
+    return numbers
+
+
+def is_number(column: pd.Series) -> bool:
+    """Whether a column holds real numbers; truth values are none."""
+    types = pd.api.types
+    return bool(
+        types.is_numeric_dtype(column)
+        and not types.is_bool_dtype(column)
+        and not types.is_complex_dtype(column)
+    )
+
+
+def is_written_index(column: pd.Series) -> bool:
+    """Whether a column is the index of an earlier table: it has no name, or counts the rows."""
+    if not pd.api.types.is_integer_dtype(column) or not column.is_unique:
+        return False
+    name = "" if column.name is None else str(column.name)
+    if _INDEX_NAME.fullmatch(name):
+        return True
+    counts = bool((np.diff(column.to_numpy(dtype=np.int64, na_value=0)) == 1).all())
+    return name in _COUNTER_NAMES and counts and column.iloc[0] in (0, 1)
+
+
+def numbers_of(frame: pd.DataFrame, name: Any) -> Array:
+    """A column that was asked for as numbers (N,); NaN where it is missing.
+
+    Raises:
+        InputError: if it holds anything else, naming row and text.
+    """
+    column = frame[name]
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+        raise InputError(
+            f"column '{name}' is not numeric{_first_text(column)}; convert it with "
+            "pandas.to_numeric, or leave it out"
+        )
+    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _refuse_nearly_numbers(column: pd.Series, word: str) -> None:
+    wrong = _not_numbers(column)
+    n_cells = int(column.notna().sum())
+    if wrong is None or not 0 < wrong.sum() < (1 - _MOSTLY) * n_cells:
+        return
+    raise InputError(
+        f"column '{column.name}' holds numbers but for {int(wrong.sum())} of {n_cells} cells"
+        f"{_first_text(column)}; correct the cell, mark it as missing (on the command line by "
+        f"--missing), or name {word} without this column"
+    )
+
+
+def _not_numbers(column: pd.Series) -> pd.Series | None:
+    """(N,) bool, True where a cell of text is no number; None for columns of another kind."""
+    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        return None
+    known = column.notna()
+    return known & pd.to_numeric(column.where(known), errors="coerce").isna()
+
+
+def _first_text(column: pd.Series) -> str:
+    wrong = _not_numbers(column)
+    if wrong is None or not wrong.any():
+        return ""
+    row = int(wrong.to_numpy().argmax())
+    return f", such as {column.iloc[row]!r} in row {row} (counted from 0)"
+
+
+def _listed(names: list[Any]) -> str:
+    return ", ".join(map(str, names))
