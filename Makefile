@@ -19,10 +19,10 @@ demo: $(STAMP)
 	$(BIN)/python -m trajinfer demo --out demo-result
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not bench"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --durations=10 -m "not slow and not bench"
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -q -m "not bench"
+	$(BIN)/python -m pytest -q --durations=10 -m "not bench"
 
 fmt: $(STAMP)
 	$(BIN)/ruff format .

@@ -7,6 +7,12 @@ import os
 import random
 from pathlib import Path
 
+# Read when the libraries are loaded: threads that wait for one another on small matrices burn many
+# times the work, the more the busier the machine.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+
 import numpy as np
 import ot  # noqa: F401 (imported here because its first import moves the generator of `random`)
 import pytest
