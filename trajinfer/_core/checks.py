@@ -16,12 +16,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
     """A float64 numpy array (a copy) of a list, array or tensor of real numbers.
 
+    Entries that a numpy mask hides become NaN.
+
     Raises:
         InputError: if the values are not real numbers or the number of axes is wrong.
     """
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy()
-    elif hasattr(value, "toarray"):
+    value = unmasked(value)
+    if hasattr(value, "toarray"):
         raise InputError(
             f"{name} is a sparse matrix; dense real numbers were expected: try {name}.toarray()"
         )
@@ -33,6 +34,11 @@ def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
         ) from error
     if np.iscomplexobj(raw):
         raise InputError(f"{name} holds complex numbers. Complex data not supported")
+    if raw.dtype.kind in "mM":
+        raise InputError(
+            f"{name} must hold real numbers, got {raw.dtype}; convert dates and durations first, "
+            "in the unit you mean, e.g. (x - x.min()) / numpy.timedelta64(1, 'h')"
+        )
     try:
         array = np.array(raw, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -47,6 +53,39 @@ def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
             f"{name}.reshape(-1, 1) for a single column"
         )
     return array
+
+
+def unmasked(value: Any) -> Any:
+    """Values without a numpy mask: what it hides becomes NaN, NaT or None. Tensors become arrays.
+
+    Args:
+        value: anything; lists are searched for masked arrays and tensors.
+
+    Example:
+        >>> unmasked(np.ma.array([1, 2], mask=[False, True])).tolist()
+        [1.0, nan]
+    """
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy()
+    if isinstance(value, np.ma.MaskedArray):
+        return _filled(value)
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        parts = [unmasked(part) for part in value]
+        changed = any(new is not old for new, old in zip(parts, value))
+        return type(value)(parts) if changed else value
+    return value
+
+
+def _filled(value: Any) -> Array:
+    hidden, data = np.ma.getmaskarray(value), np.ma.getdata(value)
+    kind = data.dtype.kind
+    if kind in "mM":
+        return np.asarray(np.where(hidden, np.array("NaT", data.dtype), data))
+    if kind in "iuf":
+        return np.where(hidden, np.nan, data) if hidden.any() else np.array(data)
+    filled = data.astype(object) if hidden.any() else data.copy()
+    filled[hidden] = None
+    return filled
 
 
 def require_finite(array: Array, name: str) -> None:

@@ -23,12 +23,12 @@ from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generat
 from trajinfer._core.threads import torch_threads
 from trajinfer.bridges import archive
 from trajinfer.bridges.fitting import MARGINAL_TOLERANCE, fit
-from trajinfer.bridges.input import as_snapshots
 from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.reference import prepare_reference
 from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.bridges.thinning import thin
 from trajinfer.data import Snapshots, Trajectories
+from trajinfer.data.input import as_snapshots
 from trajinfer.metrics import MetricName, metric_names, score_of
 from trajinfer.processes import Process, simulate
 from trajinfer.sde import SDELike

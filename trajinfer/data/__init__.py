@@ -1,9 +1,9 @@
 """Containers: what goes into the estimators and what comes out."""
 
 from trajinfer.data.forecast import Forecast
+from trajinfer.data.input import as_jump_series, as_series, as_snapshots
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.data.series_input import as_series
 from trajinfer.data.snapshots import Snapshots
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.trajectories import Trajectories
@@ -15,5 +15,7 @@ __all__ = [
     "Snapshots",
     "TimeAxis",
     "Trajectories",
+    "as_jump_series",
     "as_series",
+    "as_snapshots",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from trajinfer._core.checks import Array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import series_arrays, series_tables
+from trajinfer.data.hiding import hidden_entries
+from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
 Dropped = Literal["channel", "time"]
@@ -22,9 +25,12 @@ Dropped = Literal["channel", "time"]
 class IrregularSeries:
     """B series of C channels; any channel may be missing at any time.
 
+    Memory follows the number N of entries; the padded arrays `times`, `values` and `mask` are made
+    when they are first asked for.
+
     Args:
-        times: (B, T) float64, increasing along each series, padded by repeating the last time.
-        values: (B, T, C) float64; NaN = not observed, and NaN on the padding.
+        flat_times: (N,) float64, series after series, increasing along each of them.
+        flat_values: (N, C) float64; NaN = not observed.
         lengths: (B,) number of times of each series.
         channels: names of the C channels.
         labels: (B,) what is to be predicted of each series: classes or numbers.
@@ -42,8 +48,8 @@ class IrregularSeries:
         (1, [True, False, True])
     """
 
-    times: Array
-    values: Array
+    flat_times: Array
+    flat_values: Array
     lengths: Array
     channels: tuple[str, ...] = ()
     labels: Array | None = None
@@ -54,19 +60,19 @@ class IrregularSeries:
     table: series_tables.Table | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 3 or self.times.shape != self.values.shape[:2]:
+        n, entries = len(self.lengths), self.flat_values.shape
+        if len(entries) != 2 or self.flat_times.shape != entries[:1]:
             raise InputError(
-                f"times {self.times.shape} and values {self.values.shape} must be (B, T) and "
-                "(B, T, C); use IrregularSeries.from_arrays"
+                f"times {self.flat_times.shape} and values {entries} must be (N,) and (N, C), "
+                "series after series; use IrregularSeries.from_arrays"
             )
-        n, _, n_channels = self.values.shape
-        if not n or not n_channels or self.lengths.shape != (n,):
+        if not n or not entries[1] or self.lengths.min() < 1 or self.lengths.sum() != entries[0]:
             raise InputError(
-                f"values {self.values.shape} and lengths {self.lengths.shape}: at least one "
-                "series, one channel and one length per series are needed"
+                f"values {entries} and lengths {self.lengths.shape}: at least one series, one "
+                "channel and one time per series are needed"
             )
         freeze = object.__setattr__
-        freeze(self, "channels", _names(self.channels, n_channels, "x", "channel"))
+        freeze(self, "channels", _names(self.channels, entries[1], "x", "channel"))
         n_statics = 0 if self.statics is None else self.statics.shape[1]
         freeze(self, "static_names", _names(self.static_names, n_statics, "s", "static"))
         freeze(self, "ids", tuple(self.ids) if len(self.ids) else tuple(range(n)))
@@ -74,19 +80,32 @@ class IrregularSeries:
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise InputError(f"{len(value)} {name} for {n} series; give one per series")
-        for array in (self.times, self.values, self.lengths, self.labels, self.statics):
+        for array in (self.flat_times, self.flat_values, self.lengths, self.labels, self.statics):
             if array is not None:
                 array.flags.writeable = False
 
+    @classmethod
+    def padded(cls, times: Array, values: Array, lengths: Array, **fields: Any) -> Self:
+        """From arrays that are padded and checked already.
+
+        Args:
+            times: (B, T).
+            values: (B, T, C).
+            lengths: (B,).
+            **fields: the other arguments of the class.
+        """
+        layout = RaggedLayout(np.array(lengths))
+        return cls(layout.flatten(times), layout.flatten(values), layout.lengths, **fields)
+
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.lengths)
 
     def __repr__(self) -> str:
         shortest, longest = int(self.lengths.min()), int(self.lengths.max())
         span = f"{longest}" if shortest == longest else f"{shortest}-{longest}"
         return (
             f"IrregularSeries({len(self)} series, {span} times, {len(self.channels)} channels, "
-            f"{self.mask.mean(where=self.present[:, :, None]):.0%} observed)"
+            f"{np.mean(~np.isnan(self.flat_values)):.0%} observed)"
         )
 
     def __getitem__(self, index: Any) -> IrregularSeries:
@@ -96,22 +115,36 @@ class IrregularSeries:
         rows = np.atleast_1d(np.arange(len(self))[index])
         if rows.ndim != 1 or not len(rows):
             raise InputError(f"the index {index!r} takes no series; index series by their number")
-        longest = int(self.lengths[rows].max())
+        layout, entries = self.layout.take(rows)
         return replace(
             self,
-            times=self.times[rows, :longest],
-            values=self.values[rows, :longest],
-            lengths=self.lengths[rows],
+            flat_times=self.flat_times[entries],
+            flat_values=self.flat_values[entries],
+            lengths=layout.lengths,
             labels=None if self.labels is None else self.labels[rows],
             statics=None if self.statics is None else self.statics[rows],
             ids=tuple(self.ids[i] for i in rows),
         )
 
+    @cached_property
+    def layout(self) -> RaggedLayout:
+        """Where the entries of each series stand."""
+        return RaggedLayout(self.lengths)
+
+    @cached_property
+    def times(self) -> Array:
+        """(B, T), padded by repeating the last time of each series."""
+        return self.layout.pad(self.flat_times)
+
+    @cached_property
+    def values(self) -> Array:
+        """(B, T, C); NaN = not observed, and NaN on the padding."""
+        return self.layout.pad(self.flat_values, np.nan)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(B, T, C)."""
-        n, steps, channels = self.values.shape
-        return n, steps, channels
+        return len(self), self.layout.longest, len(self.channels)
 
     @property
     def mask(self) -> Array:
@@ -121,17 +154,22 @@ class IrregularSeries:
     @property
     def present(self) -> Array:
         """(B, T) bool, False on the padding."""
-        return np.asarray(np.arange(self.times.shape[1]) < self.lengths[:, None])
+        return self.layout.present
+
+    @property
+    def first_times(self) -> Array:
+        """(B,) the first time of each series."""
+        return np.asarray(self.flat_times[self.layout.starts])
 
     @property
     def last_times(self) -> Array:
         """(B,) the last time of each series, whether anything was observed there or not."""
-        return np.asarray(self.times[:, -1])
+        return np.asarray(self.flat_times[self.layout.ends - 1])
 
     @property
     def n_observations(self) -> int:
         """Number of observed values over all series and channels."""
-        return int(self.mask.sum())
+        return int((~np.isnan(self.flat_values)).sum())
 
     @classmethod
     def from_arrays(
@@ -162,11 +200,11 @@ class IrregularSeries:
         Raises:
             InputError: if shapes disagree, times do not increase strictly, or a value is infinite.
         """
-        grid, data, lengths, axis = series_arrays.parse(times, values, time_unit)
+        flat_times, flat_values, lengths, axis = series_arrays.parse(times, values, time_unit)
         known, names = series_arrays.parse_statics(statics)
         return cls(
-            grid,
-            data,
+            flat_times,
+            flat_values,
             lengths,
             channels=tuple(channels or ()),
             labels=None if labels is None else series_arrays.parse_labels(labels),
@@ -233,7 +271,15 @@ class IrregularSeries:
 
         A long table holds the observed values only.
         """
-        return series_tables.write(self)
+        return series_tables.write(
+            self.table or series_tables.Table(),
+            ids=self.ids,
+            series=self.layout.series,
+            times=self.axis.decode(self.flat_times),
+            channels=dict(zip(self.channels, self.flat_values.T)),
+            statics={} if self.statics is None else dict(zip(self.static_names, self.statics.T)),
+            labels=self.labels,
+        )
 
     def until(self, cutoff: Any) -> IrregularSeries:
         """What was known at the cutoff: observations at or before it.
@@ -244,8 +290,9 @@ class IrregularSeries:
         Raises:
             InputError: if a series has no time that early.
         """
-        early = np.asarray(self.times <= self._per_series(cutoff))
-        return self._keep_times(early, "up to the cutoff")
+        return self._keep(
+            np.asarray(self.flat_times <= self._per_entry(cutoff)), "up to the cutoff"
+        )
 
     def after(self, cutoff: Any) -> IrregularSeries:
         """What came later than the cutoff.
@@ -256,8 +303,7 @@ class IrregularSeries:
         Raises:
             InputError: if a series has no time that late.
         """
-        late = np.asarray(self.times > self._per_series(cutoff))
-        return self._keep_times(late, "after the cutoff")
+        return self._keep(np.asarray(self.flat_times > self._per_entry(cutoff)), "after the cutoff")
 
     def compact(self) -> IrregularSeries:
         """The same series without the times at which nothing was observed.
@@ -265,7 +311,9 @@ class IrregularSeries:
         Raises:
             InputError: if nothing was observed of a series.
         """
-        return self._keep_times(np.asarray(self.mask.any(axis=2)), "with an observation")
+        return self._keep(
+            np.asarray(~np.isnan(self.flat_values).all(axis=1)), "with an observation"
+        )
 
     def drop_observations(
         self, rate: float, random_state: RandomState = None, *, together: bool = False
@@ -285,19 +333,15 @@ class IrregularSeries:
         """
         if not 0 <= rate < 1:
             raise InputError(f"rate must lie in [0, 1), got {rate}; it is the share to hide")
-        seen = self.mask.any(axis=2, keepdims=True) if together else self.mask
+        observed = np.asarray(~np.isnan(self.flat_values))
+        shown = observed.any(axis=1, keepdims=True) if together else observed
         rng = np.random.default_rng(seed_from(random_state))
-        order = np.where(seen, rng.random(seen.shape), np.inf).argsort(axis=1)
-        counts = seen.sum(axis=1, keepdims=True)
-        hidden = np.minimum((rate * counts + 1e-9).astype(int), np.maximum(counts - 2, 0))
-        first = np.arange(seen.shape[1])[:, None] < hidden
-        drop = np.zeros_like(seen)
-        np.put_along_axis(drop, order, first, axis=1)
-        return self.with_values(np.where(drop, np.nan, self.values))
+        hidden = hidden_entries(np.asarray(shown), self.layout, rate, rng)
+        return replace(self, flat_values=np.where(hidden, np.nan, self.flat_values))
 
     def with_values(self, values: Array) -> IrregularSeries:
         """The same series with other values (B, T, C)."""
-        return replace(self, values=np.where(self.present[:, :, None], values, np.nan))
+        return replace(self, flat_values=self.layout.flatten(values))
 
     def with_labels(self, labels: Any) -> IrregularSeries:
         """The same series with other labels (B,)."""
@@ -315,8 +359,8 @@ class IrregularSeries:
             raise InputError(
                 f"the times of these series are {self.axis.kind}s, {axis.kind}s were expected"
             )
-        encoded = axis.encode(self.axis.decode(self.times.ravel()))
-        return replace(self, axis=axis, times=encoded.reshape(self.times.shape))
+        encoded = axis.encode(self.axis.decode(self.flat_times))
+        return replace(self, axis=axis, flat_times=encoded)
 
     @classmethod
     def concatenate(cls, parts: Sequence[IrregularSeries]) -> IrregularSeries:
@@ -337,42 +381,41 @@ class IrregularSeries:
             if (part.labels is None) != (first.labels is None):
                 raise InputError("some of the parts have labels and some have none")
         parts = [part.on_axis(first.axis) for part in parts]
-        longest = max(part.shape[1] for part in parts)
-        padded = [series_arrays.pad(part.times, part.values, longest) for part in parts]
         return replace(
             first,
-            times=np.concatenate([times for times, _ in padded]),
-            values=np.concatenate([values for _, values in padded]),
-            lengths=np.concatenate([part.lengths for part in parts]),
+            flat_times=np.concatenate([part.flat_times for part in parts]),
+            flat_values=np.concatenate([part.flat_values for part in parts]),
+            lengths=RaggedLayout.join([part.layout for part in parts]).lengths,
             labels=_joined([part.labels for part in parts]),
             statics=_joined([part.statics for part in parts]),
             ids=tuple(name for part in parts for name in part.ids),
         )
 
-    def _per_series(self, cutoff: Any) -> Array:
+    def _per_entry(self, cutoff: Any) -> Array:
+        """A cutoff at every entry, (N,)."""
         numbers = self.axis.encode(np.atleast_1d(cutoff))
         require_finite(numbers, "cutoff")
         if numbers.shape not in {(1,), (len(self),)}:
             raise InputError(
                 f"cutoff must be one time or one per series ({len(self)},), got {numbers.shape}"
             )
-        return np.asarray(numbers[:, None])
+        return np.asarray(np.broadcast_to(numbers, len(self))[self.layout.series])
 
-    def _keep_times(self, keep: Array, which: str) -> IrregularSeries:
-        keep = keep & self.present
-        lengths = keep.sum(axis=1)
-        if not lengths.all():
-            empty = [self.ids[i] for i in np.flatnonzero(lengths == 0)]
+    def _keep(self, entries: Array, which: str) -> Self:
+        """The same series with some of their entries (N,)."""
+        layout = self.layout.keep(entries)
+        if not layout.lengths.all():
+            empty = [self.ids[i] for i in np.flatnonzero(layout.lengths == 0)]
             raise InputError(
                 f"{len(empty)} series have no time {which}, such as {empty[0]!r}; leave them out, "
                 "e.g. with series[keep]"
             )
-        steps = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
-        order = np.take_along_axis(np.argsort(~keep, axis=1, kind="stable"), steps, axis=1)
-        values = np.take_along_axis(self.values, order[:, :, None], axis=1)
-        values[np.arange(lengths.max()) >= lengths[:, None]] = np.nan
-        times = np.take_along_axis(self.times, order, axis=1)
-        return replace(self, times=times, values=values, lengths=lengths)
+        return replace(
+            self,
+            flat_times=self.flat_times[entries],
+            flat_values=self.flat_values[entries],
+            lengths=layout.lengths,
+        )
 
 
 def fits_columns(given: Sequence[str], fitted: Sequence[str], letter: str = "x") -> bool:

@@ -1,30 +1,68 @@
-"""Series from arrays and lists: padding, checks, and what an estimator may be given."""
+"""Series from arrays and lists: flattening, checks."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from trajinfer._core.checks import Array, as_array
+from trajinfer._core.checks import Array, as_array, unmasked
 from trajinfer._core.errors import InputError
+from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
 
 def parse(times: Any, values: Any, time_unit: TimeUnit) -> tuple[Array, Array, Array, TimeAxis]:
-    """Padded times (B, T), values (B, T, C), lengths (B,) and the time axis.
+    """Times (N,), values (N, C), lengths (B,) and the time axis.
 
     Raises:
         InputError: if shapes disagree, times do not increase strictly, or a value is infinite.
     """
-    data, lengths = _padded_values(values)
-    grid, axis = _padded_times(times, data.shape[:2], lengths, time_unit)
-    _require_a_value_per_time(grid, lengths)
-    data, lengths, grid = _without_padding(data, lengths, grid)
-    require_observable(data)
-    require_order(grid, lengths)
-    return grid, data, lengths, axis
+    data, layout = _flat_values(values)
+    flat_times, axis = parse_times(times, layout, time_unit)
+    inside = _before_padding(flat_times, data, layout)
+    layout = layout.keep(inside)
+    flat_times, data = flat_times[inside], data[inside]
+    require_observable(data, layout)
+    require_order(flat_times, layout)
+    return flat_times, data, layout.lengths, axis
+
+
+def parse_times(times: Any, layout: RaggedLayout, time_unit: TimeUnit) -> tuple[Array, TimeAxis]:
+    """Times (N,) of all entries and their axis.
+
+    Args:
+        times: (T,) shared by all series, (B, T) whose rows may end in padding (the last time
+            repeats, or NaN), or a list of B rows of any length.
+        layout: of the values.
+        time_unit: duration of 1.0 where times are datetimes or durations.
+
+    Raises:
+        InputError: if there are more or fewer times than values.
+    """
+    times = unmasked(times)
+    nested = isinstance(times, (list, tuple)) and len(times) > 0 and np.ndim(times[0]) == 1
+    n_series = len(layout.lengths)
+    if nested and [len(row) for row in times] == layout.lengths.tolist():
+        labels = _chained(times)
+        axis = TimeAxis.of(labels, time_unit)
+        return axis.encode(labels), axis
+    labels = _chained(times) if nested else times
+    shape = (len(times), len(labels) // len(times)) if nested else np.shape(labels)
+    equal = not nested or len({len(row) for row in times}) == 1
+    if not equal or shape not in {(n_series, layout.longest), (layout.longest,)}:
+        raise InputError(
+            f"times must be (T,) or (B, T) for {n_series} series of up to {layout.longest} "
+            f"observations, got {'rows of unequal length' if not equal else f'shape {shape}'}; "
+            "times and values disagree, they differ in their number of series or observations"
+        )
+    labels = labels if len(np.shape(labels)) == 1 else np.ravel(np.asarray(labels))
+    axis = TimeAxis.of(labels, time_unit)
+    grid = np.broadcast_to(axis.encode(labels).reshape(shape), layout.present.shape)
+    _refuse_times_without_values(grid, layout)
+    return layout.flatten(grid), axis
 
 
 def parse_statics(statics: Any) -> tuple[Array | None, tuple[str, ...]]:
@@ -39,61 +77,65 @@ def parse_statics(statics: Any) -> tuple[Array | None, tuple[str, ...]]:
 
 
 def parse_labels(labels: Any) -> Array:
-    """Labels (B,), of whatever kind they are."""
-    array = np.array(labels if not hasattr(labels, "detach") else labels.detach().cpu().numpy())
+    """Labels (B,), of whatever kind they are; None or NaN where a mask hides them."""
+    array = np.array(unmasked(labels))
     if array.ndim != 1:
         raise InputError(f"labels must be (B,), one per series, got shape {array.shape}")
     return array
 
 
-def pad(times: Array, values: Array, length: int) -> tuple[Array, Array]:
-    """Times padded by their last one, values by NaN, up to `length`."""
-    extra = length - times.shape[1]
-    if not extra:
-        return times, values
-    return (
-        np.pad(times, ((0, 0), (0, extra)), mode="edge"),
-        np.pad(values, ((0, 0), (0, extra), (0, 0)), constant_values=np.nan),
-    )
-
-
-def require_observable(values: Array) -> None:
-    """Refuse infinite values, naming the first.
+def require_observable(values: Array, layout: RaggedLayout) -> None:
+    """Refuse infinite values (N, C), naming the first.
 
     Raises:
         InputError: at the first infinite value.
     """
     infinite = np.isinf(values)
     if infinite.any():
-        first = tuple(int(i) for i in np.argwhere(infinite)[0])
+        entry, channel = (int(i) for i in np.argwhere(infinite)[0])
+        first = (int(layout.series[entry]), int(layout.steps[entry]), channel)
         raise InputError(
             f"values hold an infinite number at (series, time, channel) {first}, "
             f"{int(infinite.sum())} in all; mark what was not observed by NaN"
         )
 
 
-def require_order(times: Array, lengths: Array) -> None:
-    """Refuse times that do not increase strictly along a series.
+def require_order(
+    times: Array, layout: RaggedLayout, ids: Sequence[Hashable] | None = None, kind: str = "series"
+) -> None:
+    """Refuse times (N,) that are not finite or do not increase strictly along a series.
+
+    Args:
+        times: of all entries.
+        layout: of the series.
+        ids: how messages call the series; their numbers by default.
+        kind: what messages call a series.
 
     Raises:
         InputError: naming the first series concerned.
     """
-    inside = np.arange(times.shape[1]) < lengths[:, None]
-    if not np.isfinite(times[inside]).all():
-        row = int(np.flatnonzero((~np.isfinite(times) & inside).any(axis=1))[0])
-        raise InputError(f"series {row} has a time that is not finite; leave such rows out")
-    bad = (np.diff(times, axis=1) <= 0) & inside[:, 1:]
+
+    def name(entry: Any) -> Any:
+        row = int(layout.series[entry])
+        return row if ids is None else ids[row]
+
+    finite = np.isfinite(times)
+    if not finite.all():
+        raise InputError(
+            f"{kind} {name(np.argmin(finite))} has a time that is not finite; leave such rows out"
+        )
+    bad = (np.diff(times) <= 0) & (np.diff(layout.series) == 0)
     if bad.any():
-        row, step = (int(i) for i in np.argwhere(bad)[0])
-        before, after = times[row, step], times[row, step + 1]
+        entry = int(np.argmax(bad))
+        before, after = times[entry], times[entry + 1]
         what = "repeated" if before == after else "out of order"
         raise InputError(
-            f"times must increase strictly along a series, but in series {row} {before:g} is "
-            f"followed by {after:g} ({what}); sort them and merge equal times"
+            f"times must increase strictly along a {kind}, but in {kind} {name(entry)} "
+            f"{before:.15g} is followed by {after:.15g} ({what}); sort them and merge equal times"
         )
 
 
-def _padded_values(values: Any) -> tuple[Array, Array]:
+def _flat_values(values: Any) -> tuple[Array, RaggedLayout]:
     if isinstance(values, (list, tuple)) and len(values) and np.ndim(values[0]) >= 1:
         rows = [_as_row(row, i) for i, row in enumerate(values)]
         if len({row.shape[1] for row in rows}) > 1:
@@ -101,86 +143,49 @@ def _padded_values(values: Any) -> tuple[Array, Array]:
                 f"series differ in their number of channels: {sorted({r.shape[1] for r in rows})}"
             )
         lengths = np.array([len(row) for row in rows])
-        inside = np.arange(max(lengths.max(), 1)) < lengths[:, None]
-        data = np.full((*inside.shape, rows[0].shape[1]), np.nan)
-        data[inside] = np.concatenate(rows)
+        data = np.concatenate(rows)
     else:
-        data = _observed(values, "values")
-        data = data[:, :, None] if data.ndim == 2 else data
-        if data.ndim != 3:
-            raise InputError(f"values must be (B, T, C), got shape {data.shape}")
-        lengths = np.full(len(data), data.shape[1])
+        array = as_array(values, "values")
+        array = array[:, :, None] if array.ndim == 2 else array
+        if array.ndim != 3:
+            raise InputError(f"values must be (B, T, C), got shape {array.shape}")
+        lengths = np.full(len(array), array.shape[1])
+        data = array.reshape(-1, array.shape[2])
     if not data.size or not lengths.all():
         empty = np.flatnonzero(lengths == 0)
         where = f"series {empty[0]} has" if len(empty) else f"values {data.shape} hold"
         raise InputError(f"{where} no observation times; leave empty series out")
-    return data, lengths
-
-
-def _require_a_value_per_time(grid: Array, lengths: Array) -> None:
-    """Refuse times behind the last value of a series that are no padding."""
-    last = np.take_along_axis(grid, lengths[:, None] - 1, axis=1)
-    behind = np.arange(grid.shape[1]) >= lengths[:, None]
-    more = (behind & (grid != last) & ~np.isnan(grid)).any(axis=1)
-    if more.any():
-        row = int(np.argmax(more))
-        raise InputError(
-            f"series {row} has {lengths[row]} values but more times; times and values differ in "
-            "their number of observations: give each series its own times"
-        )
-
-
-def _observed(values: Any, name: str) -> Array:
-    """Numbers, NaN where a masked array hides them."""
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(np.float64), np.nan)
-    if getattr(getattr(values, "dtype", None), "kind", "") in ("m", "M"):
-        raise InputError(f"{name} must hold real numbers, got {values.dtype}; convert them first")
-    return as_array(values, name)
+    return data, RaggedLayout(lengths)
 
 
 def _as_row(row: Any, i: int) -> Array:
-    array = _observed(row, f"series {i}")
+    array = as_array(row, f"series {i}")
     if array.ndim not in (1, 2):
         raise InputError(f"series {i} must be (T, C), got shape {array.shape}")
     return array[:, None] if array.ndim == 1 else array
 
 
-def _padded_times(
-    times: Any, shape: tuple[int, ...], lengths: Array, time_unit: TimeUnit
-) -> tuple[Array, TimeAxis]:
-    nested = isinstance(times, (list, tuple)) and len(times) > 0 and np.ndim(times[0]) == 1
-    if nested and {len(row) for row in times} != {shape[1]}:
-        if [len(row) for row in times] != lengths.tolist():
-            raise InputError("times and values differ in their number of series or observations")
-        flat = _chained(times)
-        axis = TimeAxis.of(flat, time_unit)
-        grid = np.full(shape, np.nan)
-        grid[np.arange(shape[1]) < lengths[:, None]] = axis.encode(flat)
-        return grid, axis
-    array: Any = _chained(times) if nested else times
-    array = array.detach().cpu().numpy() if hasattr(array, "detach") else array
-    found = (len(times), shape[1]) if nested else np.shape(array)
-    flat = array if len(np.shape(array)) == 1 else np.ravel(np.asarray(array))
-    axis = TimeAxis.of(flat, time_unit)
-    if found not in {shape, shape[1:]}:
-        raise InputError(f"times must be (T,) or (B, T) for values {shape}, got shape {found}")
-    return np.broadcast_to(axis.encode(flat).reshape(found), shape).copy(), axis
+def _refuse_times_without_values(grid: Array, layout: RaggedLayout) -> None:
+    """Refuse times (B, T) behind the last value of a series that are no padding."""
+    last = np.take_along_axis(grid, layout.lengths[:, None] - 1, axis=1)
+    more = (~layout.present & (grid != last) & ~np.isnan(grid)).any(axis=1)
+    if more.any():
+        row = int(np.argmax(more))
+        raise InputError(
+            f"series {row} has {layout.lengths[row]} values but more times; times and values "
+            "differ in their number of observations: give each series its own times"
+        )
 
 
 def _chained(rows: Any) -> Any:
-    parts = [pd.Series(row.detach().numpy() if hasattr(row, "detach") else row) for row in rows]
-    return pd.concat(parts, ignore_index=True)
+    full = [pd.Series(row) for row in rows if len(row)]
+    return pd.concat(full, ignore_index=True) if full else full
 
 
-def _without_padding(data: Array, lengths: Array, grid: Array) -> tuple[Array, Array, Array]:
-    """Lengths without the trailing entries that repeat the last time and hold no observation."""
-    steps = np.arange(data.shape[1])
-    inside = steps < lengths[:, None]
-    new = np.diff(grid, axis=1, prepend=-np.inf) != 0
-    real = inside & ((new & ~np.isnan(grid)) | ~np.isnan(data).all(axis=2))
-    lengths = np.where(real.any(axis=1), data.shape[1] - real[:, ::-1].argmax(axis=1), 1)
-    longest = int(lengths.max())
-    last = np.take_along_axis(grid, lengths[:, None] - 1, axis=1)
-    grid = np.where(steps < lengths[:, None], grid, last)
-    return data[:, :longest], lengths, grid[:, :longest]
+def _before_padding(times: Array, values: Array, layout: RaggedLayout) -> Array:
+    """(N,) bool, False at the end of a series where its last time repeats with no observation."""
+    new = np.diff(times, prepend=-np.inf) != 0
+    new[layout.starts] = True
+    real = (new & ~np.isnan(times)) | ~np.isnan(values).all(axis=1)
+    last = np.maximum.reduceat(np.where(real, layout.steps, 0), layout.starts)
+    return np.asarray(layout.steps <= last[layout.series])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,9 @@ import pandas as pd
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.columns import as_table, number_columns, numbers_of
+from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import require_observable
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
-
-if TYPE_CHECKING:
-    from trajinfer.data.irregular_series import IrregularSeries
 
 Duplicates = Literal["raise", "mean", "last"]
 
@@ -70,17 +68,17 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
     _warn_of_disorder(lines, numbers)
     places = _Places.of(codes, numbers)
     cells = _cells(places, channel, given, len(names), duplicates)
-    times, values, lengths = places.grid(cells)
-    require_observable(values)
+    layout = RaggedLayout(np.bincount(places.series))
+    require_observable(cells, layout)
     first = np.unique(codes, return_index=True)[1]
     statics = _constant(frame, columns.statics or (), codes, first)
     labels = _constant(frame, (columns.labels,) if columns.labels else (), codes, first)
     kept = [columns.id, *(columns.statics or ()), *([columns.labels] if columns.labels else ())]
     kept += [columns.value] if columns.value else list(names)
     return {
-        "times": times,
-        "values": values,
-        "lengths": lengths,
+        "flat_times": places.times,
+        "flat_values": cells,
+        "lengths": layout.lengths,
         "channels": tuple(map(str, names)),
         "labels": labels.iloc[:, 0].to_numpy() if columns.labels else None,
         "statics": _as_numbers(statics) if columns.statics else None,
@@ -98,29 +96,41 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
     }
 
 
-def write(series: IrregularSeries) -> pd.DataFrame:
-    """The table of a container, sorted by series and time."""
-    table = series.table or Table()
-    rows, steps = np.nonzero(series.present)
-    observed = series.values[rows, steps]
+def write(
+    table: Table,
+    *,
+    ids: Sequence[Hashable],
+    series: Array,
+    times: Any,
+    channels: Mapping[str, Array],
+    statics: Mapping[str, Array],
+    labels: Array | None,
+) -> pd.DataFrame:
+    """A table, sorted by series and time: the inverse of `parse`.
+
+    Args:
+        table: names and types of the columns.
+        ids: one per series.
+        series: (N,) number of the series of each entry.
+        times: (N,) labels.
+        channels: (N,) values by name; NaN = not observed.
+        statics: (B,) numbers by name.
+        labels: (B,), or None.
+    """
+    rows = np.arange(len(series))
+    observed: dict[str, Any] = dict(channels)
     if table.variable is not None and table.value is not None:
-        entry, channel = np.nonzero(~np.isnan(observed))
-        rows, steps = rows[entry], steps[entry]
-        columns = {
-            table.variable: pd.Index(series.channels).take(channel),
-            table.value: observed[entry, channel],
+        values = np.column_stack(list(channels.values()))
+        rows, channel = np.nonzero(~np.isnan(values))
+        observed = {
+            table.variable: pd.Index(list(channels)).take(channel),
+            table.value: values[rows, channel],
         }
-    else:
-        columns = dict(zip(series.channels, observed.T))
-    columns = {
-        table.id: pd.Index(list(series.ids)).take(rows),
-        table.time: series.axis.decode(series.times[rows, steps]),
-        **columns,
-    }
-    if series.statics is not None:
-        columns |= dict(zip(series.static_names, series.statics[rows].T))
-    if series.labels is not None:
-        columns[table.labels] = series.labels[rows]
+    series, times = series[rows], times[rows]
+    columns = {table.id: pd.Index(list(ids)).take(series), table.time: times, **observed}
+    columns |= {name: known[series] for name, known in statics.items()}
+    if labels is not None:
+        columns[table.labels] = labels[series]
     frame = pd.DataFrame(columns)
     return frame.astype({n: d for n, d in table.dtypes.items() if _fits(frame, n, d)})
 
@@ -224,15 +234,6 @@ class _Places:
         series, times = codes[order], numbers[order]
         new = np.r_[True, (np.diff(series) != 0) | (np.diff(times) != 0)]
         return cls(order, np.cumsum(new) - 1, series[new], times[new])
-
-    def grid(self, cells: Array) -> tuple[Array, Array, Array]:
-        """Padded times (B, T) and values (B, T, C), and lengths (B,)."""
-        lengths = np.bincount(self.series)
-        starts = np.cumsum(lengths) - lengths
-        steps = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
-        values = np.full((*steps.shape, cells.shape[1]), np.nan)
-        values[np.arange(lengths.max()) < lengths[:, None]] = cells
-        return self.times[starts[:, None] + steps], values, lengths
 
 
 def _cells(

@@ -368,9 +368,9 @@ def _kept(series: IrregularSeries, constraints: Any) -> IrregularSeries:
     """The channels that are modelled."""
     names = tuple(series.channels[k] for k in constraints.kept)
     return IrregularSeries(
-        series.times.copy(),
-        constraints.drop(series.values).copy(),
-        series.lengths.copy(),
+        series.flat_times,
+        constraints.drop(series.flat_values),
+        series.lengths,
         channels=names,
         axis=series.axis,
     )

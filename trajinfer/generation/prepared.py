@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
-from trajinfer.data.series_input import as_series
+from trajinfer.data.input import as_series
 from trajinfer.generation.constraints import LinearConstraints
 from trajinfer.generation.observed import ObservedPaths
 from trajinfer.generation.shift import Shift
@@ -56,9 +56,7 @@ def to_series(series: Any) -> IrregularSeries:
     if isinstance(series, Trajectories):
         ts = np.broadcast_to(series.ts, series.values.shape[:2])
         made = IrregularSeries.from_arrays(ts, series.values, channels=series.features)
-        return IrregularSeries(
-            made.times, made.values, made.lengths, channels=made.channels, axis=series.axis
-        )
+        return replace(made, axis=series.axis)
     return as_series(series)
 
 

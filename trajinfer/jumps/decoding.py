@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from trajinfer._core.checks import Array
@@ -71,6 +69,4 @@ def most_probable_states(
     """
     top, whole = 2 * float(-np.diag(rates).min()), max(series.times.shape[1], 1)
     data = Decoding(series, len(rates), top=top, keep_unseen=True, longest=whole)
-    states = np.full(series.states.shape, -1, dtype=np.int64)
-    states[series.present] = data.most_probable(rates, initial, emission)
-    return replace(series, states=states, observation=None, candidates=None, signal=None)
+    return series.with_states(data.most_probable(rates, initial, emission))

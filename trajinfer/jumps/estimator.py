@@ -20,6 +20,7 @@ from trajinfer._core.archive import save_archive
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, spawn
+from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps import methods
 from trajinfer.jumps import rates as derived
@@ -31,7 +32,6 @@ from trajinfer.jumps.likelihood import CountData
 from trajinfer.jumps.posterior import state_probabilities
 from trajinfer.jumps.setup import (
     Setup,
-    as_jump_series,
     build,
     is_hidden,
     resolve_emission,

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_increasing
 from trajinfer._core.errors import InputError
+from trajinfer.data.input import as_jump_series
 from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.fit import counting_rates, require_possible
 from trajinfer.jumps.hidden import HiddenData
@@ -21,7 +22,6 @@ from trajinfer.jumps.likelihood import transitions_of
 from trajinfer.jumps.rate_map import FLOOR
 from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.setup import (
-    as_jump_series,
     resolve_emission,
     resolve_links,
     resolve_states,

@@ -52,40 +52,28 @@ def state_probabilities(
 
 def _with_queries(series: JumpSeries, queries: Array) -> tuple[JumpSeries, Array]:
     """The series with unseen rows at the query times, and the flat row of each query (B, T)."""
-    keep = series.present
-    n_old, n_new = int(keep.sum()), queries.size
-    path = np.concatenate(
-        [np.nonzero(keep)[0], np.repeat(np.arange(len(series)), queries.shape[1])]
-    )
-    times = np.concatenate([series.times[keep], queries.ravel()])
-    asked = np.concatenate([np.zeros(n_old, dtype=bool), np.ones(n_new, dtype=bool)])
+    n_old, n_new = series.layout.size, queries.size
+    path = np.concatenate([series.layout.series, np.repeat(np.arange(len(series)), len(queries.T))])
+    times = np.concatenate([series.flat_times, queries.ravel()])
+    asked = np.repeat([False, True], [n_old, n_new])
     order = np.lexsort((asked, times, path))
     path, times, asked = path[order], times[order], asked[order]
     fresh = np.concatenate([[True], (path[1:] != path[:-1]) | (times[1:] != times[:-1])])
     row = np.cumsum(fresh) - 1
     place = np.empty(n_new, dtype=np.int64)
     place[order[asked] - n_old] = row[asked]
-    sizes = np.bincount(path[fresh], minlength=len(series))
-    inside = np.arange(int(sizes.max())) < sizes[:, None]
 
-    def fill(values: Array | None, empty: float) -> Array | None:
-        if values is None:
-            return None
-        flat = np.concatenate([values[keep], np.full(n_new, empty, dtype=values.dtype)])
-        out = np.full(inside.shape, empty, dtype=values.dtype)
-        out[inside] = flat[order][fresh]
-        return out
+    def fill(values: Array, empty: float) -> Array:
+        unseen = np.full(n_new, empty, dtype=values.dtype)
+        return np.asarray(np.concatenate([values, unseen])[order][fresh])
 
-    grid = np.zeros(inside.shape)
-    grid[inside] = times[fresh]
-    last = np.maximum.accumulate(np.where(inside, grid, -np.inf), axis=1)
-    states = fill(series.states, -1)
+    kinds, signal = series.flat_observation, series.flat_signal
     merged = replace(
         series,
-        times=last,
-        states=states if states is not None else series.states,
-        lengths=sizes,
-        observation=fill(series.observation, 0),
-        signal=fill(series.signal, np.nan),
+        flat_times=times[fresh],
+        flat_states=fill(series.flat_states, -1),
+        lengths=np.bincount(path[fresh], minlength=len(series)),
+        flat_observation=None if kinds is None else fill(kinds, 0),
+        flat_signal=None if signal is None else fill(signal, np.nan),
     )
     return merged, place.reshape(queries.shape)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError, nearest
@@ -26,35 +24,6 @@ from trajinfer.jumps.rate_map import LogLinear, RateMap, ThetaMap
 from trajinfer.jumps.simulate import as_emission
 
 _START_ERROR = 0.05
-
-
-def as_jump_series(X: Any) -> JumpSeries:
-    """A container from what a user may hand over.
-
-    A list of containers is joined, as scikit-learn hands out its folds. A table needs columns id,
-    time and state (observation is optional); a pair is (times, labels); an array (B, T) of labels
-    is taken at unit time steps, which is said in a warning.
-
-    Raises:
-        InputError: if X is of another kind.
-    """
-    if isinstance(X, JumpSeries):
-        return X
-    if isinstance(X, list) and X and all(isinstance(part, JumpSeries) for part in X):
-        return JumpSeries.concatenate(X)
-    if isinstance(X, pd.DataFrame):
-        kind = "observation" if "observation" in X.columns else None
-        return JumpSeries.from_frame(X, id="id", time="time", state="state", observation=kind)
-    if isinstance(X, tuple) and len(X) == 2:
-        return JumpSeries.from_arrays(*X)
-    array = np.asarray(X.detach().cpu() if hasattr(X, "detach") else X)
-    if array.ndim not in (1, 2) or array.dtype.kind not in "iufbUO":
-        raise InputError(
-            "expected a JumpSeries, a table with columns id, time and state, or labels (B, T); "
-            f"got {type(X).__name__}"
-        )
-    warnings.warn("no times were given: labels are taken one unit of time apart", stacklevel=3)
-    return JumpSeries.from_arrays(np.arange(array.shape[-1], dtype=float), array)
 
 
 def resolve_states(series: JumpSeries, n_states: int | None) -> tuple[Hashable, ...]:
@@ -249,9 +218,9 @@ def without_exits(links: Array, pairs: Transitions) -> Array:
 
 def _provisional(series: JumpSeries, emission: EmissionModel) -> JumpSeries:
     """Labels read off a signal, for a first guess only."""
-    if emission.gaussian is None or series.signal is None:
+    if emission.gaussian is None or series.flat_signal is None:
         return series
-    seen = np.isfinite(series.signal) & (series.states == -1) & series.present
-    states = series.states.copy()
-    states[seen] = emission.gaussian.log_density(series.signal[seen]).argmax(axis=1)
-    return replace(series, states=states)
+    signal, states = series.flat_signal, series.flat_states.copy()
+    seen = np.isfinite(signal) & (states == -1)
+    states[seen] = emission.gaussian.log_density(signal[seen]).argmax(axis=1)
+    return replace(series, flat_states=states)

@@ -80,25 +80,29 @@ def states_from_signal(
     if method not in ("mixture", "hmm"):
         raise InputError(f"method must be 'mixture' or 'hmm', got {method!r}")
     emission = fit_mixture(series, n_states, random_state=random_state)
-    seen = np.isfinite(signal) & series.present
-    states = np.full(series.states.shape, -1)
+    seen = np.isfinite(signal)
+    states = np.full(len(signal), -1)
     if method == "mixture":
         states[seen] = emission.log_density(signal[seen]).argmax(axis=1)
     else:
-        bare = replace(series, categories=(), states=states.copy(), candidates=None)
+        bare = replace(series, categories=(), flat_states=states.copy(), candidates=None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", IdentifiabilityWarning)
             model = MarkovJumpProcess(n_states, method="map", emission=emission).fit(bare)
         found = model.predict_proba(bare, series.times)
         fitted = emission if model.emission_ is None else model.emission_
         order = np.argsort(np.argsort(fitted.means))
-        states[seen] = order[found.argmax(axis=2)][seen]
+        states[seen] = order[series.layout.flatten(found.argmax(axis=2))][seen]
     return replace(
-        series, states=states, categories=tuple(range(n_states)), candidates=None, signal=None
+        series,
+        flat_states=states,
+        categories=tuple(range(n_states)),
+        candidates=None,
+        flat_signal=None,
     )
 
 
 def _signal(series: JumpSeries) -> Array:
-    if series.signal is None:
+    if series.flat_signal is None:
         raise InputError("the series has no signal; give signal= when it is made")
-    return series.signal
+    return series.flat_signal

@@ -10,6 +10,7 @@ from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.data.ragged import RaggedLayout
 from trajinfer.jumps.rates import as_law, as_rates
 from trajinfer.jumps.transitions import GapTable, transition_matrices
 
@@ -165,12 +166,11 @@ def _all_jumps(
     rows = np.arange(n)
     times[rows, lengths] = horizon
     states[rows, lengths] = states[rows, lengths - 1]
-    inside = np.arange(times.shape[1]) <= lengths[:, None]
-    kinds = np.where((np.arange(times.shape[1]) > 0) & inside, 1, 0).astype(np.int8)
+    layout = RaggedLayout(lengths + 1)
     return JumpSeries(
-        np.where(inside, times, horizon),
-        np.where(inside, states, -1),
-        lengths + 1,
+        layout.flatten(times),
+        layout.flatten(states),
+        layout.lengths,
         tuple(range(len(rates))),
-        kinds,
+        (layout.steps > 0).astype(np.int8),
     )

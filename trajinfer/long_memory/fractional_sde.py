@@ -18,8 +18,8 @@ from trajinfer._core.checks import Array, require_finite, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import Forecast, IrregularSeries, Trajectories
+from trajinfer.data.input import as_series
 from trajinfer.data.irregular_series import fits_columns
-from trajinfer.data.series_input import as_series
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.fractional.nodes import default_nodes
 from trajinfer.fractional.normalization import FbmType, as_horizon, as_hurst, check_type

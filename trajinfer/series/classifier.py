@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
-from trajinfer.data.series_input import as_series
+from trajinfer.data.input import as_series
 from trajinfer.series.heads import PooledHead
 from trajinfer.series.series_estimator import SeriesEstimator, compacted
 from trajinfer.training import Loss

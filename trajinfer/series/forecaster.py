@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import Forecast, IrregularSeries
-from trajinfer.data.series_input import as_series
+from trajinfer.data.input import as_series
 from trajinfer.metrics import crps
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.forecast_examples import (

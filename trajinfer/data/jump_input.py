@@ -1,0 +1,176 @@
+"""Paths of states from arrays, lists and tables: flattening, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array, as_array, unmasked
+from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
+from trajinfer.data.ragged import RaggedLayout
+from trajinfer.data.series_arrays import parse_times, require_order
+from trajinfer.data.time_axis import TimeAxis, TimeUnit
+
+_CENSORED = OBSERVATION_KINDS.index("censored")
+
+
+def from_arrays(
+    times: Any,
+    states: Any,
+    observation: Any,
+    signal: Any,
+    categories: Sequence[Hashable] | None,
+    ids: Sequence[Hashable] | None,
+    time_unit: TimeUnit,
+) -> dict[str, Any]:
+    """The fields of a `JumpSeries` from arrays or lists of arrays.
+
+    Raises:
+        InputError: see `JumpSeries.from_arrays`.
+    """
+    if states is None and signal is None:
+        raise InputError("give states or a signal; got neither")
+    leading, name = (signal, "signal") if states is None else (states, "states")
+    flat, layout = _flattened(leading, name)
+    numbers, axis = parse_times(times, layout, time_unit)
+    return checked(
+        layout,
+        numbers,
+        None if states is None else flat,
+        None if observation is None else _like(observation, layout, "observation"),
+        None if signal is None else _like(signal, layout, "signal"),
+        categories,
+        ids,
+        axis,
+    )
+
+
+def from_frame(
+    df: Any,
+    *,
+    id: str,
+    time: str,
+    state: str | None,
+    observation: str | None,
+    signal: str | None,
+    categories: Sequence[Hashable] | None,
+    time_unit: TimeUnit,
+) -> dict[str, Any]:
+    """The fields of a `JumpSeries` from a table with one row per observation.
+
+    Raises:
+        InputError: see `JumpSeries.from_frame`.
+    """
+    for name in filter(None, (id, time, state, observation, signal)):
+        if name not in df.columns:
+            raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+    if state is None and signal is None:
+        raise InputError("name the column of states= or of signal=")
+    if not len(df):
+        raise InputError("the table has no rows")
+    if df[id].isna().any():
+        raise InputError(f"column '{id}' has missing entries; drop these rows")
+    axis = TimeAxis.of(df[time], time_unit)
+    codes, ids = pd.factorize(df[id], sort=False)
+    numbers = axis.encode(df[time])
+    order = np.lexsort((numbers, codes))
+    if state is not None and isinstance(df[state].dtype, pd.CategoricalDtype):
+        categories = list(df[state].cat.categories) if categories is None else categories
+    labels, kinds, measured = (
+        None if name is None else df[name].to_numpy()[order]
+        for name in (state, observation, signal)
+    )
+    layout = RaggedLayout(np.bincount(codes))
+    return checked(layout, numbers[order], labels, kinds, measured, categories, list(ids), axis)
+
+
+def checked(
+    layout: RaggedLayout,
+    times: Array,
+    labels: Array | None,
+    observation: Array | None,
+    signal: Array | None,
+    categories: Sequence[Hashable] | None,
+    ids: Sequence[Hashable] | None,
+    axis: TimeAxis,
+) -> dict[str, Any]:
+    """The fields of a `JumpSeries` from flat arrays (N,) that belong together.
+
+    Raises:
+        InputError: for a path without observations, times out of order, labels or kinds of
+            observation that are unknown or do not fit each other.
+    """
+    if (layout.lengths < 1).any():
+        raise InputError(f"path {int(layout.lengths.argmin())} has no observation; leave it out")
+    if ids is not None and len(ids) != len(layout.lengths):
+        raise InputError(f"{len(ids)} ids for {len(layout.lengths)} paths; give one each")
+    require_order(times, layout, ids, kind="path")
+    labels = np.full(layout.size, None, dtype=object) if labels is None else labels
+    codes, names, candidates = encode(labels, categories)
+    kinds = None if observation is None else observation_codes(observation)
+    censored = codes <= -2
+    if kinds is not None and (censored != (kinds == _CENSORED)).any():
+        row = int(np.argmax(censored != (kinds == _CENSORED)))
+        raise InputError(
+            f"row {row}: a censored observation needs a list of labels, and only that has one; got "
+            f"{labels[row]!r} as {OBSERVATION_KINDS[kinds[row]]!r}"
+        )
+    if candidates is not None and kinds is None:
+        kinds = np.where(censored, _CENSORED, 0).astype(np.int8)
+    measured = None if signal is None else as_array(signal, "signal")
+    if measured is not None and np.isinf(measured).any():
+        raise InputError("the signal holds infinite values; drop them or make them NaN")
+    return {
+        "flat_times": times,
+        "flat_states": codes,
+        "lengths": layout.lengths,
+        "categories": names,
+        "flat_observation": kinds,
+        "candidates": candidates,
+        "flat_signal": measured,
+        "ids": tuple(ids) if ids is not None else (),
+        "axis": axis,
+    }
+
+
+def _flattened(values: Any, name: str) -> tuple[Array, RaggedLayout]:
+    """Entries (N,) of paths and where they stand; censored lists stay single entries."""
+    values = unmasked(values)
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        if values.ndim not in (1, 2):
+            raise InputError(f"{name} must be (B, T) or (T,), got shape {values.shape}")
+        array = np.atleast_2d(values)
+        return array.ravel(), RaggedLayout(np.full(len(array), array.shape[1]))
+    rows = list(values)
+    if not rows:
+        raise InputError(f"{name} holds no path")
+    nested = [hasattr(row, "__len__") and not isinstance(row, (str, bytes)) for row in rows]
+    paths = [_flat_path(path) for path in (rows if all(nested) else [rows])]
+    plain = all(path.dtype != object for path in paths)
+    entries = np.concatenate(paths) if plain else as_objects([x for p in paths for x in p])
+    return entries, RaggedLayout(np.array([len(path) for path in paths]))
+
+
+def _flat_path(path: Any) -> Array:
+    if isinstance(path, np.ndarray) or not any(isinstance(x, (list, set, tuple)) for x in path):
+        array = np.asarray(path)
+        if array.dtype.kind in "biufmM" or array.dtype == object:
+            return array
+    return as_objects(list(path))
+
+
+def _like(values: Any, layout: RaggedLayout, name: str) -> Array:
+    """Entries (N,) of paths whose lengths are known; one word stands for all."""
+    if isinstance(values, str):
+        return np.full(layout.size, values, dtype=object)
+    flat, own = _flattened(values, name)
+    if not np.array_equal(own.lengths, layout.lengths):
+        raise InputError(
+            f"{name} has {own.lengths.tolist()[:5]} entries per path, expected as states: "
+            f"{layout.lengths.tolist()[:5]}"
+        )
+    return flat
