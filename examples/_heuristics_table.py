@@ -20,7 +20,7 @@ from torch import Tensor
 
 from trajinfer import sde
 from trajinfer.sde import Anneal, SolverRegularization
-from trajinfer.training import Loss, Player, train
+from trajinfer.training import Loss, Optimization, train
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,8 @@ def trained(experiment: Experiment, way: Way, seed: int) -> Any:
         return Loss(loss + weight * penalty, {"task": loss, "penalty": penalty})
 
     optimiser = torch.optim.Adam(model.parameters(), lr=experiment.rate)
-    player = Player("model", model, objective, optimiser, schedule=experiment.cooling)
-    train([player], Draws(seed), experiment.steps)
+    optimization = Optimization("model", model, objective, optimiser, schedule=experiment.cooling)
+    train([optimization], Draws(seed), experiment.steps)
     return model.eval()
 
 

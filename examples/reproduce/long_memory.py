@@ -31,7 +31,7 @@ from trajinfer.metrics import crps
 from trajinfer.nn import MLP
 from trajinfer.processes import FractionalBrownian, NeuralDrift
 from trajinfer.sde import solve
-from trajinfer.training import Batches, Loss, Player, cosine, train
+from trajinfer.training import Loss, Recipe
 
 INDICES = (0.1, 0.3, 0.5, 0.7, 0.9)
 METHODS = {"whittle": 200, "mle": 20, "state_space": 20, "dfa": 20, "variogram": 20}
@@ -200,9 +200,8 @@ def control() -> None:
     def objective(index: torch.Tensor, step: int) -> Loss:
         return Loss(network_bridge(network, len(index), step)[0].mean())
 
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-    player = Player("control", network, objective, optimizer, cosine(1089, floor=0.01), clip=10.0)
-    train([player], Batches(32, 32, 0), 1089)
+    recipe = Recipe(seed=0, steps=1089, batch_size=32, lr=1e-2, floor=0.01, clip=10.0)
+    recipe.fit(network, objective, 32)
     with torch.no_grad():
         loss, middle = network_bridge(network, 4096, -1)
     row = {

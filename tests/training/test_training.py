@@ -17,8 +17,9 @@ from trajinfer.training import (
     CSVLogger,
     EarlyStopping,
     Loss,
-    Player,
+    Optimization,
     Progress,
+    Recipe,
     WeightAverage,
     cosine,
     train,
@@ -40,12 +41,14 @@ def linear(n_in, *, bias=True):
         return nn.Linear(n_in, 1, bias=bias)
 
 
-def player_of(model, x, y, name="model", **settings):
+def optimization_of(model, x, y, name="model", **settings):
     def objective(batch, _step):
         loss = ((model(x[batch]) - y[batch]) ** 2).mean()
         return Loss(loss, {"root": loss.sqrt()})
 
-    return Player(name, model, objective, torch.optim.AdamW(model.parameters(), 0.02), **settings)
+    return Optimization(
+        name, model, objective, torch.optim.AdamW(model.parameters(), 0.02), **settings
+    )
 
 
 def test_batches_cover_every_item_once_per_epoch_and_depend_on_the_step_alone():
@@ -67,14 +70,14 @@ def test_training_reaches_the_least_squares_solution():
     model = linear(3)
     _, x, y = regression()
     optimum = torch.linalg.lstsq(torch.cat([x, torch.ones(60, 1)], 1), y).solution
-    player = Player(
+    optimization = Optimization(
         "line",
         model,
         lambda batch, _: Loss(((model(x[batch]) - y[batch]) ** 2).mean()),
         torch.optim.Adam(model.parameters(), 0.05),
         schedule=cosine(600),
     )
-    report = train([player], Batches(60, 60, seed=0), 600)
+    report = train([optimization], Batches(60, 60, seed=0), 600)
     found = torch.cat([model.weight.detach().T, model.bias.detach()[None]])
     assert torch.allclose(found, optimum, atol=1e-3)
     assert report.n_steps == 600
@@ -89,23 +92,25 @@ def test_history_holds_means_over_the_epoch():
     def objective(_batch, step):
         return Loss(model.weight.sum() * 0 + next(values), {"step": float(step)})
 
-    player = Player("p", model, objective, torch.optim.SGD(model.parameters(), 0.1))
-    rows = train([player], Batches(4, 2, seed=0), 4).history
+    optimization = Optimization("p", model, objective, torch.optim.SGD(model.parameters(), 0.1))
+    rows = train([optimization], Batches(4, 2, seed=0), 4).history
     assert [row["loss"] for row in rows] == [2.0, 7.0]
     assert [row["step"] for row in rows] == [0.5, 2.5]
 
 
-def test_two_players_move_in_turn_and_leave_each_other_alone():
+def test_two_optimizations_move_in_turn_and_leave_each_other_alone():
     one, two = linear(1), linear(1)
 
     def coupled(_batch, _step):
         return Loss((one.weight * two.weight + one.bias + two.bias).sum())
 
-    def player(name, module, every):
-        return Player(name, module, coupled, torch.optim.SGD(module.parameters(), 1.0), every=every)
+    def optimization(name, module, every):
+        return Optimization(
+            name, module, coupled, torch.optim.SGD(module.parameters(), 1.0), every=every
+        )
 
     start = two.bias.item()
-    report = train([player("a", one, 1), player("b", two, 3)], Batches(1, 1, seed=0), 6)
+    report = train([optimization("a", one, 1), optimization("b", two, 3)], Batches(1, 1, seed=0), 6)
     assert two.bias.item() == pytest.approx(start - 2)
     assert {"a_loss", "b_loss"} <= set(report.history[0])
 
@@ -115,7 +120,7 @@ def test_global_random_state_is_left_alone_and_dropout_is_repeatable():
     for _ in range(2):
         model, x, y = regression()
         before = torch.get_rng_state()
-        train([player_of(model, x, y)], Batches(60, 16, seed=1), 8)
+        train([optimization_of(model, x, y)], Batches(60, 16, seed=1), 8)
         assert torch.equal(before, torch.get_rng_state())
         results.append(model[0].weight.detach().clone())
     assert torch.equal(*results)
@@ -143,9 +148,9 @@ def resumable_run(folder, *, broken_at=-1):
         return value
 
     stopping = EarlyStopping(model, validate, 100, average=average)
-    player = player_of(model, x, y, schedule=cosine(40), clip=1.0)
+    optimization = optimization_of(model, x, y, schedule=cosine(40), clip=1.0)
     callbacks = [average, stopping, Checkpoint(folder), Break(broken_at)]
-    report = train([player], Batches(60, 16, seed=5), 40, callbacks=callbacks)
+    report = train([optimization], Batches(60, 16, seed=5), 40, callbacks=callbacks)
     return model, report
 
 
@@ -162,10 +167,18 @@ def test_a_broken_run_resumes_to_the_last_bit(tmp_path):
 
 def test_the_checkpoint_of_another_run_is_refused(tmp_path):
     model, x, y = regression()
-    train([player_of(model, x, y)], Batches(60, 16, 0), 4, callbacks=[Checkpoint(tmp_path / "c")])
+    train(
+        [optimization_of(model, x, y)],
+        Batches(60, 16, 0),
+        4,
+        callbacks=[Checkpoint(tmp_path / "c")],
+    )
     with pytest.raises(InputError, match="another run"):
         train(
-            [player_of(model, x, y)], Batches(60, 16, 1), 4, callbacks=[Checkpoint(tmp_path / "c")]
+            [optimization_of(model, x, y)],
+            Batches(60, 16, 1),
+            4,
+            callbacks=[Checkpoint(tmp_path / "c")],
         )
 
 
@@ -179,7 +192,9 @@ def test_early_stopping_restores_parameters_and_buffers_of_the_best_epoch():
         return next(scores)
 
     stopping = EarlyStopping(model, validate, patience=2)
-    report = train([player_of(model, x, y)], Batches(60, 20, seed=0), 300, callbacks=[stopping])
+    report = train(
+        [optimization_of(model, x, y)], Batches(60, 20, seed=0), 300, callbacks=[stopping]
+    )
     assert report.n_steps == 12
     assert "no better validation than 1 (epoch 2)" in report.stopped
     assert (stopping.best, stopping.best_epoch) == (1.0, 2)
@@ -196,11 +211,11 @@ def test_weight_average_is_the_weighted_sum_of_the_weights_seen():
         def on_step(self, run):
             seen.append(model.weight.item())
 
-    player = Player(
+    optimization = Optimization(
         "p", model, lambda *_: Loss(model.weight.sum()), torch.optim.SGD(model.parameters(), 0.1)
     )
     average = WeightAverage(model, 0.5)
-    train([player], Batches(1, 1, seed=0), 10, callbacks=[Watch(), average])
+    train([optimization], Batches(1, 1, seed=0), 10, callbacks=[Watch(), average])
     expected = seen[0]
     for k, value in enumerate(seen[1:], start=1):
         keep = min(0.5, (k + 1) / (k + 10))
@@ -217,12 +232,12 @@ def test_a_step_that_is_not_finite_is_counted_and_not_made():
     def objective(_batch, step):
         return Loss(model.weight.sum() * (float("nan") if step < 3 else 0.0))
 
-    player = Player("p", model, objective, torch.optim.SGD(model.parameters(), 0.1))
-    report = train([player], Batches(1, 1, seed=0), 5)
+    optimization = Optimization("p", model, objective, torch.optim.SGD(model.parameters(), 0.1))
+    report = train([optimization], Batches(1, 1, seed=0), 5)
     assert report.n_skipped == 3
     assert model.weight.item() == before
-    endless = Player(
-        "p", model, lambda *_: Loss(model.weight.sum() * float("inf")), player.optimizer
+    endless = Optimization(
+        "p", model, lambda *_: Loss(model.weight.sum() * float("inf")), optimization.optimizer
     )
     with pytest.raises(NotConverged, match="not finite in 21 steps"):
         train([endless], Batches(1, 1, seed=0), 100)
@@ -231,7 +246,7 @@ def test_a_step_that_is_not_finite_is_counted_and_not_made():
 def test_gradient_is_clipped_and_the_rate_follows_the_schedule():
     model = linear(1, bias=False)
     nn.init.zeros_(model.weight)
-    player = Player(
+    optimization = Optimization(
         "p",
         model,
         lambda *_: Loss(100 * model.weight.sum()),
@@ -239,7 +254,7 @@ def test_gradient_is_clipped_and_the_rate_follows_the_schedule():
         schedule=lambda step: 1.0 / (step + 1),
         clip=2.0,
     )
-    train([player], Batches(1, 1, seed=0), 2)
+    train([optimization], Batches(1, 1, seed=0), 2)
     assert model.weight.item() == pytest.approx(-0.5 * 2.0 - 0.25 * 2.0, rel=1e-4)
 
 
@@ -254,7 +269,7 @@ def test_figures_are_logged_in_a_file_and_in_words(tmp_path, caplog):
     model, x, y = regression()
     caplog.set_level("INFO", logger="trajinfer.training")
     callbacks = [CSVLogger(tmp_path / "history.csv"), Progress(2)]
-    report = train([player_of(model, x, y)], Batches(60, 20, seed=0), 6, callbacks=callbacks)
+    report = train([optimization_of(model, x, y)], Batches(60, 20, seed=0), 6, callbacks=callbacks)
     table = np.genfromtxt(tmp_path / "history.csv", delimiter=",", names=True)
     assert table["loss"].tolist() == pytest.approx([row["loss"] for row in report.history])
     assert "epoch 2, step 6 of 6: loss" in caplog.text
@@ -262,13 +277,57 @@ def test_figures_are_logged_in_a_file_and_in_words(tmp_path, caplog):
     json.dumps(report.history)
 
 
-@pytest.mark.parametrize("players", [[], "twice"])
-def test_players_must_be_named_apart(players):
+@pytest.mark.parametrize("optimizations", [[], "twice"])
+def test_optimizations_must_be_named_apart(optimizations):
     model, x, y = regression()
-    given = [player_of(model, x, y)] * 2 if players == "twice" else players
-    with pytest.raises(InputError, match="players"):
+    given = [optimization_of(model, x, y)] * 2 if optimizations == "twice" else optimizations
+    with pytest.raises(InputError, match="optimizations"):
         train(given, Batches(60, 20, seed=0), 1)
 
 
 def test_every_public_name_is_exported():
     assert all(hasattr(training, name) for name in training.__all__)
+
+
+@pytest.mark.parametrize("rows", [60, np.arange(60), Batches(60, 16, seed=2)])
+def test_a_recipe_trains_as_its_parts_do(rows):
+    model, x, y = regression()
+    optimization = optimization_of(model, x, y, schedule=cosine(40, floor=0.1), clip=1.0)
+    by_hand = train(
+        [optimization], Batches(60, 16, seed=2), 40, callbacks=[WeightAverage(model, 0.9)]
+    )
+    other, x, y = regression()
+    recipe = Recipe(
+        seed=2,
+        epochs=10,
+        batch_size=16,
+        lr=0.02,
+        weight_decay=0.01,
+        floor=0.1,
+        clip=1.0,
+        average=0.9,
+    )
+    report = recipe.fit(other, optimization_of(other, x, y).objective, rows)
+    assert [row["loss"] for row in report.history] == [row["loss"] for row in by_hand.history]
+    assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+    assert not other.training
+
+
+def test_a_recipe_validates_rarely_and_in_evaluation_mode():
+    model, x, y = regression()
+    modes = []
+
+    def validate():
+        modes.append((model.training, torch.is_grad_enabled()))
+        return float(len(modes))
+
+    recipe = Recipe(seed=0, epochs=12, batch_size=20, validations=4, validation_interval=10)
+    recipe.fit(model, optimization_of(model, x, y).objective, 60, validate)
+    assert modes == [(False, False)] * 3  # ten steps are four epochs of three
+
+
+def test_a_recipe_has_one_length():
+    with pytest.raises(InputError, match="either epochs or steps"):
+        Recipe(seed=0, epochs=3, steps=4)
+    with pytest.raises(InputError, match="either epochs or steps"):
+        Recipe(seed=0)

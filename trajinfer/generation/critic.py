@@ -15,7 +15,16 @@ from trajinfer.generation.path_losses import PathSimulator, time_augmented
 from trajinfer.metrics import expected_signature_distance, from_zero
 from trajinfer.nn import MLP
 from trajinfer.sde import SDE, solve
-from trajinfer.training import Batches, Callback, Loss, Player, Report, Run, WeightAverage, train
+from trajinfer.training import (
+    Batches,
+    Callback,
+    Loss,
+    Optimization,
+    Report,
+    Run,
+    WeightAverage,
+    train,
+)
 
 
 class ControlledEquation(SDE):
@@ -140,7 +149,7 @@ class CDECritic:
     shared_batch: bool = False
 
     def train(self, chain: Chain, seed: int, callbacks: Sequence[Callback] = ()) -> Report:
-        """Play the game on the chain."""
+        """Train the chain against a critic."""
         seed_batches, seed_paths, seed_critic = spawn(seed, 3)
         simulator = PathSimulator(chain, seed_paths, shared=self.shared_batch)
         augment = time_augmented(simulator.real, simulator.ts)
@@ -166,9 +175,11 @@ class CDECritic:
 
         adam = torch.optim.Adam
         betas = (0.0, 0.9)
-        players = [
-            Player("critic", critic, judge, adam(critic.parameters(), self.critic_lr, betas=betas)),
-            Player(
+        optimizations = [
+            Optimization(
+                "critic", critic, judge, adam(critic.parameters(), self.critic_lr, betas=betas)
+            ),
+            Optimization(
                 "generator",
                 chain.sde,
                 generate,
@@ -178,4 +189,4 @@ class CDECritic:
         ]
         batches = Batches(len(simulator.real), self.batch_size, seed_batches)
         hooks = [LipschitzBound(critic), WeightAverage(chain.sde, self.decay), *callbacks]
-        return train(players, batches, self.n_steps, callbacks=hooks)
+        return train(optimizations, batches, self.n_steps, callbacks=hooks)

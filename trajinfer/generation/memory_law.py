@@ -13,7 +13,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.seeding import spawn
 from trajinfer.generation.memory_settings import Memory
 from trajinfer.nn import MLP
-from trajinfer.training import Batches, Callback, EarlyStopping, Loss, Player, Report, cosine, train
+from trajinfer.training import Callback, Loss, Recipe, Report
 
 _LEAST_LOG_SCALE, _LARGEST_LOG_SCALE = -7.0, 4.0
 _VALIDATION = 0.2
@@ -91,21 +91,25 @@ def train_law(
     held = np.isin(blocks, chosen[: max(1, round(_VALIDATION * len(names)))])
     if held.all():
         held[: len(held) // 2] = False
-    kept = torch.as_tensor(np.flatnonzero(~held))
     validation = [part[torch.as_tensor(held)] for part in data]
 
-    def objective(batch: Tensor, _step: int) -> Loss:
-        rows = kept[batch]
+    def objective(rows: Tensor, _step: int) -> Loss:
         return Loss(law.loss(*(part[rows] for part in data)))
 
     def validate() -> float:
-        with torch.no_grad():
-            return float(law.loss(*validation))
+        return float(law.loss(*validation))
 
-    optimizer = torch.optim.AdamW(law.parameters(), memory.lr, weight_decay=memory.weight_decay)
-    player = Player("memory", law, objective, optimizer, schedule=cosine(memory.n_steps), clip=10.0)
-    batches = Batches(len(kept), memory.batch_size, seed_batches)
-    # few rows make short epochs, after which little can have changed
-    every = -(-_LEAST_STEPS // batches.per_epoch)
-    stopping = EarlyStopping(law, validate, memory.patience, every=every)
-    return train([player], batches, memory.n_steps, callbacks=[stopping, *callbacks])
+    recipe = Recipe(
+        seed=seed_batches,
+        steps=memory.n_steps,
+        batch_size=memory.batch_size,
+        lr=memory.lr,
+        weight_decay=memory.weight_decay,
+        clip=10.0,
+        patience=memory.patience,
+        # few rows make short epochs, after which little can have changed
+        validation_interval=_LEAST_STEPS,
+        name="memory",
+        callbacks=callbacks,
+    )
+    return recipe.fit(law, objective, np.flatnonzero(~held), validate)

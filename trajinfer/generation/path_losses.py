@@ -22,7 +22,7 @@ from trajinfer.metrics import (
     with_time,
 )
 from trajinfer.paths import Path, linear_path
-from trajinfer.training import Batches, Callback, Loss, Player, Report, WeightAverage, cosine, train
+from trajinfer.training import Callback, Loss, Recipe, Report
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 _LONGEST_WALK = 3
@@ -136,17 +136,18 @@ class PathLoss(ABC):
             fake, penalty = simulator(batch, step)
             return Loss(distance(fake, simulator.real[batch]) + penalty)
 
-        player = Player(
-            "paths",
-            chain.sde,
-            objective,
-            torch.optim.Adam(chain.sde.parameters(), self.lr, betas=(0.9, 0.99)),
-            schedule=cosine(self.n_steps),
+        recipe = Recipe(
+            seed=seed_batches,
+            steps=self.n_steps,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            betas=(0.9, 0.99),
             clip=self.clip,
+            average=self.decay,
+            name="paths",
+            callbacks=callbacks,
         )
-        batches = Batches(len(simulator.real), self.batch_size, seed_batches)
-        average = WeightAverage(chain.sde, self.decay)
-        return train([player], batches, self.n_steps, callbacks=[average, *callbacks])
+        return recipe.fit(chain.sde, objective, len(simulator.real))
 
 
 @dataclass(frozen=True)

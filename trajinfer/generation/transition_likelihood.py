@@ -12,16 +12,7 @@ from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.generation.directed_chain import DirectedChainSDE
 from trajinfer.generation.observed import ObservedPaths, Transitions
 from trajinfer.generation.quiet_channels import settle_quiet_channels
-from trajinfer.training import (
-    Batches,
-    Callback,
-    Loss,
-    Player,
-    Report,
-    WeightAverage,
-    cosine,
-    train,
-)
+from trajinfer.training import Batches, Callback, Loss, Recipe, Report
 
 _PROBED = 4096
 
@@ -73,17 +64,17 @@ class TransitionLikelihood:
             chosen = pairs[batch]
             return Loss(self.loss(sde, chosen, neighbours.seen(chosen, step)))
 
-        player = Player(
-            "likelihood",
-            sde,
-            objective,
-            torch.optim.Adam(sde.parameters(), self.lr),
-            schedule=cosine(self.n_steps),
+        recipe = Recipe(
+            seed=seed_batches,
+            steps=self.n_steps,
+            lr=self.lr,
             clip=self.clip,
+            average=self.decay,
+            name="likelihood",
+            callbacks=callbacks,
         )
         batches = Batches(len(pairs), self.batch_size, seed_batches)
-        average = WeightAverage(sde, self.decay)
-        report = train([player], batches, self.n_steps, callbacks=[average, *callbacks])
+        report = recipe.fit(sde, objective, batches)
         probed = pairs[batches.at(0)[:_PROBED]]
         settle_quiet_channels(sde, probed, neighbours.seen(probed, 0))
         return report

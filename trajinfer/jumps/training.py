@@ -27,16 +27,7 @@ from trajinfer.jumps.network import (
     save_network,
 )
 from trajinfer.jumps.prior import Batch, draw_batch
-from trajinfer.training import (
-    Callback,
-    Loss,
-    Player,
-    Progress,
-    Report,
-    WeightAverage,
-    cosine,
-    train,
-)
+from trajinfer.training import Callback, Loss, Progress, Recipe, Report
 
 _WINDOW = 200
 _TAILS = ((0.05, 0), (0.025, 1))
@@ -146,16 +137,19 @@ def train_network(
         features, target = example
         return Loss(loss_of(network(features), target))
 
-    player = Player(
-        "network",
-        network,
-        objective,
-        torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4),
-        schedule=cosine(n_steps, warmup=200, floor=0.02),
+    recipe = Recipe(
+        seed=seed,
+        steps=n_steps,
+        lr=lr,
+        weight_decay=1e-4,
+        warmup=200,
+        floor=0.02,
         clip=1.0,
+        average=0.998,
+        name="network",
+        callbacks=callbacks,
     )
-    average = WeightAverage(network, 0.998)
-    return train([player], ExampleStream(seed), n_steps, callbacks=[average, *callbacks])
+    return recipe.fit(network, objective, ExampleStream(seed))
 
 
 def root_mean_square(estimate: Array, truth: Array) -> Array:

@@ -24,7 +24,7 @@ from trajinfer.long_memory.fractional_linear import (
     LinearParameters,
 )
 from trajinfer.nn import MLP
-from trajinfer.training import Batches, Loss, Player, Progress, cosine, train
+from trajinfer.training import Loss, Recipe, Report
 
 _PATHS_OF_BOUND = 32
 _CLIP = 10.0
@@ -271,9 +271,7 @@ class VariationalInference:
             float(bound.mean(0).sum()), first.interval, settled, report.history
         )
 
-    def _train(self, grid: FractionalGrid, scores: Tensor, steps: Steps) -> Any:
-        batches = Batches(len(grid.values), self.settings.batch_size, self.settings.seed)
-        n_steps = self.settings.max_epochs * batches.per_epoch
+    def _train(self, grid: FractionalGrid, scores: Tensor, steps: Steps) -> Report:
         count = grid.observed.sum() / len(grid.values)
 
         def objective(index: Tensor, _: int) -> Loss:
@@ -283,11 +281,16 @@ class VariationalInference:
             total = (divergence - fit).mean() / count
             return Loss(total, {"kl": divergence.detach().mean(), "fit": fit.detach().mean()})
 
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.settings.lr)
-        schedule = cosine(n_steps, floor=0.05)
-        player = Player("model", self.model, objective, optimizer, schedule, clip=_CLIP)
-        callbacks = [Progress(self.settings.verbose)]
-        return train([player], batches, n_steps, callbacks=callbacks)
+        recipe = Recipe(
+            seed=self.settings.seed,
+            epochs=self.settings.max_epochs,
+            batch_size=self.settings.batch_size,
+            lr=self.settings.lr,
+            floor=0.05,
+            clip=_CLIP,
+            verbose=self.settings.verbose,
+        )
+        return recipe.fit(self.model, objective, len(grid.values))
 
     def _guide(self, steps: Steps, scores: Tensor) -> Guide:
         noise = self._pseudo_noise

@@ -27,17 +27,7 @@ from trajinfer.series.by_name import WITHOUT_CONTROL, Parameterization, make_dyn
 from trajinfer.series.controls import Controls, typical_slope
 from trajinfer.series.encoder import Encoder, Encoding, RecurrentEncoder, SDEEncoder
 from trajinfer.series.series_batch import Scaling, SeriesBatch
-from trajinfer.training import (
-    Batches,
-    Callback,
-    EarlyStopping,
-    Loss,
-    Player,
-    Progress,
-    WeightAverage,
-    cosine,
-    train,
-)
+from trajinfer.training import Callback, Loss, Recipe, matrices_decay
 
 Dynamics = Literal[
     "langevin", "linear_noise", "geometric", "free", "ode", "cde", "latent_sde", "gru", "ode_rnn"
@@ -255,48 +245,23 @@ class SeriesEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         seed_weights, seed_batches, seed_noise, _ = spawn(self.seed_, 4)
         self._noise_seed = seed_noise
         self.network_ = self._network(seed_weights)
-        batches = Batches(len(rows), self.batch_size, seed_batches)
-        chosen = torch.as_tensor(rows)
-        n_steps = self.max_epochs * batches.per_epoch
-        average = WeightAverage(self.network_, 0.99)
-        callbacks: list[Callback] = [average]
-        if validate is not None:
-            every = max(1, self.max_epochs // 40)
-            callbacks.append(
-                EarlyStopping(
-                    self.network_,
-                    self._in_evaluation(validate),
-                    self.patience,
-                    every=every,
-                    average=average,
-                )
-            )
-        player = Player(
-            "model",
-            self.network_,
-            lambda index, step: objective(chosen[index], step),
-            torch.optim.AdamW(_groups(self.network_, self.weight_decay), lr=self.lr),
-            cosine(n_steps, warmup=min(50, n_steps // 10), floor=1e-2),
+        recipe = Recipe(
+            seed=seed_batches,
+            epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            groups=matrices_decay,
+            warmup=50,
+            floor=1e-2,
             clip=1.0,
+            average=0.99,
+            patience=self.patience,
+            validations=40,
+            callbacks=self.callbacks if watched else (),
+            verbose=self.verbose,
         )
-        report = train(
-            [player],
-            batches,
-            n_steps,
-            callbacks=[*callbacks, Progress(self.verbose), *(self.callbacks if watched else ())],
-        )
-        self.network_.eval()
-        self.history_ = report.history
-
-    def _in_evaluation(self, validate: Callable[[], float]) -> Callable[[], float]:
-        def figure() -> float:
-            self.network_.eval()
-            with torch.no_grad():
-                value = validate()
-            self.network_.train()
-            return value
-
-        return figure
+        self.history_ = recipe.fit(self.network_, objective, rows, validate).history
 
     def _scores_over_paths(
         self,
@@ -318,16 +283,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (timedelta, np.timedelta64)):
         return pd.Timedelta(value).isoformat()
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, vectors do not."""
-    matrices = [p for p in module.parameters() if p.ndim > 1]
-    vectors = [p for p in module.parameters() if p.ndim <= 1]
-    return [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
 
 
 def compacted(series: IrregularSeries) -> IrregularSeries:

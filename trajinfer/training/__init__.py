@@ -1,4 +1,4 @@
-"""One training loop for every model: players, batches, callbacks, checkpoints."""
+"""One training loop for every model: optimizations, batches, callbacks, checkpoints."""
 
 from trajinfer.training.batches import Batches, BatchSource
 from trajinfer.training.callback import Callback
@@ -6,8 +6,10 @@ from trajinfer.training.checkpoint import Checkpoint
 from trajinfer.training.early_stopping import EarlyStopping
 from trajinfer.training.loop import Report, Run, train
 from trajinfer.training.loss import Loss
-from trajinfer.training.player import Objective, Player
+from trajinfer.training.optimization import Objective, Optimization
+from trajinfer.training.parameter_groups import all_decay, matrices_decay
 from trajinfer.training.progress import CSVLogger, Progress
+from trajinfer.training.recipe import Recipe, in_evaluation
 from trajinfer.training.schedules import Schedule, constant, cosine
 from trajinfer.training.weight_average import WeightAverage
 
@@ -20,13 +22,17 @@ __all__ = [
     "EarlyStopping",
     "Loss",
     "Objective",
-    "Player",
+    "Optimization",
     "Progress",
+    "Recipe",
     "Report",
     "Run",
     "Schedule",
     "WeightAverage",
+    "all_decay",
     "constant",
     "cosine",
+    "in_evaluation",
+    "matrices_decay",
     "train",
 ]

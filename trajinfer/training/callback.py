@@ -1,4 +1,4 @@
-"""What can be hung into a training run."""
+"""Base class of the hooks of a training run."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Callback:
         """After the last step, not when the run is broken off by an error or by the user."""
 
     def state(self) -> State:
-        """What a resumed run must know again: values that JSON holds, and tensors."""
+        """State that a resumed run needs: values that JSON holds, and tensors."""
         return {}, {}
 
     def restore(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Set the state that `state` gave."""

@@ -47,7 +47,7 @@ class Checkpoint(Callback):
 
 
 def _identity(run: Run) -> dict[str, Any]:
-    shapes = {p.name: [list(w.shape) for w in p.module.parameters()] for p in run.players}
+    shapes = {p.name: [list(w.shape) for w in p.module.parameters()] for p in run.optimizations}
     return {
         "n_steps": run.n_steps,
         "seed": run.batches.seed,
@@ -68,9 +68,9 @@ def _snapshot(run: Run) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "callbacks": [],
     }
     tensors: dict[str, Tensor] = {}
-    for player in run.players:
-        tensors |= _prefixed(f"{player.name}/module", player.module.state_dict())
-        tensors |= _prefixed(f"{player.name}/optimizer", _moments(player.optimizer))
+    for optimization in run.optimizations:
+        tensors |= _prefixed(f"{optimization.name}/module", optimization.module.state_dict())
+        tensors |= _prefixed(f"{optimization.name}/optimizer", _moments(optimization.optimizer))
     for k, callback in enumerate(run.callbacks):
         values, kept = callback.state()
         config["callbacks"].append({"kind": type(callback).__name__, "values": values})
@@ -91,9 +91,9 @@ def _restore(
     run.step, run.history = config["step"], list(config["history"])
     run.n_skipped, run.stopped = config["n_skipped"], config["stopped"]
     run.seconds_before = config["seconds"]
-    for player in run.players:
-        player.module.load_state_dict(_under(f"{player.name}/module", tensors))
-        _set_moments(player.optimizer, _under(f"{player.name}/optimizer", tensors))
+    for optimization in run.optimizations:
+        optimization.module.load_state_dict(_under(f"{optimization.name}/module", tensors))
+        _set_moments(optimization.optimizer, _under(f"{optimization.name}/optimizer", tensors))
     for k, (callback, entry) in enumerate(zip(run.callbacks, config["callbacks"])):
         callback.restore(entry["values"], _under(f"callback {k}", tensors))
 

@@ -43,7 +43,7 @@ class EarlyStopping(Callback):
         self.every = require_integer(every, "every", least=1)
         self.average = average
         self.best, self.best_epoch, self._waited = math.inf, 0, 0
-        self._kept: dict[str, Tensor] = {}
+        self._best_state: dict[str, Tensor] = {}
 
     def on_epoch(self, run: Run) -> None:
         """Validate; keep the state if it is the best, stop if patience is at its end."""
@@ -53,7 +53,9 @@ class EarlyStopping(Callback):
             value = float(self.validate())
             if value < self.best:
                 self.best, self.best_epoch, self._waited = value, run.epoch, 0
-                self._kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
+                self._best_state = {
+                    k: v.detach().clone() for k, v in self.module.state_dict().items()
+                }
             else:
                 self._waited += 1
         run.record(validation=value)
@@ -62,15 +64,15 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, report: Report) -> None:
         """Put the best state back."""
-        if self._kept:
-            self.module.load_state_dict(self._kept)
+        if self._best_state:
+            self.module.load_state_dict(self._best_state)
 
     def state(self) -> State:
         """The best value, the wait, and the kept state."""
         values = {"best": self.best, "best_epoch": self.best_epoch, "waited": self._waited}
-        return values, dict(self._kept)
+        return values, dict(self._best_state)
 
     def restore(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Set the state that `state` gave."""
         self.best, self.best_epoch = values["best"], values["best_epoch"]
-        self._waited, self._kept = values["waited"], dict(tensors)
+        self._waited, self._best_state = values["waited"], dict(tensors)

@@ -16,7 +16,7 @@ from trajinfer._core.seeding import seeded
 from trajinfer.training.batches import BatchSource
 from trajinfer.training.callback import Callback
 from trajinfer.training.loss import Loss
-from trajinfer.training.player import Player
+from trajinfer.training.optimization import Optimization
 
 _MOST_SKIPPED = 20
 _STEP_SEEDS = 0x9E3779B97F4A7C15
@@ -47,13 +47,13 @@ class Run:
     """A training on its way, as callbacks see it.
 
     Attributes:
-        players, batches, n_steps, callbacks: as given to `train`.
+        optimizations, batches, n_steps, callbacks: as given to `train`.
         step: steps made so far.
         history: rows of the epochs so far.
         stopped: the reason given to `stop`, or None.
     """
 
-    players: Sequence[Player]
+    optimizations: Sequence[Optimization]
     batches: BatchSource
     n_steps: int
     callbacks: Sequence[Callback]
@@ -85,71 +85,71 @@ class Run:
         self.history[-1].update(figures)
 
     def advance(self) -> None:
-        """One step of every player whose turn it is."""
+        """One step of every optimization whose turn it is."""
         batch = self.batches.at(self.step)
         with seeded((self.batches.seed + _STEP_SEEDS * (self.step + 1)) % 2**63):
-            for player in self.players:
-                if self.step % player.every == 0:
-                    self._keep(player, player.move(batch, self.step))
+            for optimization in self.optimizations:
+                if self.step % optimization.every == 0:
+                    self._record_loss(optimization, optimization.move(batch, self.step))
         self.step += 1
 
     def close_epoch(self) -> None:
-        """Turn what was kept since the last epoch into a row of the history."""
+        """Add a row of means since the last epoch to the history."""
         means = {name: _mean(values) for name, values in self._sums.items()}
         self._sums = {}
         self.history.append(
             {"step": self.step, "epoch": self.epoch, **means, "seconds": self.seconds}
         )
 
-    def _keep(self, player: Player, loss: Loss | None) -> None:
+    def _record_loss(self, optimization: Optimization, loss: Loss | None) -> None:
         if loss is None:
-            self._count_failure(player)
+            self._count_failure(optimization)
             return
         self._failures = 0
-        prefix = f"{player.name}_" if len(self.players) > 1 else ""
+        prefix = f"{optimization.name}_" if len(self.optimizations) > 1 else ""
         for name, value in {"loss": loss.total, **loss.terms}.items():
-            kept = value.detach() if isinstance(value, Tensor) else value
-            self._sums.setdefault(prefix + name, []).append(kept)
+            number = value.detach() if isinstance(value, Tensor) else value
+            self._sums.setdefault(prefix + name, []).append(number)
 
-    def _count_failure(self, player: Player) -> None:
+    def _count_failure(self, optimization: Optimization) -> None:
         self.n_skipped += 1
         self._failures += 1
         if self._failures > _MOST_SKIPPED:
             raise NotConverged(
-                f"the loss of '{player.name}' or its gradient was not finite in "
+                f"the loss of '{optimization.name}' or its gradient was not finite in "
                 f"{self._failures} steps in a row, the last one step {self.step}; try a smaller "
                 "learning rate, or look for infinite or huge values in the data"
             )
 
 
 def train(
-    players: Sequence[Player],
+    optimizations: Sequence[Optimization],
     batches: BatchSource,
     n_steps: int,
     *,
     callbacks: Sequence[Callback] = (),
 ) -> Report:
-    """Move every player downhill for `n_steps` steps.
+    """Move every optimization downhill for `n_steps` steps.
 
-    Everything random inside an objective that uses torch's global generator (dropout, say) is
-    seeded by the step and restored, so a resumed run repeats an unbroken one to the last bit and
-    the caller's random state is left alone. A step whose loss or gradient is not finite is not
+    Draws inside an objective that name no generator (dropout, say) come from a stream seeded by the
+    step, so a resumed run repeats an unbroken one to the last bit and torch's global stream is
+    neither used nor moved. A step whose loss or gradient is not finite is not
     made; it is counted, and more than 20 in a row raise.
 
     Args:
-        players: one for ordinary training, several for adversarial training.
+        optimizations: one for ordinary training, several for adversarial training.
         batches: gives the batch of any step.
         n_steps: the number of steps; a last epoch may be shorter.
         callbacks: called in the order given.
 
     Raises:
-        InputError: if there is no player, or `n_steps` is not a positive integer.
+        InputError: if there is no optimization, or `n_steps` is not a positive integer.
         NotConverged: if losses stay infinite or NaN.
     """
     require_integer(n_steps, "n_steps", least=1)
-    if not players or len({player.name for player in players}) < len(players):
-        raise InputError("players must be at least one, each with a name of its own")
-    run = Run(players, batches, n_steps, callbacks)
+    if not optimizations or len({one.name for one in optimizations}) < len(optimizations):
+        raise InputError("optimizations must be at least one, each with a name of its own")
+    run = Run(optimizations, batches, n_steps, callbacks)
     for callback in callbacks:
         callback.on_fit_start(run)
     while run.step < n_steps and run.stopped is None:

@@ -1,4 +1,4 @@
-"""What one evaluation of an objective gives back."""
+"""Value of an objective with its named terms."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class WeightAverage(Callback):
         return {}, {str(k): value for k, value in enumerate(self._average)}
 
     def restore(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Set the state that `state` gave."""
         for k, average in enumerate(self._average):
             average.copy_(tensors[str(k)])
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import seeded, spawn
-from trajinfer.training import Batches, Loss, Player, cosine, train
+from trajinfer.training import Loss, Recipe
 
 _WIDTH, _STEPS, _BATCH, _RATE, _CLIP = 32, 120, 64, 1e-2, 1.0
 _MOST_PATHS = 1024
@@ -96,15 +96,9 @@ def prediction_error(learned: Array, asked: Array, scaling: Array, seed: int) ->
 
 
 def _run(net: nn.Module, objective: Any, n: int, seed: int) -> None:
-    player = Player(
-        "judge",
-        net,
-        objective,
-        torch.optim.Adam(net.parameters(), lr=_RATE),
-        schedule=cosine(_STEPS),
-        clip=_CLIP,
+    Recipe(seed=seed, steps=_STEPS, batch_size=_BATCH, lr=_RATE, clip=_CLIP, name="judge").fit(
+        net, objective, n
     )
-    train([player], Batches(n, _BATCH, seed), _STEPS)
 
 
 def _shown(paths: Array, shift: Array, scale: Array) -> Tensor:

@@ -1,4 +1,4 @@
-"""One side of a training: a module, what it lowers, and how it moves."""
+"""A module with its objective, optimizer and schedule."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ Objective = Callable[[Any, int], Loss]
 
 
 @dataclass(eq=False)
-class Player:
-    """Ordinary training has one player; an adversarial one has two, with objectives of their own.
+class Optimization:
+    """A module, the objective that it lowers, and the optimizer that moves it.
+
+    Ordinary training has one; adversarial training has two, with objectives of their own.
 
     Args:
-        name: heads its figures in the history where there are several players.
+        name: heads its figures in the history where there are several optimizations.
         module: holds the parameters that `optimizer` moves, and the buffers saved with them.
         objective: (batch, step) -> `Loss`.
         optimizer: of torch.
         schedule: step -> factor on the learning rates given to the optimizer.
-        every: the player moves at steps that are multiples of this.
+        every: the optimization moves at steps that are multiples of this.
         clip: largest norm of its gradient; None leaves it.
     """
 
