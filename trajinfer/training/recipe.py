@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -103,7 +104,11 @@ class Recipe:
         Raises:
             NotConverged: if losses stay infinite or NaN.
         """
-        batches = rows if hasattr(rows, "at") else Batches(rows, self.batch_size, self.seed)
+        batches: BatchSource = (
+            Batches(rows, self.batch_size, self.seed)
+            if isinstance(rows, (int, np.ndarray))
+            else rows
+        )
         n_steps = self._n_steps(batches)
         module.train()
         report = train(
