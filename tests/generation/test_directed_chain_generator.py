@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
 import trajinfer
 from trajinfer import DirectedChainGenerator, InputError, IrregularSeries
 from trajinfer._core.errors import ExtrapolationWarning
-from trajinfer.generation import Memory, PathMMD, PriceBars, TransitionLikelihood
+from trajinfer.generation import Memory, PathMMD, RelativeRows, TransitionLikelihood
 
 BRIEF = TransitionLikelihood(n_steps=30, batch_size=256)
 LITTLE = Memory(half_lives=(3.0,), lags=(1,), hidden=(8,), n_steps=40, burn_in=5, block=20)
@@ -109,8 +110,65 @@ def test_sampling_at_other_times_and_beyond_the_data():
         generator.sample(3, [0.0, 4.0])
     with pytest.raises(InputError, match="nothing is known before"):
         generator.sample(3, [-1.0, 0.0])
-    with pytest.raises(InputError, match="increase strictly"):
-        generator.sample(3, [1.0, 1.0])
+
+
+def test_times_in_any_order_repeated_scalar_and_per_series():
+    generator = make().fit(walks())
+    plain = generator.sample(3, [0.3, 1.0, 2.0])
+    mixed = generator.sample(3, [2.0, 0.3, 1.0])
+    np.testing.assert_array_equal(mixed.values, plain.values)
+    repeated = generator.sample(3, [1.0, 1.0]).values
+    np.testing.assert_array_equal(repeated[:, 0], repeated[:, 1])
+    assert generator.sample(3, 1.0).values.shape == (3, 1, 1)
+    own = generator.sample(3, [[0.5, 1.0], [1.0, 2.0], [0.0, 2.75]])
+    assert own.ts.tolist() == [[0.5, 1.0], [1.0, 2.0], [0.0, 2.75]]
+    assert generator.sample().values.shape == (60, 12, 1)
+    for empty in ([], np.empty((3, 0))):
+        with pytest.raises(InputError, match="empty"):
+            generator.sample(3, empty)
+    with pytest.raises(InputError, match="one time, a row"):
+        generator.sample(3, [[0.5, 1.0]] * 2)
+
+
+def test_rows_are_asked_for_in_any_order_and_per_series():
+    generator = make(transform="relative", loss="likelihood", memory=LITTLE).fit(bars())
+    plain = generator.sample(2, [0, 2, 5]).values
+    np.testing.assert_array_equal(generator.sample(2, [5, 0, 2]).values, plain)
+    np.testing.assert_array_equal(generator.sample(2, [[0, 5], [0, 2]]).values[1], plain[1, :2])
+    with pytest.raises(InputError, match="empty"):
+        generator.sample(2, [])
+
+
+def test_it_is_no_transformer_and_keeps_its_setting():
+    generator = make(transform="relative", loss="likelihood", memory=LITTLE)
+    assert not hasattr(generator, "transform")
+    assert clone(generator).get_params()["transform"] == "relative"
+    assert generator.set_params(transform="daily").get_params()["transform"] == "daily"
+    with pytest.raises(AttributeError, match="get_params"):
+        generator.transform  # noqa: B018
+
+
+def test_former_names_of_transforms_still_import():
+    with pytest.warns(FutureWarning, match="now called RelativeRows"):
+        former = trajinfer.generation.PriceBars
+    with pytest.warns(FutureWarning, match="half_life"):
+        assert former(volume_half_life=9.0) == RelativeRows(9.0)
+
+
+def test_the_fit_says_how_it_went_and_fails_whole():
+    series = walks(30)
+    generator = make().fit(series)
+    assert generator.n_iter_ == BRIEF.n_steps
+    assert generator.converged_
+    assert generator.seed_ == 0
+    assert list(generator.feature_names_in_) == ["x0"]
+    assert generator.n_features_in_ == 1
+    before = generator.sample(4).values
+    with pytest.raises(InputError):
+        generator.fit(walks(5))
+    np.testing.assert_array_equal(generator.sample(4).values, before)
+    with pytest.warns(FutureWarning, match="now called X"):
+        generator.fit(series=series)
 
 
 @pytest.mark.parametrize("neighbour", ["none", "one"])
@@ -227,7 +285,7 @@ def test_prices_stay_bars_and_begin_elsewhere():
 
 def test_prices_go_on_from_the_last_close():
     series = bars()
-    generator = make(transform=PriceBars(), loss="likelihood", memory=LITTLE).fit(series)
+    generator = make(transform=RelativeRows(), loss="likelihood", memory=LITTLE).fit(series)
     ahead = generator.sample(100, [10, 11], given=series[3])
     moves = np.log(ahead.values[:, 0, 3] / series.values[3, -1, 3])
     assert abs(moves).max() < 0.3
@@ -278,7 +336,7 @@ MEMORY_OF_DAYS = {
         ({"neighbour": "one", "loss": (BRIEF, PathMMD(n_steps=2, batch_size=16))}, walks(), None),
         ({"neighbour": "pool", "noise": "triangular"}, walks(dim=2), np.arange(60) // 10),
         ({"transform": "relative", "loss": "likelihood", "memory": LITTLE}, bars(), None),
-        ({"transform": PriceBars(9.0), "loss": "likelihood", "memory": LITTLE}, bars(), None),
+        ({"transform": RelativeRows(9.0), "loss": "likelihood", "memory": LITTLE}, bars(), None),
         ({"transform": "daily", "loss": "likelihood"}, days(), None),
     ],
     ids=["chain", "pool", "relative", "prices", "daily"],

@@ -7,11 +7,11 @@ import pytest
 
 from trajinfer import InputError
 from trajinfer.generation import Calendar, Memory
+from trajinfer.generation.history import History
 from trajinfer.generation.memory_model import fit_memory
-from trajinfer.generation.memory_profile import Profile
 from trajinfer.generation.memory_residuals import Residuals
-from trajinfer.generation.memory_state import Past
-from trajinfer.generation.row_transform import Latents
+from trajinfer.generation.row_transform import TransformedRows
+from trajinfer.generation.seasonal_profile import SeasonalProfile
 
 SMALL = Memory(half_lives=(2.0,), lags=(1, 3), hidden=(8,), n_steps=300, batch_size=512, patience=9)
 
@@ -20,7 +20,7 @@ def latents(rows, zero=None):
     zero = np.zeros(rows.shape, dtype=bool) if zero is None else zero
     free = np.where(zero, np.nan, rows)
     bounds = np.stack([np.nanmin(free, axis=(0, 1)), np.nanmax(free, axis=(0, 1))])
-    return Latents(rows, zero, rows[..., :0], bounds)
+    return TransformedRows(rows, zero, rows[..., :0], bounds)
 
 
 def numbers(rows):
@@ -32,8 +32,8 @@ def test_a_simulation_sees_the_features_it_was_trained_on():
     rows, zero = rng.normal(size=(3, 30, 2)), rng.random((3, 30, 1)) < 0.3
     memory = Memory(half_lives=(1.5, 6.0), lags=(1, 2, 7), calendar=Calendar(5, 11.0))
     row = numbers(rows)
-    profile = Profile.of(memory, rows.reshape(-1, 2), rows.reshape(-1, 2), row.ravel())
-    past = Past.of(memory, profile, rows, zero, row)
+    profile = SeasonalProfile.of(memory, rows.reshape(-1, 2), rows.reshape(-1, 2), row.ravel())
+    past = History.of(memory, profile, rows, zero, row)
     state = past.before(np.arange(3), np.full(3, 10))
     for t in range(10, 20):
         expected = past.before(np.arange(3), np.full(3, t)).features()
@@ -45,8 +45,8 @@ def test_rows_without_a_whole_past_are_not_used():
     rows = np.random.default_rng(0).normal(size=(2, 12, 1))
     rows[1, 8:] = np.nan
     flat = rows.reshape(-1, 1)
-    profile = Profile.of(SMALL, flat, flat, numbers(rows).ravel())
-    usable = Past.of(SMALL, profile, rows, rows[..., :0] > 9, numbers(rows)).usable()
+    profile = SeasonalProfile.of(SMALL, flat, flat, numbers(rows).ravel())
+    usable = History.of(SMALL, profile, rows, rows[..., :0] > 9, numbers(rows)).usable()
     assert usable.sum(axis=1).tolist() == [9, 5]
     assert not usable[:, :3].any()
 
@@ -65,7 +65,7 @@ def test_an_autoregression_is_recovered(target):
     rows = autoregression()
     memory = Memory(half_lives=(2.0,), lags=(1,), target=target, hidden=(8,), n_steps=400)
     model, _ = fit_memory(memory, latents(rows), numbers(rows), seed=0)
-    past = model.past(latents(rows), numbers(rows))
+    past = model.history(latents(rows), numbers(rows))
     state = past.before(np.arange(60).repeat(20), np.full(1200, 50))
     drawn, _ = model.simulate(state, 60, np.random.default_rng(0))
     x = drawn[:, 30:, 0]
@@ -87,7 +87,7 @@ def test_a_hurdle_keeps_its_share_and_its_memory():
     memory = Memory(half_lives=(2.0,), lags=(1,), hidden=(8,), n_steps=600)
     data = latents(rows, switch)
     model, _ = fit_memory(memory, data, numbers(rows), seed=0)
-    state = model.past(data, numbers(rows)).before(np.arange(60).repeat(20), np.full(1200, 60))
+    state = model.history(data, numbers(rows)).before(np.arange(60).repeat(20), np.full(1200, 60))
     drawn, zero = model.simulate(state, 50, rng)
     assert (drawn[zero] == 0).all()
     assert (drawn[~zero] > 0).all()
@@ -139,14 +139,14 @@ def test_the_profile_knows_the_hour_of_the_day_of_the_week():
     target = np.where(switched, 50.0, 0.0) + np.where(number % 4 == 1, 3.0, 1.0) * rng.normal(
         size=len(number)
     )
-    profile = Profile.of(memory, target[:, None], target[:, None], number)
+    profile = SeasonalProfile.of(memory, target[:, None], target[:, None], number)
     place = profile.restore(memory, np.zeros((len(number), 1)), number)[:, 0]
     # forty switches and twenty times the mean of the phase, 50 / 7
     assert place[6] == pytest.approx((40 * 50 + 20 * 50 / 7) / 60, abs=0.5)
     assert np.abs(place[(number < 28) & ~switched & (number % 4 != 2)]).max() < 1
-    back = profile.standardise(memory, place[:, None] + profile.spread[number % 28], number)
+    back = profile.standardise(memory, place[:, None] + profile.scale[number % 28], number)
     assert back == pytest.approx(np.ones_like(back))
-    noise = profile.spread[:, 0]
+    noise = profile.scale[:, 0]
     assert (noise[1::4] / noise[0::4]).mean() == pytest.approx(3, rel=0.15)
     last = np.full((1, 1), 7.0)
     seen = profile.features(memory, last, np.array([6]))[0]
@@ -169,7 +169,7 @@ def test_meters_that_switch_at_an_hour_do_so_in_simulations():
         n_steps=300,
     )
     model, _ = fit_memory(memory, latents(rows), numbers(rows), seed=0)
-    past = model.past(latents(rows), numbers(rows))
+    past = model.history(latents(rows), numbers(rows))
     state = past.before(np.arange(8).repeat(50), np.full(400, 240))
     drawn, _ = model.simulate(state, 48, rng)
     change = np.diff(drawn[:, 24:, 0], axis=1)
@@ -186,10 +186,10 @@ def test_no_scale_beyond_those_of_training():
     model.scales = replace(model.scales, bounds=np.array([[-np.inf], [np.inf]]))
     wild = np.zeros((50, 1)), np.full((50, 1), 1e9), np.zeros((50, 0))
     model.predict = lambda features: wild
-    state = model.past(latents(rows), numbers(rows)).before(np.arange(50) % 20, np.full(50, 9))
+    state = model.history(latents(rows), numbers(rows)).before(np.arange(50) % 20, np.full(50, 9))
     drawn, _ = model.simulate(state, 1, np.random.default_rng(0))
     widest = float((model.residuals.largest * np.abs(model.residuals.values).max(axis=0))[0])
-    u = (drawn[:, 0, 0] - model.scales.mean[0]) / model.scales.std[0] / model.profile.spread[0, 0]
+    u = (drawn[:, 0, 0] - model.scales.mean[0]) / model.scales.std[0] / model.profile.scale[0, 0]
     assert 0.3 * widest < np.abs(u).max() <= widest * (1 + 1e-9)
 
 

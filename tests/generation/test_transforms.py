@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from trajinfer import InputError, IrregularSeries
-from trajinfer.generation import MeterReadings, PriceBars
+from trajinfer.generation import QuantisedRows, RelativeRows
 from trajinfer.generation.constraints import LinearConstraints
-from trajinfer.generation.records import join_windows
+from trajinfer.generation.recordings import join_windows
 from trajinfer.generation.row_transform import average_before
 
 BARS = ("Open", "High", "Low", "Close", "Volume", "Gold")
@@ -26,7 +26,7 @@ def prices(n=200, seed=0):
 
 def test_price_bars_are_inverted_exactly():
     rows = prices()[None]
-    transform = PriceBars()
+    transform = RelativeRows()
     state = transform.learn(rows[0], BARS)
     latents = transform.forward(rows, state, np.random.default_rng(0))
     assert np.isnan(latents.rows[:, 0]).all()
@@ -36,7 +36,7 @@ def test_price_bars_are_inverted_exactly():
 
 
 def test_bars_keep_their_order_whatever_the_latents():
-    transform = PriceBars()
+    transform = RelativeRows()
     state = transform.learn(prices(), BARS)
     wild = np.random.default_rng(0).normal(size=(50, 30, 6))
     out = transform.inverse(wild, wild > 9, np.zeros((50, 3)), state)
@@ -50,11 +50,11 @@ def test_prices_that_cannot_be_are_refused():
     rows = prices()
     rows[5, 4] = 0.0
     with pytest.raises(InputError, match="'Volume' holds 0"):
-        PriceBars().learn(rows, BARS)
+        RelativeRows().learn(rows, BARS)
     rows = prices()
     rows[3, 1] = rows[3, 2] * 0.5
     with pytest.raises(InputError, match="high or low"):
-        PriceBars().learn(rows, BARS)
+        RelativeRows().learn(rows, BARS)
 
 
 def readings(n=400, seed=0):
@@ -66,7 +66,7 @@ def readings(n=400, seed=0):
 
 def test_meter_readings_are_inverted_exactly():
     rows = readings()
-    transform = MeterReadings(period=24)
+    transform = QuantisedRows(period=24)
     state = transform.learn(rows, ("power", "gas", "heat"))
     assert state["quantum"].tolist() == [0.05, 1.0, 0.0]
     latents = transform.forward(rows[None], state, np.random.default_rng(0))
@@ -77,7 +77,7 @@ def test_meter_readings_are_inverted_exactly():
 
 
 def test_readings_beyond_the_hurdle_are_never_zero():
-    transform = MeterReadings(period=24)
+    transform = QuantisedRows(period=24)
     state = transform.learn(readings(), ("power", "gas", "heat"))
     low = np.full((1, 5, 3), -9.0)
     zero = np.zeros((1, 5, 3), dtype=bool)

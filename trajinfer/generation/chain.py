@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import seed_from, spawn, torch_generator
 from trajinfer.generation.directed_chain import DirectedChainSDE, Systems
 from trajinfer.generation.observed import ObservedPaths
@@ -25,6 +26,7 @@ _PERMUTATIONS = 100
 _SLACK = 1 + 1e-5
 
 
+@packable
 @dataclass(frozen=True)
 class Chain:
     """A directed-chain SDE together with what sampling it needs.
@@ -125,7 +127,7 @@ class Chain:
 
         Args:
             n: number of paths.
-            ts: (T,) times.
+            ts: (T,) times, or (n, T).
             seed: of everything random.
             given: (n, D) starts of every link, instead of drawn ones.
         """
@@ -162,6 +164,7 @@ class Chain:
             return self.link(starts, ts, systems, generator)[:n]
 
 
+@packable
 @dataclass(frozen=True)
 class Dependence:
     """How much the links of a walk still depend on its seed.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
-from trajinfer._core.errors import InputError
+from trajinfer._core.errors import ExtrapolationWarning, InputError
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.generation.chain import (
@@ -23,11 +26,10 @@ from trajinfer.generation.directed_chain import (
     DirectedChainSDE,
     NeighbourKind,
     NoiseKind,
-    Units,
 )
 from trajinfer.generation.observed import ObservedPaths
+from trajinfer.generation.offset import Offset
 from trajinfer.generation.prepared import Prepared
-from trajinfer.generation.shift import Shift
 from trajinfer.generation.stages import Stage
 from trajinfer.generation.transition_likelihood import TransitionLikelihood
 from trajinfer.sde import SolverRegularization
@@ -38,23 +40,24 @@ _MOST_LINKS = 4
 _CORRELATED = 0.1
 
 
+@packable
+@dataclass(frozen=True)
 class ChainEngine:
     """A fitted chain and how it is sampled.
 
-    Args:
+    Attributes:
         chain: the chain.
         n_links: links that are walked by default.
         dependence: on the seed, per link, where there is one neighbour.
-        shift: where the chain has its zero.
+        offset: where the chain has its zero.
     """
 
-    kind = "chain"
+    chain: Chain
+    n_links: int
+    dependence: Dependence | None
+    offset: Offset
 
-    def __init__(
-        self, chain: Chain, n_links: int, dependence: Dependence | None, shift: Shift
-    ) -> None:
-        self.chain, self.n_links, self.dependence = chain, n_links, dependence
-        self.shift = shift
+    from_start: ClassVar[bool] = False
 
     @classmethod
     def fit(
@@ -73,8 +76,8 @@ class ChainEngine:
     ) -> tuple[Self, list[Report]]:
         """Train a chain by the stages, one after another."""
         seeds = spawn(seed, len(stages) + 2)
-        shift = prepared.shift()
-        paths, start = prepared.paths(shift), _shifted(start, shift)
+        offset = prepared.offset()
+        paths, start = prepared.paths(offset), _shifted(start, offset)
         if neighbour == "pool":
             paths.partners(paths.transitions()[torch.arange(1)])
         sde = DirectedChainSDE(
@@ -94,37 +97,59 @@ class ChainEngine:
                 reports.append(stage.train(chain, child, callbacks))
         chain = Chain(sde, paths, step, start)
         if neighbour != "one":
-            return cls(chain, 1, None, shift), reports
-        engine = cls(chain, chain_steps, None, shift)
-        grid = engine.grid() - shift.time
+            return cls(chain, 1, None, offset), reports
+        grid = cls(chain, chain_steps, None, offset).grid() - offset.time
         n = min(_WALKERS, max(len(paths), 100))
         links = _MOST_LINKS * chain_steps
-        engine.dependence = measure_dependence(chain, grid, n, links, seeds[1])
-        forgotten = engine.dependence.forgotten
-        engine.n_links = max(chain_steps, links if forgotten is None else forgotten)
-        return engine, reports
+        dependence = measure_dependence(chain, grid, n, links, seeds[1])
+        forgotten = links if dependence.forgotten is None else dependence.forgotten
+        return cls(chain, max(chain_steps, forgotten), dependence, offset), reports
 
     def grid(self) -> Array:
         """(T,) the times of the training series where these share them, else equal steps."""
         paths = self.chain.paths
         if paths.regular:
-            return np.asarray(paths.times[0].numpy()) + self.shift.time
+            return np.asarray(paths.times[0].numpy()) + self.offset.time
         start, horizon, step = (float(value) for value in self.chain.sde.clock)
-        return self.shift.time + np.linspace(start, start + horizon, round(horizon / step) + 1)
+        return self.offset.time + np.linspace(start, start + horizon, round(horizon / step) + 1)
 
-    def range(self) -> tuple[float, float]:
-        """First and last time of the training series."""
+    def check_times(self, ts: Array) -> None:
+        """Refuse ascending times (..., T) before the training series.
+
+        Raises:
+            InputError: if a time precedes the first one of the training series.
+
+        Warns:
+            ExtrapolationWarning: for times beyond their end.
+        """
         start, horizon, _ = (float(value) for value in self.chain.sde.clock)
-        return self.shift.time + start, self.shift.time + start + horizon
+        first, last = self.offset.time + start, self.offset.time + start + horizon
+        slack = 1e-6 * (last - first)
+        if ts.min() < first - slack:
+            raise InputError(
+                f"series begin at {first:g}, ts begins at {ts.min():g}; nothing is known before"
+            )
+        if ts.max() > last + slack:
+            warnings.warn(
+                f"ts goes on to {ts.max():g}, the training series end at {last:g}",
+                ExtrapolationWarning,
+                stacklevel=4,
+            )
+
+    def comparable(self, values: Array) -> Array:
+        """Paths as they are."""
+        return values
 
     def sample(self, n: int, ts: Array, n_links: int | None, seed: int) -> Array:
-        """Paths (n, T, D) of the kept channels."""
-        start, ts = float(self.chain.sde.clock[0]), ts - self.shift.time
-        before = [start] if ts[0] > start + 1e-9 * max(abs(start), 1) else []
-        grid = np.concatenate([before, ts])
+        """Draws (n, T, D) at ascending times (T,), or (n, T)."""
+        start, ts = float(self.chain.sde.clock[0]), ts - self.offset.time
+        late = ts.min() > start + 1e-9 * max(abs(start), 1)
+        grid = np.concatenate([np.full((*ts.shape[:-1], int(late)), start), ts], axis=-1)
+        if grid.shape[-1] == 1:  # the start alone; a solve needs an end
+            grid = np.concatenate([grid, grid + self.chain.step], axis=-1)
         links = self.n_links if n_links is None else n_links
         drawn = self.chain.sample(n, grid, links, seed)
-        return self._put_back(drawn[:, len(before) :])
+        return self._put_back(drawn[:, int(late) : int(late) + ts.shape[-1]])
 
     def continue_from(self, past: IrregularSeries, n: int, ts: Array, seed: int) -> Array:
         """Paths (n, T, D) that go on from the last observation of the past."""
@@ -138,14 +163,14 @@ class ChainEngine:
             raise InputError(
                 f"ts must lie after the last given observation at {when[0]:g}, got {ts[0]:g}"
             )
-        ends = past.values[rows, last] - self.shift.state
+        ends = past.values[rows, last] - self.offset.state
         states = torch.as_tensor(ends, dtype=torch.float32).expand(n, -1)
-        grid = np.concatenate([when[:1], ts]) - self.shift.time
+        grid = np.concatenate([when[:1], ts]) - self.offset.time
         drawn = self.chain.sample(n, grid, self.n_links, seed, states.contiguous())
         return self._put_back(drawn[:, 1:])
 
     def _put_back(self, drawn: Tensor) -> Array:
-        return np.asarray(drawn.numpy().astype(np.float64) + self.shift.state)
+        return np.asarray(drawn.numpy().astype(np.float64) + self.offset.state)
 
     def walk(self, n: int, n_steps: int, ts: Array, seed: int) -> list[Array]:
         """The first links of a walk, (n, T, D) each.
@@ -155,63 +180,18 @@ class ChainEngine:
         """
         if self.chain.sde.neighbour != "one":
             raise InputError("only neighbour='one' makes a chain; use sample")
-        walk = self.chain.walk(n, ts - self.shift.time, seed)
+        walk = self.chain.walk(n, ts - self.offset.time, seed)
         return [self._put_back(next(walk)[0]) for _ in range(n_steps)]
 
-    def pack(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What `unpack` needs."""
-        if self.chain.start_law is not None:
-            raise InputError("a function as start= cannot be saved; fit with start=None")
-        sde, paths = self.chain.sde, self.chain.paths
-        config = {
-            "neighbour": sde.neighbour,
-            "noise": sde.noise,
-            "hidden": list(sde.hidden),
-            "step": self.chain.step,
-            "n_links": self.n_links,
-            "zero": self.shift.time,
-            "dependence": None
-            if self.dependence is None
-            else {"links": self.dependence.links, "null": self.dependence.null},
-        }
-        tensors = {f"sde.{name}": value for name, value in sde.state_dict().items()}
-        tensors |= {"times": paths.times, "values": paths.values, "complete": paths.complete}
-        tensors["shift"] = torch.as_tensor(self.shift.state)
-        if paths.systems is not None:
-            tensors["systems"] = paths.systems
-        return config, tensors
 
-    @classmethod
-    def unpack(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """The engine that was packed."""
-        state = {k.removeprefix("sde."): v for k, v in tensors.items() if k.startswith("sde.")}
-        start, horizon, step = (float(value) for value in state["clock"])
-        units = Units(state["mean"], state["std"], state["increment"], step, start, horizon)
-        sde = DirectedChainSDE(
-            units,
-            neighbour=config["neighbour"],
-            noise=config["noise"],
-            hidden=config["hidden"],
-            random_state=0,
-        )
-        sde.load_state_dict(state)
-        paths = ObservedPaths(
-            tensors["times"], tensors["values"], tensors["complete"], tensors.get("systems")
-        )
-        kept = config["dependence"]
-        dependence = None if kept is None else Dependence(tuple(kept["links"]), kept["null"])
-        shift = Shift(config["zero"], tensors["shift"].numpy())
-        return cls(Chain(sde, paths, config["step"]), config["n_links"], dependence, shift)
-
-
-def _shifted(start: StartLaw | None, shift: Shift) -> StartLaw | None:
+def _shifted(start: StartLaw | None, offset: Offset) -> StartLaw | None:
     """A law of starts in the units of the user, near zero."""
-    if start is None or not shift.state.any():
+    if start is None or not offset.state.any():
         return start
 
     def moved(n: int, generator: torch.Generator) -> Tensor:
         drawn: Tensor = torch.as_tensor(start(n, generator), dtype=torch.float64)
-        return drawn - torch.as_tensor(shift.state)
+        return drawn - torch.as_tensor(offset.state)
 
     return moved
 
@@ -220,8 +200,8 @@ def _noise(paths: ObservedPaths) -> NoiseKind:
     """Triangular where the increments of different channels are correlated."""
     pairs = paths.transitions()
     scaled = (pairs.change / pairs.gap.sqrt()).double().numpy()
-    spread = scaled.std(axis=0)
-    if paths.dim == 1 or not (spread > 0).all():
+    std = scaled.std(axis=0)
+    if paths.dim == 1 or not (std > 0).all():
         return "diagonal"
     off = np.corrcoef(scaled.T) - np.eye(paths.dim)
     return "triangular" if np.abs(off).max() > _CORRELATED else "diagonal"

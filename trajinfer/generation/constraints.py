@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.generation.digits import digit
+from trajinfer._core.packing import packable
+from trajinfer.generation.rounding import quantum
 
 _EXACT = 1e-6
 _FAR = 1e-6
 _PIECES = 20
 
 
+@packable
 @dataclass(frozen=True)
 class LinearConstraints:
     r"""Redundant channels $x_r = \beta_0 + \sum_k \beta_k x_k$ over the kept channels k.
@@ -39,11 +41,11 @@ class LinearConstraints:
         """
         # a meter may have been exchanged for a finer one halfway
         pieces = np.array_split(rows, min(_PIECES, len(rows)))
-        digits = [
-            float(np.mean([digit(piece[:, k]) for piece in pieces])) for k in range(rows.shape[1])
+        quanta = [
+            float(np.mean([quantum(piece[:, k]) for piece in pieces])) for k in range(rows.shape[1])
         ]
         kept: list[int] = []
-        for k in sorted(range(rows.shape[1]), key=lambda k: -digits[k]):
+        for k in sorted(range(rows.shape[1]), key=lambda k: -quanta[k]):
             if _rule(rows, k, kept) is None:
                 kept.append(k)
         kept.sort()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.generation.chain import Chain
 from trajinfer.generation.path_losses import PathSimulator, time_augmented
@@ -115,6 +116,7 @@ class LipschitzBound(Callback):
                     layer.weight.clamp_(-bound, bound)
 
 
+@packable
 @dataclass(frozen=True)
 class CDECritic:
     """A critic and the generator move in turns: mean score of real minus of simulated paths.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.nn import MLP
 from trajinfer.sde import SDE
@@ -28,6 +29,7 @@ _START_SCALE = 0.1
 _UNIT_SD = 0.54
 
 
+@packable
 @dataclass(frozen=True)
 class Units:
     """What a network of a chain measures states and times in.
@@ -72,6 +74,7 @@ class Systems:
         return cls(table[codes], present[codes])
 
 
+@packable
 class DirectedChainSDE(SDE):
     r"""An Ito SDE whose coefficients see a neighbour path $\tilde X$ of the same law,
 
@@ -156,6 +159,28 @@ class DirectedChainSDE(SDE):
             self.psi = MLP(
                 2 * d, _POOL_FEATURES, (32, 32), activation="lipswish", random_state=seeds[2]
             )
+
+    def to_state(self) -> dict[str, Any]:
+        """Settings and weights, for `trajinfer._core.packing`."""
+        return {
+            "neighbour": self.neighbour,
+            "noise": self.noise,
+            "hidden": self.hidden,
+            "floor": self.floor,
+            "sde_type": self.sde_type,
+            "weights": dict(self.state_dict()),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The SDE that `to_state` described."""
+        weights = state["weights"]
+        start, horizon, step = (float(value) for value in weights["clock"])
+        units = Units(weights["mean"], weights["std"], weights["increment"], step, start, horizon)
+        settings = {name: value for name, value in state.items() if name != "weights"}
+        sde = cls(units, **settings, random_state=0)
+        sde.load_state_dict(weights)
+        return sde
 
     @property
     def step(self) -> float:

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from trajinfer._core.archive import save_archive
-from trajinfer._core.checks import Array, require_finite, require_increasing, require_integer
-from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
+from trajinfer._core.checks import require_integer
+from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn
-from trajinfer.data import IrregularSeries, Trajectories
-from trajinfer.generation.archive import pack, unpack
+from trajinfer._core.words import renamed
+from trajinfer.data import Trajectories
+from trajinfer.generation import format_1
+from trajinfer.generation.chain import Dependence
 from trajinfer.generation.chain_engine import ChainEngine
 from trajinfer.generation.directed_chain import NEIGHBOURS, NeighbourKind, NoiseKind
+from trajinfer.generation.engine import Engine
+from trajinfer.generation.generator_model import GeneratorModel, training_scale
 from trajinfer.generation.memory_engine import MemoryEngine
 from trajinfer.generation.memory_settings import Memory
 from trajinfer.generation.prepared import Prepared, prepare, to_series
 from trajinfer.generation.row_transform import RowTransform
-from trajinfer.generation.stages import LossName, Stage, resolve_stages
+from trajinfer.generation.stages import LossName, Stage, has_settled, resolve_stages
 from trajinfer.generation.transition_likelihood import TransitionLikelihood
-from trajinfer.metrics import signature_mmd
+from trajinfer.generation.unlisted_setting import UnlistedSetting
 from trajinfer.sde import SolverRegularization
-from trajinfer.training import Callback, Progress
+from trajinfer.training import Callback, Progress, Report
 
 Transform = Literal["standard", "relative", "daily"]
 _TRANSFORMS = ("standard", "relative", "daily")
-_SCORED = 128
+_TRANSFORM: Any = UnlistedSetting("standard")
 
 
 @dataclass(eq=False, repr=False)
-class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
+class DirectedChainGenerator(Estimator):
     r"""As many new series as wanted, with the law of the series it was fitted to.
 
     With `transform="standard"` the series follow a directed-chain SDE (`DirectedChainSDE`),
@@ -55,11 +56,11 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
             `SigKernelMMD(...)`, `ExpectedSignature(...)`, `CDECritic(...)`; several run one after
             another. Only the likelihood applies to "relative" and "daily".
         neighbour: "none"; "one", where paths are links of a chain; or "pool", where all series of a
-            group interact (`fit(series, groups=...)`).
+            group interact (`fit(X, groups=...)`).
         chain_steps: links that are walked at least before a path is taken; more, up to four times
             as many, until the dependence on the seed is at its null level.
-        transform: "standard"; "relative" for prices (and bars and volumes, see `PriceBars`);
-            "daily" for readings that repeat daily (see `MeterReadings`); or such an object.
+        transform: "standard"; "relative" for prices (and bars and volumes, see `RelativeRows`);
+            "daily" for readings that repeat daily (see `QuantisedRows`); or such an object.
         hidden: widths of the network of the SDE.
         noise: "diagonal", "triangular" for noises of the channels that are correlated, a number of
             Brownian channels, or "auto": triangular where increments are correlated.
@@ -74,12 +75,17 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
         verbose: 1 shows a bar, 2 logs every epoch.
 
     Attributes:
+        model_: the fitted law, which draws.
         history_: rows of the histories of all trainings.
+        n_iter_: steps of all trainings.
+        converged_: whether every training ended with a finite loss that had not risen.
         seconds_: time spent in each training.
         dependence_: per link of a walk the largest correlation with its seed, and the level to be
             expected of independent paths; None where there is no neighbour path.
         chain_steps_: links that are walked by default.
-        channels_: names of the channels.
+        channels_: names of the channels, also as `feature_names_in_`.
+        n_features_in_: their number.
+        seed_: seed of the fit.
 
     References:
         Min, Hu and Ichiba, Directed Chain Generative Adversarial Networks, ICML 2023 (the model);
@@ -98,7 +104,7 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
     loss: LossName | Stage | Sequence[LossName | Stage] = "likelihood"
     neighbour: NeighbourKind = "none"
     chain_steps: int = 5
-    transform: Transform | RowTransform = "standard"
+    transform: Transform | RowTransform = _TRANSFORM
     hidden: Sequence[int] = (64, 64, 64)
     noise: NoiseKind | int | Literal["auto"] = "auto"
     start: Callable[[int, torch.Generator], Any] | None = None
@@ -108,11 +114,14 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
     random_state: RandomState = None
     verbose: int = 0
 
-    def fit(self, series: Any, y: Any = None, *, groups: Any = None) -> Self:
+    training_only: ClassVar[Mapping[str, Any]] = {"callbacks": ()}
+
+    @renamed(series="X")
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Learn the law of series.
 
         Args:
-            series: at least 20 of them: `IrregularSeries`, `Trajectories`, or arrays (B, T, C).
+            X: at least 20 series: `IrregularSeries`, `Trajectories`, or arrays (B, T, C).
                 Windows of one recording are joined again for "relative" and "daily", by their times
                 or, where all have the same, by the rows they share.
             y: ignored.
@@ -122,22 +131,35 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
             InputError: for settings or series that cannot be used, before any work.
         """
         stages = self._check_settings()
-        prepared = prepare(series, groups)
+        prepared = prepare(X, groups)
         seed = seed_from(self.random_state)
-        seed_fit, self._seed = spawn(seed, 2)
+        seed_fit, seed_draws = spawn(seed, 2)
         hooks = [*self.callbacks, *([Progress(self.verbose)] if self.verbose else [])]
-        self._engine, reports = self._fit_engine(prepared, stages, seed_fit, hooks)
+        engine, reports = self._fit_engine(prepared, stages, seed_fit, hooks)
         data = prepared.series
-        self.channels_, self.axis_ = data.channels, data.axis
+        self.model_ = GeneratorModel(
+            engine,
+            prepared.constraints,
+            data.channels,
+            data.axis,
+            len(data),
+            training_scale(engine.comparable(data.values)),
+            seed_draws,
+        )
         self.n_features_in_ = len(data.channels)
-        self._constraints = prepared.constraints
-        self.history_ = [{"seed": seed}, *(row for report in reports for row in report.history)]
+        self.feature_names_in_ = np.array(data.channels, dtype=object)
         self.seconds_ = [report.wall_time for report in reports]
+        self._conclude(
+            seed=seed,
+            n_iter=sum(report.n_steps for report in reports),
+            converged=all(has_settled(report) for report in reports),
+            history=[row for report in reports for row in report.history],
+        )
         return self
 
     def sample(
         self,
-        n: int,
+        n: int | None = None,
         ts: Any = None,
         *,
         chain_steps: int | None = None,
@@ -147,33 +169,32 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
         """Draw n series.
 
         Args:
-            n: number of series. With `neighbour="pool"` they come system after system, each as
-                large as an observed one; the last may be cut off.
-            ts: (T,) increasing times; None takes those of the training series where they share
-                them, else equal steps over their range. For "relative" and "daily" times count from
-                the first row, unless `given`.
+            n: number of series; None draws as many as were fitted. With `neighbour="pool"` they
+                come system after system, each as large as an observed one; the last may be cut off.
+            ts: times (T,), one time, or a row of times per series (n, T), in any order and
+                repeated or not; the draws are given in the order of time. None takes those of the
+                training series where they share them, else equal steps over their range. For
+                "relative" and "daily" times count from the first row, unless `given`.
             chain_steps: links walked before the paths are taken; None takes `chain_steps_`.
             given: the past to go on from: one series, or n of them; ts then lie after its end.
             random_state: None uses the estimator's.
 
         Raises:
             InputError: for arguments that cannot be used.
+            sklearn.exceptions.NotFittedError: before `fit`.
 
         Warns:
             ExtrapolationWarning: for times outside those of the training series.
             UserWarning: if the paths may still depend on the seeds of their walk.
         """
-        self._check_fitted()
-        n = require_integer(n, "n", least=1)
+        check_is_fitted(self)
+        n = self.model_.n_series if n is None else require_integer(n, "n", least=1)
         if chain_steps is not None:
             require_integer(chain_steps, "chain_steps", least=1)
-        seed = self._seed if random_state is None else seed_from(random_state)
+        seed = self._draws_seed(random_state)
         if given is not None:
-            return self._continue(n, ts, given, seed)
-        times = self._times(ts)
-        self._warn_of_dependence(chain_steps)
-        kept = self._engine.sample(n, times, chain_steps, seed)
-        return self._trajectories(times, kept)
+            return self.model_.continue_from(to_series(given), n, ts, seed)
+        return self.model_.sample(n, ts, chain_steps, seed)
 
     def walk(
         self, n: int, n_steps: int, ts: Any = None, *, random_state: RandomState = None
@@ -183,67 +204,72 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: unless `neighbour="one"`.
         """
-        self._check_fitted()
-        if not isinstance(self._engine, ChainEngine):
-            raise InputError("only neighbour='one' makes a chain; use sample")
-        n, n_steps = (
-            require_integer(n, "n", least=1),
-            require_integer(n_steps, "n_steps", least=1),
-        )
-        seed = self._seed if random_state is None else seed_from(random_state)
-        times = self._times(ts)
-        links = self._engine.walk(n, n_steps, times, seed)
-        return [self._trajectories(times, link) for link in links]
+        check_is_fitted(self)
+        n = require_integer(n, "n", least=1)
+        n_steps = require_integer(n_steps, "n_steps", least=1)
+        return self.model_.walk(n, n_steps, ts, self._draws_seed(random_state))
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Minus the signature-kernel MMD (squared, unbiased) to held-out series on the same times.
+        """Minus the signature-kernel MMD (squared, unbiased) to held-out series.
 
-        At most 128 series of either side are compared, standardised by the held-out ones.
+        It is free of units: every channel is measured in standard deviations of the training
+        series. At most 128 series of either side are compared.
+
+        Args:
+            X: held-out series that are complete on the same times.
+            y: ignored.
 
         Raises:
             InputError: if the held-out series do not share complete times.
         """
-        self._check_fitted()
-        held_out = to_series(X)
-        if held_out.mask.sum() < held_out.mask.size or (held_out.times != held_out.times[0]).any():
-            raise InputError("the score needs held-out series that are complete on the same times")
-        rows = np.random.default_rng(self._seed).permutation(len(held_out))[:_SCORED]
-        real = held_out.values[rows]
-        times = held_out.axis.decode(held_out.times[0])
-        fake = self.sample(_SCORED, times if isinstance(self._engine, ChainEngine) else None).values
-        if isinstance(self._engine, MemoryEngine):
-            real, fake = (self._engine.transform.comparable(part) for part in (real, fake))
-        mean, spread = real.mean(axis=(0, 1)), real.std(axis=(0, 1))
-        spread = np.where(spread > 0, spread, 1.0)
-        return -float(signature_mmd((fake - mean) / spread, (real - mean) / spread))
+        check_is_fitted(self)
+        return self.model_.score(to_series(X))
 
     @property
-    def dependence_(self) -> Any:
+    def channels_(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        check_is_fitted(self)
+        return self.model_.channels
+
+    @property
+    def dependence_(self) -> Dependence | None:
         """Dependence of the links on their seeds, or None without a neighbour path."""
-        self._check_fitted()
-        return self._engine.dependence if isinstance(self._engine, ChainEngine) else None
+        check_is_fitted(self)
+        return self.model_.engine.dependence
 
     @property
     def chain_steps_(self) -> int:
         """Links that are walked by default."""
-        self._check_fitted()
-        return self._engine.n_links if isinstance(self._engine, ChainEngine) else 1
+        check_is_fitted(self)
+        return self.model_.engine.n_links
 
-    def save(self, path: str | Path) -> Path:
-        """Write the fitted generator to a folder that `trajinfer.load` reads.
-
-        It holds training series: seeds of walks and starts, or the rows draws are made of.
-
-        Raises:
-            InputError: if `start` is a function.
-        """
-        self._check_fitted()
-        return save_archive(path, *pack(self))
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The settings by name."""
+        return {name: vars(self)[name] for name in self._get_param_names()}
 
     @classmethod
-    def _from_archive(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
-        estimator: Self = unpack(cls, config, tensors)
+    def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        estimator = cls(**format_1.read_settings(config))
+        estimator.model_ = format_1.read_model(config, tensors)
+        estimator.n_features_in_ = len(estimator.channels_)
+        estimator.feature_names_in_ = np.array(estimator.channels_, dtype=object)
+        first, *history = config["history"]
+        estimator.history_, estimator.seconds_ = history, config["seconds"]
+        estimator.seed_ = first["seed"]
+        estimator.n_iter_ = sum(
+            row["step"] for row, after in zip(history, [*history[1:], None]) if _ends(row, after)
+        )
+        estimator.converged_ = True
         return estimator
+
+    @property
+    def _transform(self) -> Transform | RowTransform:
+        """The setting `transform`, which is no attribute."""
+        setting: Transform | RowTransform = vars(self)["transform"]
+        return setting
+
+    def _draws_seed(self, random_state: RandomState) -> int:
+        return self.model_.seed if random_state is None else seed_from(random_state)
 
     def _check_settings(self) -> tuple[Stage, ...]:
         stages = resolve_stages(self.loss)
@@ -252,18 +278,17 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
                 f"unknown neighbour {self.neighbour!r}; {nearest(str(self.neighbour), NEIGHBOURS)}"
             )
         require_integer(self.chain_steps, "chain_steps", least=1)
-        if isinstance(self.transform, RowTransform) or self.transform in _TRANSFORMS[1:]:
+        if isinstance(self._transform, RowTransform) or self._transform in _TRANSFORMS[1:]:
             if self.neighbour != "none" or self.start is not None:
                 raise InputError("neighbour= and start= belong to transform='standard'")
             if self.loss != "likelihood":
                 raise InputError(
-                    f"transform={self.transform!r} is learned by loss='likelihood', got "
+                    f"transform={self._transform!r} is learned by loss='likelihood', got "
                     f"{self.loss!r}; its training settings are those of memory=Memory(...)"
                 )
-        elif self.transform != "standard":
-            raise InputError(
-                f"unknown transform {self.transform!r}; {nearest(str(self.transform), _TRANSFORMS)}"
-            )
+        elif self._transform != "standard":
+            name = str(self._transform)
+            raise InputError(f"unknown transform {name!r}; {nearest(name, _TRANSFORMS)}")
         elif self.memory is not None:
             raise InputError("memory= belongs to transform='relative' or 'daily'")
         if self.regularization is not None and all(
@@ -277,9 +302,9 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
 
     def _fit_engine(
         self, prepared: Prepared, stages: tuple[Stage, ...], seed: int, hooks: Sequence[Callback]
-    ) -> tuple[ChainEngine | MemoryEngine, list[Any]]:
-        if self.transform != "standard":
-            return MemoryEngine.fit(prepared, self.transform, self.memory, seed, hooks)
+    ) -> tuple[Engine, list[Report]]:
+        if self._transform != "standard":
+            return MemoryEngine.fit(prepared, self._transform, self.memory, seed, hooks)
         return ChainEngine.fit(
             prepared,
             stages,
@@ -293,84 +318,7 @@ class DirectedChainGenerator(BaseEstimator):  # type: ignore[misc]
             callbacks=hooks,
         )
 
-    def _check_fitted(self) -> None:
-        check_is_fitted(self, "_engine")
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_engine")
-
-    def _times(self, ts: Any) -> Array:
-        if ts is None:
-            return self._engine.grid()
-        axis = self.axis_ if isinstance(self._engine, ChainEngine) else self.axis_.since_start()
-        times = axis.encode(np.ravel(ts))
-        require_finite(times, "ts")
-        require_increasing(times, "ts")
-        if isinstance(self._engine, ChainEngine):
-            self._require_range(times)
-        return times
-
-    def _require_range(self, times: Array) -> None:
-        first, last = self._engine.range()  # type: ignore[union-attr]
-        slack = 1e-6 * (last - first)
-        if times[0] < first - slack:
-            raise InputError(
-                f"series begin at {first:g}, ts begins at {times[0]:g}; nothing is known before"
-            )
-        if times[-1] > last + slack:
-            warnings.warn(
-                f"ts goes on to {times[-1]:g}, the training series end at {last:g}",
-                ExtrapolationWarning,
-                stacklevel=4,
-            )
-
-    def _warn_of_dependence(self, chain_steps: int | None) -> None:
-        found = self.dependence_
-        if found is None:
-            return
-        k = self.chain_steps_ if chain_steps is None else chain_steps
-        level = found.links[min(k, len(found.links)) - 1]
-        if level > found.null:
-            warnings.warn(
-                f"after {k} links paths still correlate with their seeds, by up to {level:.3f} "
-                f"({found.null:.3f} is the 99 % quantile of independent ones); take more "
-                "chain_steps",
-                UserWarning,
-                stacklevel=3,
-            )
-
-    def _continue(self, n: int, ts: Any, given: Any, seed: int) -> Trajectories:
-        past = to_series(given).on_axis(self.axis_)
-        if past.channels != self.channels_ or len(past) not in (1, n):
-            raise InputError(
-                f"given must be one series or {n}, with channels {self.channels_}; got {len(past)} "
-                f"with {past.channels}"
-            )
-        if ts is None:
-            raise InputError("say at which times after the given past the paths are wanted: ts=")
-        times = self.axis_.encode(np.ravel(ts))
-        require_finite(times, "ts")
-        require_increasing(times, "ts")
-        if isinstance(self._engine, ChainEngine):
-            self._require_range(times)
-        kept = self._engine.continue_from(_kept(past, self._constraints), n, times, seed)
-        return Trajectories(
-            times, self._constraints.rebuild(kept), features=self.channels_, axis=self.axis_
-        )
-
-    def _trajectories(self, times: Array, kept: Array) -> Trajectories:
-        axis = self.axis_ if isinstance(self._engine, ChainEngine) else self.axis_.since_start()
-        values = self._constraints.rebuild(kept)
-        return Trajectories(times, values, features=self.channels_, axis=axis)
-
-
-def _kept(series: IrregularSeries, constraints: Any) -> IrregularSeries:
-    """The channels that are modelled."""
-    names = tuple(series.channels[k] for k in constraints.kept)
-    return IrregularSeries(
-        series.flat_times,
-        constraints.drop(series.flat_values),
-        series.lengths,
-        channels=names,
-        axis=series.axis,
-    )
+def _ends(row: dict[str, Any], after: dict[str, Any] | None) -> bool:
+    """Whether a row of a history is the last one of its training."""
+    return after is None or after["step"] <= row["step"]

@@ -3,65 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries, TimeAxis
-from trajinfer.generation.memory_law import MemoryLaw
-from trajinfer.generation.memory_model import MemoryModel, Scales, fit_memory
-from trajinfer.generation.memory_profile import Profile
-from trajinfer.generation.memory_residuals import Residuals
-from trajinfer.generation.memory_settings import Calendar, Memory
-from trajinfer.generation.meter_readings import MeterReadings, daily
+from trajinfer.generation.history import History
+from trajinfer.generation.memory_model import MemoryModel, fit_memory
+from trajinfer.generation.memory_settings import Memory
 from trajinfer.generation.prepared import Prepared
-from trajinfer.generation.price_bars import PriceBars
-from trajinfer.generation.records import Records, join_windows
-from trajinfer.generation.row_transform import Latents, RowTransform, State
+from trajinfer.generation.quantised_rows import daily
+from trajinfer.generation.recordings import Recordings, join_windows
+from trajinfer.generation.relative_rows import RelativeRows
+from trajinfer.generation.row_transform import RowTransform, State, TransformedRows
 from trajinfer.training import Callback, Report
 
-_TRANSFORMS: dict[str, type[RowTransform]] = {
-    "PriceBars": PriceBars,
-    "MeterReadings": MeterReadings,
-}
 _DAYS_PER_YEAR = 365.25
 
 
+@packable
+@dataclass(frozen=True)
 class MemoryEngine:
     """A fitted law of rows, and the rows it starts from.
 
-    Args:
+    Attributes:
         transform: between rows and latent rows.
         state: what the transform learned.
         model: the law.
-        records: latent rows of the training records, with their row numbers.
+        latents: latent rows of the training recordings.
+        number: (R, T) their row numbers.
         step: time from row to row.
         window: rows of a series.
         origin: time at which row numbers are 0.
     """
 
-    kind = "memory"
+    transform: RowTransform
+    state: State
+    model: MemoryModel
+    latents: TransformedRows
+    number: Array
+    step: float
+    window: int
+    origin: float
 
-    def __init__(
-        self,
-        transform: RowTransform,
-        state: State,
-        model: MemoryModel,
-        records: tuple[Latents, Array],
-        step: float,
-        window: int,
-        origin: float,
-    ) -> None:
-        self.transform, self.state, self.model = transform, state, model
-        self.latents, self.number = records
-        self.step, self.window, self.origin = step, window, origin
-        self.past = model.past(self.latents, self.number)
+    n_links: ClassVar[int] = 1
+    dependence: ClassVar[None] = None
+    from_start: ClassVar[bool] = True
+
+    @cached_property
+    def history(self) -> History:
+        """What every training row could remember."""
+        return self.model.history(self.latents, self.number)
 
     @classmethod
     def fit(
@@ -85,26 +83,44 @@ class MemoryEngine:
         number = np.round((records.times - origin) / records.step).astype(int)
         chosen = transform.memory if memory is None else memory
         model, reports = fit_memory(chosen, latents, number, seed_law, callbacks)
-        parts = (latents, number)
-        return cls(transform, state, model, parts, records.step, records.window, origin), reports
+        rows = records.step, records.window, origin
+        return cls(transform, state, model, latents, number, *rows), reports
 
     def grid(self) -> Array:
         """(T,) times of a series, from 0."""
         return np.asarray(self.step * np.arange(self.window))
 
     def sample(self, n: int, ts: Array, n_links: int | None, seed: int) -> Array:
-        """Rows (n, T, D) of the kept channels at times ts counted from the first one.
+        """Rows (n, T, D) of the modelled channels at times ts counted from the first one.
 
         Every path goes on from a random training row, is simulated for `burn_in` rows that are
         thrown away, and begins at the phase of the day at which the training series began.
         """
-        rows = self._rows(ts - ts[0])
+        rows = self._rows(ts - ts[..., :1])
         rng = np.random.default_rng(seed)
         burn_in = self.model.memory.burn_in
         record, column = self._starts(burn_in)
         chosen = rng.integers(len(record), size=n)
-        simulated = self._simulate(record[chosen], column[chosen], burn_in + rows[-1] + 1, rng)
-        return np.asarray(simulated[:, burn_in + rows])
+        n_rows = burn_in + int(rows.max()) + 1
+        simulated = self._simulate(record[chosen], column[chosen], n_rows, rng)
+        index = np.broadcast_to(burn_in + rows, (n, rows.shape[-1]))[:, :, None]
+        return np.asarray(np.take_along_axis(simulated, index, axis=1))
+
+    def check_times(self, ts: Array) -> None:
+        """Refuse times that are no rows."""
+        self._rows(ts - ts[..., :1])
+
+    def comparable(self, values: Array) -> Array:
+        """Paths in the units of the transform in which series of different times compare."""
+        return self.transform.comparable(values)
+
+    def walk(self, n: int, n_steps: int, ts: Array, seed: int) -> list[Array]:
+        """There is no chain.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("only neighbour='one' makes a chain; use sample")
 
     def continue_from(self, past: IrregularSeries, n: int, ts: Array, seed: int) -> Array:
         """Rows (n, T, D) that go on from the past, whose last rows are the memory."""
@@ -133,7 +149,7 @@ class MemoryEngine:
             )
         # one empty row more, so that the state before it is the state after the past
         latents, number = _extended(latents, number)
-        memory = self.model.past(latents, number)
+        memory = self.model.history(latents, number)
         which = np.arange(n) % len(past)
         state = memory.before(which, np.full(n, length))
         drawn, zero = self.model.simulate(state, rows[-1] + 1, rng)
@@ -141,14 +157,14 @@ class MemoryEngine:
         return self.transform.inverse(drawn, zero, levels, self.state)[:, rows]
 
     def _simulate(self, record: Array, column: Array, n_rows: int, rng: Any) -> Array:
-        state = self.past.before(record, column)
+        state = self.history.before(record, column)
         drawn, zero = self.model.simulate(state, n_rows, rng)
         levels = self.latents.levels[record, column - 1]
         return self.transform.inverse(drawn, zero, levels, self.state)
 
     def _starts(self, burn_in: int) -> tuple[Array, Array]:
         """Training rows from which a series can be begun."""
-        usable = self.past.usable()
+        usable = self.history.usable()
         calendar = self.model.memory.calendar
         if calendar is not None:
             usable &= calendar.phase(self.number + burn_in) == 0
@@ -165,63 +181,11 @@ class MemoryEngine:
             )
         return np.asarray(rows, dtype=int)
 
-    def pack(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What `unpack` needs: the laws, and the training rows draws start from and are made of."""
-        model = self.model
-        residuals = model._residuals()
-        config = {
-            "transform": type(self.transform).__name__,
-            "transform_settings": self.transform.settings(),
-            "memory": asdict(model.memory),
-            "n_features": self.past.n_features,
-            "dim": len(model.scales.mean),
-            "step": self.step,
-            "window": self.window,
-            "origin": self.origin,
-        }
-        groups = {
-            "state": self.state,
-            "latents": asdict(self.latents),
-            "scales": asdict(model.scales),
-            "profile": asdict(model.profile),
-            "residuals": asdict(residuals),
-            "records": {"number": self.number},
-        }
-        tensors = {
-            f"{group}.{name}": torch.as_tensor(np.ascontiguousarray(value))
-            for group, values in groups.items()
-            for name, value in values.items()
-        }
-        tensors |= {f"laws.{name}": value for name, value in model.laws.state_dict().items()}
-        return config, tensors
 
-    @classmethod
-    def unpack(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """The engine that was packed."""
-        transform = rebuild_transform(config["transform"], config["transform_settings"])
-        memory = rebuild_memory(config["memory"])
-        scales = Scales(**_group(tensors, "scales"))
-        sizes = (config["n_features"], config["dim"], len(scales.hurdles))
-        laws = nn.ModuleList(MemoryLaw(*sizes, memory.hidden, 0) for _ in range(memory.ensemble))
-        laws.load_state_dict(
-            {k.removeprefix("laws."): v for k, v in tensors.items() if k.startswith("laws.")}
-        )
-        profile, residuals = (
-            Profile(**_group(tensors, "profile")),
-            Residuals(**_group(tensors, "residuals")),
-        )
-        model = MemoryModel(memory, scales, profile, laws, residuals)
-        parts = (Latents(**_group(tensors, "latents")), _group(tensors, "records")["number"])
-        state = _group(tensors, "state")
-        return cls(
-            transform, state, model, parts, config["step"], config["window"], config["origin"]
-        )
-
-
-def _by_name(name: str, records: Records, axis: TimeAxis) -> RowTransform:
+def _by_name(name: str, records: Recordings, axis: TimeAxis) -> RowTransform:
     """The transform that a name means for these records."""
     if name == "relative":
-        return PriceBars()
+        return RelativeRows()
     dated = axis.kind != "number" and axis.unit == "D"
     period = round(1 / records.step) if dated else records.window
     span = records.times[records.present].max() - records.times[records.present].min()
@@ -236,31 +200,14 @@ def _midnight(axis: TimeAxis) -> float:
     return float((axis.origin.normalize() - axis.origin) / np.timedelta64(1, "D"))
 
 
-def _extended(latents: Latents, number: Array) -> tuple[Latents, Array]:
+def _extended(latents: TransformedRows, number: Array) -> tuple[TransformedRows, Array]:
     def one_more(part: Array, fill: Any) -> Array:
         return np.concatenate([part, np.full_like(part[:, :1], fill)], axis=1)
 
-    longer = Latents(
+    longer = TransformedRows(
         one_more(latents.rows, np.nan),
         one_more(latents.zero, False),
         one_more(latents.levels, np.nan),
         latents.bounds,
     )
     return longer, np.concatenate([number, number[:, -1:] + 1], axis=1)
-
-
-def _group(tensors: dict[str, Tensor], name: str) -> dict[str, Any]:
-    start = f"{name}."
-    return {k.removeprefix(start): v.numpy() for k, v in tensors.items() if k.startswith(start)}
-
-
-def rebuild_transform(name: str, settings: dict[str, Any]) -> RowTransform:
-    """A transform from its name and `settings()`."""
-    return _TRANSFORMS[name](**settings)
-
-
-def rebuild_memory(settings: dict[str, Any]) -> Memory:
-    """The settings that `dataclasses.asdict`, and JSON, made of a `Memory`."""
-    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    calendar = plain.pop("calendar")
-    return Memory(**plain, calendar=None if calendar is None else Calendar(**calendar))

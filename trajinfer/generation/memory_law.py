@@ -1,4 +1,4 @@
-"""The law of the next row: place and scale from features, Student's t, hurdles at zero."""
+"""The law of the next row: loc and scale from features, Student's t, hurdles at zero."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MemoryLaw(nn.Module):
                 parameter.mul_(0.1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Place and log-scale (n, D) each, and logits of zero (n, Z)."""
+        """Location and log-scale (n, D) each, and logits of zero (n, Z)."""
         out = self.linear(features) + self.net(features)
         scale = out[:, self.dim : 2 * self.dim].clamp(_LEAST_LOG_SCALE, _LARGEST_LOG_SCALE)
         return out[:, : self.dim], scale, out[:, 2 * self.dim :]
@@ -60,9 +60,9 @@ class MemoryLaw(nn.Module):
             free: (n, D) bool, False behind a hurdle, where there is nothing to explain.
             zero: (n, Z) bool, the hurdles.
         """
-        place, log_scale, logits = self(features)
-        student = torch.distributions.StudentT(2 + softplus(self.freedom), place, log_scale.exp())
-        density = torch.where(free, student.log_prob(torch.where(free, target, place)), 0.0)
+        loc, log_scale, logits = self(features)
+        student = torch.distributions.StudentT(2 + softplus(self.freedom), loc, log_scale.exp())
+        density = torch.where(free, student.log_prob(torch.where(free, target, loc)), 0.0)
         hurdles = binary_cross_entropy_with_logits(logits, zero.to(logits), reduction="none")
         return hurdles.sum(1).mean() - density.sum(1).mean()
 

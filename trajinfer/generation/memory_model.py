@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,13 +12,14 @@ from torch import Tensor, nn
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
+from trajinfer.generation.history import History, MemoryState
 from trajinfer.generation.memory_law import MemoryLaw, train_law
-from trajinfer.generation.memory_profile import Profile
 from trajinfer.generation.memory_residuals import Residuals
 from trajinfer.generation.memory_settings import Memory
-from trajinfer.generation.memory_state import MemoryState, Past
-from trajinfer.generation.row_transform import Latents
+from trajinfer.generation.row_transform import TransformedRows
+from trajinfer.generation.seasonal_profile import SeasonalProfile
 from trajinfer.training import Callback, Report
 
 _FEWEST_ROWS = 100
@@ -26,6 +28,7 @@ _FEWEST_ROWS = 100
 _Rows = tuple[Array, Array]
 
 
+@packable
 @dataclass(frozen=True)
 class Scales:
     """Units of latent rows.
@@ -43,6 +46,7 @@ class Scales:
     hurdles: Array
 
 
+@packable
 class MemoryModel:
     """A fitted law of the next row.
 
@@ -58,17 +62,45 @@ class MemoryModel:
         self,
         memory: Memory,
         scales: Scales,
-        profile: Profile,
+        profile: SeasonalProfile,
         laws: nn.ModuleList,
         residuals: Residuals | None,
     ) -> None:
         self.memory, self.scales, self.profile = memory, scales, profile
         self.laws, self.residuals = laws, residuals
 
-    def past(self, latents: Latents, number: Array) -> Past:
-        """What the rows of records remember; number (R, T) are their row numbers."""
+    def to_state(self) -> dict[str, Any]:
+        """Settings, units, weights and residuals, for `trajinfer._core.packing`."""
+        return {
+            "memory": self.memory,
+            "scales": self.scales,
+            "profile": self.profile,
+            "laws": [dict(law.state_dict()) for law in self.laws],
+            "residuals": self.residuals,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The model that `to_state` described."""
+        memory, scales, weights = state["memory"], state["scales"], state["laws"]
+        laws = nn.ModuleList(
+            MemoryLaw(
+                weight["linear.layers.0.weight"].shape[1],
+                len(scales.mean),
+                len(scales.hurdles),
+                memory.hidden,
+                0,
+            )
+            for weight in weights
+        )
+        for law, weight in zip(laws, weights, strict=True):
+            law.load_state_dict(weight)
+        return cls(memory, scales, state["profile"], laws, state["residuals"])
+
+    def history(self, latents: TransformedRows, number: Array) -> History:
+        """What the rows of recordings remember; number (R, T) are their row numbers."""
         rows = (latents.rows - self.scales.mean) / self.scales.std
-        return Past.of(
+        return History.of(
             self.memory, self.profile, rows, latents.zero[..., self.scales.hurdles], number
         )
 
@@ -77,8 +109,8 @@ class MemoryModel:
         given = torch.as_tensor(features, dtype=torch.float32)
         with torch.no_grad():
             parts = [law(given) for law in self.laws]
-        place, log_scale, logits = (torch.stack(part).mean(0) for part in zip(*parts))
-        numbers = (place, log_scale.exp(), logits.sigmoid())
+        loc, log_scale, logits = (torch.stack(part).mean(0) for part in zip(*parts))
+        numbers = (loc, log_scale.exp(), logits.sigmoid())
         return tuple(part.double().numpy() for part in numbers)  # type: ignore[return-value]
 
     def simulate(
@@ -94,12 +126,12 @@ class MemoryModel:
 
     def _next(self, state: MemoryState, rng: np.random.Generator) -> tuple[Array, Array]:
         scales = self.scales
-        place, scale, chance = self.predict(state.features())
+        loc, scale, chance = self.predict(state.features())
         zero = rng.random(chance.shape) < chance
         residuals = self._residuals()
         pattern, phase = _pattern(state.zero, zero), _phase(self.memory, state.row)
         noise = residuals.draw(pattern, phase, self.memory.jitter, rng)
-        u = place + np.minimum(scale, residuals.largest) * noise
+        u = loc + np.minimum(scale, residuals.largest) * noise
         target = self.profile.restore(self.memory, u, state.row)
         rows = target + (state.recent[:, -1] if self.memory.target == "increment" else 0)
         latent = np.clip(rows * scales.std + scales.mean, *scales.bounds)
@@ -116,7 +148,7 @@ class MemoryModel:
 
 def fit_memory(
     memory: Memory,
-    latents: Latents,
+    latents: TransformedRows,
     number: Array,
     seed: int,
     callbacks: Sequence[Callback] = (),
@@ -136,8 +168,8 @@ def fit_memory(
     scales = _scales(latents)
     profile = _profile(memory, scales, latents, number)
     model = MemoryModel(memory, scales, profile, nn.ModuleList(), None)
-    past = model.past(latents, number)
-    usable = past.usable()
+    history = model.history(latents, number)
+    usable = history.usable()
     if usable.sum() < _FEWEST_ROWS:
         raise InputError(
             f"only {int(usable.sum())} rows have the {max(memory.lags)} rows before them that the "
@@ -146,8 +178,8 @@ def fit_memory(
         )
     record, column = np.nonzero(usable)
     where = record, column
-    features = past.before(*where).features()
-    target, free, zero = _observed(model, past, where)
+    features = history.before(*where).features()
+    target, free, zero = _observed(model, history, where)
     data = (_tensor(features), _tensor(target), torch.as_tensor(free), torch.as_tensor(zero))
     blocks = record * usable.shape[1] + column // memory.block
     reports = []
@@ -157,34 +189,34 @@ def fit_memory(
         law = MemoryLaw(*sizes, memory.hidden, first)
         reports.append(train_law(law, memory, data, blocks, second, callbacks))
         model.laws.append(law)
-    place, scale, _ = model.predict(features)
-    residual = np.where(free, (target - place) / scale, 0.0)
-    model.residuals = _sorted_residuals(memory, past, where, residual, scale)
+    loc, scale, _ = model.predict(features)
+    residual = np.where(free, (target - loc) / scale, 0.0)
+    model.residuals = _sorted_residuals(memory, history, where, residual, scale)
     return model, reports
 
 
-def _observed(model: MemoryModel, past: Past, where: _Rows) -> tuple[Array, Array, Array]:
+def _observed(model: MemoryModel, history: History, where: _Rows) -> tuple[Array, Array, Array]:
     """What is modelled (n, D), where it is not behind a hurdle (n, D), and the hurdles (n, Z)."""
     record, column = where
-    rows, zero = past.rows[where], past.zero[where]
-    target = rows - past.rows[record, column - 1] if model.memory.target == "increment" else rows
+    rows, zero = history.rows[where], history.zero[where]
+    target = rows - history.rows[record, column - 1] if model.memory.target == "increment" else rows
     free = np.ones(rows.shape, dtype=bool)
     free[:, model.scales.hurdles] = ~zero
-    return model.profile.standardise(model.memory, target, past.number[where]), free, zero
+    return model.profile.standardise(model.memory, target, history.number[where]), free, zero
 
 
 def _sorted_residuals(
-    memory: Memory, past: Past, where: _Rows, values: Array, scale: Array
+    memory: Memory, history: History, where: _Rows, values: Array, scale: Array
 ) -> Residuals:
     record, column = where
-    zero = past.zero[where]
-    pattern = _pattern(past.zero[record, column - 1], zero)
-    phase = _phase(memory, past.number[where])
+    zero = history.zero[where]
+    pattern = _pattern(history.zero[record, column - 1], zero)
+    phase = _phase(memory, history.number[where])
     period = memory.calendar.period if memory.calendar else 1
     return Residuals.of(values, scale, (pattern, phase), (4 ** zero.shape[1], period))
 
 
-def _scales(latents: Latents) -> Scales:
+def _scales(latents: TransformedRows) -> Scales:
     rows = latents.rows.reshape(-1, latents.rows.shape[-1])
     mean, std = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
     std = np.where(std > 0, std, 1.0)
@@ -192,14 +224,16 @@ def _scales(latents: Latents) -> Scales:
     return Scales(mean, std, latents.bounds, hurdles)
 
 
-def _profile(memory: Memory, scales: Scales, latents: Latents, number: Array) -> Profile:
+def _profile(
+    memory: Memory, scales: Scales, latents: TransformedRows, number: Array
+) -> SeasonalProfile:
     rows = (latents.rows - scales.mean) / scales.std
     target = np.where(latents.zero, np.nan, rows)
     if memory.target == "increment":
         before = np.concatenate([np.full_like(rows[:, :1], np.nan), rows[:, :-1]], axis=1)
         target = target - before
     d = rows.shape[-1]
-    return Profile.of(memory, rows.reshape(-1, d), target.reshape(-1, d), number.ravel())
+    return SeasonalProfile.of(memory, rows.reshape(-1, d), target.reshape(-1, d), number.ravel())
 
 
 def _pattern(before: Array, zero: Array) -> Array:

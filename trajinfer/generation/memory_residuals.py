@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
 
 _FEWEST = 30
 
 
+@packable
 @dataclass(frozen=True)
 class Residuals:
     """Residual vectors of the training rows, sorted by which hurdles are at zero and by phase.
@@ -21,7 +23,7 @@ class Residuals:
             pattern, around the day.
         count: (K, P) how many they are.
         block: (K, 2) where the residuals of a pattern begin in `values`, and their number.
-        spread: (D,) standard deviation.
+        std: (D,) standard deviation.
         largest: (D,) largest scale of a training row; simulations do not go beyond it.
     """
 
@@ -29,22 +31,22 @@ class Residuals:
     first: Array
     count: Array
     block: Array
-    spread: Array
+    std: Array
     largest: Array
 
     @classmethod
     def of(
-        cls, values: Array, scale: Array, place: tuple[Array, Array], shape: tuple[int, int]
+        cls, values: Array, scale: Array, cell: tuple[Array, Array], shape: tuple[int, int]
     ) -> Residuals:
         """Sort residuals (N, D), of rows of these scales (N, D), by pattern and phase, (N,) each.
 
         A draw is of its own phase; where that has fewer than 30 residuals of the pattern, of the
         nearest phases that together have so many, around the day.
         """
-        pattern, phase = place
+        pattern, phase = cell
         order = np.lexsort((phase, pattern))
         tally = np.zeros(shape, dtype=int)
-        np.add.at(tally, place, 1)
+        np.add.at(tally, cell, 1)
         size = tally.sum(axis=1)
         block = np.stack([size.cumsum() - size, size], axis=1)
         block[size == 0] = 0, len(values)
@@ -58,7 +60,7 @@ class Residuals:
         chosen = (rng.random(len(phase)) * self.count[pattern, phase]).astype(int)
         rows = start + (self.first[pattern, phase] + chosen) % size
         noise = rng.standard_normal((len(phase), self.values.shape[1]))
-        return np.asarray(self.values[rows] + jitter * self.spread * noise)
+        return np.asarray(self.values[rows] + jitter * self.std * noise)
 
 
 def _windows(tally: Array) -> tuple[Array, Array]:

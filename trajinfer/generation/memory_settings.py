@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
 
 _DAY_WAVES, _YEAR_WAVES = 12, 2
 
 
+@packable
 @dataclass(frozen=True)
 class Calendar:
     """Where a row stands in the day, the week and the year.
@@ -50,11 +52,12 @@ class Calendar:
         return np.concatenate(parts, axis=-1)
 
 
+@packable
 @dataclass(frozen=True)
 class Memory:
     r"""Law of the next latent row given lags, exponential averages and the calendar.
 
-    The scale and the place of every channel are a linear map plus a small network of these
+    The scale and the location of every channel are a linear map plus a small network of these
     features; the likelihood is Student's t with learned degrees of freedom. Draws take whole
     residual vectors of training rows, which keeps tails and the dependence of the channels.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 from trajinfer.generation.directed_chain import Systems, Units
 from trajinfer.paths import Path, PiecewisePolynomial, linear_path
 
@@ -41,6 +42,7 @@ class Transitions:
         return Transitions(*(part[index] for part in parts))
 
 
+@packable
 @dataclass(frozen=True)
 class ObservedPaths:
     """B paths with times of their own.

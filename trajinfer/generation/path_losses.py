@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.generation.chain import Chain
 from trajinfer.metrics import (
@@ -150,6 +151,7 @@ class PathLoss(ABC):
         return recipe.fit(chain.sde, objective, len(simulator.real))
 
 
+@packable
 @dataclass(frozen=True)
 class PathMMD(PathLoss):
     """Unbiased squared MMD with one kernel on levels and increments, `metrics.PathKernel`."""
@@ -159,6 +161,7 @@ class PathMMD(PathLoss):
         return PathKernel.of(real).discrepancy
 
 
+@packable
 @dataclass(frozen=True)
 class SigKernelMMD(PathLoss):
     """Unbiased squared MMD with the signature kernel of time-augmented, standardised paths.
@@ -180,6 +183,7 @@ class SigKernelMMD(PathLoss):
         return lambda fake, true: kernel.discrepancy(augment(fake), augment(true))
 
 
+@packable
 @dataclass(frozen=True)
 class ExpectedSignature(PathLoss):
     """Distance of expected truncated signatures.
@@ -207,7 +211,7 @@ class ExpectedSignature(PathLoss):
 
 def time_augmented(real: Tensor, ts: Tensor) -> Callable[[Tensor], Tensor]:
     """What standardises paths by all observed ones and puts time, from 0 to 1, first."""
-    mean, spread = real.mean((0, 1)), real.std((0, 1))
-    spread = torch.where(spread > 0, spread, 1.0)
+    mean, std = real.mean((0, 1)), real.std((0, 1))
+    std = torch.where(std > 0, std, 1.0)
     clock = ((ts - ts[0]) / (ts[-1] - ts[0])).to(real)
-    return lambda paths: with_time((paths - mean) / spread, clock)
+    return lambda paths: with_time((paths - mean) / std, clock)

@@ -14,7 +14,7 @@ from trajinfer.data import IrregularSeries, Trajectories
 from trajinfer.data.input import as_series
 from trajinfer.generation.constraints import LinearConstraints
 from trajinfer.generation.observed import ObservedPaths
-from trajinfer.generation.shift import Shift
+from trajinfer.generation.offset import Offset
 
 _FEWEST = 20
 
@@ -33,45 +33,45 @@ class Prepared:
     constraints: LinearConstraints
     groups: Array | None
 
-    def shift(self) -> Shift:
+    def offset(self) -> Offset:
         """What brings times and kept channels near zero."""
         complete = self.series.mask.all(axis=2)
         kept = self.constraints.drop(self.series.values)
-        return Shift.of(self.series.times[complete], kept[complete])
+        return Offset.of(self.series.times[complete], kept[complete])
 
-    def paths(self, shift: Shift) -> ObservedPaths:
+    def paths(self, offset: Offset) -> ObservedPaths:
         """The kept channels as tensors, near zero."""
         complete: Array = np.asarray(self.series.mask.all(axis=2))
-        kept = self.constraints.drop(self.series.values) - shift.state
+        kept = self.constraints.drop(self.series.values) - offset.state
         return ObservedPaths(
-            torch.as_tensor(self.series.times - shift.time),
+            torch.as_tensor(self.series.times - offset.time),
             torch.as_tensor(np.where(complete[:, :, None], kept, np.nan), dtype=torch.float32),
             torch.as_tensor(complete),
             None if self.groups is None else torch.as_tensor(self.groups),
         )
 
 
-def to_series(series: Any) -> IrregularSeries:
+def to_series(X: Any) -> IrregularSeries:
     """What a user has, `Trajectories` included, as one container."""
-    if isinstance(series, Trajectories):
-        ts = np.broadcast_to(series.ts, series.values.shape[:2])
-        made = IrregularSeries.from_arrays(ts, series.values, channels=series.features)
-        return replace(made, axis=series.axis)
-    return as_series(series)
+    if isinstance(X, Trajectories):
+        ts = np.broadcast_to(X.ts, X.values.shape[:2])
+        made = IrregularSeries.from_arrays(ts, X.values, channels=X.features)
+        return replace(made, axis=X.axis)
+    return as_series(X)
 
 
-def prepare(series: Any, groups: Any = None) -> Prepared:
+def prepare(X: Any, groups: Any = None) -> Prepared:
     """Check series and find redundant channels.
 
     Raises:
         InputError: for fewer than 20 series, series with fewer than two complete observations,
             groups of the wrong length, or if no channel moves.
     """
-    data = to_series(series)
+    data = to_series(X)
     if len(data) < _FEWEST:
         raise InputError(
-            f"a law cannot be learned from {len(data)} series, at least {_FEWEST} are needed; cut "
-            "a long series into windows first"
+            f"a law cannot be learned from n_samples={len(data)} series, at least {_FEWEST} are "
+            "needed; cut a long series into windows first"
         )
     complete = data.mask.all(axis=2)
     short = np.flatnonzero(complete.sum(axis=1) < 2)

@@ -1,24 +1,25 @@
-"""What turns rows of a recording into latent rows a conditional law can be learned for."""
+"""Invertible maps between rows of a recording and rows whose conditional law is learned."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
 
 from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
 from trajinfer.generation.memory_settings import Memory
 
 State = Mapping[str, Array]
 
 
+@packable
 @dataclass(frozen=True)
-class Latents:
-    """Latent rows of records.
+class TransformedRows:
+    """Latent rows of recordings.
 
     Attributes:
         rows: (R, T, D), NaN where there is none.
@@ -54,7 +55,7 @@ class RowTransform(ABC):
         """
 
     @abstractmethod
-    def forward(self, values: Array, state: State, rng: np.random.Generator) -> Latents:
+    def forward(self, values: Array, state: State, rng: np.random.Generator) -> TransformedRows:
         """Latent rows of records (R, T, C), NaN after their ends."""
 
     @abstractmethod
@@ -64,10 +65,6 @@ class RowTransform(ABC):
     def comparable(self, values: Array) -> Array:
         """Paths (n, T, C) in units in which series of different times can be compared."""
         return values
-
-    def settings(self) -> dict[str, Any]:
-        """What the transform is rebuilt from."""
-        return {}
 
 
 def average_before(rows: Array, half_life: float, start: Array) -> Array:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from trajinfer.generation.path_losses import (
     SigKernelMMD,
 )
 from trajinfer.generation.transition_likelihood import TransitionLikelihood
+from trajinfer.training import Report
 
 LossName = Literal["likelihood", "path_mmd", "signature_mmd", "signature_w1", "critic"]
 Stage = TransitionLikelihood | PathLoss | CDECritic
@@ -29,6 +30,11 @@ STAGES: Mapping[str, type[Stage]] = MappingProxyType(
         "critic": CDECritic,
     }
 )
+
+# by which the loss of a batch may rise by chance
+_NOISE = 0.1
+# whose losses tell a trend from chance
+_FEWEST_EPOCHS = 6
 
 
 def resolve_stages(loss: LossName | Stage | Sequence[LossName | Stage]) -> tuple[Stage, ...]:
@@ -51,21 +57,13 @@ def _resolve(part: Any) -> Stage:
     return STAGES[part]()
 
 
-def describe_stage(stage: Any) -> Any:
-    """A stage, or its name, as JSON holds it."""
-    if isinstance(stage, str):
-        return stage
-    if isinstance(stage, (list, tuple)):
-        return [describe_stage(part) for part in stage]
-    name = next(name for name, kind in STAGES.items() if type(stage) is kind)
-    return {"name": name, **asdict(stage)}
-
-
-def rebuild_stage(described: Any) -> Any:
-    """The inverse of `describe_stage`."""
-    if isinstance(described, list):
-        return tuple(rebuild_stage(part) for part in described)
-    if isinstance(described, dict):
-        settings = {key: value for key, value in described.items() if key != "name"}
-        return STAGES[described["name"]](**settings)
-    return described
+def has_settled(report: Report) -> bool:
+    """Whether a training ended with a finite loss that is not clearly above its first one."""
+    losses = [row["loss"] for row in report.history if "loss" in row]
+    if not losses:  # two sides play against each other
+        return True
+    if len(losses) < _FEWEST_EPOCHS:
+        return math.isfinite(losses[-1])
+    third = len(losses) // 3
+    first, last = (sum(part) / third for part in (losses[:third], losses[-third:]))
+    return math.isfinite(last) and last <= first + _NOISE * max(1.0, abs(first))

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.generation.directed_chain import DirectedChainSDE
+from trajinfer.generation.noise_free_channels import silence_noise_free_channels
 from trajinfer.generation.observed import ObservedPaths, Transitions
-from trajinfer.generation.quiet_channels import settle_quiet_channels
 from trajinfer.training import Batches, Callback, Loss, Recipe, Report
 
 _PROBED = 4096
 
 
+@packable
 @dataclass(frozen=True)
 class TransitionLikelihood:
     r"""Gaussian likelihood of the Euler step over every observed gap h,
@@ -27,7 +29,7 @@ class TransitionLikelihood:
     channels with little noise do not drown the others. Nothing is simulated. The law is right at
     the gaps that were seen; where they are long against the dynamics, add a path loss with
     `substeps` as a second stage. A channel whose fitted sd stays at the floor is without noise, and
-    its diffusion is set to zero; see `settle_quiet_channels`.
+    its diffusion is set to zero; see `silence_noise_free_channels`.
 
     Args:
         n_steps: training steps.
@@ -76,7 +78,7 @@ class TransitionLikelihood:
         batches = Batches(len(pairs), self.batch_size, seed_batches)
         report = recipe.fit(sde, objective, batches)
         probed = pairs[batches.at(0)[:_PROBED]]
-        settle_quiet_channels(sde, probed, neighbours.seen(probed, 0))
+        silence_noise_free_channels(sde, probed, neighbours.seen(probed, 0))
         return report
 
     def loss(self, sde: DirectedChainSDE, pairs: Transitions, seen: Tensor | None) -> Tensor:

@@ -7,33 +7,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
 from trajinfer.generation.memory_settings import Calendar, Memory
 
 # A slot of the week is trusted as much as its phase of the day when it was seen so often.
 _TRUSTED = 20.0
-_LEAST_SPREAD = 0.02
+_LEAST_SCALE = 0.02
 
 
+@packable
 @dataclass(frozen=True)
-class Profile:
-    r"""Place and spread of what is modelled, by slot $s$ of the calendar: $y = a_s + b_s u$.
+class SeasonalProfile:
+    r"""Location and scale of what is modelled, by slot $s$ of the calendar: $y = a_s + b_s u$.
 
     Meters switch at fixed times; a law of $u$ need not learn when. Means of a slot of the week are
     shrunk towards those of its phase of the day, as far as it was seen seldom. Without a calendar
-    there is one slot, and only the spread is taken out.
+    there is one slot, and only the scale is taken out.
 
     Attributes:
         level: (S, D) mean of standardised rows.
-        place: (S, D) a, mean of what is modelled.
-        spread: (S, D) b.
+        loc: (S, D) a, mean of what is modelled.
+        scale: (S, D) b.
     """
 
     level: Array
-    place: Array
-    spread: Array
+    loc: Array
+    scale: Array
 
     @classmethod
-    def of(cls, memory: Memory, rows: Array, target: Array, number: Array) -> Profile:
+    def of(cls, memory: Memory, rows: Array, target: Array, number: Array) -> SeasonalProfile:
         """Read the profile of rows.
 
         Args:
@@ -42,41 +44,41 @@ class Profile:
             target: (N, D) what is modelled, NaN where there is nothing to explain.
             number: (N,) row numbers.
         """
-        spread = np.nanstd(target, axis=0)
-        spread = np.where(spread > 0, spread, 1.0)
+        scale = np.nanstd(target, axis=0)
+        scale = np.where(scale > 0, scale, 1.0)
         calendar = memory.calendar
         if calendar is None:
             nothing = np.zeros((1, rows.shape[1]))
-            return cls(nothing, nothing, spread[None])
-        level, place = (_usual(part, number, calendar) for part in (rows, target))
-        missed = np.abs(target - place[calendar.slot(number)])
+            return cls(nothing, nothing, scale[None])
+        level, loc = (_usual(part, number, calendar) for part in (rows, target))
+        missed = np.abs(target - loc[calendar.slot(number)])
         size = _usual(missed, number, calendar) / np.nanmean(missed, axis=0)
-        return cls(level, place, spread * np.maximum(size, _LEAST_SPREAD))
+        return cls(level, loc, scale * np.maximum(size, _LEAST_SCALE))
 
     def standardise(self, memory: Memory, target: Array, number: Array) -> Array:
         """Units u (n, D) of what is modelled at the rows of these numbers."""
         slot = self._slot(memory, number)
-        return np.asarray((target - self.place[slot]) / self.spread[slot])
+        return np.asarray((target - self.loc[slot]) / self.scale[slot])
 
     def restore(self, memory: Memory, u: Array, number: Array) -> Array:
         """What is modelled (n, D), from u."""
         slot = self._slot(memory, number)
-        return np.asarray(self.place[slot] + self.spread[slot] * u)
+        return np.asarray(self.loc[slot] + self.scale[slot] * u)
 
     def features(self, memory: Memory, last: Array, number: Array) -> Array:
         """What is usual for the rows (n,) that follow the rows `last` (n, D); (n, F).
 
-        The last rows less their usual level, the usual change, and the logarithm of its spread.
+        The last rows less their usual level, the usual change, and the logarithm of its scale.
         """
         if memory.calendar is None:
             return np.empty((len(last), 0))
         now, before = memory.calendar.slot(number), memory.calendar.slot(number - 1)
-        whole = np.sqrt((self.spread**2).mean(axis=0))
+        whole = np.sqrt((self.scale**2).mean(axis=0))
         return np.concatenate(
             [
                 last - self.level[before],
-                self.place[now] / whole,
-                np.log(self.spread[now] / whole),
+                self.loc[now] / whole,
+                np.log(self.scale[now] / whole),
             ],
             axis=1,
         )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.generation.memory_profile import Profile
 from trajinfer.generation.memory_settings import Memory
 from trajinfer.generation.row_transform import average_before
+from trajinfer.generation.seasonal_profile import SeasonalProfile
 
 
 @dataclass
@@ -26,7 +26,7 @@ class MemoryState:
     """
 
     memory: Memory
-    profile: Profile
+    profile: SeasonalProfile
     recent: Array
     averages: Array
     zero: Array
@@ -52,7 +52,7 @@ class MemoryState:
 
 
 @dataclass(frozen=True)
-class Past:
+class History:
     """What every row of records (R, T, D) could remember, with the state before each row.
 
     Attributes:
@@ -65,14 +65,16 @@ class Past:
     """
 
     memory: Memory
-    profile: Profile
+    profile: SeasonalProfile
     rows: Array
     zero: Array
     averages: Array
     number: Array
 
     @classmethod
-    def of(cls, memory: Memory, profile: Profile, rows: Array, zero: Array, number: Array) -> Past:
+    def of(
+        cls, memory: Memory, profile: SeasonalProfile, rows: Array, zero: Array, number: Array
+    ) -> History:
         """The past of every row."""
         seen = np.concatenate([rows, np.abs(rows)], axis=-1)
         d = rows.shape[-1]

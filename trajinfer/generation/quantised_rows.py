@@ -1,25 +1,27 @@
-"""Consumption: readings that are positive, rounded, sometimes exactly zero, and follow the day."""
+"""Rounded rows with exact zeros that follow the day, as meter readings do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
-from trajinfer.generation.digits import digit
+from trajinfer._core.packing import packable
 from trajinfer.generation.memory_settings import Calendar, Memory
-from trajinfer.generation.row_transform import Latents, RowTransform, State
+from trajinfer.generation.rounding import quantum
+from trajinfer.generation.row_transform import RowTransform, State, TransformedRows
 
 _MASS = 0.01
 
 
+@packable
 @dataclass(frozen=True)
-class MeterReadings(RowTransform):
-    """Readings that repeat daily.
+class QuantisedRows(RowTransform):
+    """Rounded channels, some of them often exactly zero, that repeat daily.
 
     Rounded readings are made continuous by uniform noise within their last digit, which the inverse
     rounds away; a series is rounded as on the training day it goes on from. Strictly positive
@@ -52,10 +54,6 @@ class MeterReadings(RowTransform):
             ensemble=3,
         )
 
-    def settings(self) -> dict[str, Any]:
-        """What the transform is rebuilt from."""
-        return {"period": self.period, "season": self.season, "weekly": self.weekly}
-
     def learn(self, values: Array, channels: Sequence[str]) -> State:
         """Rounding and scale of every channel.
 
@@ -70,23 +68,23 @@ class MeterReadings(RowTransform):
             rooted = low >= 0 and zero[k] >= _MASS
             kinds.append("log" if low > 0 else "root" if rooted else "plain")
         return {
-            "quantum": np.array([digit(column) for column in values.T]),
+            "quantum": np.array([quantum(column) for column in values.T]),
             "log": np.array([kind == "log" for kind in kinds]),
             "root": np.array([kind == "root" for kind in kinds]),
         }
 
-    def forward(self, values: Array, state: State, rng: np.random.Generator) -> Latents:
+    def forward(self, values: Array, state: State, rng: np.random.Generator) -> TransformedRows:
         """Latent rows; those of exact zeros are 0 behind the hurdle."""
         zero = (values == 0) & state["root"]
-        digits = self._digits(values, state["quantum"])
-        whole = values + digits * rng.random(values.shape)
+        quanta = self._quanta(values, state["quantum"])
+        whole = values + quanta * rng.random(values.shape)
         rows = np.where(state["log"], np.log(np.where(state["log"], whole, 1.0)), whole)
         rows = np.where(state["root"], np.sqrt(np.where(state["root"], whole, 0.0)), rows)
         rows = np.where(zero, 0.0, rows)
         rows[np.isnan(values).any(axis=-1)] = np.nan
         free = np.where(zero, np.nan, rows)
         bounds = np.stack([np.nanmin(free, axis=(0, 1)), np.nanmax(free, axis=(0, 1))])
-        return Latents(rows, zero, digits, bounds)
+        return TransformedRows(rows, zero, quanta, bounds)
 
     def inverse(self, latents: Array, zero: Array, levels: Array, state: State) -> Array:
         """Readings, rounded as the data are; those beyond a hurdle are at least one digit."""
@@ -98,20 +96,20 @@ class MeterReadings(RowTransform):
         least = np.where(state["root"] | state["log"], quantum, -np.inf)
         return np.asarray(np.where(zero, 0.0, np.maximum(values, least)))
 
-    def _digits(self, values: Array, usual: Array) -> Array:
+    def _quanta(self, values: Array, usual: Array) -> Array:
         """(R, T, D) last digit of every channel on the day of each row, which meters may change."""
-        digits = np.broadcast_to(usual, values.shape).copy()
+        quanta = np.broadcast_to(usual, values.shape).copy()
         for first in range(0, values.shape[1], self.period):
             day = slice(first, first + self.period)
             for record, k in np.ndindex(len(values), values.shape[2]):
                 told = values[record, day, k]
                 told = told[np.isfinite(told) & (told != 0)]
                 if len(told) >= self.period // 2:
-                    digits[record, day, k] = digit(told)
-        return digits
+                    quanta[record, day, k] = quantum(told)
+        return quanta
 
 
-def daily(period: int, n_rows: int, season: float | None = None) -> MeterReadings:
+def daily(period: int, n_rows: int, season: float | None = None) -> QuantisedRows:
     """Readings with `period` rows per day, with weeks and seasons where the data are long enough.
 
     Raises:
@@ -122,4 +120,4 @@ def daily(period: int, n_rows: int, season: float | None = None) -> MeterReading
             f"transform='daily' needs at least two days of {period} rows, got {n_rows} rows; use "
             "transform='standard'"
         )
-    return MeterReadings(period, season, weekly=n_rows >= 14 * period)
+    return QuantisedRows(period, season, weekly=n_rows >= 14 * period)

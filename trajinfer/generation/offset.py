@@ -8,13 +8,15 @@ from typing import Self
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
 
-# of their spread; below it single precision keeps five digits of what varies
+# of their standard deviation; below it single precision keeps five digits of what varies
 _FAR = 100.0
 
 
+@packable
 @dataclass(frozen=True)
-class Shift:
+class Offset:
     """What is taken off before the chain sees times and values, and put back after it.
 
     Attributes:
@@ -31,9 +33,9 @@ class Shift:
 
         What is near stays as it is, digit by digit.
         """
-        centre, spread = values.mean(axis=0), values.std(axis=0)
+        centre, std = values.mean(axis=0), values.std(axis=0)
         first, span = float(times.min()), float(np.ptp(times))
         return cls(
             first if abs(first) > _FAR * span else 0.0,
-            np.where(np.abs(centre) > _FAR * spread, centre, 0.0),
+            np.where(np.abs(centre) > _FAR * std, centre, 0.0),
         )

@@ -11,12 +11,12 @@ _MOST = 30
 _NEARLY_ALL = 0.98
 
 
-def digit(column: Array) -> float:
+def quantum(column: Array) -> float:
     """The coarsest number nearly all values are multiples of, 0 for none.
 
     A few values may be others, such as those filled in for missing ones.
 
-    >>> digit(np.array([0.3, 1.5, 0.45, 2.1])), digit(np.array([0.1234567, 2.0]))
+    >>> quantum(np.array([0.3, 1.5, 0.45, 2.1])), quantum(np.array([0.1234567, 2.0]))
     (0.15, 0.0)
     """
     for fine in _FINE:

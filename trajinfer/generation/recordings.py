@@ -12,7 +12,7 @@ from trajinfer.data import IrregularSeries
 
 
 @dataclass(frozen=True)
-class Records:
+class Recordings:
     """R recordings on steps of equal length.
 
     Attributes:
@@ -40,7 +40,7 @@ class Records:
         return np.asarray(np.arange(self.values.shape[1]) < self.lengths[:, None])
 
 
-def join_windows(series: IrregularSeries) -> Records:
+def join_windows(series: IrregularSeries) -> Recordings:
     """Join series that are pieces of one recording.
 
     Series with times of their own are joined where these overlap with equal values or follow one
@@ -74,7 +74,7 @@ def join_windows(series: IrregularSeries) -> Records:
     lengths = np.diff(edges)
     padded = np.full((len(lengths), lengths.max(), values.shape[1]), np.nan)
     padded[np.arange(lengths.max()) < lengths[:, None]] = values
-    return Records(
+    return Recordings(
         origin + step * keys[edges[:-1], 1], lengths, padded, step, int(series.lengths[0])
     )
 

@@ -1,39 +1,45 @@
-"""Prices: what a day adds to the day before, with high and low where they must be."""
+"""Positive rows relative to the row before; ordered quadruples keep their order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
+from trajinfer._core.words import renamed_settings
 from trajinfer.generation.memory_settings import Memory
-from trajinfer.generation.row_transform import Latents, RowTransform, State, average_before
+from trajinfer.generation.row_transform import RowTransform, State, TransformedRows, average_before
 
-_BAR = ("open", "high", "low", "close")
-_VOLUME = "volume"
 _NO_SHADOW = -0.01
 _WIDEST = 2.0
 
 
+@renamed_settings(volume_half_life="half_life")
+@packable
 @dataclass(frozen=True)
-class PriceBars(RowTransform):
-    r"""Prices relative to the row before.
+class RelativeRows(RowTransform):
+    r"""Positive channels relative to the row before, as prices are.
 
-    Channels named open, high, low and close (in any case) become the opening gap
-    $\log O_t - \log C_{t-1}$, the return $\log C_t - \log O_t$, and the square roots of the upper
-    and the lower shadow in logarithms, so that $H \ge \max(O, C)$ and $L \le \min(O, C)$ always
-    hold. Volume becomes its logarithm minus a slow average of the past, within $\pm 2$. Every
-    other channel is a price of its own, and becomes its log-return.
+    An ordered quadruple, whose second channel is the largest and whose third is the smallest of the
+    four in every row (open, high, low, close), becomes the opening gap $\log O_t - \log C_{t-1}$,
+    the return $\log C_t - \log O_t$, and the square roots of the upper and the lower shadow in
+    logarithms, so that $H \ge \max(O, C)$ and $L \le \min(O, C)$ always hold. A channel that
+    returns to a slow level, such as a volume, becomes its logarithm minus a slow average of the
+    past, within $\pm 2$. Every other channel becomes its log-return.
 
     Args:
-        volume_half_life: rows after which the slow average of the volume has half forgotten.
+        half_life: rows after which the slow average has half forgotten.
+        quadruple: names of the ordered quadruple, in any case; it is used where all four are there.
+        reverting: name of the channel that returns to a slow level, in any case.
     """
 
-    volume_half_life: float = 40.0
+    half_life: float = 40.0
+    quadruple: tuple[str, str, str, str] = ("open", "high", "low", "close")
+    reverting: str = "volume"
 
     @property
     def memory(self) -> Memory:
@@ -44,10 +50,6 @@ class PriceBars(RowTransform):
         """Logarithms relative to the first row."""
         logs = np.log(values)
         return np.asarray(logs - logs[:, :1])
-
-    def settings(self) -> dict[str, Any]:
-        """What the transform is rebuilt from."""
-        return {"volume_half_life": self.volume_half_life}
 
     def learn(self, values: Array, channels: Sequence[str]) -> State:
         """Which channel is which.
@@ -63,8 +65,9 @@ class PriceBars(RowTransform):
                 f"{values[bad[:, k], k][0]:g}; leave such rows out, or use transform='standard'"
             )
         names = [name.lower() for name in channels]
-        bar = [names.index(name) for name in _BAR] if set(_BAR) <= set(names) else []
-        volume = [names.index(_VOLUME)] if _VOLUME in names else []
+        ordered, slow = [name.lower() for name in self.quadruple], self.reverting.lower()
+        bar = [names.index(name) for name in ordered] if set(ordered) <= set(names) else []
+        volume = [names.index(slow)] if slow in names else []
         if bar:
             o, h, low, c = values[:, bar].T
             if (h < np.maximum(o, c)).any() or (low > np.minimum(o, c)).any():
@@ -76,7 +79,7 @@ class PriceBars(RowTransform):
             "prices": np.array(prices, dtype=int),
         }
 
-    def forward(self, values: Array, state: State, rng: np.random.Generator) -> Latents:
+    def forward(self, values: Array, state: State, rng: np.random.Generator) -> TransformedRows:
         """Latent rows; the first row of a record has none, for want of a row before it."""
         logs = np.log(values)
         before = np.concatenate([np.full_like(logs[:, :1], np.nan), logs[:, :-1]], axis=1)
@@ -93,14 +96,16 @@ class PriceBars(RowTransform):
             volume = logs[..., state["volume"]]
             slow = self._slow(volume)
             parts.append(volume - slow)
-            keep = 0.5 ** (1 / self.volume_half_life)
+            keep = 0.5 ** (1 / self.half_life)
             levels.append(keep * slow + (1 - keep) * volume)
         rows = np.concatenate(parts, axis=-1)
         rows[np.isnan(rows).any(axis=-1)] = np.nan
         bounds = np.stack([np.nanmin(rows, axis=(0, 1)), np.nanmax(rows, axis=(0, 1))])
         if len(state["volume"]):
             bounds[:, -1] = bounds[:, -1].clip(-_WIDEST, _WIDEST)
-        return Latents(rows, np.zeros(rows.shape, bool), np.concatenate(levels, axis=-1), bounds)
+        return TransformedRows(
+            rows, np.zeros(rows.shape, bool), np.concatenate(levels, axis=-1), bounds
+        )
 
     def inverse(self, latents: Array, zero: Array, levels: Array, state: State) -> Array:
         """Prices that go on from the last close, volumes that go on from their slow average."""
@@ -121,14 +126,14 @@ class PriceBars(RowTransform):
         start = levels[:, None, level : level + n_prices]
         logs[..., state["prices"]] = start + np.cumsum(returns, axis=1)
         if len(state["volume"]):
-            surprise = latents[..., -1:]
-            learned = (1 - 0.5 ** (1 / self.volume_half_life)) * surprise
+            innovation = latents[..., -1:]
+            learned = (1 - 0.5 ** (1 / self.half_life)) * innovation
             logs[..., state["volume"]] = (
-                levels[:, None, -1:] + np.cumsum(learned, axis=1) - learned + surprise
+                levels[:, None, -1:] + np.cumsum(learned, axis=1) - learned + innovation
             )
         return np.asarray(np.exp(logs))
 
     def _slow(self, volume: Array) -> Array:
         """Slow average of what came before every row, begun at the average of the first rows."""
-        first = max(2, int(self.volume_half_life))
-        return average_before(volume, self.volume_half_life, np.nanmean(volume[:, :first], axis=1))
+        first = max(2, int(self.half_life))
+        return average_before(volume, self.half_life, np.nanmean(volume[:, :first], axis=1))

@@ -14,7 +14,9 @@ _QUIET = 1.5
 _CUTOFF = 1e-7
 
 
-def settle_quiet_channels(sde: DirectedChainSDE, pairs: Transitions, seen: Tensor | None) -> None:
+def silence_noise_free_channels(
+    sde: DirectedChainSDE, pairs: Transitions, seen: Tensor | None
+) -> None:
     """Set the diffusion of channels to zero whose fitted sd sits on the floor.
 
     The likelihood, which is floored, knows the drift of such a channel no better than the floor. As
