@@ -38,6 +38,7 @@ def test_every_exported_estimator_has_a_case(room):
     expected_failed_checks=lambda estimator: EXPECTED[type(estimator).__name__],
 )
 @pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
+@pytest.mark.filterwarnings("ignore:no times were given:UserWarning")
 def test_scikit_learn_conventions(estimator, check):
     state = np.random.get_state()  # noqa: NPY002
     check(estimator)
