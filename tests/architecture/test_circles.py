@@ -13,12 +13,8 @@ MOST_LINES_OF_A_ROOM = 6500
 KNOWN = {
     ("trajinfer.data.trajectories", "trajinfer.plot"): "the shortcut Trajectories.plot()",
     ("trajinfer.data.forecast", "trajinfer.plot"): "the shortcut Forecast.plot()",
-    ("trajinfer.training.callback", "trajinfer.training.loop"): "the type of the running loop",
     ("trajinfer.bridges.archive", "trajinfer.bridges.schrodinger_bridge"): "the type packed",
     ("trajinfer.jumps.archive", "trajinfer.jumps.estimator"): "the type packed",
-    ("trajinfer.generation.archive", "trajinfer.generation.directed_chain_generator"): (
-        "the type packed"
-    ),
 }
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from trajinfer.training.loop import Report, Run
-
-State = tuple[dict[str, Any], dict[str, Tensor]]
+from trajinfer.training.run import Report, Run, State
 
 
 class Callback:

@@ -13,7 +13,7 @@ from trajinfer._core.archive import read_archive, save_archive
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer.training.callback import Callback
-from trajinfer.training.loop import Run
+from trajinfer.training.run import Run
 
 
 class Checkpoint(Callback):

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from trajinfer._core.checks import require_integer
-from trajinfer.training.callback import Callback, State
-from trajinfer.training.loop import Report, Run
+from trajinfer.training.callback import Callback
+from trajinfer.training.run import Report, Run, State
 from trajinfer.training.weight_average import WeightAverage
 
 

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from trajinfer._core.archive import write_text
 from trajinfer.training.callback import Callback
-from trajinfer.training.loop import Report, Run
+from trajinfer.training.run import Report, Run
 
 _LOG = logging.getLogger("trajinfer.training")
 

@@ -14,10 +14,11 @@ from trajinfer._core.errors import InputError
 from trajinfer.training.batches import Batches, BatchSource
 from trajinfer.training.callback import Callback
 from trajinfer.training.early_stopping import EarlyStopping
-from trajinfer.training.loop import Report, train
+from trajinfer.training.loop import train
 from trajinfer.training.optimization import Objective, Optimization
 from trajinfer.training.parameter_groups import ParameterGroups, all_decay
 from trajinfer.training.progress import Progress
+from trajinfer.training.run import Report
 from trajinfer.training.schedules import cosine
 from trajinfer.training.weight_average import WeightAverage
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trajinfer.training.callback import Callback, State
-from trajinfer.training.loop import Report, Run
+from trajinfer.training.callback import Callback
+from trajinfer.training.run import Report, Run, State
 
 
 class WeightAverage(Callback):
