@@ -1,7 +1,9 @@
 """The command on a table of labels."""
 
 import json
+import tomllib
 
+import numpy as np
 import pandas as pd
 import pytest
 import typer
@@ -61,3 +63,83 @@ def test_dry_run_prints_a_call_that_works(table):
 def test_bad_options_are_named(table, options, message):
     with pytest.raises(InputError, match=message):
         run(table, "--id", "who", "--time", "years", *options, "--dry-run")
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """Visits of 60 patients whose first state has a name that often means missing."""
+    rates = [[-1, 1, 0], [0.5, -1, 0.5], [0, 1, -1]]
+    data = jumps.simulate(rates, [1, 0, 0], 60, [0, 0.3, 0.6, 1.0, 1.5], random_state=0)
+    frame = data.to_frame()
+    frame["state"] = np.array(["None", "mild-1", "severe"])[frame["state"]]
+    frame["id"] = [f"{k:03d}" for k in frame["id"]]
+    frame.to_csv(tmp_path / "visits.csv", index=False)
+    return tmp_path / "visits.csv"
+
+
+@pytest.mark.parametrize("name", ["None", "NA", "null", "nan", "NaN", "", "n/a", "007", "1e3"])
+def test_only_an_empty_state_is_missing(patients, tmp_path, name):
+    text = patients.read_text().replace("None", name)
+    patients.write_text(text)
+    result = run(patients, "--out", tmp_path / "r", "--method", "mle", "--json", "--no-figures")
+    expected = sorted({"mild-1", "severe", name} - {""})
+    assert json.loads(result.stdout)["states"] == expected
+    written = pd.read_csv(tmp_path / "r" / "rates.csv", dtype=str, keep_default_na=False)
+    assert set(written["from"]) | set(written["to"]) == set(expected)
+
+
+def test_texts_that_mean_missing(patients):
+    patients.write_text(patients.read_text() + "061,0.0,gone\n061,1.0,\n")
+    names = {}
+    exec(run(patients, "--missing", "None,severe", "--dry-run").stdout, names)
+    assert names["data"].categories == ("gone", "mild-1")
+    assert names["data"].lengths[-1] == 2
+    assert names["data"].mask[-1].tolist()[:2] == [True, False]
+
+
+def test_identifiers_keep_their_zeros(patients):
+    printed = run(patients, "--dry-run").stdout
+    names = {}
+    exec(printed, names)
+    assert names["data"].ids[7] == "007"
+    patients.write_text(patients.read_text().replace("\n0", "\n").replace("\n0", "\n"))
+    exec(run(patients, "--dry-run").stdout, names)
+    assert names["data"].ids[7] == 7
+
+
+def test_links_are_pairs_of_labels_and_repeat_the_run(patients, tmp_path):
+    links = "None-mild-1,mild-1-None,mild-1-severe,severe-mild-1"
+    options = ("--method", "mle", "--no-figures")
+    done = run(patients, "--links", links, "--out", tmp_path / "a", "--json", *options)
+    pairs = [["None", "mild-1"], ["mild-1", "None"], ["mild-1", "severe"], ["severe", "mild-1"]]
+    document = json.loads(done.stdout)
+    assert sorted(document["links"]) == document["settings"]["links"] == pairs
+    config = tmp_path / "a" / "config.toml"
+    assert tomllib.loads(config.read_text())["MarkovJumpProcess"]["links"] == pairs
+    run(patients, "--config", config, "--out", tmp_path / "b", *options)
+    first, second = (pd.read_csv(tmp_path / name / "rates.csv") for name in "ab")
+    pd.testing.assert_frame_equal(first, second)
+    assert len(first) == 4
+
+
+def test_links_of_other_labels_are_refused(patients, tmp_path):
+    with pytest.raises(InputError, match="pairs such as None-severe, got 'None-mild'; the labels"):
+        run(patients, "--links", "None-mild", "--dry-run")
+    (tmp_path / "c.toml").write_text('[MarkovJumpProcess]\nlinks = [["None", "mild"]]\n')
+    with pytest.raises(InputError, match=r"got \['None', 'mild'\]; the labels are None, mild-1"):
+        run(patients, "--config", tmp_path / "c.toml", "--dry-run")
+
+
+def test_the_help_of_links_shows_labels():
+    assert "well-ill" in run("--help").stdout
+
+
+def test_dates_as_times(patients, tmp_path):
+    frame = pd.read_csv(patients, dtype=str, keep_default_na=False)
+    days = pd.to_timedelta(frame["time"].astype(float) * 100, unit="D")
+    frame["time"] = (pd.Timestamp("2024-01-01") + days).dt.strftime("%Y-%m-%d")
+    frame.to_csv(patients, index=False)
+    names = {}
+    exec(run(patients, "--dry-run").stdout, names)
+    assert names["data"].axis.kind == "datetime"
+    assert names["data"].times.max() == 150.0

@@ -1,62 +1,15 @@
 """`forecast` and `classify` on tables, with small estimators that follow the same protocol."""
 
 import json
-from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator
-from sklearn.linear_model import LogisticRegression
 
 import trajinfer
-from trajinfer import Forecast
+from tests.cli.small_estimators import ByMean, LastValue
 from trajinfer.cli import classify, forecast
 from trajinfer.cli.series import Model
-from trajinfer.evaluation.series import persistence
-
-
-@dataclass(eq=False, repr=False)
-class LastValue(BaseEstimator):
-    """The last value of each channel, with noise of a fixed size."""
-
-    _: KW_ONLY
-    spread: float = 0.5
-    horizon: float | None = None
-    random_state: int = 0
-
-    def fit(self, series):
-        return self
-
-    def forecast(self, series, ts, n=100):
-        noise = np.random.default_rng(self.random_state).normal(
-            size=(len(series), n, np.shape(ts)[1], series.shape[2])
-        )
-        samples = persistence(series, ts)[:, None] + self.spread * noise
-        return Forecast(samples, ts, series.channels, series.ids, series.axis, series)
-
-    def save(self, path):
-        path.mkdir()
-
-
-@dataclass(eq=False, repr=False)
-class ByMean(BaseEstimator):
-    """Logistic regression on the mean of each channel."""
-
-    _: KW_ONLY
-    strength: float = 1.0
-    random_state: int = 0
-
-    def fit(self, series, y):
-        self.model_ = LogisticRegression(C=self.strength).fit(np.nanmean(series.values, axis=1), y)
-        self.classes_ = self.model_.classes_
-        return self
-
-    def predict_proba(self, series):
-        return self.model_.predict_proba(np.nanmean(series.values, axis=1))
-
-    def save(self, path):
-        path.mkdir()
 
 
 @pytest.fixture

@@ -32,13 +32,16 @@ def as_table(df: Any) -> pd.DataFrame:
     return frame
 
 
-def number_columns(frame: pd.DataFrame, taken: Collection[Any], word: str) -> list[Any]:
+def number_columns(
+    frame: pd.DataFrame, taken: Collection[Any], word: str, *, stacklevel: int = 3
+) -> list[Any]:
     """The columns of numbers that are left over.
 
     Args:
         frame: the table.
         taken: columns that have another meaning; the rest is looked through.
         word: argument by which a user names columns, for the messages.
+        stacklevel: of the warning; 3 is the caller of the function that calls this one.
 
     Raises:
         InputError: for a column of numbers but for a few cells, naming row and text.
@@ -60,9 +63,8 @@ def number_columns(frame: pd.DataFrame, taken: Collection[Any], word: str) -> li
     if others:
         remarks.append(f"columns left out, not numeric: {_listed(others)}")
     if remarks and numbers:  # without any number an error follows
-        warnings.warn(
-            f"{'; '.join(remarks)}; name {word} to choose", UnusedColumnsWarning, stacklevel=4
-        )
+        message = f"{'; '.join(remarks)}; name {word} to choose"
+        warnings.warn(message, UnusedColumnsWarning, stacklevel=stacklevel)
     return numbers
 
 

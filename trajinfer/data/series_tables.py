@@ -210,7 +210,7 @@ def _observations(frame: pd.DataFrame, columns: Columns) -> tuple[Array | None, 
 
 def _left_over(frame: pd.DataFrame, columns: Columns) -> list[str]:
     taken = {columns.id, columns.time, columns.labels, *(columns.statics or ())}
-    return number_columns(frame, taken, "channels=")
+    return number_columns(frame, taken, "channels=", stacklevel=6)
 
 
 @dataclass(frozen=True)

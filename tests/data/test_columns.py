@@ -1,0 +1,131 @@
+"""Columns that nobody named: numbers are taken, the rest is named or refused, at every door."""
+
+import io
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trajinfer import InputError, IrregularSeries, Snapshots
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "id": np.repeat(range(6), 8),
+            "t": np.tile(np.arange(8.0), 6),
+            "hr": rng.normal(70, 5, 48).round(1),
+            "bp": rng.normal(120, 9, 48).round(1),
+        }
+    )
+
+
+def series(frame):
+    return IrregularSeries.from_frame(frame, id="id", time="t").channels
+
+
+def snapshots(frame):
+    return Snapshots.from_frame(frame.drop(columns="id"), time="t").features
+
+
+def named_series(frame, names):
+    return IrregularSeries.from_frame(frame, id="id", time="t", channels=names).channels
+
+
+def named_snapshots(frame, names):
+    return Snapshots.from_frame(frame, time="t", features=names).features
+
+
+DOORS = pytest.mark.parametrize("door", [series, snapshots])
+
+
+@DOORS
+def test_a_table_of_numbers_is_taken_without_a_word(door, table):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert door(table) == ("hr", "bp")
+        assert door(table.convert_dtypes()) == ("hr", "bp")
+
+
+@DOORS
+@pytest.mark.parametrize(
+    "column",
+    [
+        "someone",
+        True,
+        pd.Timestamp("2024-01-01"),
+        pd.Timedelta("1D"),
+        1j,
+        None,
+        pd.Categorical(["a"] * 48),
+    ],
+    ids=["text", "truth", "date", "duration", "complex", "nothing", "category"],
+)
+def test_columns_that_are_no_numbers_are_named(door, table, column):
+    table["other"] = column
+    with pytest.warns(UserWarning, match="columns left out, not numeric: other; name") as caught:
+        assert door(table) == ("hr", "bp")
+    assert caught[0].filename == __file__
+
+
+@DOORS
+@pytest.mark.parametrize("cell", ["-", "n/a", "<0.1", "12,5", "seventy"])
+@pytest.mark.parametrize("n_cells", [1, 20])
+def test_a_column_of_numbers_but_for_some_cells_is_refused(door, table, cell, n_cells):
+    table["hr"] = table["hr"].astype(object)
+    table.loc[4 : 3 + n_cells, "hr"] = cell
+    table["hr"] = table["hr"].astype(str)
+    message = f"'hr' holds numbers but for {n_cells} of 48 cells, such as '{cell}' in row 4"
+    with pytest.raises(InputError, match=message):
+        door(table)
+
+
+@pytest.mark.parametrize("door", [named_series, named_snapshots])
+def test_a_column_that_was_asked_for_and_is_no_number_names_its_first_text(door, table):
+    table["hr"] = table["hr"].astype(object)
+    table.loc[4, "hr"] = "-"
+    with pytest.raises(InputError, match="column 'hr' is not numeric, such as '-' in row 4"):
+        door(table, ["hr"])
+    assert door(table, ["bp"]) == ("bp",)
+
+
+@DOORS
+def test_a_column_of_codes_is_text_although_some_are_numbers(door, table):
+    table["code"] = ["A1", "12", "B7", "K"] * 12
+    with pytest.warns(UserWarning, match="not numeric: code"):
+        assert door(table) == ("hr", "bp")
+
+
+@DOORS
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("part", [slice(None), slice(3, None, 2)])
+def test_an_index_that_was_written_along_is_recognised(door, table, times, part):
+    table = table[part]
+    for _ in range(times):
+        table = pd.read_csv(io.StringIO(table.to_csv()))
+    with pytest.warns(UserWarning, match="an index of rows: Unnamed: 0"):
+        assert door(table) == ("hr", "bp")
+
+
+@DOORS
+@pytest.mark.parametrize("name", ["index", "level_0", "rownames"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_counter_of_rows_by_a_usual_name_is_recognised(door, table, name, first):
+    table[name] = np.arange(first, 48 + first)
+    with pytest.warns(UserWarning, match=f"an index of rows: {name}"):
+        assert door(table) == ("hr", "bp")
+
+
+@DOORS
+def test_a_number_called_index_that_does_not_count_is_a_channel(door, table):
+    table["index"] = table["hr"].round().astype(int)
+    assert door(table) == ("hr", "bp", "index")
+
+
+@pytest.mark.parametrize("door", [named_series, named_snapshots])
+def test_an_index_that_is_asked_for_is_taken(door, table):
+    table["index"] = np.arange(48)
+    assert door(table, ["index"]) == ("index",)
