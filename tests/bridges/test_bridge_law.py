@@ -8,7 +8,7 @@ from scipy import stats
 from tests.bridges.gaussian import ROTATION
 from trajinfer.bridges.bridge_law import bridge_law
 from trajinfer.bridges.dynamics import dynamics_of
-from trajinfer.bridges.transitions import transition
+from trajinfer.bridges.transitions import Transitions
 from trajinfer.processes import AffineDrift, LotkaVolterra, affine_transition
 
 SIGMA = [0.3, 0.7]
@@ -58,9 +58,7 @@ def conditional():
 
 def law_of(n=1):
     x = tensor(START).expand(1, n, 2)
-    return bridge_law(
-        dynamics_of(PROCESS), tensor([0.0]), x, tensor([DURATION]), FRACTIONS, n_steps=8
-    )
+    return bridge_law(Transitions(dynamics_of(PROCESS), 8), tensor([0.0]), x, tensor([DURATION]), FRACTIONS)
 
 
 def test_expected_positions():
@@ -95,11 +93,11 @@ def test_conditional_drift():
     """b(x) + Sigma grad log q(t, x; T, y), the gradient by automatic differentiation."""
     law, dynamics = law_of(), dynamics_of(PROCESS)
     positions = tensor([[1.0, 1.0], [0.3, -0.2], [0.6, -0.8]]).reshape(3, 1, 1, 2)
-    found = law.conditional_drift(dynamics, positions, tensor([[END]])).detach()
+    found = law.conditional_drift(positions, tensor([[END]])).detach()
     for node, fraction in enumerate(FRACTIONS):
         x = positions[node, 0].clone().requires_grad_()
         left = ((1 - fraction) * DURATION).reshape(1)
-        rest = transition(dynamics, tensor([0.0]), x[None], left, n_steps=8)
+        rest = Transitions(dynamics, 8)(tensor([0.0]), x[None], left)
         density = torch.distributions.MultivariateNormal(rest.mean[0, 0], rest.covariance[0, 0])
         slope = torch.autograd.grad(density.log_prob(tensor(END)), x)[0]
         expected = PROCESS.f(tensor(0.0), x) + slope * tensor(SIGMA) ** 2
@@ -111,7 +109,7 @@ def test_bridges_of_a_nonlinear_reference_end_where_they_should():
     x = tensor([[[5.0, 4.0], [4.0, 3.0]]])
     near = tensor([0.999])
     with torch.no_grad():
-        law = bridge_law(dynamics_of(process), tensor([0.0]), x, tensor([1.0]), near, n_steps=16)
+        law = bridge_law(Transitions(dynamics_of(process), 16), tensor([0.0]), x, tensor([1.0]), near)
         end = law.means[-1] + tensor([[[0.1, -0.1], [0.0, 0.2]]])
         draws = law.draw(end, torch.Generator().manual_seed(0))[0]
     # the last thousandth of the time moves a path by .2 sqrt(.001) = .006
@@ -123,10 +121,8 @@ def test_the_law_of_a_nonlinear_reference_is_that_of_its_linear_noise():
     process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=[0.1, 0.2])
     x, duration = tensor([[[5.0, 4.0], [4.0, 3.0]]]), tensor([1.5])
     with torch.no_grad():
-        law = bridge_law(dynamics_of(process), tensor([0.0]), x, duration, FRACTIONS, n_steps=64)
-        whole = transition(
-            dynamics_of(process), tensor([0.0]), x, duration, n_steps=64, with_flow=True
-        )
+        law = bridge_law(Transitions(dynamics_of(process), 64), tensor([0.0]), x, duration, FRACTIONS)
+        whole = Transitions(dynamics_of(process), 64)(tensor([0.0]), x, duration, with_flow=True)
     covariance, flow = torch.zeros(1, 1, 2, 2).double(), torch.eye(2).double()
     for step, noise in zip(law.flows, law.noises, strict=True):
         covariance, flow = step @ covariance @ step.mT + noise, step @ flow
@@ -139,11 +135,9 @@ def test_the_law_of_a_nonlinear_reference_is_that_of_its_linear_noise():
 def test_few_nodes(n_nodes):
     fractions = FRACTIONS[:n_nodes]
     x = tensor([[START]])
-    law = bridge_law(
-        dynamics_of(PROCESS), tensor([0.0]), x, tensor([DURATION]), fractions, n_steps=8
-    )
+    law = bridge_law(Transitions(dynamics_of(PROCESS), 8), tensor([0.0]), x, tensor([DURATION]), fractions)
     assert len(law.means) == n_nodes + 1
-    whole = transition(dynamics_of(PROCESS), tensor([0.0]), x, tensor([DURATION]), n_steps=8)
+    whole = Transitions(dynamics_of(PROCESS), 8)(tensor([0.0]), x, tensor([DURATION]))
     torch.testing.assert_close(law.means[-1], whole.mean)
 
 
@@ -152,9 +146,7 @@ def test_what_is_still_to_come_at_every_node():
     process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=[0.1, 0.2])
     x = tensor([[[5.0, 4.0], [4.0, 3.0]]])
     with torch.no_grad():
-        law = bridge_law(
-            dynamics_of(process), tensor([0.0]), x, tensor([1.5]), FRACTIONS, n_steps=32
-        )
+        law = bridge_law(Transitions(dynamics_of(process), 32), tensor([0.0]), x, tensor([1.5]), FRACTIONS)
     covariance = torch.zeros(1, 2, 2, 2).double()
     so_far = []
     for step, noise in zip(law.flows, law.noises, strict=True):

@@ -145,8 +145,10 @@ def test_units_of_lotka_volterra(positive):
     plain = SchrodingerBridge(LotkaVolterra(), random_state=0).fit(positive)
     moved = SchrodingerBridge(LotkaVolterra(), random_state=0).fit(scaled(positive, c, s))
     for name, power in {"alpha": 0, "beta": -1, "delta": -1, "gamma": 0}.items():
-        expected = plain.parameters_[name] * c**power / s
-        assert moved.parameters_[name] == pytest.approx(expected, rel=1e-3)
+        unit = c**power / s
+        expected = plain.parameters_[name] * unit
+        # one of the rates falls to zero, where nothing tells 1e-10 from 1e-14
+        assert moved.parameters_[name] == pytest.approx(expected, rel=1e-3, abs=1e-7 * unit)
 
 
 def test_the_origin_of_time(snapshots):

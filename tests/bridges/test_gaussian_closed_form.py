@@ -9,6 +9,7 @@ from tests.bridges.gaussian import CASES, ROTATION, TABLE, GaussianBridge, bures
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.bridges.bridge_law import bridge_law
 from trajinfer.bridges.dynamics import dynamics_of
+from trajinfer.bridges.transitions import Transitions
 from trajinfer.data import Snapshots
 
 HALF = torch.tensor([0.5], dtype=torch.float64)
@@ -93,7 +94,7 @@ def test_mean_and_covariance_of_the_path_law(name, fitted):
     """From the coupling and the Gaussian bridges, without sampling."""
     truth, (x, y), plan = CASES[name], fitted.snapshots_.points, fitted.coupling(0)
     start = torch.tensor(x)[None]
-    law = bridge_law(dynamics_of(fitted.reference_), ZERO, start, ONE, HALF, n_steps=8)
+    law = bridge_law(Transitions(dynamics_of(fitted.reference_), 8), ZERO, start, ONE, HALF)
     offset = law.expected(torch.zeros_like(start))[0, 0].detach().numpy()
     gain = law.gains[0].detach().numpy().reshape(truth.A.shape)
     onward = law.to_end[0].detach().numpy().reshape(truth.A.shape)

@@ -12,16 +12,17 @@ from tests.bridges.gaussian import ROTATION
 from tests.bridges.gaussian_process_data import grids, samples
 from trajinfer._core.errors import InputError, NotConverged
 from trajinfer.bridges import SchrodingerBridge, fitting
-from trajinfer.bridges.dynamics import frozen_dynamics_of
+from trajinfer.bridges.couplings import Couplings
+from trajinfer.bridges.dynamics import Reference, frozen_dynamics_of
 from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.refinement import LearnableState, path_round
-from trajinfer.bridges.sinkhorn import couple
+from trajinfer.bridges.parameter_vector import ParameterVector
+from trajinfer.bridges.refinement import path_round
 from trajinfer.bridges.static_likelihood import (
     RowStatistics,
     negative_log_likelihood,
     pair_cost,
 )
-from trajinfer.bridges.transitions import transition
+from trajinfer.bridges.transitions import Transitions
 from trajinfer.data import Snapshots
 from trajinfer.processes import (
     AffineDrift,
@@ -199,13 +200,7 @@ def test_the_objective_is_the_sum_over_pairs():
     total = 0.0
     for k, duration in enumerate((0.5, 0.7)):
         x, y = (torch.tensor(p) for p in snapshots.points[k : k + 2])
-        law = transition(
-            frozen_dynamics_of(reference),
-            torch.zeros(1).double(),
-            x[None],
-            torch.tensor([duration]).double(),
-            n_steps=8,
-        )
+        law = Transitions(frozen_dynamics_of(reference), 8)(torch.zeros(1).double(), x[None], torch.tensor([duration]).double())
         q = torch.distributions.MultivariateNormal(law.mean[0], law.covariance[0])
         log_q = q.log_prob(y[:, None]).T.numpy()
         plan = bridge.coupling(k)
@@ -295,36 +290,38 @@ def test_the_path_regression_finds_the_drift_of_its_own_bridges():
     true drift, so the regression returns it up to the error of its draws."""
     truth = AffineDrift(2, A, [0.0, 0.0], volatility=SIGMA, ridge=0.0)
     problem = Problem.of(grids(A, TIMES, *START, SIGMA))
-    dynamics = frozen_dynamics_of(truth)
-    law = transition(dynamics, problem.times[:-1], problem.start, problem.durations, n_steps=8)
-    coupling = couple(pair_cost(law, problem.end), problem.log_mass[:-1], problem.log_mass[1:])
+    transitions = Transitions(frozen_dynamics_of(truth), 8)
+    costs = [pair_cost(transitions.of(batch), batch.end) for batch in problem.batches]
+    couplings = Couplings.solve(problem, costs, None)
     fitted = AffineDrift(2, volatility=SIGMA, ridge=0.0)
-    generator = torch.Generator().manual_seed(0)
-    path_round(fitted, dynamics, problem, coupling.log_plan.exp(), 8, generator, 1)
+    path_round(
+        Reference(fitted), transitions, couplings, torch.Generator().manual_seed(0), n_starts=1
+    )
     assert relative_error(fitted.parameters_dict()["matrix"], A) < 0.1
 
 
 def test_row_statistics_give_the_likelihood_of_all_pairs():
     snapshots = samples(A, [0, 0.5, 1.2], *START, SIGMA, 15, 0)
-    problem = Problem.of(snapshots)
-    dynamics = frozen_dynamics_of(AffineDrift(2, A, [0.3, 0.0], volatility=SIGMA))
-    law = transition(dynamics, problem.times[:-1], problem.start, problem.durations, n_steps=8)
+    (batch,) = Problem.of(snapshots).batches
+    law = Transitions(
+        frozen_dynamics_of(AffineDrift(2, A, [0.3, 0.0], volatility=SIGMA)), 8
+    ).of(batch)
     plan = torch.rand(2, 15, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    pairs = (plan * pair_cost(law, problem.end)).sum()
-    found = negative_log_likelihood(law, RowStatistics.of(plan, problem.end))
+    pairs = (plan * pair_cost(law, batch.end)).sum()
+    found = negative_log_likelihood(law, RowStatistics.of(plan, batch.end))
     assert float(found) == pytest.approx(float(pairs), rel=1e-10)
 
 
 def test_learnable_numbers_are_one_vector_in_natural_units():
     process = AffineDrift(2, volatility=1.0)
     process.adapt_to(np.array([3.0, 4.0]), np.array([1.0, 1.0]), 2.0)
-    state = LearnableState(process)
+    state = ParameterVector(process)
     assert len(state) == 6
     state.set(np.arange(6.0))
     np.testing.assert_allclose(state.get(), np.arange(6.0))
     found = process.parameters_dict()
     np.testing.assert_allclose(found["matrix"], np.arange(4.0).reshape(2, 2) / 2)
-    assert len(LearnableState(Brownian(volatility=1.0))) == 0
+    assert len(ParameterVector(Brownian(volatility=1.0))) == 0
 
 
 @pytest.mark.parametrize("volatility", ["lern", "none"])
@@ -339,10 +336,10 @@ def test_a_step_that_would_raise_the_objective_is_damped(monkeypatch, length, ke
     snapshots = samples(A, TIMES[:3], *START, SIGMA, 30, 0)
     honest = fitting.static_round
 
-    def overshooting(sde, *args, **kwargs):
-        state = LearnableState(sde)
+    def overshooting(reference, *args):
+        state = ParameterVector(reference.sde)
         start = state.get()
-        honest(sde, *args, **kwargs)
+        honest(reference, *args)
         state.set(start + length * (state.get() - start))
 
     monkeypatch.setattr(fitting, "static_round", overshooting)

@@ -17,7 +17,8 @@ import trajinfer
 from tests.bridges.gaussian import ROTATION
 from tests.bridges.gaussian_process_data import moments, samples
 from trajinfer._core.errors import ExtrapolationWarning, InputError
-from trajinfer.bridges import SchrodingerBridge, schrodinger_bridge
+from trajinfer.bridges import SchrodingerBridge
+from trajinfer.bridges.fitting import AlternatingFit
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.metrics import energy_distance, mmd, wasserstein
 from trajinfer.processes import AffineDrift, Brownian, LotkaVolterra, OrnsteinUhlenbeck
@@ -249,6 +250,18 @@ def test_paths_between_any_times(fixed):
     assert len(fixed.sample(ts=[0.5])) == fixed.n_particles == 1000
 
 
+def test_times_in_any_order(fixed):
+    """Arrays follow the order asked; paths bear their times in ascending order."""
+    ts = [2.5, 0.4, 1.0, 0.4]
+    found, ascending = fixed.predict(X0, 0.2, ts), fixed.predict(X0, 0.2, sorted(ts))
+    np.testing.assert_array_equal(found, ascending[:, [3, 0, 2, 1]])
+    np.testing.assert_array_equal(fixed.predict(X0, 0.2, 0.4)[:, 0], ascending[:, 0])
+    paths, sorted_paths = fixed.sample(5, ts), fixed.sample(5, sorted(ts))
+    assert paths.ts.tolist() == sorted(ts)
+    np.testing.assert_array_equal(paths.values, sorted_paths.values)
+    assert fixed.forecast([4.0, 3.5], 4).ts.tolist() == [3.5, 4.0]
+
+
 def test_conditional_means_are_those_of_the_samples(fixed, snapshots):
     """E[x_t | x_0 = atom] by `predict` and by many paths; the paths are stratified, so that the
     z-values are rather too small than too large. 30 x 4 x 2 of them, false alarms 1e-5 in all."""
@@ -380,19 +393,33 @@ def test_backends_agree_when_refined(few):
 
 
 def test_scores_are_negative_distances(fitted, snapshots):
+    """Coordinates count in standard deviations of the training data."""
     held_out = snapshots.select([1.0, 1.5])
-    drawn = [fitted.marginal(t) for t in held_out.times]
+    deviation = np.concatenate(snapshots.points).std(axis=0)
+    drawn = [fitted.marginal(t) / deviation for t in held_out.times]
+    points = [p / deviation for p in held_out.points]
     for name, distance in {
         "w1": lambda x, y: wasserstein(x, y, p=1),
         "w2": lambda x, y: wasserstein(x, y, p=2),
         "mmd": mmd,
         "energy": energy_distance,
     }.items():
-        expected = -np.mean([distance(d, p) for d, p in zip(drawn, held_out.points, strict=True)])
+        expected = -np.mean([distance(d, p) for d, p in zip(drawn, points, strict=True)])
         assert fitted.score(held_out, scoring=name) == pytest.approx(expected, rel=1e-9)
     assert fitted.score(held_out) == fitted.score(held_out, scoring="w1")
     X, t = held_out.stacked()
     assert fitted.score(X, t) == fitted.score(held_out)
+
+
+def test_a_score_does_not_depend_on_the_units(fitted, snapshots):
+    units = np.array([1e3, 1e-2])
+    X, t = snapshots.stacked()
+    scaled = SchrodingerBridge(AffineDrift(2), volatility=fitted.volatility_ * units, random_state=0)
+    own = SchrodingerBridge(AffineDrift(2), volatility=fitted.volatility_, random_state=0)
+    held_out = snapshots.select([1.0])
+    expected = own.fit(X, t).score(*held_out.stacked())
+    inside, times = held_out.stacked()
+    assert scaled.fit(X * units, t).score(inside * units, times) == pytest.approx(expected, rel=1e-2)
 
 
 def test_a_score_takes_weights(fitted, snapshots):
@@ -715,14 +742,14 @@ def test_names_of_columns_and_a_numpy_seed_are_saved(table, tmp_path):
 
 def test_the_warning_is_about_the_couplings_that_are_kept(snapshots, monkeypatch):
     """The last record may be of couplings that were improved afterwards."""
-    fit_once = schrodinger_bridge.fit
+    run_once = AlternatingFit.run
 
-    def with_a_bad_record(*arguments, **options):
-        result = fit_once(*arguments, **options)
+    def with_a_bad_record(*arguments):
+        result = run_once(*arguments)
         result.history[-1]["marginal_error"] = 0.1
         return result
 
-    monkeypatch.setattr(schrodinger_bridge, "fit", with_a_bad_record)
+    monkeypatch.setattr(AlternatingFit, "run", with_a_bad_record)
     assert SchrodingerBridge(random_state=0).fit(snapshots).converged_
 
 
@@ -849,8 +876,10 @@ def test_containers_bring_their_own_times(snapshots):
             r"time 4 lies outside the snapshots \(0 to 3\); use fo",
         ),
         (lambda b: b.sample(5, [-1.0]), "time -1 lies outside the snapshots"),
-        (lambda b: b.sample(5, [1.0, 0.5]), "in increasing order"),
-        (lambda b: b.sample(5, []), "at least one time"),
+        (lambda b: b.sample(5, []), "ts is empty; give at least one time"),
+        (lambda b: b.predict(X0, 0.0, []), "ts is empty; give at least one time"),
+        (lambda b: b.forecast([]), "ts is empty; give at least one time"),
+        (lambda b: b.sample(5, np.zeros((2, 2))), "ts must be one time, a row"),
         (lambda b: b.sample(5, [np.nan]), "ts must be finite"),
         (lambda b: b.sample(0), "n must be a positive integer, got 0"),
         (lambda b: b.sample(2.5), "n must be a positive integer, got 2.5"),
@@ -864,7 +893,6 @@ def test_containers_bring_their_own_times(snapshots):
             lambda b: b.forecast([2.0]),
             r"a forecast starts at the last snapshot \(3\), got 2; use s",
         ),
-        (lambda b: b.forecast([4.0, 3.5]), "in increasing order"),
         (lambda b: b.predict(X0, 4.0, [5.0]), "time 4 lies outside the snapshots"),
         (lambda b: b.predict(X0, -1.0), "time -1 lies outside the snapshots"),
         (lambda b: b.predict(X0, 1.0, [0.5]), "must not lie before t0 = 1, got 0.5"),

@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.bridges.sinkhorn import couple
+from trajinfer.metrics.entropic_coupling import couple
 from trajinfer.data import Snapshots
 from trajinfer.processes import Brownian
 

@@ -1,7 +1,5 @@
 """Linear-noise transitions against exact ones, an ODE solver, and small-noise simulation."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,8 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 from trajinfer._core.errors import IncompatibleSolver
-from trajinfer.bridges.dynamics import at_rest, dynamics_of, frozen_dynamics_of
-from trajinfer.bridges.transitions import transition
+from trajinfer.bridges.dynamics import dynamics_of, frozen_dynamics_of
+from trajinfer.bridges.transitions import Transitions
 from trajinfer.processes import (
     AffineDrift,
     GeometricBrownian,
@@ -32,16 +30,9 @@ def law_of(process, x, duration, n_steps=32, *, linearise=False):
     """Transition of one segment that starts at time 0, without gradients."""
     dynamics = dynamics_of(process)
     if linearise:
-        dynamics = replace(dynamics, affine=None)
+        dynamics = dynamics.linearised()
     with torch.no_grad():
-        return transition(
-            dynamics,
-            tensor([0.0]),
-            tensor(x)[None],
-            tensor([duration]),
-            n_steps=n_steps,
-            with_flow=True,
-        )
+        return Transitions(dynamics, n_steps)(tensor([0.0]), tensor(x)[None], tensor([duration]), with_flow=True)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +111,7 @@ def test_linear_noise_meets_small_noise_simulation():
 def test_segments_have_their_own_starts_and_durations():
     process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=0.1)
     x = tensor([[[5.0, 4.0], [1.0, 2.0]], [[3.0, 3.0], [6.0, 1.0]]])
-    together = transition(
-        dynamics_of(process), tensor([0.0, 1.0]), x, tensor([1.0, 0.5]), n_steps=16
-    )
+    together = Transitions(dynamics_of(process), 16)(tensor([0.0, 1.0]), x, tensor([1.0, 0.5]))
     for k, duration in enumerate((1.0, 0.5)):
         alone = law_of(process, x[k].tolist(), duration, 16)
         torch.testing.assert_close(together.mean[k], alone.mean[0], rtol=1e-13, atol=0)
@@ -142,13 +131,7 @@ class Clock(torch.nn.Module):
 
 
 def test_a_drift_may_depend_on_time():
-    law = transition(
-        dynamics_of(Clock()),
-        tensor([0.0, 1.0]),
-        torch.zeros(2, 3, 1).double(),
-        tensor([1.0, 2.0]),
-        n_steps=8,
-    )
+    law = Transitions(dynamics_of(Clock()), 8)(tensor([0.0, 1.0]), torch.zeros(2, 3, 1).double(), tensor([1.0, 2.0]))
     assert law.mean.squeeze(2).tolist() == [[pytest.approx(1.0)] * 3, [pytest.approx(8.0)] * 3]
     variances = [(2**3 - 1) / 3, (4**3 - 2**3) / 3]
     np.testing.assert_allclose(law.covariance[:, 0, 0, 0], variances, rtol=1e-12)
@@ -207,13 +190,7 @@ class Rotated(torch.nn.Module):
 
 
 def test_noise_may_be_a_full_matrix():
-    law = transition(
-        dynamics_of(Rotated()),
-        tensor([0.0]),
-        torch.zeros(1, 1, 2).double(),
-        tensor([2.0]),
-        n_steps=4,
-    )
+    law = Transitions(dynamics_of(Rotated()), 4)(tensor([0.0]), torch.zeros(1, 1, 2).double(), tensor([2.0]))
     torch.testing.assert_close(law.covariance[0, 0], 2 * Rotated.matrix @ Rotated.matrix.T)
 
 
@@ -237,19 +214,17 @@ def test_frozen_dynamics_do_not_follow_their_process():
     assert live is not frozen
 
 
-def test_at_rest_only_the_noise_is_left():
+def test_without_drift_only_the_noise_is_left():
     process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=0.1)
-    rest = at_rest(dynamics_of(process))
-    law = transition(rest, tensor([0.0]), tensor([[[5.0, 4.0]]]), tensor([2.0]), n_steps=4)
+    rest = dynamics_of(process).without_drift()
+    law = Transitions(rest, 4)(tensor([0.0]), tensor([[[5.0, 4.0]]]), tensor([2.0]))
     assert law.mean[0, 0].tolist() == [5.0, 4.0]
     torch.testing.assert_close(law.covariance[0, 0], 0.02 * torch.eye(2).double())
 
 
 def test_gradients_reach_the_parameters():
     process = LotkaVolterra(volatility=0.1)
-    law = transition(
-        dynamics_of(process), tensor([0.0]), tensor([[[5.0, 4.0]]]), tensor([1.0]), n_steps=8
-    )
+    law = Transitions(dynamics_of(process), 8)(tensor([0.0]), tensor([[[5.0, 4.0]]]), tensor([1.0]))
     (law.mean.sum() + law.covariance.sum()).backward()
     assert all(p.grad is not None and p.grad != 0 for p in process.parameters())
 

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import itertools
+import json
 import pickle
 
 import numpy as np
@@ -12,8 +13,8 @@ import torchsde
 
 from tests.conformance.sdes import CASES, VOLATILITIES, shaken, states
 from trajinfer import processes, sde
+from trajinfer._core.packing import pack, unpack
 from trajinfer.processes import Process
-from trajinfer.processes.description import describe, rebuild
 
 NOW = torch.zeros((), dtype=torch.float64)
 EXPORTED = [
@@ -177,7 +178,9 @@ def test_it_is_rebuilt_from_plain_data(case, volatility):
         process.learn("volatility")
     dim = len(case.center)
     process.adapt_to(np.array(case.center), np.full(dim, 0.7), 2.0)
-    again = rebuild(*describe(shaken(process)))
+    tensors = {}
+    packed = pack(shaken(process), tensors, "process")
+    again = unpack(json.loads(json.dumps(packed)), tensors)
     assert type(again) is type(process)
     assert again.learnable == process.learnable
     assert again.coefficients.neutral == process.coefficients.neutral

@@ -135,12 +135,14 @@ def test_coordinates_must_have_the_same_names():
 
 
 def test_a_bridge_agrees_with_cross_validation(rng):
-    """The interior rows are what scikit-learn's own leave-one-group-out gives."""
+    """The rows are what scikit-learn's own leave-one-group-out gives, whose unit is the standard
+    deviation of the training data."""
     times = np.array([0.0, 1.0, 2.0, 3.0])
-    data = Snapshots(times, [rng.normal(2 * t, 0.5, size=(15, 2)) for t in times])
+    data = Snapshots(times, [rng.normal(2 * t, 0.5, size=(15, 1)) for t in times])
     bridge = SchrodingerBridge(volatility=0.3, n_refinements=0, n_particles=150, random_state=1)
     table = leave_one_snapshot_out(bridge, data)
     X, y = data.stacked()
     with pytest.warns(UserWarning, match="before the first|after the last"):
         found = cross_validate(bridge, X, y, groups=y, cv=LeaveOneGroupOut())
-    np.testing.assert_allclose(table["estimator"], -found["test_score"], rtol=1e-12)
+    deviation = [np.concatenate(data.drop([t]).points).std() for t in times]
+    np.testing.assert_allclose(table["estimator"], -found["test_score"] * deviation, rtol=1e-12)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from trajinfer._core.errors import IncompatibleSolver, InputError
+from trajinfer._core.packing import pack, unpack
 from trajinfer.processes import (
     AffineDrift,
     Brownian,
@@ -15,7 +16,7 @@ from trajinfer.processes import (
     Repressilator,
     Vortex,
 )
-from trajinfer.processes.description import describe, rebuild
+from trajinfer.processes.base import require_savable
 
 NOW = torch.zeros((), dtype=torch.float64)
 
@@ -273,21 +274,22 @@ class Stranger(Brownian):
 
 def test_what_cannot_be_saved_says_so():
     with pytest.raises(InputError, match="Stranger is not a process of trajinfer"):
-        describe(Stranger(volatility=1.0))
+        require_savable(Stranger(volatility=1.0))
     with pytest.raises(InputError, match="callable volatility cannot be saved"):
-        describe(Brownian(volatility=torch.ones_like))
+        Brownian(volatility=torch.ones_like).to_state()
 
 
 def test_a_process_of_a_newer_version_is_refused():
-    config, tensors = describe(Brownian(volatility=1.0))
+    tensors = {}
+    packed = pack(Brownian(volatility=1.0), tensors, "reference")
     for name in ("BrownianOfTomorrow", "simulate", "Process"):
-        with pytest.raises(InputError, match=f"no process '{name}'; update"):
-            rebuild({**config, "name": name}, tensors)
+        with pytest.raises(InputError, match=f"no '{name}'; update|no process '{name}'; update"):
+            unpack({**packed, "class": name}, tensors)
 
 
 def test_fixed_again_comes_back_fixed():
     process = LotkaVolterra(alpha=2.0, volatility=0.1)
     process.coefficients.fix("beta")
-    again = rebuild(*describe(process))
+    again = type(process).from_state(process.to_state())
     assert again.learnable == ["delta", "gamma"]
     assert again.parameters_dict() == process.parameters_dict()

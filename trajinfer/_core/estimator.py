@@ -88,14 +88,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         )
 
     def _conclude(
-        self, *, seed: int, n_iter: int, converged: bool, history: list[dict[str, Any]]
+        self,
+        *,
+        seed: int,
+        n_iter: int,
+        converged: bool,
+        history: list[dict[str, Any]],
+        reason: str | None = None,
     ) -> None:
-        """Keep how the fit went; warn where it did not converge."""
+        """Keep how the fit went; warn where it did not converge, for the reason given."""
         self.seed_, self.n_iter_, self.history_ = seed, n_iter, history
         self.converged_ = bool(converged)
         if not converged:
             warnings.warn(
-                f"{type(self).__name__} did not converge in {n_iter} iterations; allow more, or "
+                reason
+                or f"{type(self).__name__} did not converge in {n_iter} iterations; allow more, or "
                 "look at history_",
                 ConvergenceWarning,
                 stacklevel=4,

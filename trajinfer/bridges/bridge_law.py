@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trajinfer.bridges.dynamics import Dynamics
-from trajinfer.bridges.static_likelihood import cholesky
-from trajinfer.bridges.transitions import transition
+from trajinfer.bridges.linalg import apply, cholesky
+from trajinfer.bridges.transitions import Transitions
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class BridgeLaw:
     """Gaussian path law of the reference from given starts, read at L nodes and at the end.
 
     Attributes:
+        transitions: of the reference.
         means: (L + 1, S, N, D), the last entry at the end of the segment.
         flows: (L + 1, S, N or 1, D, D) from the node before (from the start for the first).
         noises: (L + 1, S, N or 1, D, D), covariance added since the node before.
@@ -35,6 +35,7 @@ class BridgeLaw:
         times: (L, S) of the nodes.
     """
 
+    transitions: Transitions
     means: list[Tensor]
     flows: list[Tensor]
     noises: list[Tensor]
@@ -46,7 +47,7 @@ class BridgeLaw:
     def expected(self, end: Tensor) -> Tensor:
         """Mean positions at the nodes given the end (S, N, D); returns (L, S, N, D)."""
         miss = end - self.means[-1]
-        return torch.stack([m + _apply(g, miss) for m, g in zip(self.means, self.gains)])
+        return torch.stack([m + apply(g, miss) for m, g in zip(self.means, self.gains)])
 
     def draw(self, end: Tensor, generator: torch.Generator) -> Tensor:
         """One path per start given its end (S, N, D); returns (L, S, N, D)."""
@@ -55,18 +56,17 @@ class BridgeLaw:
         for flow, noise in zip(self.flows, self.noises, strict=True):
             normal = torch.randn(end.shape, generator=generator, dtype=end.dtype)
             factor, _ = cholesky(noise)
-            deviation = _apply(flow, deviation) + _apply(factor, normal)
+            deviation = apply(flow, deviation) + apply(factor, normal)
             deviations.append(deviation)
         miss = end - self.means[-1] - deviations[-1]
         return torch.stack(
-            [m + z + _apply(g, miss) for m, z, g in zip(self.means, deviations, self.gains)]
+            [m + z + apply(g, miss) for m, z, g in zip(self.means, deviations, self.gains)]
         )
 
-    def conditional_drift(self, dynamics: Dynamics, positions: Tensor, end: Tensor) -> Tensor:
+    def conditional_drift(self, positions: Tensor, end: Tensor) -> Tensor:
         """Drift at the nodes of the path that is tied to its end.
 
         Args:
-            dynamics: the reference.
             positions: (L, S, N, D) at the nodes.
             end: (S, N, D).
 
@@ -74,18 +74,18 @@ class BridgeLaw:
             (L, S, N, D).
         """
         drifts = []
-        shape = end.shape
+        dynamics, shape = self.transitions.dynamics, end.shape
         for node, x in enumerate(positions):
             mean = self.means[node]
             t = self.times[node].unsqueeze(1).expand(shape[:2]).reshape(-1, 1)
             flat = mean.flatten(0, 1)
             offset = x - mean
             jacobian = dynamics.jacobian(t, flat).reshape(*shape, -1)
-            local = dynamics.drift(t, flat).reshape(shape) + _apply(jacobian, offset)
+            local = dynamics.drift(t, flat).reshape(shape) + apply(jacobian, offset)
             rate = dynamics.covariance_rate(t, flat)
             rate = rate.reshape(*shape, -1) if rate.ndim == 3 else rate
             to_end = self.to_end[node]
-            miss = end - self.means[-1] - _apply(to_end, offset)
+            miss = end - self.means[-1] - apply(to_end, offset)
             factor, _ = cholesky(self.remaining[node])
             pull = torch.cholesky_solve(miss.unsqueeze(3), factor.expand(*shape, -1))
             drifts.append(local + (rate @ to_end.mT @ pull).squeeze(3))
@@ -93,23 +93,16 @@ class BridgeLaw:
 
 
 def bridge_law(
-    dynamics: Dynamics,
-    t0: Tensor,
-    x: Tensor,
-    duration: Tensor,
-    fractions: Tensor,
-    *,
-    n_steps: int,
+    transitions: Transitions, t0: Tensor, x: Tensor, duration: Tensor, fractions: Tensor
 ) -> BridgeLaw:
     """Path law of the reference from x, read at fractions of the duration.
 
     Args:
-        dynamics: the reference.
+        transitions: of the reference over a whole segment.
         t0: (S,) starting times.
         x: (S, N, D).
         duration: (S,).
         fractions: (L,) increasing, strictly between 0 and 1 (L = 0: only the end).
-        n_steps: Runge-Kutta steps for the whole segment.
     """
     ends = torch.cat([fractions, fractions.new_ones(1)])
     means, flows, noises, covariances = [], [], [], []
@@ -118,15 +111,10 @@ def bridge_law(
     previous = 0.0
     for fraction in ends.tolist():
         share = fraction - previous
-        local = transition(
-            dynamics,
-            t0 + previous * duration,
-            mean,
-            share * duration,
-            n_steps=max(2, round(share * n_steps + 0.5)),
-            with_flow=True,
+        local = transitions.within(share)(
+            t0 + previous * duration, mean, share * duration, with_flow=True
         )
-        flow, mean = _known(local.flow), local.mean
+        flow, mean = local.flow, local.mean
         covariance = local.covariance + (
             flow @ covariance @ flow.mT if covariance.ndim else covariance
         )
@@ -147,14 +135,4 @@ def bridge_law(
         to_end.insert(0, onward)
         remaining.insert(0, covariances[-1] - cross @ onward.mT)
     times = t0 + fractions.unsqueeze(1) * duration
-    return BridgeLaw(means, flows, noises, gains, to_end, remaining, times)
-
-
-def _known(flow: Tensor | None) -> Tensor:
-    if flow is None:
-        raise TypeError("the transition was computed without its flow")
-    return flow
-
-
-def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
-    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+    return BridgeLaw(transitions, means, flows, noises, gains, to_end, remaining, times)

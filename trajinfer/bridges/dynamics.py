@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -34,6 +34,55 @@ class Dynamics:
     covariance_rate: Field
     affine: tuple[Tensor, Tensor, Tensor] | None
 
+    def linearised(self) -> Dynamics:
+        """The same, treated by the linear-noise equations even where it is affine."""
+        return replace(self, affine=None)
+
+    def without_drift(self) -> Dynamics:
+        """The same noise without the drift."""
+        affine = self.affine
+        if affine is not None:
+            affine = (torch.zeros_like(affine[0]), torch.zeros_like(affine[1]), affine[2])
+        return Dynamics(_no_drift, _no_jacobian, self.covariance_rate, affine)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An SDE as the reference of a bridge.
+
+    Attributes:
+        sde: an Ito SDE, possibly with learnable parameters.
+        linear_noise: whether transitions follow the linear-noise equations even for affine drifts.
+    """
+
+    sde: SDELike
+    linear_noise: bool = False
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """At the present parameters, differentiable in them."""
+        dynamics = dynamics_of(self.sde)
+        return dynamics.linearised() if self.linear_noise else dynamics
+
+    @property
+    def frozen_dynamics(self) -> Dynamics:
+        """Without gradients and unmoved by later changes of the parameters."""
+        dynamics = frozen_dynamics_of(self.sde)
+        return dynamics.linearised() if self.linear_noise else dynamics
+
+    @property
+    def shrinkage(self) -> Tensor | None:
+        """Vector whose half squared norm the objective contains; None for no ridge."""
+        return self.sde.shrinkage(self.sde.values()) if isinstance(self.sde, Process) else None
+
+    @property
+    def penalty(self) -> Tensor:
+        """The ridge of a process; zero for references without one."""
+        shrinkage = self.shrinkage
+        if shrinkage is None:
+            return torch.zeros((), dtype=torch.float64)
+        return 0.5 * shrinkage.square().sum()
+
 
 def dynamics_of(sde: SDELike) -> Dynamics:
     """The dynamics of a reference at its present parameters, differentiable in them.
@@ -60,14 +109,6 @@ def frozen_dynamics_of(sde: SDELike) -> Dynamics:
     if isinstance(sde, Process):
         return _of_process(sde, {k: v.detach().clone() for k, v in sde.values().items()})
     return dynamics_of(copy.deepcopy(sde))
-
-
-def at_rest(dynamics: Dynamics) -> Dynamics:
-    """The same noise without the drift."""
-    affine = dynamics.affine
-    if affine is not None:
-        affine = (torch.zeros_like(affine[0]), torch.zeros_like(affine[1]), affine[2])
-    return Dynamics(_no_drift, _no_jacobian, dynamics.covariance_rate, affine)
 
 
 def _of_process(process: Process, p: Values) -> Dynamics:
@@ -103,9 +144,9 @@ def _no_jacobian(_: Tensor, y: Tensor) -> Tensor:
 
 def _jacobian(sde: SDELike, t: Tensor, y: Tensor) -> Tensor:
     """Row by row in reverse mode: forward mode through a linear layer takes ten times as long."""
-    pull = torch.func.vjp(lambda x: sde.f(t, x), y)[1]
+    vjp = torch.func.vjp(lambda x: sde.f(t, x), y)[1]
     units = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)
-    return torch.stack([pull(unit.expand_as(y))[0] for unit in units], dim=1)
+    return torch.stack([vjp(unit.expand_as(y))[0] for unit in units], dim=1)
 
 
 def _covariance_rate(sde: SDELike, t: Tensor, y: Tensor) -> Tensor:

@@ -7,43 +7,78 @@ proportional to $e^{g_j} q(t, x; T, y_j)$, and its drift is $b + \Sigma \nabla \
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
 from trajinfer.bridges.bridge_law import BridgeLaw, bridge_law
-from trajinfer.bridges.dynamics import Dynamics
+from trajinfer.bridges.couplings import Couplings
+from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.linalg import cholesky
 from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.sinkhorn import Coupling
-from trajinfer.bridges.static_likelihood import cholesky, pair_cost
+from trajinfer.bridges.static_likelihood import pair_cost
 from trajinfer.bridges.stratified import draw_atoms, draw_partners
-from trajinfer.bridges.transitions import transition
+from trajinfer.bridges.transitions import Transitions
 
 _CHUNK_ELEMENTS = 2**24
 
 
+@packable
 @dataclass(frozen=True)
 class MultiMarginalBridge:
     """A reference together with its couplings at all segments.
 
     Attributes:
-        problem: the snapshots.
-        dynamics: the reference.
-        coupling: of the K-1 segments.
-        n_steps: Runge-Kutta steps per segment.
+        reference: the SDE.
+        transitions: its transition laws.
+        couplings: of the K-1 segments.
     """
 
-    problem: Problem
-    dynamics: Dynamics
-    coupling: Coupling
-    n_steps: int
+    reference: Reference
+    transitions: Transitions
+    couplings: Couplings
+
+    @property
+    def problem(self) -> Problem:
+        """The snapshots."""
+        return self.couplings.problem
+
+    @property
+    def error(self) -> float:
+        """Largest L1 distance of a coupling from its marginals."""
+        return self.couplings.error
+
+    def to_state(self) -> dict[str, Any]:
+        """What can be saved; couplings go by their potentials."""
+        segments = [self.couplings.of(k) for k in range(self.problem.n_segments)]
+        return {
+            "problem": self.problem,
+            "sde": self.reference.sde,
+            "linear_noise": self.reference.linear_noise,
+            "n_steps": self.transitions.n_steps,
+            "f": [segment.f for segment in segments],
+            "g": [segment.g for segment in segments],
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The path law that `to_state` described."""
+        reference = Reference(state["sde"], state["linear_noise"])
+        transitions = Transitions(reference.frozen_dynamics, state["n_steps"])
+        with torch.no_grad():
+            couplings = Couplings.from_potentials(
+                state["problem"], transitions, state["f"], state["g"]
+            )
+        return cls(reference, transitions, couplings)
 
     def plan(self, k: int) -> Tensor:
-        """Coupling of segment k between its real points, (N_k, N_{k+1})."""
-        n, m = self.problem.sizes[k], self.problem.sizes[k + 1]
-        return self.coupling.log_plan[k, :n, :m].exp()
+        """Coupling of segment k, (N_k, N_{k+1})."""
+        return self.couplings.of(k).log_plan.exp()
 
     def segment_of(self, t: float) -> int:
         """Index of the segment that holds time t; at a snapshot, the one that starts there."""
@@ -61,7 +96,7 @@ class MultiMarginalBridge:
         atoms = draw_atoms(self.problem.log_mass[first].exp(), n, generator)
         pieces = []
         for k in range(first, last + 1):
-            partners = draw_partners(self.coupling.log_plan[k].exp(), atoms, generator)
+            partners = draw_partners(self.plan(k), atoms, generator)
             pieces.append(self._draw_segment(k, ts, atoms, partners, generator))
             atoms = partners
         return torch.cat(pieces, dim=1).numpy()
@@ -70,25 +105,18 @@ class MultiMarginalBridge:
         """Drift of the path law at time t and positions x (n, D)."""
         start = x.new_full((1,), t)
         rows = start.expand(len(x)).unsqueeze(1)
+        dynamics = self.transitions.dynamics
         if t >= float(self.problem.times[-1]):
-            return self.dynamics.drift(rows, x)
+            return dynamics.drift(rows, x)
         k = self.segment_of(t)
         remaining = self.problem.times[k + 1] - t
-        law = transition(
-            self.dynamics,
-            start,
-            x.unsqueeze(0),
-            remaining.reshape(1),
-            n_steps=self.n_steps,
-            with_flow=True,
-        )
-        target = self._end_weights(k, start, x, remaining) @ self.problem.end[k]
+        law = self.transitions(start, x.unsqueeze(0), remaining.reshape(1), with_flow=True)
+        target = self._end_weights(k, start, x, remaining) @ self.problem.points[k + 1]
         factor, _ = cholesky(law.covariance)
         miss = (target - law.mean[0]).unsqueeze(2)
         pull = torch.cholesky_solve(miss, factor[0].expand(len(x), -1, -1))
-        flow = law.mean.new_zeros(0) if law.flow is None else law.flow[0]
-        rate = self.dynamics.covariance_rate(rows, x)
-        return self.dynamics.drift(rows, x) + (rate @ flow.mT @ pull).squeeze(2)
+        rate = dynamics.covariance_rate(rows, x)
+        return dynamics.drift(rows, x) + (rate @ law.flow[0].mT @ pull).squeeze(2)
 
     def expected(self, x: Tensor, t0: float, ts: Array) -> Array:
         """Mean positions at ts of individuals that stand at x (n, D) at time t0, (n, T, D)."""
@@ -106,14 +134,14 @@ class MultiMarginalBridge:
                 weights_end = self._end_weights(k, x.new_full((1,), t0), x, remaining)
                 pieces.append(self._expected_from(k, x, t0, weights_end, inside))
             else:
-                rows = self._row_probabilities(k)
+                rows = self.couplings.of(k).conditional
                 atoms = self._expected_from(
-                    k, self.problem.start[k], float(self.problem.times[k]), rows, inside
+                    k, self.problem.points[k], float(self.problem.times[k]), rows, inside
                 )
                 pieces.append(torch.einsum("na,atd->ntd", weights, atoms))
                 weights_end = weights @ rows
             if final and ts[-1] > end_time:
-                atoms = self._reference_means(self.problem.end[k], ts[ts > end_time] - end_time)
+                atoms = self._reference_means(self.problem.points[k + 1], ts[ts > end_time] - end_time)
                 pieces.append(torch.einsum("na,atd->ntd", weights_end, atoms))
             if final or ts[-1] < end_time:
                 return torch.cat(pieces, dim=1).numpy()
@@ -122,35 +150,22 @@ class MultiMarginalBridge:
     def _reference_means(self, x: Tensor, durations: Array) -> Tensor:
         """Means (n, T, D) of the reference, a while after it stood at x at the last snapshot."""
         n_times = len(durations)
-        law = transition(
-            self.dynamics,
+        law = self.transitions(
             self.problem.times[-1:].expand(n_times),
             x.expand(n_times, -1, -1),
             torch.as_tensor(durations),
-            n_steps=self.n_steps,
         )
         return law.mean.transpose(0, 1)
 
-    def _row_probabilities(self, k: int) -> Tensor:
-        """Conditional law of the partner of every atom, (N, M); zero rows for padding."""
-        plan = self.coupling.log_plan[k].exp()
-        mass = plan.sum(1, keepdim=True)
-        return plan / torch.where(mass > 0, mass, 1.0)
-
     def _end_weights(self, k: int, t: Tensor, x: Tensor, remaining: Tensor) -> Tensor:
         """Probability of every end atom of segment k from x (n, D) at time t, (n, M)."""
-        end = self.problem.end[k : k + 1]
+        end = self.problem.points[k + 1].unsqueeze(0)
+        g = self.couplings.of(k).g
         size = max(1, _CHUNK_ELEMENTS // max(1, end[0].numel()))
         parts = []
         for rows in x.split(size):
-            law = transition(
-                self.dynamics,
-                t,
-                rows.unsqueeze(0),
-                remaining.reshape(1),
-                n_steps=self.n_steps,
-            )
-            logits = self.coupling.g[k] - pair_cost(law, end)[0]
+            law = self.transitions(t, rows.unsqueeze(0), remaining.reshape(1))
+            logits = g - pair_cost(law, end)[0]
             parts.append(torch.softmax(logits, dim=1))
         return torch.cat(parts)
 
@@ -159,14 +174,12 @@ class MultiMarginalBridge:
         fractions = torch.as_tensor((inside - t0) / (t1 - t0))
         start = x.new_full((1,), t0)
         duration = x.new_full((1,), t1 - t0)
-        return bridge_law(
-            self.dynamics, start, x.unsqueeze(0), duration, fractions, n_steps=self.n_steps
-        )
+        return bridge_law(self.transitions, start, x.unsqueeze(0), duration, fractions)
 
     def _expected_from(self, k: int, x: Tensor, t0: float, weights: Tensor, times: Array) -> Tensor:
         """Mean positions (n, T, D) at times of one segment, given the law of the end atom."""
         t1 = float(self.problem.times[k + 1])
-        target = weights @ self.problem.end[k]
+        target = weights @ self.problem.points[k + 1]
         inside = times[(times > t0) & (times < t1)]
         pieces = [x.unsqueeze(1).expand(-1, int((times <= t0).sum()), -1)]
         if len(inside):
@@ -180,7 +193,7 @@ class MultiMarginalBridge:
     ) -> Tensor:
         """Positions (n, T_k, D) at the times of segment k (its end only in the last segment)."""
         t0, t1 = float(self.problem.times[k]), float(self.problem.times[k + 1])
-        x, y = self.problem.start[k, atoms], self.problem.end[k, partners]
+        x, y = self.problem.points[k][atoms], self.problem.points[k + 1][partners]
         final = k == self.problem.n_segments - 1
         inside = ts[(ts > t0) & (ts < t1)]
         pieces = [x.unsqueeze(1)] * int((ts == t0).sum())

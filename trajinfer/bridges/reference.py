@@ -12,6 +12,7 @@ import torch
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer.data import Snapshots
+from trajinfer.data.scaling import moments
 from trajinfer.processes import Brownian, Process
 from trajinfer.sde import SDELike
 
@@ -48,7 +49,7 @@ def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Sna
             f"snapshots have {snapshots.dim}; choose a reference of their dimension"
         )
     process = given.copy()
-    center, scale = _moments(snapshots)
+    center, scale = snapshot_moments(snapshots)
     process.adapt_to(center, _positive(scale), _typical_duration(snapshots))
     _settle_volatility(process, volatility, snapshots)
     return process
@@ -112,7 +113,7 @@ def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> A
         axis=0,
     )
     if not (spread > 0).any():
-        spread = _positive(_moments(snapshots)[1])
+        spread = _positive(snapshot_moments(snapshots)[1])
     varying = spread[spread > 0]
     if varying.max() <= _UNLIKE_UNITS * varying.min():
         spread = np.full_like(spread, varying.mean())
@@ -121,7 +122,7 @@ def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> A
 
 
 def _relative_spread(points: Array, weights: Array, process: Process | None) -> Array:
-    spread = _deviation(points, weights)[1]
+    spread = moments(points, weights)[1]
     if process is None:
         return spread
     y = torch.as_tensor(np.array(points))
@@ -129,20 +130,10 @@ def _relative_spread(points: Array, weights: Array, process: Process | None) -> 
     return np.asarray(spread if scale is None else spread / (weights @ scale.abs().numpy()))
 
 
-def _moments(snapshots: Snapshots) -> tuple[Array, Array]:
+def snapshot_moments(snapshots: Snapshots) -> tuple[Array, Array]:
     """Mean and standard deviation (D,) over all snapshots, every one with the same mass."""
-    points = np.concatenate(snapshots.points)
     mass = [snapshots.probabilities(k) for k in range(len(snapshots))]
-    weights = np.concatenate(mass) / len(snapshots)
-    return _deviation(points, weights)
-
-
-def _deviation(points: Array, weights: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation (D,); one that is only rounding counts as zero."""
-    center = weights @ points
-    spread = np.sqrt(weights @ (points - center) ** 2)
-    rounding = 1e-12 * np.abs(points).max(axis=0)
-    return center, np.where(spread > rounding, spread, 0.0)
+    return moments(np.concatenate(snapshots.points), np.concatenate(mass))
 
 
 def _typical_duration(snapshots: Snapshots) -> float:

@@ -10,311 +10,207 @@ transition densities of the start say nothing about the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from scipy.optimize import least_squares, minimize
-from torch import Tensor, nn
+from scipy.optimize import least_squares
+from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer.bridges.bridge_law import bridge_law
-from trajinfer.bridges.dynamics import Dynamics, dynamics_of
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.static_likelihood import (
-    RowStatistics,
-    cholesky,
-    negative_log_likelihood,
-)
+from trajinfer.bridges.couplings import Couplings
+from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.linalg import cholesky, whiten
+from trajinfer.bridges.parameter_vector import ParameterVector
+from trajinfer.bridges.problem import SegmentBatch
+from trajinfer.bridges.static_likelihood import RowStatistics, negative_log_likelihood
 from trajinfer.bridges.stratified import draw_atoms, draw_partners
-from trajinfer.bridges.transitions import Transition, transition
+from trajinfer.bridges.transitions import Transition, Transitions
 from trajinfer.processes import Process
-from trajinfer.sde import SDELike
 
 _PATH_FRACTIONS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
 _PATH_DRAWS = 150
 _TRUST_REGION = 1.0
-_BARRIER = 1e12
 _LARGE = 1e6
 _MOST_COLUMNS = 200
 _DIFFERENCE = 1e-5
 _MOST_ITERATIONS = 100
 _STATIC_ITERATIONS = 20
 
-
-class LearnableState:
-    """The learnable numbers of a reference as one vector in natural units.
-
-    Args:
-        sde: the reference.
-        with_volatility: whether a learnable volatility is one of them; paths cannot tell it.
-    """
-
-    def __init__(self, sde: SDELike, *, with_volatility: bool = True) -> None:
-        module = sde if isinstance(sde, nn.Module) else nn.Module()
-        units: dict[str, float] = sde.coefficients.units if isinstance(sde, Process) else {}
-        hidden = set() if with_volatility else {"coefficients.volatility"}
-        named = [
-            (name, p)
-            for name, p in module.named_parameters()
-            if p.requires_grad and name not in hidden
-        ]
-        self.tensors = [p for _, p in named]
-        self._units = [units.get(name.rpartition(".")[2], 1.0) for name, _ in named]
-
-    def __len__(self) -> int:
-        return sum(p.numel() for p in self.tensors)
-
-    def get(self) -> Array:
-        """Current values."""
-        parts = [p.detach().flatten() / u for p, u in zip(self.tensors, self._units)]
-        return torch.cat(parts).double().numpy().copy() if parts else np.zeros(0)
-
-    def set(self, vector: Array) -> None:
-        """Overwrite the values."""
-        position = 0
-        with torch.no_grad():
-            for p, unit in zip(self.tensors, self._units):
-                part = vector[position : position + p.numel()] * unit
-                p.copy_(torch.as_tensor(part).reshape(p.shape))
-                position += p.numel()
-
-    def gradient(self) -> Array:
-        """Gradient left by the last backward pass; zero where none arrived."""
-        parts = [
-            (torch.zeros_like(p) if p.grad is None else p.grad).flatten() * u
-            for p, u in zip(self.tensors, self._units)
-        ]
-        return torch.cat(parts).double().numpy()
-
-    def clear_gradient(self) -> None:
-        """Forget the gradients."""
-        for p in self.tensors:
-            p.grad = None
+Laws = Callable[[], list[Transition]]
 
 
-def minimise(
-    state: LearnableState,
-    objective: Callable[[], Tensor],
-    *,
-    max_iterations: int,
-    reach: float = np.inf,
-    metric: Array | None = None,
-) -> float:
-    """Minimise over the learnable numbers by L-BFGS.
+def static_round(reference: Reference, couplings: Couplings, n_steps: int) -> None:
+    """Raise the static likelihood of the couplings within a trust region.
 
     Args:
-        state: the numbers; they end at the best values met.
-        objective: 0-d tensor; not finite where the parameters are not admissible.
-        max_iterations: of L-BFGS.
-        reach: the farthest any number may move, in natural units.
-        metric: positive definite matrix, roughly the Hessian, in which the search is round.
-
-    Returns:
-        The least value met.
+        reference: refined in place.
+        couplings: of all segments.
+        n_steps: Runge-Kutta steps of the linear-noise equations.
     """
-    start = state.get()
-    stretch = np.eye(len(start)) if metric is None else np.linalg.inv(np.linalg.cholesky(metric)).T
-    best = (np.inf, start)
-    wall: float | None = None
+    batches = couplings.problem.batches
+    statistics = [
+        RowStatistics.of(coupling.log_plan.exp(), batch.end)
+        for coupling, batch in zip(couplings.batches, batches)
+    ]
 
-    def evaluate(move: Array) -> tuple[float, Array]:
-        nonlocal best, wall
-        vector = start + stretch @ move
-        if np.abs(vector - start).max() > reach:
-            return wall or _BARRIER, np.zeros_like(move)
-        state.set(vector)
-        state.clear_gradient()
-        value = objective()
-        if not bool(torch.isfinite(value)):
-            return wall or _BARRIER, np.zeros_like(move)
-        value.backward()
-        gradient = stretch.T @ state.gradient()
-        if not np.isfinite(gradient).all():
-            return wall or _BARRIER, np.zeros_like(move)
-        if value.item() < best[0]:
-            best = (value.item(), vector)
-        # A wall of moderate height: line searches interpolate through it.
-        wall = value.item() + 10 + 10 * abs(value.item()) if wall is None else wall
-        return value.item(), gradient
-
-    options = {"maxiter": max_iterations}
-    minimize(evaluate, np.zeros_like(start), jac=True, method="L-BFGS-B", options=options)
-    state.set(best[1])
-    state.clear_gradient()
-    return float(best[0])
-
-
-def static_round(
-    sde: SDELike,
-    problem: Problem,
-    statistics: RowStatistics,
-    n_steps: int,
-    *,
-    linearise: bool = False,
-) -> None:
-    """Raise the static likelihood of the coupling within a trust region."""
-
-    def law() -> Transition:
-        dynamics = dynamics_of(sde)
-        if linearise:
-            dynamics = replace(dynamics, affine=None)
-        return transition(
-            dynamics, problem.times[:-1], problem.start, problem.durations, n_steps=n_steps
-        )
+    def laws() -> list[Transition]:
+        transitions = Transitions(reference.dynamics, n_steps)
+        return [transitions.of(batch) for batch in batches]
 
     def objective() -> Tensor:
-        return negative_log_likelihood(law(), statistics) + penalty_of(sde)
+        terms = [negative_log_likelihood(law, rows) for law, rows in zip(laws(), statistics)]
+        return torch.stack(terms).sum() + reference.penalty
 
-    state = LearnableState(sde)
+    vector = ParameterVector(reference.sde)
     metric = None
-    if len(state) <= _MOST_COLUMNS:
-        metric = _fisher_information(sde, state, law, statistics.mass)
-    minimise(
-        state, objective, max_iterations=_STATIC_ITERATIONS, reach=_TRUST_REGION, metric=metric
+    if len(vector) <= _MOST_COLUMNS:
+        metric = _fisher_information(reference, vector, laws, [rows.mass for rows in statistics])
+    vector.minimise(
+        objective, max_iterations=_STATIC_ITERATIONS, reach=_TRUST_REGION, metric=metric
     )
 
 
 def _fisher_information(
-    sde: SDELike, state: LearnableState, law: Callable[[], Transition], mass: Tensor
+    reference: Reference, vector: ParameterVector, laws: Laws, masses: Sequence[Tensor]
 ) -> Array:
     r"""Information that transition means and variances carry about the learnable numbers.
 
     By differences: $\sum_i a_i [\partial m_i^T P_i^{-1} \partial m_i + \tfrac12 \partial v_i^2]$
     with v the log standard deviations of the whitened coordinates, plus that of the ridge.
     """
-    start = state.get()
+    start = vector.get()
     with torch.no_grad():
-        center = law()
-        factor, _ = cholesky(center.covariance)
-        factor = factor.expand(*center.mean.shape, -1)
-        root = mass.sqrt().unsqueeze(2)
-        ridge = _shrinkage(sde)
+        centers, ridge = laws(), reference.shrinkage
         columns = []
         for position in range(len(start)):
             moved = start.copy()
             moved[position] += _DIFFERENCE
-            state.set(moved)
-            there = law()
-            white = _whiten(factor, (there.mean - center.mean).unsqueeze(3)).squeeze(3)
-            change = (there.covariance - center.covariance).expand(*center.mean.shape, -1)
-            spread = _whiten(factor, _whiten(factor, change).mT).diagonal(dim1=2, dim2=3)
-            parts = [(root * white).flatten(), (root * spread).flatten() / 2**0.5]
+            vector.set(moved)
+            parts = [
+                part
+                for center, law, mass in zip(centers, laws(), masses)
+                for part in _whitened_change(center, law, mass)
+            ]
             if ridge is not None:
-                shrunk = _shrinkage(sde)
-                parts.append(ridge if shrunk is None else shrunk - ridge)
+                shrinkage = reference.shrinkage
+                parts.append(ridge if shrinkage is None else shrinkage - ridge)
             columns.append(torch.cat(parts) / _DIFFERENCE)
-        state.set(start)
+        vector.set(start)
     slopes = np.nan_to_num(torch.stack(columns, dim=1).numpy(), posinf=0.0, neginf=0.0)
     information = slopes.T @ slopes
     floor = 1e-8 * max(1e-8, np.diag(information).max())
     return np.asarray(information + floor * np.eye(len(start)))
 
 
-def _whiten(factor: Tensor, matrix: Tensor) -> Tensor:
-    white: Tensor = torch.linalg.solve_triangular(factor, matrix, upper=False)
-    return white
+def _whitened_change(center: Transition, law: Transition, mass: Tensor) -> tuple[Tensor, Tensor]:
+    """Change of means and of variances in the units of the law at the centre."""
+    factor, _ = cholesky(center.covariance)
+    factor = factor.expand(*center.mean.shape, -1)
+    root = mass.sqrt().unsqueeze(2)
+    mean = whiten(factor, (law.mean - center.mean).unsqueeze(3)).squeeze(3)
+    change = (law.covariance - center.covariance).expand(*center.mean.shape, -1)
+    variance = whiten(factor, whiten(factor, change).mT).diagonal(dim1=2, dim2=3)
+    return (root * mean).flatten(), (root * variance).flatten() / 2**0.5
 
 
 def path_round(
-    sde: SDELike,
-    dynamics: Dynamics,
-    problem: Problem,
-    plan: Tensor,
-    n_steps: int,
+    reference: Reference,
+    transitions: Transitions,
+    couplings: Couplings,
     generator: torch.Generator,
     n_starts: int,
 ) -> None:
-    """Regress the drift on the conditional drift of bridges of `dynamics`.
+    """Regress the drift on the conditional drift of bridges.
 
     Args:
-        sde: the reference to refine.
-        dynamics: the reference under which the coupling was found.
-        problem: the snapshots.
-        plan: (S, N, M).
-        n_steps: Runge-Kutta steps per segment.
+        reference: refined in place.
+        transitions: those under which the couplings were found.
+        couplings: of all segments.
         generator: of the draws and of the random starts.
         n_starts: starting points of the regression, the first at the present parameters; a drift
             that is linear in its parameters needs but one.
     """
-    t, x, drift, factor, weight = _regression_data(dynamics, problem, plan, n_steps, generator)
+    sde = reference.sde
+    vector = ParameterVector(sde, with_volatility=False)
+    t, x, drift, factor, weight = _regression_data(transitions, couplings, generator)
     root = weight.sqrt().unsqueeze(1)
 
     def residuals() -> Tensor:
         miss = drift - sde.f(t, x)
-        white = torch.linalg.solve_triangular(factor, miss.unsqueeze(2), upper=False).squeeze(2)
-        shrinkage = _shrinkage(sde)
-        fit = (root * white).flatten()
-        return fit if shrinkage is None else torch.cat([fit, shrinkage])
+        white = whiten(factor, miss.unsqueeze(2)).squeeze(2)
+        shrinkage = reference.shrinkage
+        residual = (root * white).flatten()
+        return residual if shrinkage is None else torch.cat([residual, shrinkage])
 
-    state = LearnableState(sde, with_volatility=False)
-    if len(state) == 0:
+    if len(vector) == 0:
         return
     linear = isinstance(sde, Process) and sde.linear_in_parameters
-    start = state.get()
+    start = vector.get()
     results = []
     for trial in range(1 if linear else n_starts):
         jump = torch.randn(len(start), generator=generator, dtype=torch.float64).numpy()
-        state.set(start + (jump if trial else 0.0))
-        value = _least_squares(state, residuals)
-        results.append((value, state.get()))
-    state.set(min(results, key=lambda result: result[0])[1])
+        vector.set(start + (jump if trial else 0.0))
+        value = _least_squares(vector, residuals)
+        results.append((value, vector.get()))
+    vector.set(min(results, key=lambda result: result[0])[1])
 
 
-def _least_squares(state: LearnableState, residuals: Callable[[], Tensor]) -> float:
+def _least_squares(vector: ParameterVector, residuals: Callable[[], Tensor]) -> float:
     """Half the least sum of squares: Levenberg-Marquardt for few parameters, else L-BFGS."""
-    if len(state) > _MOST_COLUMNS:
+    if len(vector) > _MOST_COLUMNS:
 
         def half_squares() -> Tensor:
             return 0.5 * residuals().square().sum()
 
-        return minimise(state, half_squares, max_iterations=_MOST_ITERATIONS)
+        return vector.minimise(half_squares, max_iterations=_MOST_ITERATIONS)
 
-    def values(vector: Array) -> Array:
-        state.set(vector)
+    def values(numbers: Array) -> Array:
+        vector.set(numbers)
         with torch.no_grad():
-            found = residuals().numpy()
-        return np.asarray(np.clip(np.nan_to_num(found, nan=_LARGE), -_LARGE, _LARGE))
+            residual = residuals().numpy()
+        return np.asarray(np.clip(np.nan_to_num(residual, nan=_LARGE), -_LARGE, _LARGE))
 
-    solution = least_squares(values, state.get(), x_scale="jac", max_nfev=_MOST_ITERATIONS)
-    state.set(solution.x)
+    solution = least_squares(values, vector.get(), x_scale="jac", max_nfev=_MOST_ITERATIONS)
+    vector.set(solution.x)
     return float(solution.cost)
 
 
-def penalty_of(sde: SDELike) -> Tensor:
-    """The ridge of a process; zero for references without one."""
-    shrinkage = _shrinkage(sde)
-    if shrinkage is None:
-        return torch.zeros((), dtype=torch.float64)
-    return 0.5 * shrinkage.square().sum()
-
-
-def _shrinkage(sde: SDELike) -> Tensor | None:
-    return sde.shrinkage(sde.values()) if isinstance(sde, Process) else None
+RegressionData = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def _regression_data(
-    dynamics: Dynamics, problem: Problem, plan: Tensor, n_steps: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    transitions: Transitions, couplings: Couplings, generator: torch.Generator
+) -> RegressionData:
     """Times, positions, conditional drifts, noise factors and weights along bridge paths."""
-    segments = range(problem.n_segments)
-    mass = problem.log_mass.exp()
+    parts = [
+        _batch_data(transitions, batch, coupling.log_plan.exp(), generator)
+        for batch, coupling in zip(couplings.problem.batches, couplings.batches)
+    ]
+    t, x, drift, factor, weight = (torch.cat(columns) for columns in zip(*parts))
+    return t, x, drift, factor, weight
+
+
+def _batch_data(
+    transitions: Transitions, batch: SegmentBatch, plan: Tensor, generator: torch.Generator
+) -> RegressionData:
+    segments = range(len(batch))
+    mass = batch.log_a.exp()
     atoms = [draw_atoms(mass[k], _PATH_DRAWS, generator) for k in segments]
     partners = [draw_partners(plan[k], atoms[k], generator) for k in segments]
-    x = torch.stack([problem.start[k, atoms[k]] for k in segments])
-    y = torch.stack([problem.end[k, partners[k]] for k in segments])
+    x = torch.stack([batch.start[k, atoms[k]] for k in segments])
+    y = torch.stack([batch.end[k, partners[k]] for k in segments])
     fractions = torch.tensor(_PATH_FRACTIONS, dtype=x.dtype)
     with torch.no_grad():
-        law = bridge_law(
-            dynamics, problem.times[:-1], x, problem.durations, fractions, n_steps=n_steps
-        )
+        law = bridge_law(transitions, batch.times, x, batch.durations, fractions)
         positions = law.draw(y, generator)
-        drift = law.conditional_drift(dynamics, positions, y)
+        drift = law.conditional_drift(positions, y)
         t = law.times.unsqueeze(2).expand(positions.shape[:3]).reshape(-1, 1)
         flat = positions.flatten(0, 2)
-        rate = dynamics.covariance_rate(t, flat)
+        rate = transitions.dynamics.covariance_rate(t, flat)
         factor, _ = cholesky(rate)
-    share = problem.durations / (len(fractions) * _PATH_DRAWS)
+        factor = factor.expand(len(flat), -1, -1)
+    share = batch.durations / (len(fractions) * _PATH_DRAWS)
     weight = share.reshape(1, -1, 1).expand(positions.shape[:3]).flatten()
     return t, flat, drift.flatten(0, 2), factor, weight

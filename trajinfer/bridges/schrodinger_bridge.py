@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
-from trajinfer._core.archive import save_archive
 from trajinfer._core.checks import Array, as_array, require_finite, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
+from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer._core.threads import torch_threads
-from trajinfer.bridges import archive
-from trajinfer.bridges.fitting import MARGINAL_TOLERANCE, fit
+from trajinfer.bridges import format_1
+from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.fitting import MARGINAL_TOLERANCE, AlternatingFit
 from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.reference import prepare_reference
+from trajinfer.bridges.reference import prepare_reference, snapshot_moments
 from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.bridges.thinning import thin
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.data.input import as_snapshots
+from trajinfer.data.scaling import Standardisation
+from trajinfer.data.time_order import TimeOrder
 from trajinfer.metrics import MetricName, metric_names, score_of
 from trajinfer.processes import Process, simulate
+from trajinfer.processes.base import require_savable
 from trajinfer.sde import SDELike
 
 Backend = Literal["auto", "exact", "linear_noise"]
@@ -38,7 +39,7 @@ _BACKENDS = ("auto", "exact", "linear_noise")
 
 
 @dataclass(eq=False, repr=False)
-class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
+class SchrodingerBridge(Estimator):
     r"""Paths through population snapshots, and the dynamics that explain them.
 
     Among all path laws P whose marginals at the observation times are the snapshots, and all
@@ -73,6 +74,10 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         reference_: the refined reference.
+        bridge_: the path law.
+        atoms_: per snapshot the rows that enter the couplings.
+        n_iter_: rounds of refinement.
+        seed_: of all draws.
         parameters_: its parameters by name.
         volatility_: (D,) numbers, or a callable.
         objective_history_: objective of every round, which never rises; see `history_`.
@@ -123,8 +128,6 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
         if not isinstance(X, Snapshots) and y is not None:
             X, y = validate_data(self, X, y, skip_check_array=True)
         snapshots = as_snapshots(X, y, sample_weight, time)
@@ -134,10 +137,10 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
                 f"{snapshots.n_points}); trajectories lead from one time to another"
             )
         seed = seed_from(self.random_state)
-        seed_thin, seed_paths, seed_draws = spawn(seed, 3)
-        thinned, kept = thin(snapshots, self.max_samples, seed_thin)
-        reference = prepare_reference(self.reference, self.volatility, snapshots)
-        self._check_backend(reference)
+        seed_thin, seed_paths, _ = spawn(seed, 3)
+        thinned, self.atoms_ = thin(snapshots, self.max_samples, seed_thin)
+        sde = prepare_reference(self.reference, self.volatility, snapshots)
+        self._check_backend(sde)
         with (
             torch_threads(self.n_jobs),
             tqdm(total=self.n_refinements, disable=not self.verbose or None) as bar,
@@ -147,21 +150,32 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
                 bar.set_postfix(objective=f"{record['objective']:.5g}")
                 bar.update(int(record["kind"] != "start"))
 
-            result = fit(
-                reference,
+            result = AlternatingFit(
+                Reference(sde, linear_noise=self.backend == "linear_noise"),
                 Problem.of(thinned),
-                n_refinements=self.n_refinements,
-                tol=self.tol,
-                linearise=self.backend == "linear_noise",
-                generator=torch_generator(seed_paths),
-                on_round=on_round,
-            )
-        self.snapshots_, self.reference_, self.bridge_ = snapshots, reference, result.bridge
-        self.history_, self.converged_ = result.history, result.converged
-        self._seed, self._kept, self.n_features_in_ = seed_draws, kept, snapshots.dim
-        self.history_[0]["seed"] = seed
-        self._warn_unless_converged()
+                self.tol,
+                torch_generator(seed_paths),
+                on_round,
+            ).run(self.n_refinements)
+        self.snapshots_, self.bridge_ = snapshots, result.bridge
+        self.n_features_in_ = snapshots.dim
+        if snapshots.features is not None:
+            self.feature_names_in_ = np.array(snapshots.features, dtype=object)
+        result.history[0]["seed"] = seed
+        self._conclude(
+            seed=seed,
+            n_iter=len(result.history) - 1,
+            converged=result.converged,
+            history=result.history,
+            reason=self._what_is_open(),
+        )
         return self
+
+    @property
+    def reference_(self) -> SDELike:
+        """The refined reference."""
+        self._check_fitted()
+        return self.bridge_.reference.sde
 
     @property
     def objective_history_(self) -> list[float]:
@@ -190,14 +204,15 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
 
         Args:
             n: number of paths; None takes `n_particles`.
-            ts: (T,) increasing times within the range of the snapshots; None takes their times.
+            ts: (T,) times within the range of the snapshots, or one time; None takes those of the
+                snapshots. The paths bear them in ascending order.
             random_state: None uses the estimator's.
 
         Raises:
             InputError: for times outside the range.
         """
         self._check_fitted()
-        times = self._times(self.snapshots_.times if ts is None else ts)
+        times = self._ascending(self.snapshots_.labels if ts is None else ts).times[0]
         self._require_inside(times)
         values = self.bridge_.draw(times, self._count(n), self._generator(random_state, "sample"))
         return self._trajectories(times, values)
@@ -237,7 +252,8 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         """Paths beyond the last snapshot: the refined reference, started at its points.
 
         Args:
-            ts: (T,) increasing times, none before the last snapshot.
+            ts: (T,) times, or one time, none before the last snapshot. The paths bear them in
+                ascending order.
             n: number of paths; None takes `n_particles`.
             random_state: None uses the estimator's.
 
@@ -246,7 +262,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
             SolverError: if the refined reference explodes.
         """
         self._check_fitted()
-        times = self._times(ts)
+        times = self._ascending(ts).times[0]
         last = self.snapshots_.times[-1]
         if times[0] < last:
             raise InputError(
@@ -262,22 +278,23 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         Args:
             X: (n, D) positions.
             t0: their time; None takes the first snapshot's.
-            ts: (T,) increasing times, none before t0; None takes the last snapshot's. Beyond the
+            ts: (T,) times, or one time, none before t0; None takes the last snapshot's. Beyond the
                 last snapshot the means are those of the refined reference.
 
         Returns:
-            (n, T, D).
+            (n, T, D), the times in the order asked.
         """
         self._check_fitted()
         points = self._points(X)
-        first, last = self.snapshots_.times[[0, -1]]
-        start = first if t0 is None else self._time(t0)
-        times = self._times([last] if ts is None else ts)
+        start = self.snapshots_.times[0] if t0 is None else self._time(t0)
+        order = self._ascending(self.snapshots_.labels[-1:] if ts is None else ts)
+        times = order.times[0]
         self._require_inside(np.array([start]))
         if times[0] < start:
             raise InputError(f"ts must not lie before t0 = {start:g}, got {times[0]:g}")
         with torch.no_grad():
-            return self.bridge_.expected(torch.as_tensor(points), start, times)
+            means = self.bridge_.expected(torch.as_tensor(points), start, times)
+        return means[:, order.rank[0]]
 
     def velocity(self, X: Any, t: Any) -> Array:
         """Drift (n, D) of the fitted path law at positions X (n, D) and time t.
@@ -316,7 +333,7 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         shape = (len(self.snapshots_.points[k]), len(self.snapshots_.points[k + 1]))
         if plan.shape == shape:
             return plan
-        rows, columns = np.meshgrid(self._kept[k], self._kept[k + 1], indexing="ij")
+        rows, columns = np.meshgrid(self.atoms_[k], self.atoms_[k + 1], indexing="ij")
         indices = (rows.ravel(), columns.ravel())
         return scipy.sparse.coo_array((plan.ravel(), indices), shape=shape).tocsr()
 
@@ -331,6 +348,8 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
     ) -> float:
         """Minus the mean distance between drawn marginals and held-out snapshots.
 
+        Every coordinate is measured in standard deviations of the training data.
+
         Args:
             X, y, sample_weight, time: held-out data, as for `fit`.
             scoring: "w1" or "w2" (exact Wasserstein), "mmd" (squared) or "energy".
@@ -338,31 +357,31 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         metric_names(scoring)
         held_out = as_snapshots(X, y, sample_weight, time, axis=self.snapshots_.axis)
-        if held_out.dim != self.n_features_in_:
-            raise InputError(
-                f"X has {held_out.dim} features, but SchrodingerBridge is expecting "
-                f"{self.n_features_in_} features as input"
-            )
+        self._require_features_in(held_out.dim)
         self.snapshots_.require_features(held_out.features)
+        center, deviation = snapshot_moments(self.snapshots_)
+        units = Standardisation(center, np.where(deviation > 0, deviation, 1.0))
         distances = [
-            score_of(scoring, (self.marginal(t), None), (points, held_out.probabilities(k)))
-            for k, (t, points) in enumerate(zip(held_out.times, held_out.points))
+            score_of(
+                scoring,
+                (units.apply(self.marginal(label)), None),
+                (units.apply(points), held_out.probabilities(k)),
+            )
+            for k, (label, points) in enumerate(zip(held_out.labels, held_out.points))
         ]
         return -float(np.mean(distances))
 
-    def save(self, path: str | Path) -> Path:
-        """Write the fitted bridge to a folder; `trajinfer.load` reads it.
-
-        Raises:
-            InputError: if the reference is not a process of the package.
-        """
-        self._check_fitted()
-        return save_archive(path, *archive.pack(self))
+    def _settings_to_save(self) -> dict[str, Any]:
+        for sde in (self.reference, self.reference_):
+            if sde is not None:
+                require_savable(sde)
+        return super()._settings_to_save()
 
     @classmethod
-    def _from_archive(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
-        estimator = cls()
-        archive.unpack(estimator, config, tensors)
+    def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:
+        estimator = cls(**format_1.settings_of(config, tensors))
+        for name, value in format_1.fitted_of(config, tensors).items():
+            setattr(estimator, name, value)
         return estimator
 
     def __sklearn_tags__(self) -> Any:
@@ -396,33 +415,22 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
     def _check_fitted(self) -> None:
         check_is_fitted(self, "bridge_")
 
-    def _warn_unless_converged(self) -> None:
-        error = float(self.bridge_.coupling.error.max())
-        if error > MARGINAL_TOLERANCE:
-            warnings.warn(
-                f"the couplings miss their marginals by {error:.1e} (L1); a larger volatility "
-                "makes them easier",
-                ConvergenceWarning,
-                stacklevel=3,
+    def _what_is_open(self) -> str:
+        """Why the fit has not converged."""
+        if self.bridge_.error > MARGINAL_TOLERANCE:
+            return (
+                f"the couplings miss their marginals by {self.bridge_.error:.1e} (L1); a larger "
+                "volatility makes them easier"
             )
-        elif not self.converged_:
-            warnings.warn(
-                f"the refinement was still moving after n_refinements={self.n_refinements} rounds",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        return f"the refinement was still moving after n_refinements={self.n_refinements} rounds"
 
-    def _times(self, ts: Any) -> Array:
-        times = np.ravel(self.snapshots_.axis.encode(np.ravel(ts) if np.ndim(ts) != 1 else ts))
-        require_finite(times, "ts")
-        if len(times) == 0 or (np.diff(times) < 0).any():
-            raise InputError("ts must hold at least one time, in increasing order")
-        return times
+    def _ascending(self, ts: Any) -> TimeOrder:
+        return TimeOrder.of(self.snapshots_.axis.queries(ts, 1))
 
     def _time(self, t: Any) -> float:
         if np.ndim(t) != 0:
             raise InputError(f"one time was expected, got {np.size(t)}; call once for each")
-        return float(self._times([t])[0])
+        return float(self.snapshots_.axis.queries([t], 1, name="t")[0, 0])
 
     def _require_inside(self, times: Array) -> None:
         first, last = self.snapshots_.times[[0, -1]]
@@ -435,16 +443,31 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
 
     def _points(self, X: Any) -> Array:
         points = as_array(X, "X", ndim=2)
-        # Names that came with a container or a table are known to the snapshots alone.
-        known = hasattr(self, "feature_names_in_") or self.snapshots_.features is None
-        try:
-            validate_data(self, X if known else points, reset=False, skip_check_array=True)
-        except ValueError as error:
-            raise InputError(str(error)) from error
         if isinstance(X, pd.DataFrame):
-            self.snapshots_.require_features([str(name) for name in X.columns])
+            self._require_columns(X)
+        self._require_features_in(points.shape[1])
         require_finite(points, "X")
         return points
+
+    def _require_columns(self, X: pd.DataFrame) -> None:
+        """Refuse a table with columns of other names, in scikit-learn's words and our own."""
+        ours = ""
+        try:
+            self.snapshots_.require_features([str(name) for name in X.columns])
+        except InputError as error:
+            ours = f" ({error})"
+        if hasattr(self, "feature_names_in_"):
+            try:
+                validate_data(self, X, reset=False, skip_check_array=True)
+            except ValueError as error:
+                raise InputError(f"{error}{ours}") from error
+
+    def _require_features_in(self, n: int) -> None:
+        if n != self.n_features_in_:
+            raise InputError(
+                f"X has {n} features, but SchrodingerBridge is expecting {self.n_features_in_} "
+                "features as input"
+            )
 
     def _count(self, n: int | None) -> int:
         return require_integer(self.n_particles if n is None else n, "n", least=1)
@@ -454,13 +477,14 @@ class SchrodingerBridge(BaseEstimator):  # type: ignore[misc]
         if random_state is not None:
             return torch_generator(seed_from(random_state))
         words = np.frombuffer(purpose.encode(), dtype=np.uint8)
-        sequence = np.random.SeedSequence([self._seed, *words.tolist()])
+        seed_draws = spawn(self.seed_, 3)[2]
+        sequence = np.random.SeedSequence([seed_draws, *words.tolist()])
         return torch_generator(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def _forecast(self, times: Array, n: int, generator: torch.Generator) -> Array:
         problem = self.bridge_.problem
         atoms = draw_atoms(problem.log_mass[-1].exp(), n, generator)
-        start = problem.points[-1, atoms]
+        start = problem.points[-1][atoms]
         ahead = times[times > self.snapshots_.times[-1]]
         pieces = [start.unsqueeze(1).expand(-1, len(times) - len(ahead), -1).numpy()]
         if len(ahead):

@@ -11,15 +11,14 @@ so that one evaluation costs O(N), whatever the size of the coupling.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from trajinfer.bridges.linalg import cholesky, half_log_det, whiten
 from trajinfer.bridges.transitions import Transition
 
-_RELATIVE_JITTER = 1e-9
 _CHUNK_ELEMENTS = 2**24
 
 
@@ -61,23 +60,6 @@ def _partner_covariance(weights: Tensor, points: Tensor, center: Tensor) -> Tens
     return torch.cat(parts).reshape(n, dim, dim)
 
 
-def cholesky(covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Cholesky factor with a jitter relative to every variance; also which matrices failed.
-
-    Coordinates of unlike units keep their own scale; one without any variance takes the mean's.
-    """
-    variance = covariance.diagonal(dim1=-2, dim2=-1).detach()
-    scale = torch.where(variance > 0, variance, variance.mean(-1, keepdim=True))
-    factor, info = torch.linalg.cholesky_ex(covariance + torch.diag_embed(_RELATIVE_JITTER * scale))
-    return factor, info != 0
-
-
-def half_log_det(factor: Tensor) -> Tensor:
-    """Half the log-determinant of 2 pi P from the Cholesky factor of P."""
-    dim = factor.shape[-1]
-    return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + 0.5 * dim * math.log(2 * math.pi)
-
-
 def pair_cost(law: Transition, end: Tensor) -> Tensor:
     """Minus the log transition density of every pair, (S, N, M).
 
@@ -88,8 +70,8 @@ def pair_cost(law: Transition, end: Tensor) -> Tensor:
     factor, _ = cholesky(law.covariance)
     offset = half_log_det(factor)
     if factor.shape[1] == 1:
-        white_end = torch.linalg.solve_triangular(factor.squeeze(1), end.mT, upper=False).mT
-        white_mean = torch.linalg.solve_triangular(factor.squeeze(1), law.mean.mT, upper=False).mT
+        white_end = whiten(factor.squeeze(1), end.mT).mT
+        white_mean = whiten(factor.squeeze(1), law.mean.mT).mT
         distance = torch.stack([_squared_distance(m, e) for m, e in zip(white_mean, white_end)])
         return 0.5 * distance + offset.unsqueeze(2)
     costs = [_segment_cost(m, f, e) for m, f, e in zip(law.mean, factor, end, strict=True)]
@@ -107,7 +89,7 @@ def _segment_cost(mean: Tensor, factor: Tensor, end: Tensor) -> Tensor:
     parts = []
     for m, f in zip(mean.split(size), factor.split(size), strict=True):
         offsets = (end - m.unsqueeze(1)).mT
-        white = torch.linalg.solve_triangular(f, offsets, upper=False)
+        white = whiten(f, offsets)
         parts.append(0.5 * white.square().sum(1))
     return torch.cat(parts)
 
@@ -124,7 +106,7 @@ def negative_log_likelihood(law: Transition, statistics: RowStatistics) -> Tenso
         return law.mean.new_full((), torch.inf)
     offset = (statistics.mean - law.mean).unsqueeze(3)
     factor = factor.expand(*law.mean.shape, -1)
-    white = torch.linalg.solve_triangular(factor, offset, upper=False).squeeze(3)
+    white = whiten(factor, offset).squeeze(3)
     inverse = torch.cholesky_inverse(factor)
     spread = (inverse * statistics.covariance).sum((2, 3))
     density = 0.5 * white.square().sum(2) + 0.5 * spread + half_log_det(factor)

@@ -10,13 +10,17 @@ have a closed form that all starting points share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from trajinfer.bridges.dynamics import Dynamics
+from trajinfer.bridges.problem import SegmentBatch
 from trajinfer.processes import affine_transition
+
+_FEWEST_STEPS, _MOST_STEPS = 8, 256
 
 
 @dataclass(frozen=True)
@@ -25,58 +29,91 @@ class Transition:
 
     Attributes:
         mean: (..., D).
-        flow: (..., D, D), derivative of the mean with respect to the start; None if not asked for.
+        flow: (..., D, D), derivative of the mean with respect to the start; empty if not asked for.
         covariance: (..., D, D), or broadcastable to it where all starts share it.
     """
 
     mean: Tensor
-    flow: Tensor | None
+    flow: Tensor
     covariance: Tensor
 
 
-def transition(
-    dynamics: Dynamics,
-    t0: Tensor,
-    x: Tensor,
-    duration: Tensor,
-    *,
-    n_steps: int,
-    with_flow: bool = False,
-) -> Transition:
-    """Law of the reference a duration after it stood at x.
+@dataclass(frozen=True)
+class Transitions:
+    """Transition laws of a reference.
 
-    Args:
+    Attributes:
         dynamics: the reference.
-        t0: (S,) starting times.
-        x: (S, N, D) starting points.
-        duration: (S,) durations, zero allowed.
-        n_steps: Runge-Kutta steps of the linear-noise equations.
-        with_flow: whether the flow matrix is needed (always there in the affine case).
-
-    Returns:
-        mean (S, N, D), flow and covariance (S, N, D, D), or (S, 1, D, D) in the affine case.
+        n_steps: Runge-Kutta steps of the linear-noise equations over a segment.
     """
-    if dynamics.affine is not None:
-        flow, shift, rate = affine_transition(*dynamics.affine, duration)
-        mean = x @ flow.mT + shift.unsqueeze(1)
-        covariance = rate * duration.reshape(-1, 1, 1)
-        return Transition(mean, flow.unsqueeze(1), covariance.unsqueeze(1))
-    n = x.shape[1]
-    rows = x.flatten(0, 1)
-    step = (duration / n_steps).repeat_interleave(n).unsqueeze(1)
-    start = t0.repeat_interleave(n).unsqueeze(1)
-    mean, flow_rows, covariance = _linear_noise(dynamics, start, rows, step, n_steps, with_flow)
-    shape = (*x.shape[:2], x.shape[2], x.shape[2])
-    return Transition(
-        mean.reshape(x.shape),
-        None if flow_rows is None else flow_rows.reshape(shape),
-        covariance.reshape(shape),
-    )
+
+    dynamics: Dynamics
+    n_steps: int = _FEWEST_STEPS
+
+    def __call__(
+        self, t0: Tensor, x: Tensor, duration: Tensor, *, with_flow: bool = False
+    ) -> Transition:
+        """Law of the reference a duration after it stood at x.
+
+        Args:
+            t0: (S,) starting times.
+            x: (S, N, D) starting points.
+            duration: (S,) durations, zero allowed.
+            with_flow: whether the flow matrix is needed (always there in the affine case).
+
+        Returns:
+            mean (S, N, D), flow and covariance (S, N, D, D), or (S, 1, D, D) in the affine case.
+        """
+        if self.dynamics.affine is not None:
+            flow, shift, rate = affine_transition(*self.dynamics.affine, duration)
+            mean = x @ flow.mT + shift.unsqueeze(1)
+            covariance = rate * duration.reshape(-1, 1, 1)
+            return Transition(mean, flow.unsqueeze(1), covariance.unsqueeze(1))
+        n = x.shape[1]
+        rows = x.flatten(0, 1)
+        step = (duration / self.n_steps).repeat_interleave(n).unsqueeze(1)
+        start = t0.repeat_interleave(n).unsqueeze(1)
+        mean, flow_rows, covariance = _linear_noise(
+            self.dynamics, start, rows, step, self.n_steps, with_flow
+        )
+        shape = (*x.shape[:2], x.shape[2], x.shape[2])
+        return Transition(
+            mean.reshape(x.shape),
+            flow_rows.reshape(shape) if with_flow else flow_rows,
+            covariance.reshape(shape),
+        )
+
+    def of(self, batch: SegmentBatch) -> Transition:
+        """Laws at the end of segments, of all their starting points."""
+        return self(batch.times, batch.start, batch.durations)
+
+    def within(self, share: float) -> Transitions:
+        """The same over a share of a segment."""
+        return replace(self, n_steps=max(2, round(share * self.n_steps + 0.5)))
+
+    def accurate(self, batches: Sequence[SegmentBatch], accuracy: float) -> Transitions:
+        """The same with steps doubled until means move less than this many deviations."""
+        if self.dynamics.affine is not None:
+            return self
+        coarse, coarse_laws = self, [self.of(batch) for batch in batches]
+        while coarse.n_steps < _MOST_STEPS:
+            fine = replace(coarse, n_steps=2 * coarse.n_steps)
+            fine_laws = [fine.of(batch) for batch in batches]
+            errors = [_relative_error(c, f) for c, f in zip(coarse_laws, fine_laws)]
+            if bool(torch.cat(errors).quantile(0.99) <= accuracy):
+                return coarse
+            coarse, coarse_laws = fine, fine_laws
+        return coarse
+
+
+def _relative_error(coarse: Transition, fine: Transition) -> Tensor:
+    deviation = fine.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
+    return ((fine.mean - coarse.mean).abs() / (deviation + 1e-300)).flatten()
 
 
 def _linear_noise(
     dynamics: Dynamics, t: Tensor, x: Tensor, h: Tensor, n_steps: int, with_flow: bool
-) -> tuple[Tensor, Tensor | None, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Classical Runge-Kutta steps for mean, flow and covariance; every row has its own step."""
     mean = x
     covariance = x.new_zeros(*x.shape, x.shape[1])
@@ -114,4 +151,4 @@ def _linear_noise(
         if with_flow:
             flow = torch.addcmul(flow, wide, f1 + 2 * (f2 + f3) + f4, value=1 / 6)
         t = t + h
-    return mean, flow if with_flow else None, covariance
+    return mean, flow if with_flow else x.new_zeros(0), covariance

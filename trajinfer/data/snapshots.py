@@ -17,10 +17,12 @@ from trajinfer._core.checks import (
     require_weights,
 )
 from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.packing import packable
 from trajinfer.data.columns import as_table, number_columns, numbers_of
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 
 
+@packable
 @dataclass(frozen=True, eq=False)
 class Snapshots:
     """Samples of a population at K times; rows of different snapshots are different individuals.

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import IncompatibleSolver, InputError
+from trajinfer._core.packing import packable
 from trajinfer.nn import Parameter, Parameters
 from trajinfer.processes.affine_transition import affine_transition
 from trajinfer.sde import SDE
 
+_OWN_MODULES = "trajinfer."
 Values = Mapping[str, Tensor]
 Volatility = float | Array | Callable[[Tensor], Tensor] | None
 
@@ -56,6 +58,11 @@ class Process(SDE):
         self.coefficients = Parameters({**declared, "volatility": open_volatility})
         if volatility is not None:
             self.set_volatility(volatility)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith(_OWN_MODULES):  # classes of users may bear any name
+            packable(cls)
 
     @abstractmethod
     def drift(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
@@ -224,9 +231,49 @@ class Process(SDE):
         """An independent copy."""
         return copy.deepcopy(self)
 
-    def config(self) -> dict[str, Any]:
-        """The constructor's settings that are no parameters, for saving."""
-        return {name: getattr(self, name) for name in self.settings}
+    def to_state(self) -> dict[str, Any]:
+        """Settings and tensors from which `from_state` makes the process again.
+
+        Raises:
+            InputError: if the volatility is a callable.
+        """
+        require_savable(self)
+        return {
+            "settings": {name: getattr(self, name) for name in self.settings},
+            "learnable": self.learnable,
+            "neutral": sorted(self.coefficients.neutral),
+            "volatility_known": self._volatility_known,
+            "tensors": {k: v.detach().clone() for k, v in self.state_dict().items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The process that `to_state` described."""
+        process = cls(**state["settings"])
+        learnable = set(state["learnable"])
+        process.coefficients.fix(*(name for name in process.learnable if name not in learnable))
+        process.learn(*learnable)
+        process.coefficients.neutral &= set(state["neutral"])
+        if state["volatility_known"]:
+            process.set_volatility(1.0)
+        process.load_state_dict(dict(state["tensors"]))
+        return process
 
     def _scales_noise(self) -> bool:
         return type(self).noise_scale is not Process.noise_scale
+
+
+def require_savable(sde: Any) -> None:
+    """Refuse an SDE whose code would have to be saved.
+
+    Raises:
+        InputError: if it is not one of the package's processes or its volatility is a callable.
+    """
+    name = type(sde).__name__
+    if not (isinstance(sde, Process) and type(sde).__module__.startswith(_OWN_MODULES)):
+        raise InputError(
+            f"{name} is not a process of trajinfer, so its code cannot be saved; save its "
+            "state_dict() and fit again with the class at hand"
+        )
+    if callable(sde.volatility):
+        raise InputError("a callable volatility cannot be saved; give numbers instead")

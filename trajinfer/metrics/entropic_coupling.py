@@ -10,10 +10,14 @@ a high temperature, are followed by damped Newton steps on the semi-dual.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from trajinfer.metrics.stabilised_scaling import scale
+
+_LARGE = 600
 _COOLING = 4.0
 _SWEEPS_PER_TEMPERATURE = 4
 _SWEEPS_BEFORE_NEWTON = 20
@@ -23,7 +27,7 @@ _LONGEST_MOVE = 30.0
 
 
 @dataclass(frozen=True)
-class Coupling:
+class EntropicCoupling:
     """Entropic couplings of S segments.
 
     Attributes:
@@ -39,10 +43,22 @@ class Coupling:
     error: Tensor
     n_steps: int
 
+    @classmethod
+    def of(cls, f: Tensor, g: Tensor, cost: Tensor, log_a: Tensor, n_steps: int = 0) -> Self:
+        """The couplings with these potentials."""
+        log_plan = f.unsqueeze(2) + g.unsqueeze(1) - cost
+        error = (log_plan.exp().sum(2) - log_a.exp()).abs().sum(1)
+        return cls(log_plan, f, g, error, n_steps)
+
     def entropy_term(self) -> Tensor:
         """Sum of pi log pi over all segments."""
         plan = self.log_plan.exp()
         return torch.where(plan > 0, plan * self.log_plan, 0.0).sum()
+
+    def transport(self, cost: Tensor) -> Tensor:
+        """Sum of pi C over all segments."""
+        plan = self.log_plan.exp()
+        return torch.where(plan > 0, plan * cost, 0.0).sum()
 
 
 def couple(
@@ -53,7 +69,7 @@ def couple(
     warm_start: Tensor | None = None,
     tol: float = 1e-9,
     max_steps: int = 200,
-) -> Coupling:
+) -> EntropicCoupling:
     """Solve S entropic transport problems at temperature 1.
 
     Args:
@@ -66,12 +82,55 @@ def couple(
     Returns:
         The couplings; `error` tells how far the iteration came.
     """
+    if cost.shape[1] <= cost.shape[2]:
+        f, n_steps = _solve(cost, log_a, log_b, warm_start, tol, max_steps)
+    else:  # Newton steps cost the cube of the side on which they are taken
+        first = None if warm_start is None else _column_potential(warm_start, cost, log_b)
+        turned = cost.mT.contiguous()
+        g, n_steps = _solve(turned, log_b, log_a, first, tol, max_steps)
+        f = _column_potential(g, turned, log_a)
+    g = _column_potential(f, cost, log_b)
+    return EntropicCoupling.of(f, g, cost, log_a, n_steps)
+
+
+def _solve(
+    cost: Tensor,
+    log_a: Tensor,
+    log_b: Tensor,
+    warm_start: Tensor | None,
+    tol: float,
+    max_steps: int,
+) -> tuple[Tensor, int]:
+    """Row potentials (S, N), and the steps spent."""
+    if cost.shape[1] > _LARGE:
+        return _solve_large(cost, log_a, log_b, warm_start, tol, max_steps)
     f, n_sweeps = _anneal(cost, log_a, log_b, warm_start)
     f, n_newton = _newton(f, cost, log_a, log_b, tol, max_steps)
-    g = _column_potential(f, cost, log_b)
-    log_plan = f.unsqueeze(2) + g.unsqueeze(1) - cost
-    error = (log_plan.exp().sum(2) - log_a.exp()).abs().sum(1)
-    return Coupling(log_plan, f, g, error, n_sweeps + n_newton)
+    return f, n_sweeps + n_newton
+
+
+def _solve_large(
+    cost: Tensor,
+    log_a: Tensor,
+    log_b: Tensor,
+    warm_start: Tensor | None,
+    tol: float,
+    max_steps: int,
+) -> tuple[Tensor, int]:
+    """The same, one segment after the other, without padding."""
+    potentials = torch.full_like(log_a, -torch.inf)
+    most = 0
+    for k in range(len(cost)):
+        rows, columns = torch.isfinite(log_a[k]), torch.isfinite(log_b[k])
+        part = cost[k]
+        if not (bool(rows.all()) and bool(columns.all())):
+            part = part[rows][:, columns]
+        first = None if warm_start is None else warm_start[k][rows]
+        potentials[k, rows], n_steps = scale(
+            part, log_a[k][rows].exp(), log_b[k][columns].exp(), first, tol, max_steps
+        )
+        most = max(most, n_steps)
+    return potentials, most
 
 
 def _column_potential(f: Tensor, cost: Tensor, log_b: Tensor, temperature: float = 1.0) -> Tensor:
