@@ -58,7 +58,9 @@ def conditional():
 
 def law_of(n=1):
     x = tensor(START).expand(1, n, 2)
-    return bridge_law(Transitions(dynamics_of(PROCESS), 8), tensor([0.0]), x, tensor([DURATION]), FRACTIONS)
+    return bridge_law(
+        Transitions(dynamics_of(PROCESS), 8), tensor([0.0]), x, tensor([DURATION]), FRACTIONS
+    )
 
 
 def test_expected_positions():
@@ -109,7 +111,9 @@ def test_bridges_of_a_nonlinear_reference_end_where_they_should():
     x = tensor([[[5.0, 4.0], [4.0, 3.0]]])
     near = tensor([0.999])
     with torch.no_grad():
-        law = bridge_law(Transitions(dynamics_of(process), 16), tensor([0.0]), x, tensor([1.0]), near)
+        law = bridge_law(
+            Transitions(dynamics_of(process), 16), tensor([0.0]), x, tensor([1.0]), near
+        )
         end = law.means[-1] + tensor([[[0.1, -0.1], [0.0, 0.2]]])
         draws = law.draw(end, torch.Generator().manual_seed(0))[0]
     # the last thousandth of the time moves a path by .2 sqrt(.001) = .006
@@ -121,7 +125,9 @@ def test_the_law_of_a_nonlinear_reference_is_that_of_its_linear_noise():
     process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=[0.1, 0.2])
     x, duration = tensor([[[5.0, 4.0], [4.0, 3.0]]]), tensor([1.5])
     with torch.no_grad():
-        law = bridge_law(Transitions(dynamics_of(process), 64), tensor([0.0]), x, duration, FRACTIONS)
+        law = bridge_law(
+            Transitions(dynamics_of(process), 64), tensor([0.0]), x, duration, FRACTIONS
+        )
         whole = Transitions(dynamics_of(process), 64)(tensor([0.0]), x, duration, with_flow=True)
     covariance, flow = torch.zeros(1, 1, 2, 2).double(), torch.eye(2).double()
     for step, noise in zip(law.flows, law.noises, strict=True):
@@ -135,7 +141,9 @@ def test_the_law_of_a_nonlinear_reference_is_that_of_its_linear_noise():
 def test_few_nodes(n_nodes):
     fractions = FRACTIONS[:n_nodes]
     x = tensor([[START]])
-    law = bridge_law(Transitions(dynamics_of(PROCESS), 8), tensor([0.0]), x, tensor([DURATION]), fractions)
+    law = bridge_law(
+        Transitions(dynamics_of(PROCESS), 8), tensor([0.0]), x, tensor([DURATION]), fractions
+    )
     assert len(law.means) == n_nodes + 1
     whole = Transitions(dynamics_of(PROCESS), 8)(tensor([0.0]), x, tensor([DURATION]))
     torch.testing.assert_close(law.means[-1], whole.mean)
@@ -146,7 +154,9 @@ def test_what_is_still_to_come_at_every_node():
     process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=[0.1, 0.2])
     x = tensor([[[5.0, 4.0], [4.0, 3.0]]])
     with torch.no_grad():
-        law = bridge_law(Transitions(dynamics_of(process), 32), tensor([0.0]), x, tensor([1.5]), FRACTIONS)
+        law = bridge_law(
+            Transitions(dynamics_of(process), 32), tensor([0.0]), x, tensor([1.5]), FRACTIONS
+        )
     covariance = torch.zeros(1, 2, 2, 2).double()
     so_far = []
     for step, noise in zip(law.flows, law.noises, strict=True):

@@ -14,8 +14,8 @@ from trajinfer._core.errors import InputError, NotConverged
 from trajinfer.bridges import SchrodingerBridge, fitting
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference, frozen_dynamics_of
-from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.parameter_vector import ParameterVector
+from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.refinement import path_round
 from trajinfer.bridges.static_likelihood import (
     RowStatistics,
@@ -200,7 +200,9 @@ def test_the_objective_is_the_sum_over_pairs():
     total = 0.0
     for k, duration in enumerate((0.5, 0.7)):
         x, y = (torch.tensor(p) for p in snapshots.points[k : k + 2])
-        law = Transitions(frozen_dynamics_of(reference), 8)(torch.zeros(1).double(), x[None], torch.tensor([duration]).double())
+        law = Transitions(frozen_dynamics_of(reference), 8)(
+            torch.zeros(1).double(), x[None], torch.tensor([duration]).double()
+        )
         q = torch.distributions.MultivariateNormal(law.mean[0], law.covariance[0])
         log_q = q.log_prob(y[:, None]).T.numpy()
         plan = bridge.coupling(k)
@@ -303,9 +305,9 @@ def test_the_path_regression_finds_the_drift_of_its_own_bridges():
 def test_row_statistics_give_the_likelihood_of_all_pairs():
     snapshots = samples(A, [0, 0.5, 1.2], *START, SIGMA, 15, 0)
     (batch,) = Problem.of(snapshots).batches
-    law = Transitions(
-        frozen_dynamics_of(AffineDrift(2, A, [0.3, 0.0], volatility=SIGMA)), 8
-    ).of(batch)
+    law = Transitions(frozen_dynamics_of(AffineDrift(2, A, [0.3, 0.0], volatility=SIGMA)), 8).of(
+        batch
+    )
     plan = torch.rand(2, 15, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     pairs = (plan * pair_cost(law, batch.end)).sum()
     found = negative_log_likelihood(law, RowStatistics.of(plan, batch.end))

@@ -414,12 +414,16 @@ def test_scores_are_negative_distances(fitted, snapshots):
 def test_a_score_does_not_depend_on_the_units(fitted, snapshots):
     units = np.array([1e3, 1e-2])
     X, t = snapshots.stacked()
-    scaled = SchrodingerBridge(AffineDrift(2), volatility=fitted.volatility_ * units, random_state=0)
+    scaled = SchrodingerBridge(
+        AffineDrift(2), volatility=fitted.volatility_ * units, random_state=0
+    )
     own = SchrodingerBridge(AffineDrift(2), volatility=fitted.volatility_, random_state=0)
     held_out = snapshots.select([1.0])
     expected = own.fit(X, t).score(*held_out.stacked())
     inside, times = held_out.stacked()
-    assert scaled.fit(X * units, t).score(inside * units, times) == pytest.approx(expected, rel=1e-2)
+    assert scaled.fit(X * units, t).score(inside * units, times) == pytest.approx(
+        expected, rel=1e-2
+    )
 
 
 def test_a_score_takes_weights(fitted, snapshots):

@@ -7,8 +7,8 @@ import torch
 from scipy.spatial.distance import cdist
 
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.metrics.entropic_coupling import couple
 from trajinfer.data import Snapshots
+from trajinfer.metrics.entropic_coupling import couple
 from trajinfer.processes import Brownian
 
 

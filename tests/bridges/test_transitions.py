@@ -32,7 +32,9 @@ def law_of(process, x, duration, n_steps=32, *, linearise=False):
     if linearise:
         dynamics = dynamics.linearised()
     with torch.no_grad():
-        return Transitions(dynamics, n_steps)(tensor([0.0]), tensor(x)[None], tensor([duration]), with_flow=True)
+        return Transitions(dynamics, n_steps)(
+            tensor([0.0]), tensor(x)[None], tensor([duration]), with_flow=True
+        )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,9 @@ class Clock(torch.nn.Module):
 
 
 def test_a_drift_may_depend_on_time():
-    law = Transitions(dynamics_of(Clock()), 8)(tensor([0.0, 1.0]), torch.zeros(2, 3, 1).double(), tensor([1.0, 2.0]))
+    law = Transitions(dynamics_of(Clock()), 8)(
+        tensor([0.0, 1.0]), torch.zeros(2, 3, 1).double(), tensor([1.0, 2.0])
+    )
     assert law.mean.squeeze(2).tolist() == [[pytest.approx(1.0)] * 3, [pytest.approx(8.0)] * 3]
     variances = [(2**3 - 1) / 3, (4**3 - 2**3) / 3]
     np.testing.assert_allclose(law.covariance[:, 0, 0, 0], variances, rtol=1e-12)
@@ -190,7 +194,9 @@ class Rotated(torch.nn.Module):
 
 
 def test_noise_may_be_a_full_matrix():
-    law = Transitions(dynamics_of(Rotated()), 4)(tensor([0.0]), torch.zeros(1, 1, 2).double(), tensor([2.0]))
+    law = Transitions(dynamics_of(Rotated()), 4)(
+        tensor([0.0]), torch.zeros(1, 1, 2).double(), tensor([2.0])
+    )
     torch.testing.assert_close(law.covariance[0, 0], 2 * Rotated.matrix @ Rotated.matrix.T)
 
 

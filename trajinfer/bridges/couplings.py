@@ -98,5 +98,8 @@ class Couplings:
     def objective(self, costs: Sequence[Tensor]) -> Tensor:
         """Sum of pi (log pi + C) over all segments."""
         return torch.stack(
-            [batch.entropy_term() + batch.transport(cost) for batch, cost in zip(self.batches, costs)]
+            [
+                batch.entropy_term() + batch.transport(cost)
+                for batch, cost in zip(self.batches, costs)
+            ]
         ).sum()

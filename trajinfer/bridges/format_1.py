@@ -62,8 +62,7 @@ def fitted_of(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[
 def _rows(potentials: Tensor, problem: Problem, side: int) -> list[Tensor]:
     """Potentials (S, N) of the points of every segment, without padding."""
     return [
-        row[: len(problem.points[k + side])].clone()
-        for k, row in enumerate(potentials.unbind(0))
+        row[: len(problem.points[k + side])].clone() for k, row in enumerate(potentials.unbind(0))
     ]
 
 

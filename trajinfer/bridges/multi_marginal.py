@@ -141,7 +141,9 @@ class MultiMarginalBridge:
                 pieces.append(torch.einsum("na,atd->ntd", weights, atoms))
                 weights_end = weights @ rows
             if final and ts[-1] > end_time:
-                atoms = self._reference_means(self.problem.points[k + 1], ts[ts > end_time] - end_time)
+                atoms = self._reference_means(
+                    self.problem.points[k + 1], ts[ts > end_time] - end_time
+                )
                 pieces.append(torch.einsum("na,atd->ntd", weights_end, atoms))
             if final or ts[-1] < end_time:
                 return torch.cat(pieces, dim=1).numpy()

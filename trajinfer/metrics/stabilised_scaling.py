@@ -113,7 +113,7 @@ class _Kernel:
         return False
 
     def _meet_rows(self, temperature: float) -> None:
-        """Plan and f whose row sums are exact, given g; block by block, which stays in the cache."""
+        """Plan and f whose row sums are exact, given g; in blocks that stay in the cache."""
         size = max(1, _BLOCK // self.cost.shape[1])
         for start in range(0, len(self.a), size):
             block = slice(start, start + size)
@@ -132,7 +132,7 @@ class _Kernel:
 
     def _direction(self, rows: Tensor) -> Tensor:
         r, c = rows.numpy(), self.b.numpy()
-        root_r, root_c = np.sqrt(r), np.sqrt(c)
+        root_r = np.sqrt(r)
         onto, back = _products(self.plan, rows)
         null = root_r / np.linalg.norm(root_r)
 
