@@ -11,8 +11,8 @@ warnings.simplefilter("ignore", NonStationaryWarning)  # the level shift of 1898
 for method in ("whittle", "mle", "state_space", "dfa"):
     print(estimate_hurst(flow, method=method, increments=True))
 
-model = FractionalSDE(horizon=150.0, random_state=0).fit(nile)
-forecast = model.forecast(nile, 20.0, n=400)
+model = FractionalSDE(horizon=50.0, random_state=0).fit(nile)
+forecast = model.forecast(nile, horizon=20.0, n=400)
 low, high = forecast.interval(0.9)
 print(
     f"the flow itself as a path: H = {model.hurst_[0]:.2f}, in {model.hurst_interval_[0].round(2)}"

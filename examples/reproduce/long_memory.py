@@ -86,7 +86,7 @@ def forecasts() -> None:
             test = IrregularSeries.from_arrays(ts[:61], paths[20:, :61])
             scores = {}
             for name, index in (("learned", "learn"), ("half", 0.5)):
-                model = FractionalSDE(index, horizon=2.0, random_state=0).fit(train)
+                model = FractionalSDE(index, horizon=1.0, random_state=0).fit(train)
                 forecast = model.forecast(test, ts[61::4], n=400)
                 scores[name] = scored(forecast, paths[20:, 61::4]), model.hurst_[0]
             (cover, own), index = scores["learned"]

@@ -16,6 +16,7 @@ from trajinfer.fractional.covariance import (
 from trajinfer.fractional.kalman import (
     log_evidence,
     posterior_draws,
+    posterior_means,
     prior_draws,
     run_filter,
     smoothed,
@@ -111,7 +112,8 @@ def test_smoother_is_the_conditional_mean_of_a_dense_gaussian_process():
 
 def test_posterior_draws_have_the_conditional_law():
     found_model, n = model(), 20_000
-    drawn = posterior_draws(found_model, TIMES, VALUES, OBSERVED, n, seed=0)
+    normals = np.random.default_rng(0).normal(size=(len(TIMES), len(found_model.nodes) + 2, n))
+    drawn = posterior_draws(found_model, TIMES, VALUES, OBSERVED, torch.as_tensor(normals))
     dense = found_model.covariance(TIMES)
     seen = dense[OBSERVED][:, OBSERVED] + 0.04 * torch.eye(int(OBSERVED.sum()))
     mean = dense[:, OBSERVED] @ torch.linalg.solve(seen, VALUES[OBSERVED])
@@ -122,9 +124,14 @@ def test_posterior_draws_have_the_conditional_law():
     assert float((ratio - 1).abs().max()) < 4 * math.sqrt(2 / n)
 
 
+def test_posterior_means_are_those_of_the_smoother():
+    smooth = smoothed(run_filter(model(), TIMES, VALUES[:, None], OBSERVED))[:, 0, 0]
+    torch.testing.assert_close(posterior_means(model(), TIMES, VALUES, OBSERVED), smooth)
+
+
 def test_prior_draws_have_the_prior_covariance():
     found_model, n = model(0.3), 20_000
-    drawn = prior_draws(found_model, TIMES, n, torch.Generator().manual_seed(0))[:, 0]
+    drawn = prior_draws(found_model, TIMES, n, torch.Generator().manual_seed(0))
     dense = found_model.covariance(TIMES)
     size = dense.diagonal().sqrt()
     error = (drawn @ drawn.T / n - dense) / (size[:, None] * size)

@@ -13,15 +13,17 @@ from trajinfer import FractionalSDE, InputError, IrregularSeries
 from trajinfer._core.errors import ExtrapolationWarning
 from trajinfer.fractional import simulate_fbm, simulate_fractional_ou
 from trajinfer.fractional.nodes import default_nodes
-from trajinfer.long_memory.fractional_chain import make_guide, make_steps
-from trajinfer.long_memory.fractional_grid import merged_grid
-from trajinfer.long_memory.fractional_linear import (
+from trajinfer.long_memory.chain import guided_proposal, make_steps
+from trajinfer.long_memory.exact import ExactProcess
+from trajinfer.long_memory.grid import merged_grid
+from trajinfer.long_memory.linear import (
     HIGHEST_HURST,
     LOWEST_HURST,
-    LinearInference,
     LinearParameters,
+    NoiseBasis,
+    evidence_of,
 )
-from trajinfer.long_memory.fractional_variational import FractionalModel, Settings
+from trajinfer.long_memory.network import GuidedProcess
 
 TS = np.linspace(0.0, 6.0, 31)
 
@@ -54,8 +56,8 @@ def parameters(hurst=0.7, theta=2.0, mean=0.3, volatility=1.1, noise=0.2, start_
     return LinearParameters(*(torch.tensor([v], dtype=torch.float64) for v in values))
 
 
-def linear_inference(n_ou=8):
-    return LinearInference(torch.as_tensor(default_nodes(n_ou, 1.0)), 1, 1.0)
+def noise_basis(n_ou=8):
+    return NoiseBasis(torch.as_tensor(default_nodes(n_ou, 1.0)), 1)
 
 
 @pytest.mark.parametrize("start_sd", [np.nan, 0.5])
@@ -65,15 +67,14 @@ def test_the_bound_is_tight_for_a_linear_drift(largest_step, start_sd):
     times = np.array([[0.0, 0.05, 0.3, 0.31, 0.7, 1.0]])
     values = np.array([0.1, 0.2, -0.4, -0.3, np.nan, 0.9])[None, :, None]
     grid = merged_grid(times, values, None, largest_step)
-    inference, at = linear_inference(), parameters(start_sd=start_sd)
-    settings = Settings("linear", "gaussian", None, 8, 1, 1, 1e-3, 0, 0)
-    model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=False)
-    steps = make_steps(grid, inference.nodes)
+    basis, at = noise_basis(), parameters(start_sd=start_sd)
+    model = GuidedProcess(basis, at, at.noise, hidden=(8, 8))
+    steps = make_steps(grid, basis.nodes)
     with torch.no_grad():
-        guide = model.guide(steps, grid.values, at.noise)
+        guide = model.proposal(steps, grid.values, at.noise)
         paths, divergence = model.rollout(steps, guide, 400, torch.Generator().manual_seed(0))
         bounds = model.log_likelihood(paths, grid.values) - divergence
-    evidence = float(inference.log_evidence(grid, at))
+    evidence = float(evidence_of(grid, basis, at))
     error = float(bounds.std() / 20)
     # what is left is the midpoint rule in X, of second order in the step
     assert abs(float(bounds.mean()) - evidence) < 4 * error + 2.0 * largest_step**2
@@ -82,12 +83,11 @@ def test_the_bound_is_tight_for_a_linear_drift(largest_step, start_sd):
 def test_the_gradient_of_the_bound_is_that_of_the_evidence():
     """For a linear drift, whatever the noise: paths follow the parameters through their guide."""
     times, values = np.linspace(0, 1, 11)[None], np.sin(np.arange(11.0))[None, :, None]
-    at, inference = parameters(volatility=2.0, noise=0.01, start_sd=0.5), linear_inference()
+    at, basis = parameters(volatility=2.0, noise=0.01, start_sd=0.5), noise_basis()
     grid = merged_grid(times, values, None, 0.02)
-    settings = Settings("linear", "gaussian", None, 8, 1, 1, 1e-3, 0, 0)
-    model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=False)
-    steps = make_steps(grid, inference.nodes)
-    guide = model.guide(steps, grid.values, model.log_noise.exp())
+    model = GuidedProcess(basis, at, at.noise, hidden=(8, 8))
+    steps = make_steps(grid, basis.nodes)
+    guide = model.proposal(steps, grid.values, model.log_noise.exp())
     paths, divergence = model.rollout(steps, guide, 200, torch.Generator().manual_seed(0))
     (model.log_likelihood(paths, grid.values) - divergence).mean().backward()
     share = (0.7 - LOWEST_HURST) / (HIGHEST_HURST - LOWEST_HURST)
@@ -95,7 +95,7 @@ def test_the_gradient_of_the_bound_is_that_of_the_evidence():
 
     def slope(name, scale):
         low, high = (
-            inference.log_evidence(grid, replace(at, **{name: getattr(at, name) + move}))
+            evidence_of(grid, basis, replace(at, **{name: getattr(at, name) + move}))
             for move in (-1e-5, 1e-5)
         )
         return float(high - low) / 2e-5 * scale
@@ -124,29 +124,29 @@ def test_the_guide_is_the_conditional_law():
     """Means of guided paths are those of the exact smoother, and spread as its draws do."""
     times, values = np.linspace(0, 1, 11)[None], np.full((1, 11, 1), np.nan)
     values[0, [2, 7], 0] = [1.0, -1.0]
-    inference, at = linear_inference(), parameters(hurst=0.3, theta=0.5)
+    basis, at = noise_basis(), parameters(hurst=0.3, theta=0.5)
     grid = merged_grid(times, values, times, 0.05)
-    settings = Settings("linear", "gaussian", None, 8, 1, 1, 1e-3, 0, 0)
-    model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=False)
-    steps = make_steps(grid, inference.nodes)
+    model = GuidedProcess(basis, at, at.noise, hidden=(8, 8))
+    steps = make_steps(grid, basis.nodes)
     with torch.no_grad():
-        guide = model.guide(steps, grid.values, at.noise)
+        guide = model.proposal(steps, grid.values, at.noise)
         paths, _ = model.rollout(steps, guide, 4000, torch.Generator().manual_seed(1))
     found = paths[:, 0, grid.queries[0], 0]
-    expected = inference.draws(grid, at, 4000, seed=2)[0, :, :, 0]
+    expected = ExactProcess(basis, at).draws(grid, 4000, 2, [0])[0, :, :, 0]
+    error = torch.Generator().manual_seed(3)
+    found = found + at.noise * torch.randn(found.shape, generator=error, dtype=torch.float64)
     size = expected.std(0)
     assert float(((found.mean(0) - expected.mean(0)) / size).abs().max()) < 5 * (2 / 4000) ** 0.5
     assert float((found.std(0) / size - 1).abs().max()) < 0.08
 
 
 def test_without_observations_the_guide_is_the_prior():
-    inference, at = linear_inference(), parameters()
+    basis, at = noise_basis(), parameters()
     grid = merged_grid(np.linspace(0, 1, 5)[None], np.full((1, 5, 1), np.nan))
-    settings = Settings("linear", "gaussian", None, 8, 1, 1, 1e-3, 0, 0)
-    model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=False)
-    steps = make_steps(grid, inference.nodes)
+    model = GuidedProcess(basis, at, at.noise, hidden=(8, 8))
+    steps = make_steps(grid, basis.nodes)
     with torch.no_grad():
-        guide = make_guide(model.law(), steps, grid.values, at.noise)
+        guide = guided_proposal(model.law(), steps, grid.values, at.noise)
     assert not guide.offset.any()
     assert not guide.gain.any()
     assert float(guide.divergence.abs().max()) < 1e-12
@@ -159,15 +159,14 @@ def test_divergence_counts_every_channel():
     """Two independent copies of a process are twice as far from the prior as one."""
     times = np.linspace(0, 1, 6)[None]
     one = np.array([0.0, 1.0, 0.5, -1.0, 0.2, 0.9])[None, :, None]
-    inference, found = linear_inference(), []
+    basis, found = noise_basis(), []
     for copies in (1, 2):
         grid = merged_grid(times, np.repeat(one, copies, axis=2))
         at = LinearParameters(*(getattr(parameters(), k).repeat(copies) for k in FIELDS))
-        settings = Settings("linear", "gaussian", None, 8, 1, 1, 1e-3, 0, 0)
-        model = FractionalModel(inference, settings, at, None, at.noise, hurst_fixed=False)
-        steps = make_steps(grid, inference.nodes)
+        model = GuidedProcess(basis, at, at.noise, hidden=(8, 8))
+        steps = make_steps(grid, basis.nodes)
         with torch.no_grad():
-            guide = model.guide(steps, grid.values, at.noise)
+            guide = model.proposal(steps, grid.values, at.noise)
             generator = torch.Generator().manual_seed(0)
             _, divergence = model.rollout(steps, guide, 4000, generator)
         found.append(float(divergence.mean()))
@@ -212,8 +211,11 @@ def test_forecasts_join_the_last_observation_and_widen(series, exact):
     assert spread[0] < spread[1] < spread[2]
     last = series.values[:, -1, 0]
     assert np.abs(forecast.mean()[:, 0, 0] - last).max() < 0.35
-    by_duration = exact.forecast(series, 2.0, n=10)
+    by_duration = exact.forecast(series, horizon=2.0, n=10)
     assert by_duration.ts[[0, -1]] == pytest.approx([6.1, 8.0])
+    by_default = exact.forecast(series, n=2)
+    assert by_default.ts[[0, -1]] == pytest.approx([6.15, 9.0])
+    assert exact.forecast(series, 8.0, n=2).ts.tolist() == [8.0], "a number is one time"
 
 
 def test_the_future_is_not_seen(series, exact):
@@ -253,8 +255,9 @@ def test_datetimes_go_in_and_come_out():
     found = model.forecast(series, dates[-1:] + pd.Timedelta("2h"), n=5)
     assert list(found.time_labels) == [dates[-1] + pd.Timedelta("2h")]
     # a duration may be spelled in days, or be one
-    ahead = model.forecast(series, pd.Timedelta("2h"), n=5)
-    np.testing.assert_array_equal(ahead.samples, model.forecast(series, 2 / 24, n=5).samples)
+    ahead = model.forecast(series, horizon=pd.Timedelta("2h"), n=5)
+    same = model.forecast(series, horizon=2 / 24, n=5)
+    np.testing.assert_array_equal(ahead.samples, same.samples)
     drawn = model.sample(3, pd.to_timedelta([0, 2], unit="h"))
     np.testing.assert_array_equal(drawn.values, model.sample(3, [0.0, 2 / 24]).values)
     assert drawn.to_frame()["time"].max() == pd.Timedelta("2h")
@@ -302,6 +305,75 @@ def test_draws_do_not_depend_on_the_order_of_calls(series, exact):
     assert not np.array_equal(first, other)
 
 
+def test_draws_of_different_series_are_independent(series, exact, variational):
+    """Correlations of 400 draws are 0 within 5 standard errors, though times are shared."""
+    n = 400
+    for model in (exact, variational):
+        drawn = model.forecast(series, [6.5, 8.0], n=n).samples[:, :, 1, 0]
+        correlation = np.corrcoef(drawn)[np.triu_indices(len(series), 1)]
+        assert np.abs(correlation).max() < 5 / np.sqrt(n)
+
+
+def test_answers_do_not_depend_on_the_other_series(exact, variational):
+    rng = np.random.default_rng(0)
+    times = [np.sort(rng.uniform(0, 6, k)) for k in (12, 31, 9, 20)]
+    values = [np.cumsum(rng.normal(size=len(t))) / 3 for t in times]
+    many = IrregularSeries.from_arrays(times, values)
+    ts = [6.5, 7.0]
+    for model in (exact, variational):
+        together = model.predict(many, ts)
+        for rows in ([2], [3, 0], [1, 2, 3]):
+            np.testing.assert_allclose(model.predict(many[rows], ts), together[rows], atol=1e-8)
+    drawn = exact.forecast(many, ts, n=3).samples
+    np.testing.assert_allclose(exact.forecast(many[[3, 1]], ts, n=3).samples, drawn[[3, 1]])
+
+
+def test_predictions_are_the_means_of_draws_and_do_not_move(series, exact, variational):
+    n = 2000
+    for model, paths in ((exact, np.inf), (variational, 200)):
+        ts = [[8.0, 6.5, 8.0]] * len(series)
+        predicted = model.predict(series, ts)
+        np.testing.assert_array_equal(predicted, model.predict(series, ts))
+        np.testing.assert_allclose(predicted[:, 0], predicted[:, 2], atol=1e-12)
+        forecast = model.forecast(series, ts, n=n)
+        error = forecast.std() * np.sqrt(1 / n + 1 / paths)
+        assert (np.abs(predicted - forecast.mean()) < 5 * error).all()
+    again = FractionalSDE(random_state=7).fit(series)
+    np.testing.assert_array_equal(again.predict(series, [7.0]), exact.predict(series, [7.0]))
+
+
+def test_times_may_come_in_any_order(series, exact, variational):
+    for model in (exact, variational):
+        forward = model.forecast(series, [6.5, 7.0, 8.0], n=5)
+        turned = model.forecast(series, [8.0, 6.5, 7.0], n=5)
+        assert turned.ts.tolist() == [8.0, 6.5, 7.0]
+        np.testing.assert_allclose(
+            model.predict(series, [8.0, 6.5]), model.predict(series, [6.5, 8.0])[:, ::-1]
+        )
+        if model is exact:
+            error = turned.samples[:, :, [1, 2, 0]] - forward.samples
+            assert np.abs(error).max() < 8 * exact.noise_[0], "the same paths, with other errors"
+        drawn = model.sample(4, [2.0, 0.0, 1.0]).values
+        np.testing.assert_allclose(drawn[:, [1, 2, 0]], model.sample(4, [0.0, 1.0, 2.0]).values)
+
+
+def test_old_names_are_understood(series, exact):
+    with pytest.warns(FutureWarning, match="series= is now called X="):
+        exact.predict(series=series, ts=[7.0])
+
+
+def test_what_the_fit_leaves(series, exact, variational):
+    for model in (exact, variational):
+        assert model.n_features_in_ == 1
+        assert model.feature_names_in_.tolist() == ["x0"]
+        assert model.converged_
+        assert model.n_iter_ >= 1
+        assert model.seed_ == 0
+        assert len(model.sample()) == len(series)
+    with pytest.raises(AttributeError, match="call fit first"):
+        _ = FractionalSDE().hurst_
+
+
 def test_saved_models_forecast_the_same(series, exact, variational, tmp_path):
     for name, model in (("exact", exact), ("variational", variational)):
         again = trajinfer.load(model.save(tmp_path / name))
@@ -311,6 +383,8 @@ def test_saved_models_forecast_the_same(series, exact, variational, tmp_path):
                 getattr(again, call)(series, [6.0, 7.0], n=4).samples, ours
             )
         assert again.elbo_ == model.elbo_
+        assert again.history_ == model.history_
+        np.testing.assert_array_equal(again.predict(series, [7.0]), model.predict(series, [7.0]))
         np.testing.assert_array_equal(again.hurst_interval_, model.hurst_interval_)
 
 
@@ -350,9 +424,11 @@ def test_a_score_needs_something_to_score(series, exact):
 
 
 def test_beyond_the_horizon_is_warned_of(series, exact):
-    with pytest.warns(ExtrapolationWarning, match="beyond the horizon 9"):
+    with pytest.warns(
+        ExtrapolationWarning, match=r"beyond the horizon, 3 ahead .* or 9 since the start"
+    ):
         exact.forecast(series, [12.0], n=2)
-    wide = FractionalSDE(horizon=20.0, random_state=0, n_ou=6).fit(series)
+    wide = FractionalSDE(horizon=14.0, random_state=0, n_ou=6).fit(series)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         wide.forecast(series, [12.0], n=2)
@@ -364,8 +440,8 @@ def test_beyond_the_horizon_is_warned_of(series, exact):
         ({"hurst": 1.5}, "between 0 and 1"),
         ({"hurst": "guess"}, "must be 'learn'"),
         ({"hurst": [0.3, 0.4]}, "one value or 1"),
-        ({"horizon": -1.0}, "positive, finite duration"),
-        ({"horizon": 2.0}, "shorter than the longest series"),
+        ({"horizon": -1.0}, "positive duration"),
+        ({"horizon": "soon"}, "must be a duration"),
         ({"fbm_type": 3}, "fbm_type"),
         ({"n_ou": 0}, "n_ou"),
         ({"drift": "nn"}, "drift='nn' is unknown"),
@@ -396,18 +472,21 @@ def test_unusable_times_are_refused(series, exact):
     for call, ts, message in (
         (exact.forecast, [5.0], "not lie before the last time"),
         (exact.interpolate, [-1.0], "before the first time"),
-        (exact.forecast, [7.0, 6.5], "must not decrease"),
         (exact.forecast, [np.nan], "finite"),
         (exact.forecast, np.nan, "finite"),
         (exact.forecast, "later", "real numbers"),
         (exact.forecast, [], "empty"),
         (exact.interpolate, [], "empty"),
         (exact.forecast, np.zeros((2, 3)), "must be"),
+        (exact.predict, [], "empty"),
+        (lambda X, ts: exact.forecast(X, ts, horizon=1.0), [7.0], "got both"),
     ):
         with pytest.raises(InputError, match=message):
             call(series, ts)
-    with pytest.raises(InputError, match="not decreasing"):
-        exact.sample(2, [1.0, 0.5])
+    with pytest.raises(InputError, match="before the start"):
+        exact.sample(2, [-1.0, 0.5])
+    with pytest.raises(InputError, match="empty"):
+        exact.sample(2, [])
     with pytest.raises(InputError, match="finite"):
         exact.sample(2, [0.0, np.nan])
     with pytest.raises(InputError, match="positive integer"):

@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 
 import trajinfer
-from tests.persistence.questions import LAWS, QUESTIONS
+from tests.persistence.questions import LAWS, MEANS, QUESTIONS
 
 ARCHIVES = Path(__file__).parent / "archives_0_1"
 NETWORKS = ("classifier", "regressor", "forecaster", "interpolator", "generator")
@@ -36,7 +36,7 @@ def test_every_archive_is_of_version_0_1_and_asked():
         config = json.loads((ARCHIVES / name / "config.json").read_text(encoding="utf-8"))
         assert config["versions"]["trajinfer"] == "0.1.0"
         keys = {key.split(".")[1] for key in answers(name)}
-        assert keys == {*QUESTIONS[name], *LAWS.get(name, ())}
+        assert keys == {*QUESTIONS[name], *LAWS.get(name, ()), *MEANS.get(name, ())}
 
 
 def test_every_estimator_of_version_0_1_has_an_archive():
@@ -82,6 +82,15 @@ def test_laws_are_those_of_version_0_1(name):
         drawn = ask(model, N_DRAWS)
         assert (np.abs(drawn.mean(axis=1) - mean) < 5 * rate * sd).all(), key
         assert (np.abs(drawn.std(axis=1) / sd - 1) < 5 * rate / np.sqrt(2)).all(), key
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_means_of_draws_are_those_of_version_0_1(name):
+    """Within 5 standard errors of a difference of means of 100 draws."""
+    model, stored = loaded(name), answers(name)
+    for key, (ask, draw) in MEANS[name].items():
+        error = draw(model, 400).std(axis=1) * np.sqrt(2 / 100)
+        assert (np.abs(ask(model) - stored[f"answer.{key}"]) < 5 * error).all(), key
 
 
 @every_model

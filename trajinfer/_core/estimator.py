@@ -109,6 +109,17 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             )
 
 
+def of_model(name: str) -> Any:
+    """A property of an estimator that hands on a value of its `model_`, once it is fitted."""
+
+    def value(self: Any) -> Any:
+        if "model_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has learned nothing yet; call fit first")
+        return getattr(self.model_, name)
+
+    return property(value)
+
+
 def fitted_attributes(estimator: Any) -> dict[str, Any]:
     """Everything that `fit` learned, by the name of its attribute."""
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -92,3 +93,23 @@ def seeded(seed: int) -> Iterator[None]:
     """
     with OwnStream(torch_generator(seed)):
         yield
+
+
+def seeds_by_name(seed: int, names: Sequence[Hashable]) -> list[int]:
+    """Independent seeds, one per name: each depends on `seed` and the name only.
+
+    A name that comes again gets another seed each time.
+
+    Example:
+        >>> one, other = seeds_by_name(0, ["a", "b"])
+        >>> seeds_by_name(0, ["b", "a"]) == [other, one]
+        True
+    """
+    seeds, times = [], dict.fromkeys(names, 0)
+    for name in names:
+        text = f"{times[name]} {name!s}".encode()
+        words = np.frombuffer(hashlib.blake2b(text, digest_size=16).digest(), dtype=np.uint32)
+        state = np.random.SeedSequence([seed, *map(int, words)]).generate_state(1, np.uint64)
+        seeds.append(int(state[0] >> np.uint64(1)))
+        times[name] += 1
+    return seeds

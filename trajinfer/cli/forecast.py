@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from trajinfer._core.checks import Array
 
 MODELS: dict[str, Model] = {
-    **neural("NeuralSDEForecaster", "ahead"),
-    "fractional": Model("FractionalSDE", {}, "whole"),
+    **neural("NeuralSDEForecaster", horizon=True),
+    "fractional": Model("FractionalSDE", {}, horizon=True),
 }
 _MOST_FIGURES = 6
 _MOST_PANELS = 4
@@ -62,7 +62,7 @@ def forecast(
         task = _ahead(series, str(horizon), steps)
     else:
         task = _held_out(series, hold_out_after)
-    aim = {} if known.horizon is None else {"horizon": task.reach(known.horizon)}
+    aim = {"horizon": task.horizon} if known.horizon else {}
     arguments = known.resolve(settings, named=model is not None, defaults=aim)
     script = [
         *reading,
@@ -99,12 +99,6 @@ class _Task:
     horizon: float
     truth: Array | None
     script: list[str]
-
-    def reach(self, counted: str) -> float:
-        """The longest time asked for, "ahead" of the past or "whole", from its beginning."""
-        if counted == "ahead":
-            return self.horizon
-        return float((self.ts - self.past.times[:, :1]).max())
 
 
 def _held_out(series: IrregularSeries, cutoff: str) -> _Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -97,13 +97,12 @@ class Model:
     Attributes:
         estimator: name of its class in `trajinfer`.
         settings: constructor arguments that the name stands for.
-        horizon: what its argument `horizon` counts: time "ahead" of the last observation, or the
-            "whole" time from the first one; None: there is no such argument.
+        horizon: whether it takes a `horizon`, the longest time ahead of the last observation.
     """
 
     estimator: str
     settings: Mapping[str, Any]
-    horizon: Literal["ahead", "whole"] | None = None
+    horizon: bool = False
 
     def load(self) -> type:
         """The class, imported when it is asked for."""
@@ -138,7 +137,7 @@ class Model:
         )
 
 
-def neural(estimator: str, horizon: Literal["ahead", "whole"] | None = None) -> dict[str, Model]:
+def neural(estimator: str, *, horizon: bool = False) -> dict[str, Model]:
     """One model per dynamics of a neural estimator."""
     return {name: Model(estimator, {"dynamics": name}, horizon) for name in DYNAMICS}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Forecast:
 
     Args:
         samples: (B, n, T, C).
-        ts: (T,) times shared by all series or (B, T), non-decreasing; numbers, datetimes or
+        ts: (T,) times shared by all series or (B, T), in any order; numbers, datetimes or
             durations.
         channels: names of the C channels.
         ids: one identifier per series.
@@ -33,7 +33,7 @@ class Forecast:
         history: the series the forecast is of, up to their cutoff, drawn by `plot`.
 
     Raises:
-        InputError: if shapes disagree, or times decrease or are not finite.
+        InputError: if shapes disagree, or times are not finite.
 
     Example:
         >>> forecast = Forecast([[[[1.0], [2.0]], [[3.0], [6.0]]]], [0.0, 1.0])
@@ -63,8 +63,6 @@ class Forecast:
                 f"{ts.shape}"
             )
         require_finite(ts, "ts")
-        if (np.diff(ts, axis=-1) < 0).any():
-            raise InputError("ts must not decrease along a series; sort the times first")
         channels = tuple(map(str, self.channels)) or tuple(f"x{c}" for c in range(n_channels))
         ids = tuple(self.ids) or tuple(range(n))
         if len(channels) != n_channels or len(ids) != n:
@@ -99,6 +97,18 @@ class Forecast:
             tuple(self.ids[i] for i in rows),
             self.axis,
             None if self.history is None else self.history[rows],
+        )
+
+    def in_order(self) -> Forecast:
+        """The same forecast with ascending times."""
+        if (np.diff(self.ts, axis=-1) >= 0).all():
+            return self
+        order = np.argsort(self.ts, axis=-1, kind="stable")
+        columns = np.broadcast_to(order, (len(self), self.ts.shape[-1]))[:, None, :, None]
+        return replace(
+            self,
+            ts=np.take_along_axis(self.ts, order, axis=-1),
+            samples=np.take_along_axis(self.samples, columns, axis=2),
         )
 
     @property

@@ -287,12 +287,12 @@ def nearest_time(wanted: Array, times: Array) -> tuple[Array, Array]:
 
     Args:
         wanted: (..., 1) times to look for.
-        times: (..., T) grid, not decreasing along its last axis.
+        times: (..., T) grid, in any order.
 
     Returns:
         Index (...) of the nearest time, and whether it is the one that is wanted.
     """
-    steps = np.diff(times)
+    steps = np.diff(np.sort(times, axis=-1))
     least = np.where(steps > 0, steps, np.inf).min(axis=-1, initial=np.inf)
     distance = np.abs(wanted - times)
     rounding = np.minimum(1e-9 * np.abs(wanted[..., 0]) + 1e-12, 1e-3 * least)

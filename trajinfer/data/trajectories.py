@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ class Trajectories:
     """B sample paths of D coordinates.
 
     Args:
-        ts: (T,) times shared by all paths or (B, T) times of each path, non-decreasing; numbers,
+        ts: (T,) times shared by all paths or (B, T) times of each path, in any order; numbers,
             datetimes or durations.
         values: (B, T, D).
         weights: (B,) non-negative, normalised to sum to 1; None means equal weights.
@@ -30,7 +30,7 @@ class Trajectories:
         axis: how times map to numbers; found from `ts` where it is not given.
 
     Raises:
-        InputError: if shapes disagree, times decrease or are not finite, or weights are negative.
+        InputError: if shapes disagree, times are not finite, or weights are negative.
 
     Example:
         >>> paths = Trajectories([0.0, 1.0], np.array([[[0.0], [1.0]], [[0.0], [3.0]]]))
@@ -53,8 +53,6 @@ class Trajectories:
                 f"ts must be (T,) or (B, T) for values (B, T, D) = {values.shape}, got {ts.shape}"
             )
         require_finite(ts, "ts")
-        if (np.diff(ts, axis=-1) < 0).any():
-            raise InputError("ts must not decrease along a path; sort the times first")
         features = None if self.features is None else tuple(str(f) for f in self.features)
         if features is not None and len(features) != values.shape[2]:
             raise InputError(f"{len(features)} feature names for {values.shape[2]} coordinates")
@@ -79,6 +77,18 @@ class Trajectories:
     def __repr__(self) -> str:
         n, t, d = self.values.shape
         return f"Trajectories({n} paths, {t} times, dim {d})"
+
+    def in_order(self) -> Trajectories:
+        """The same paths with ascending times."""
+        if (np.diff(self.ts, axis=-1) >= 0).all():
+            return self
+        order = np.argsort(self.ts, axis=-1, kind="stable")
+        columns = np.broadcast_to(order, self.values.shape[:2])[..., None]
+        return replace(
+            self,
+            ts=np.take_along_axis(self.ts, order, axis=-1),
+            values=np.take_along_axis(self.values, columns, axis=1),
+        )
 
     @property
     def dim(self) -> int:

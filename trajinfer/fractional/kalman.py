@@ -8,12 +8,12 @@ share them: draws, regressors and data go through one pass.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from trajinfer._core.seeding import torch_generator
 from trajinfer.fractional.linear_model import LinearFractionalModel
 from trajinfer.fractional.move_table import MovesByKind, moves_between
 from trajinfer.fractional.moves import Moves
@@ -22,7 +22,7 @@ _CLIP = 1e-14
 
 
 class Filtered(NamedTuple):
-    """What one forward pass leaves, for T times and M columns.
+    """Results of one forward pass, for T times and M columns.
 
     The parts a smoother needs have a time axis of length 0 where they were not asked for.
 
@@ -124,22 +124,25 @@ def smoothed(found: Filtered) -> Tensor:
 def prior_draws(
     model: LinearFractionalModel, times: Tensor, n: int, generator: torch.Generator
 ) -> Tensor:
-    """N draws of the state at times (..., T), (..., T, S, n)."""
+    """N draws of X at times (..., T), (..., T, n)."""
+    shape = torch.broadcast_shapes(model.theta.shape, times.shape[:-1])
+    size = (*shape, len(model.nodes) + 1, n)
+    normals = (
+        torch.randn(size, generator=generator, dtype=torch.float64) for _ in range(times.shape[-1])
+    )
+    return _driven(model, times, normals)
+
+
+def _driven(model: LinearFractionalModel, times: Tensor, normals: Iterable[Tensor]) -> Tensor:
+    """X (..., T, n) driven by standard normal numbers (..., S, n), T times."""
     moves = model.per_step().transition(torch.diff(times, dim=-1, prepend=times[..., :1]))
-    start = covariance_root(model.initial())
-    roots = covariance_root(moves.spread)
-    shape = torch.broadcast_shapes(start.shape[:-2], roots.shape[:-3])
-    size = start.shape[-1]
-
-    def normal() -> Tensor:
-        return torch.randn(*shape, size, n, generator=generator, dtype=torch.float64)
-
-    state = start @ normal()
-    states = [state]
-    for i in range(1, times.shape[-1]):
-        state = moves.flow[..., i, :, :] @ state + roots[..., i, :, :] @ normal()
-        states.append(state)
-    return torch.stack(states, dim=-3)
+    start, roots = covariance_root(model.initial()), covariance_root(moves.spread)
+    state, path = None, []
+    for i, normal in enumerate(normals):
+        noise = (start if state is None else roots[..., i, :, :]) @ normal
+        state = noise if state is None else moves.flow[..., i, :, :] @ state + noise
+        path.append(state[..., 0, :])
+    return torch.stack(path, dim=-2)
 
 
 def posterior_draws(
@@ -147,10 +150,9 @@ def posterior_draws(
     times: Tensor,
     values: Tensor,
     observed: Tensor,
-    n: int,
-    seed: int,
+    normals: Tensor,
 ) -> Tensor:
-    """N draws of X given the observations, at all times, observed or not: (..., T, n).
+    """Draws of X given the observations, at all times, observed or not: (..., T, n).
 
     A draw of the prior is corrected by the smoothed mean of what the data say beyond it.
 
@@ -162,15 +164,21 @@ def posterior_draws(
         times: (..., T), those of the observations and of the queries together.
         values: (..., T).
         observed: (..., T) bool.
-        n: number of draws.
-        seed: of the draws.
+        normals: (..., T, S + 1, n) independent standard normal numbers, one more than the state
+            has, for the errors of the observations.
     """
-    generator = torch_generator(seed)
-    drawn = prior_draws(model, times, n, generator)[..., 0, :]
-    error = torch.randn(drawn.shape, generator=generator, dtype=torch.float64)
-    pretended = drawn + model.noise[..., None, None] * error
-    found = run_filter(model, times, values[..., None] - pretended, observed)
-    return drawn + smoothed(found)[..., 0, :]
+    drawn = _driven(model, times, normals[..., :-1, :].unbind(-3))
+    pretended = drawn + model.noise[..., None, None] * normals[..., -1, :]
+    filtered = run_filter(model, times, values[..., None] - pretended, observed)
+    return drawn + smoothed(filtered)[..., 0, :]
+
+
+def posterior_means(
+    model: LinearFractionalModel, times: Tensor, values: Tensor, observed: Tensor
+) -> Tensor:
+    """Means of X given the observations, at all times, (..., T)."""
+    filtered = run_filter(model, times, values[..., None], observed)
+    return smoothed(filtered)[..., 0, 0]
 
 
 def covariance_root(covariance: Tensor) -> Tensor:

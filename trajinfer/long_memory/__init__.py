@@ -1,5 +1,5 @@
 """Series driven by fractional noise: inference, forecasts and simulation."""
 
-from trajinfer.long_memory.fractional_sde import FractionalSDE
+from trajinfer.long_memory.estimator import FractionalSDE
 
 __all__ = ["FractionalSDE"]

@@ -95,6 +95,7 @@ def trajectories(
         InputError: for a coordinate that is not there or `max_paths` below 1.
         MissingExtra: if matplotlib is not installed.
     """
+    data = data.in_order()
     names = coordinate_names(data.features or getattr(snapshots, "features", None), data.dim)
     chosen = choose_dims(dims, names)
     if max_paths < 1:

@@ -100,6 +100,7 @@ def forecast(
     if isinstance(data, Forecast):
         observed = data.history if observed is None else observed
         data = data.trajectories(series)
+    data = data.in_order()
     if data.ts.ndim != 1:
         raise InputError("a fan needs paths that share their times")
     names = coordinate_names(data.features or getattr(observed, "features", None), data.dim)

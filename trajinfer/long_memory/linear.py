@@ -20,11 +20,12 @@ from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
 from trajinfer._core.checks import Array
-from trajinfer.fractional.kalman import log_evidence, posterior_draws, prior_draws, run_filter
+from trajinfer._core.packing import packable
+from trajinfer.fractional.kalman import log_evidence, run_filter
 from trajinfer.fractional.linear_model import LinearFractionalModel
 from trajinfer.fractional.normalization import FbmType
 from trajinfer.fractional.weights import weights
-from trajinfer.long_memory.fractional_grid import FractionalGrid
+from trajinfer.long_memory.grid import ObservationGrid
 
 LOWEST_HURST, HIGHEST_HURST = 0.02, 0.98
 _THETA = (1e-3, 1e3)
@@ -37,6 +38,30 @@ _CURVATURE_STEP = 0.05
 _NORMAL = 1.959963984540054
 
 
+@packable
+@dataclass(frozen=True)
+class NoiseBasis:
+    """The Ornstein-Uhlenbeck processes that fractional noise is made of.
+
+    Attributes:
+        nodes: (J,) rates.
+        fbm_type: 1 or 2.
+        horizon: longest duration at which the noise is to be right.
+    """
+
+    nodes: Tensor
+    fbm_type: FbmType
+    horizon: float = 1.0
+
+    def weights(self, hurst: Tensor) -> Tensor:
+        """Weights (C, J) of unit-variance noise with indices (C,)."""
+        omega: Tensor = weights(
+            hurst, self.nodes, self.horizon, self.fbm_type, normalization="unit"
+        )
+        return omega
+
+
+@packable
 @dataclass(frozen=True)
 class LinearParameters:
     """The parameters of C channels, all (C,), in the units of the grid.
@@ -57,17 +82,16 @@ class LinearParameters:
     noise: Tensor
     start_sd: Tensor
 
-    def model(self, nodes: Tensor, fbm_type: FbmType, horizon: float) -> LinearFractionalModel:
+    def model(self, basis: NoiseBasis) -> LinearFractionalModel:
         """The state space, parameters (C, 1): channels before series."""
-        omega = weights(self.hurst, nodes, horizon, fbm_type, normalization="unit")
-        scaled = (self.volatility[:, None] * omega)[:, None, :]
+        scaled = (self.volatility[:, None] * basis.weights(self.hurst))[:, None, :]
         return LinearFractionalModel(
-            nodes,
+            basis.nodes,
             scaled,
             self.theta[:, None],
             self.noise[:, None],
             self.start_sd[:, None],
-            fbm_type,
+            basis.fbm_type,
         )
 
     def arrays(self) -> dict[str, Array]:
@@ -77,138 +101,120 @@ class LinearParameters:
 
 @dataclass(frozen=True)
 class LinearFit:
-    """What the exact likelihood found.
+    """The maximum of the exact likelihood.
 
     Attributes:
-        parameters: the maximum.
+        parameters: where it stands.
         interval: (C, 2) 95 % intervals of H; 0 or 1 where the data do not bound it.
         log_evidence: of all observations.
         converged: whether the search of every channel ended at a maximum.
+        n_iter: steps of the longest search.
     """
 
     parameters: LinearParameters
     interval: Array
     log_evidence: float
     converged: bool
+    n_iter: int
+
+
+def fit_linear(grid: ObservationGrid, basis: NoiseBasis, hurst: Array | None) -> LinearFit:
+    """Maximise the restricted likelihood of every channel.
+
+    Args:
+        grid: the observations.
+        basis: of the noise.
+        hurst: (C,) fixed indices, or None to learn them.
+    """
+    times, values, observed = arranged(grid)
+    fits = [
+        _Channel(basis, times, values[c], observed[c]).fit(
+            None if hurst is None else float(hurst[c])
+        )
+        for c in range(len(values))
+    ]
+    parameters = LinearParameters(
+        *(torch.cat([getattr(f.parameters, k) for f in fits]) for k in _FIELDS)
+    )
+    return LinearFit(
+        parameters,
+        np.concatenate([f.interval for f in fits]),
+        float(evidence_of(grid, basis, parameters).sum()),
+        all(f.converged for f in fits),
+        max(f.n_iter for f in fits),
+    )
+
+
+def evidence_of(grid: ObservationGrid, basis: NoiseBasis, parameters: LinearParameters) -> Tensor:
+    """Log-density of the observations of every channel and series, (C, B)."""
+    times, values, observed = arranged(grid)
+    centred = torch.nan_to_num(values) - parameters.mean[:, None, None]
+    filtered = run_filter(
+        parameters.model(basis), times, centred[..., None], observed, states=False
+    )
+    return log_evidence(filtered, observed)[..., 0]
+
+
+_FIELDS = tuple(LinearParameters.__annotations__)
 
 
 @dataclass(frozen=True)
-class LinearInference:
-    """Exact inference on one kind of model.
+class _Channel:
+    """Observations (B, N) of one channel."""
 
-    Attributes:
-        nodes: (J,) rates.
-        fbm_type: 1 or 2.
-        horizon: T of the weights.
-    """
+    basis: NoiseBasis
+    times: Tensor
+    values: Tensor
+    observed: Tensor
 
-    nodes: Tensor
-    fbm_type: FbmType
-    horizon: float
-
-    def fit(self, grid: FractionalGrid, hurst: Array | None) -> LinearFit:
-        """Maximise the restricted likelihood of every channel.
-
-        Args:
-            grid: the observations.
-            hurst: (C,) fixed indices, or None to learn them.
-        """
-        n_channels = grid.values.shape[2]
-        fits = [
-            self._fit_channel(grid, c, None if hurst is None else float(hurst[c]))
-            for c in range(n_channels)
-        ]
-        joined = [torch.cat([getattr(p, k) for p, *_ in fits]) for k in fits[0][0].__annotations__]
-        parameters = LinearParameters(*joined)
-        interval = np.array([ends for _, ends, _ in fits])
-        evidence = float(self.log_evidence(grid, parameters).sum())
-        return LinearFit(parameters, interval, evidence, all(ok for *_, ok in fits))
-
-    def _fit_channel(
-        self, grid: FractionalGrid, channel: int, hurst: float | None
-    ) -> tuple[LinearParameters, tuple[float, float], bool]:
-        times, values, observed = _arranged(grid)
-        one, seen = values[channel], observed[channel]
+    def fit(self, hurst: float | None) -> LinearFit:
+        """The maximum for this channel; its evidence is left out."""
 
         def likelihoods(points: Array) -> Array:
             """Restricted log-likelihoods of (P, 3 or 4) points in one pass of the filter."""
             with torch.no_grad():
-                return self._profiled(_natural(points, hurst), times, one, seen)[0].numpy()
+                return self._profiled(_natural(points, hurst))[0].numpy()
 
         n_valleys = 3 if hurst is None else 1
-        found = _highest(likelihoods, _starts(3), n_valleys)
-        if len(one) > 1:
+        best = _highest(likelihoods, _starts(3), n_valleys)
+        if len(self.values) > 1:
             free = _highest(likelihoods, _starts(4), n_valleys)
             # one parameter more for as many starts as there are series
-            if found.fun - free.fun > 0.5 * np.log(len(one)):
-                found = free
-        natural = _natural(found.x[None], hurst)
+            if best.fun - free.fun > 0.5 * np.log(len(self.values)):
+                best = free
+        natural = _natural(best.x[None], hurst)
         with torch.no_grad():
-            _, mean, size = self._profiled(natural, times, one, seen)
+            _, mean, size = self._profiled(natural)
         index, theta, ratio, start = natural
         parameters = LinearParameters(index, theta, mean, size, ratio * size, start * size)
-        ends = (hurst, hurst) if hurst is not None else _hurst_interval(likelihoods, found.x)
-        return parameters, ends, bool(found.success)
+        ends = (hurst, hurst) if hurst is not None else _hurst_interval(likelihoods, best.x)
+        return LinearFit(parameters, np.array([ends]), np.nan, bool(best.success), int(best.nit))
 
-    def _profiled(
-        self, natural: tuple[Tensor, ...], times: Tensor, values: Tensor, seen: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _profiled(self, natural: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Restricted log-likelihoods (P,), and the best means and volatilities."""
         hurst, theta, ratio, start = natural
         one = torch.ones_like(hurst)
-        at = LinearParameters(hurst, theta, 0 * one, one, ratio, start)
-        model = at.model(self.nodes, self.fbm_type, self.horizon)
-        columns = torch.stack([torch.nan_to_num(values), torch.ones_like(values)], dim=-1)
-        found = run_filter(model, times, columns, seen, states=False)
-        white = found.innovations / found.variances.sqrt()[..., None]
+        model = LinearParameters(hurst, theta, 0 * one, one, ratio, start).model(self.basis)
+        columns = torch.nan_to_num(self.values)
+        columns = torch.stack([columns, torch.ones_like(columns)], dim=-1)
+        filtered = run_filter(model, self.times, columns, self.observed, states=False)
+        white = filtered.innovations / filtered.variances.sqrt()[..., None]
         data, level = white.unbind(-1)
         size = level.square().sum((1, 2))
         mean = (data * level).sum((1, 2)) / size
-        n = seen.expand_as(values).sum() - 1
+        n = self.observed.expand_as(self.values).sum() - 1
         variance = (data - mean[:, None, None] * level).square().sum((1, 2)) / n
-        log_det = found.variances.log().sum((1, 2))
+        log_det = filtered.variances.log().sum((1, 2))
         return -0.5 * (n * variance.log() + log_det + size.log()), mean, variance.sqrt()
 
-    def log_evidence(self, grid: FractionalGrid, parameters: LinearParameters) -> Tensor:
-        """Log-density of the observations of every channel and series, (C, B)."""
-        times, values, observed = _arranged(grid)
-        model = parameters.model(self.nodes, self.fbm_type, self.horizon)
-        centred = torch.nan_to_num(values) - parameters.mean[:, None, None]
-        found = run_filter(model, times, centred[..., None], observed, states=False)
-        return log_evidence(found, observed)[..., 0]
 
-    def draws(
-        self, grid: FractionalGrid, parameters: LinearParameters, n: int, seed: int
-    ) -> Tensor:
-        """N draws of X at the queries given the observations, (B, n, Q, C)."""
-        times, values, observed = _arranged(grid)
-        model = parameters.model(self.nodes, self.fbm_type, self.horizon)
-        mean = parameters.mean[:, None, None]
-        centred = torch.nan_to_num(values) - mean
-        drawn = posterior_draws(model, times, centred, observed, n, seed) + mean[..., None]
-        return _at_queries(drawn.permute(1, 3, 2, 0), grid.queries)
-
-    def prior(self, times: Tensor, parameters: LinearParameters, n: int, seed: int) -> Tensor:
-        """N draws of X at times (T,) without observations, (n, T, C)."""
-        model = parameters.model(self.nodes, self.fbm_type, self.horizon)
-        generator = torch.Generator().manual_seed(seed)
-        drawn = prior_draws(model, times, n, generator)[:, 0, :, 0, :]
-        return (drawn + parameters.mean[:, None, None]).permute(2, 1, 0)
-
-
-def _arranged(grid: FractionalGrid) -> tuple[Tensor, Tensor, Tensor]:
+def arranged(grid: ObservationGrid) -> tuple[Tensor, Tensor, Tensor]:
     """Times (N,) or (B, N), values (C, B, N) and mask (C, B or 1, N)."""
     times = grid.times[0] if grid.shared else grid.times
-    seen = grid.observed.permute(2, 0, 1)
-    if (seen == seen[:, :1]).all():
-        seen = seen[:, :1]
-    return times, grid.values.permute(2, 0, 1), seen
-
-
-def _at_queries(paths: Tensor, queries: Tensor) -> Tensor:
-    """Paths (B, n, N, C) at the places (B, Q), (B, n, Q, C)."""
-    index = queries[:, None, :, None].expand(-1, paths.shape[1], -1, paths.shape[3])
-    return torch.gather(paths, 2, index)
+    observed = grid.observed.permute(2, 0, 1)
+    if (observed == observed[:, :1]).all():
+        observed = observed[:, :1]
+    return times, grid.values.permute(2, 0, 1), observed
 
 
 def _starts(dim: int) -> Array:
@@ -235,8 +241,8 @@ def _highest(
     moves = np.concatenate([np.zeros((1, dim)), np.eye(dim), -np.eye(dim)]) * _SLOPE_STEP
 
     def search(p: Array) -> tuple[float, Array]:
-        found = likelihoods(p + moves)
-        return -float(found[0]), -(found[1 : dim + 1] - found[dim + 1 :]) / (2 * _SLOPE_STEP)
+        f = likelihoods(p + moves)
+        return -float(f[0]), -(f[1 : dim + 1] - f[dim + 1 :]) / (2 * _SLOPE_STEP)
 
     def descend(first: Array, options: dict[str, Any]) -> OptimizeResult:
         bounds = _BOUNDS[:dim]
