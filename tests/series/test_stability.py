@@ -136,7 +136,7 @@ def test_drives_of_all_steps_at_once_change_nothing(name, parameterization):
 
 @pytest.mark.parametrize("name", STABLE)
 def test_without_noise_the_dynamics_are_the_ode(name):
-    quiet, path, times, start = driven(name, noise=False)
+    quiet, path, times, start = driven(name, stochastic=False)
     noisy, *_ = driven(name)
     none = torch.zeros(4, 50, 5, dtype=torch.float64)
     with torch.no_grad():

@@ -29,7 +29,9 @@ def read(frame):
 def test_a_part_read_alone_gives_the_same_answer(kind, frame, tmp_path):
     whole, alone = read(frame), read(frame[frame["who"] >= 5])
     assert alone.times[0, 0] != whole[5].times[0, 0]
-    model = kind("linear_noise", hidden=4, max_epochs=1, n_samples=2, noise=False, random_state=0)
+    model = kind(
+        "linear_noise", hidden=4, max_epochs=1, n_samples=2, stochastic=False, random_state=0
+    )
     model.fit(whole, whole.labels)
     ask = getattr(model, "predict_proba", model.predict)
     np.testing.assert_allclose(ask(alone), ask(whole)[5:], rtol=1e-5, atol=1e-6)

@@ -13,6 +13,7 @@ import torch
 
 from trajinfer._core.ambient import OwnStream
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 
 RandomState = int | np.random.Generator | np.random.RandomState | torch.Generator | None
 
@@ -56,6 +57,7 @@ def spawn(seed: int, n: int) -> list[int]:
     return [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in children]
 
 
+@packable
 @dataclass(frozen=True)
 class Seeds:
     """Independent seeds of one fit, by what they are for.

@@ -60,7 +60,7 @@ def moments(values: Array, weights: Array | None = None) -> tuple[Array, Array]:
         values: (..., C), NaN = not known.
         weights: of the rows, broadcast against values without the last axis; equal by default.
     """
-    rows = values.reshape(-1, values.shape[-1])
+    rows = _rows(values)
     known = ~np.isnan(rows)
     share = known.astype(np.float64)
     if weights is not None:
@@ -79,10 +79,15 @@ def is_constant(values: Array) -> Array:
     Rounding is 1e-13 of the largest magnitude, however far from zero the column lies. A column
     without a known value is constant.
     """
-    rows = values.reshape(-1, values.shape[-1])
+    rows = _rows(values)
     known = ~np.isnan(rows)
     largest = np.where(known, np.abs(rows), 0.0).max(0, initial=0.0)
     return np.asarray(~(_range(rows) > _ROUNDING * largest))
+
+
+def _rows(values: Array) -> Array:
+    """(..., C) as (N, C), also where C is 0."""
+    return values.reshape(int(np.prod(values.shape[:-1])), values.shape[-1])
 
 
 def _range(rows: Array) -> Array:

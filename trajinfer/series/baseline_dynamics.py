@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
 from trajinfer._core.seeding import RandomState, seed_from, seeded
+from trajinfer._core.words import renamed_settings
 from trajinfer.nn import TimeFeatures
-from trajinfer.series.driven_network import DrivenNetwork
+from trajinfer.series.driven_network import DrivenNetwork, Layers, hidden_widths
 from trajinfer.series.dynamics import Drive, LatentDynamics, TimeVolatility, no_volatility
 
 
+@renamed_settings(noise="stochastic")
 class FreeSDE(LatentDynamics):
     """Drift and diffusion are networks of (t, z) without structure: the naive neural SDE.
 
     Args:
         dim: H, number of latent channels.
         n_controls: C; 0, the usual case, leaves the control path out.
-        layers: hidden layers of both networks.
-        noise: without it the dynamics are an ODE.
+        layers: number of hidden layers of both networks, as wide as the state, or their widths.
+        stochastic: False makes the dynamics an ODE.
         random_state: seed of the initial weights.
     """
 
@@ -29,15 +33,15 @@ class FreeSDE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 2,
-        noise: bool = True,
+        layers: Layers = 2,
+        stochastic: bool = True,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(dim, n_controls, noise=noise)
+        super().__init__(dim, n_controls, stochastic=stochastic)
         self.time = TimeFeatures()
         with seeded(seed_from(random_state)):
-            self.network = DrivenNetwork(dim, n_controls + self.time.width, dim, layers)
-            self.noise_network = DrivenNetwork(dim, self.time.width, dim, layers)
+            self.network = DrivenNetwork(dim, n_controls + self.time.width, layers)
+            self.noise_network = DrivenNetwork(dim, self.time.width, layers)
 
     def drive(self, t: Tensor, x: Tensor | None) -> Drive:
         """What both networks are told of t, and the first one of X."""
@@ -56,13 +60,14 @@ class FreeSDE(LatentDynamics):
         return value
 
 
+@renamed_settings(noise="stochastic")
 class NeuralODE(LatentDynamics):
     """dz = f(t, z) dt: no noise, and nothing of the data after the start.
 
     Args:
         dim, layers, random_state: as for `FreeSDE`.
         n_controls: C; 0, the usual case, leaves the control path out.
-        noise: must be left out of an ODE; there for the sake of a common signature.
+        stochastic: False; there for the sake of a common signature.
     """
 
     def __init__(
@@ -70,14 +75,14 @@ class NeuralODE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 2,
-        noise: bool = False,
+        layers: Layers = 2,
+        stochastic: bool = False,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(dim, n_controls, noise=False)
+        super().__init__(dim, n_controls, stochastic=False)
         self.time = TimeFeatures()
         with seeded(seed_from(random_state)):
-            self.network = DrivenNetwork(dim, n_controls + self.time.width, dim, layers)
+            self.network = DrivenNetwork(dim, n_controls + self.time.width, layers)
 
     def drive(self, t: Tensor, x: Tensor | None) -> Drive:
         """What the network is told of t and X."""
@@ -95,13 +100,14 @@ class NeuralODE(LatentDynamics):
         return torch.zeros_like(z)
 
 
+@renamed_settings(noise="stochastic")
 class NeuralCDE(LatentDynamics):
     r"""$dz = F(z)\,dX(t)$, with a bounded matrix field $F: R^H \to [-1, 1]^{H \times C}$.
 
     Args:
         dim, layers, random_state: as for `FreeSDE`.
         n_controls: C, channels of the path, time among them.
-        noise: must be left out of a CDE; there for the sake of a common signature.
+        stochastic: False; there for the sake of a common signature.
 
     References:
         Kidger, Morrill, Foster and Lyons, arXiv 2005.08926.
@@ -114,16 +120,17 @@ class NeuralCDE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 2,
-        noise: bool = False,
+        layers: Layers = 2,
+        stochastic: bool = False,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(dim, n_controls, noise=False)
+        super().__init__(dim, n_controls, stochastic=False)
         with seeded(seed_from(random_state)):
-            parts: list[nn.Module] = [nn.Linear(dim, dim), nn.ReLU()]
-            for _ in range(layers - 1):
-                parts += [nn.Linear(dim, dim), nn.ReLU()]
-            self.field = nn.Sequential(*parts, nn.Linear(dim, dim * n_controls), nn.Tanh())
+            widths = hidden_widths(layers, dim)
+            parts: list[nn.Module] = []
+            for before, after in pairwise((dim, *widths)):
+                parts += [nn.Linear(before, after), nn.ReLU()]
+            self.field = nn.Sequential(*parts, nn.Linear(widths[-1], dim * n_controls), nn.Tanh())
 
     def drive(self, t: Tensor, x: Tensor | None) -> Drive:
         """X'(t)."""
@@ -141,6 +148,7 @@ class NeuralCDE(LatentDynamics):
         return torch.zeros_like(z)
 
 
+@renamed_settings(noise="stochastic")
 class LatentSDE(LatentDynamics):
     r"""Posterior $dz = (h(t, z) + \sigma(t) u(t, z, X))\,dt + \sigma(t)\,dW$; the prior drift is h.
 
@@ -150,7 +158,7 @@ class LatentSDE(LatentDynamics):
     Args:
         dim, layers, random_state: as for `FreeSDE`.
         n_controls: C, channels of the control path, which only the posterior sees.
-        noise: a latent SDE has noise; there for the sake of a common signature.
+        stochastic: True; there for the sake of a common signature.
 
     References:
         Li, Wong, Chen and Duvenaud, arXiv 2001.01328.
@@ -161,15 +169,15 @@ class LatentSDE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 2,
-        noise: bool = True,
+        layers: Layers = 2,
+        stochastic: bool = True,
         random_state: RandomState = None,
     ) -> None:
         super().__init__(dim, n_controls)
         self.time = TimeFeatures()
         with seeded(seed_from(random_state)):
-            self.prior = DrivenNetwork(dim, self.time.width, dim, layers)
-            self.posterior = DrivenNetwork(dim, n_controls + self.time.width, dim, layers)
+            self.prior = DrivenNetwork(dim, self.time.width, layers)
+            self.posterior = DrivenNetwork(dim, n_controls + self.time.width, layers)
             self.volatility = TimeVolatility(dim, floor=0.05)
 
     def drive(self, t: Tensor, x: Tensor | None) -> Drive:

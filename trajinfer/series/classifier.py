@@ -6,20 +6,85 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer._core.seeding import RandomState, seed_from, spawn
+from trajinfer._core.packing import packable
+from trajinfer._core.seeding import Seeds, seed_from
+from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data.input import as_series
-from trajinfer.series.heads import PooledHead
-from trajinfer.series.series_estimator import SeriesEstimator, compacted
+from trajinfer.series.format_1 import series_estimator_of
+from trajinfer.series.labels import class_labels, series_weights
+from trajinfer.series.network import Shape
+from trajinfer.series.objective import TrainingPass
+from trajinfer.series.series_batch import Scaling, SeriesBatch
+from trajinfer.series.series_estimator import SeriesEstimator, split
+from trajinfer.series.series_model import SeriesModel, compacted
 from trajinfer.training import Loss
 
 
+@packable
+@dataclass(frozen=True, eq=False)
+class ClassModel:
+    """A fitted classifier.
+
+    Attributes:
+        series: the network and its inputs.
+        classes: (K,) sorted.
+    """
+
+    series: SeriesModel
+    classes: Array
+
+    def probabilities(self, X: Any) -> Array:
+        """Probabilities (B, K), averaged over paths of the noise."""
+        batch = self.series.scaling.batch(self.series.series(X))
+        head = self.series.network.head
+        logits = self.series.answers(batch, lambda encoding, _rows: head(encoding).logits)
+        return np.asarray(logits.softmax(-1).mean(0).double().numpy())
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Cross-entropy of the classes of series.
+
+    Attributes:
+        passes: through the network in training.
+        batch: the series.
+        codes: (B,) their classes.
+        weights: (B,) of the series.
+        held: rows kept for validation.
+    """
+
+    passes: TrainingPass
+    batch: SeriesBatch
+    codes: Tensor
+    weights: Tensor
+    held: Tensor
+
+    def objective(self, index: Tensor, step: int) -> Loss:
+        """Weighted cross-entropy with smoothed labels, of thinned series."""
+        encoding = self.passes.encode(self.batch.rows(index).thinned(self.passes.thinning))
+        logits = self.passes.network.head(encoding).logits
+        losses = nn.functional.cross_entropy(
+            logits, self.codes[index].to(logits.device), label_smoothing=0.05, reduction="none"
+        )
+        weighted = (losses * self.weights[index].to(losses)).mean()
+        return self.passes.loss(weighted, encoding, step)
+
+    def validate(self) -> float:
+        """Cross-entropy of the series kept aside."""
+        law = self.passes.network.head(self.passes.validation(self.batch.rows(self.held)))
+        losses = -law.log_prob(self.codes[self.held].to(law.logits.device))
+        weights = self.weights[self.held].to(losses)
+        return float((losses * weights).sum() / weights.sum().clamp(min=1e-12))
+
+
+@renamed_settings(noise="stochastic")
 @dataclass(eq=False, repr=False)
 class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[misc]
     r"""Classes of series with times and holes of their own.
@@ -32,11 +97,11 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
         dynamics: "langevin", "linear_noise", "geometric"; or a baseline: "free" (naive neural SDE),
             "ode", "cde", "latent_sde", "gru", "ode_rnn".
         parameterization: "pure", or "clipped" for the field of the published code.
-        hidden: H, latent channels.
-        layers: hidden layers of the drift.
+        hidden: H, latent channels; a sequence goes on with the widths of the drift's hidden layers.
+        layers: number of hidden layers of the drift, H wide; without effect beside a sequence.
         interpolation: scheme of the control path.
         control: whether the drift sees the path; None: all do but "free" and "ode".
-        noise: False takes the noise out.
+        stochastic: False takes the noise out.
         step: largest step in the unit of time of the data; None: 1/40 of the median span.
         n_samples: noise paths per series for predictions.
         max_epochs: bound on the passes over the data.
@@ -51,103 +116,93 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
         regularization: penalty on what the steps of the solver cost.
         callbacks: of `trajinfer.training`, such as `Checkpoint`.
         random_state: seed.
-        device: None or "cpu".
+        device: of torch, on which the network is trained; None: the CPU.
         verbose: 1 shows a progress bar, 2 logs every epoch.
 
     Attributes:
         classes_: the classes, sorted.
-        network_: encoder and head.
-        scaling_: how data become inputs.
+        model_: the fitted network with its scaling and seeds; `network_`, `scaling_`, `axis_` are
+            parts of it.
+        n_features_in_, feature_names_in_: the channels.
+        n_iter_: epochs made.
+        converged_: whether every step of the training had a finite loss and gradient.
         history_: a record per epoch.
+        seed_: of the fit.
 
     References:
         Oh, Lim and Kim, ICLR 2024, arXiv 2402.14989.
     """
 
-    def fit(self, series: Any, y: Any = None) -> Self:
+    @renamed(series="X")
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Fit.
 
         Args:
-            series: an `IrregularSeries`, or what `as_series` takes.
+            X: an `IrregularSeries`, or what `as_series` takes.
             y: (B,) classes; None takes the labels of the series.
+            sample_weight: (B,) weights of the series in the loss.
 
         Raises:
             InputError: for series, labels or settings that cannot be used.
         """
         self._check_settings()
-        data = compacted(as_series(series))
-        labels = _labels(data.labels if y is None else y, len(data))
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(
-                f"two classes at least are needed, got one class only: {self.classes_[0]!r}"
-            )
-        batch = self._fit_scaling(data)
-        target = torch.as_tensor(codes)
-        kept, held = self._split(np.arange(len(data)))
-
-        def objective(index: Tensor, step: int) -> Loss:
-            encoding = self._encode(batch.rows(index).thinned(self.thinning), step)
-            logits = self.network_.head(encoding)
-            loss = nn.functional.cross_entropy(logits, target[index], label_smoothing=0.05)
-            return self._with_penalties(loss, encoding, step)
-
-        rows = torch.as_tensor(held)
-
-        def validate() -> float:
-            logits = self.network_.head(self._encode(batch.rows(rows)))
-            return float(nn.functional.cross_entropy(logits, target[rows]))
-
-        self._train(objective, kept, validate if len(held) else None)
+        data = compacted(as_series(X))
+        labels = class_labels(data.labels if y is None else y, len(data))
+        classes, codes = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise InputError(f"two classes at least are needed, got one class only: {classes[0]!r}")
+        weights = torch.as_tensor(series_weights(sample_weight, len(data)))
+        seed = seed_from(self.random_state)
+        seeds = Seeds.of(seed)
+        scaling = Scaling.on_one_axis(data)
+        batch = scaling.batch(data)
+        plan = self._plan(Shape.of(batch, self._scaled_step(scaling)), "class", n_out=len(classes))
+        network = plan.build(seeds.weights)
+        learned, held = split(np.arange(len(data)), self.validation, seeds.split)
+        task = Classification(
+            self._training_pass(network, seeds),
+            batch,
+            torch.as_tensor(codes),
+            weights,
+            torch.as_tensor(held),
+        )
+        report = self._recipe(seeds).fit(
+            network, task.objective, learned, task.validate if len(held) else None
+        )
+        series = SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
+        self.model_ = ClassModel(series, classes)
+        self._keep_features(data)
+        self._conclude_training(report, seed)
         return self
 
-    def predict_proba(self, series: Any, *, random_state: RandomState = None) -> Array:
-        """Probabilities (B, K) of the classes, averaged over paths of the noise."""
-        self._check_fitted()
-        data = compacted(as_series(series).on_axis(self.axis_))
-        self.scaling_.require(data)
-        seed = spawn(self.seed_, 5)[4] if random_state is None else seed_from(random_state)
-        logits = self._scores_over_paths(
-            self.network_.head, self.scaling_.batch(data), self.n_samples, seed
-        )
-        return logits.softmax(-1).mean(0).double().numpy()
+    @property
+    def classes_(self) -> Array:
+        """The classes, sorted."""
+        return self.model_.classes
 
-    def predict(self, series: Any, *, random_state: RandomState = None) -> Array:
+    @renamed(series="X")
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities (B, K) of the classes, averaged over paths of the noise."""
+        check_is_fitted(self)
+        return self.model_.probabilities(X)
+
+    @renamed(series="X")
+    def predict(self, X: Any) -> Array:
         """The most probable class of every series, (B,)."""
-        best = self.predict_proba(series, random_state=random_state).argmax(1)
+        best = self.predict_proba(X).argmax(1)
         return np.asarray(self.classes_[best])
 
-    def score(self, series: Any, y: Any = None) -> float:
-        """Share of series whose class is found."""
-        labels = as_series(series).labels if y is None else y
-        found = self.predict(series)
-        return float((found == _labels(labels, len(found))).mean())
+    @renamed(series="X")
+    def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
+        """Accuracy: the share of series whose class is the most probable one, in [0, 1]."""
+        predicted = self.predict(X)
+        labels = class_labels(as_series(X).labels if y is None else y, len(predicted))
+        weights = series_weights(sample_weight, len(predicted))
+        return float(((predicted == labels) * weights).mean())
 
-    def _head(self) -> nn.Module:
-        return PooledHead(self.hidden, len(self.classes_))
-
-    def _learned(self) -> dict[str, Any]:
-        return {"classes": self.classes_.tolist()}
-
-    def _set_learned(self, learned: dict[str, Any]) -> None:
-        self.classes_ = np.array(learned["classes"])
-        self.n_features_in_ = self.shape_["n_channels"]
-
-
-def _labels(labels: Any, n: int) -> Array:
-    if labels is None:
-        raise InputError("no labels: give y, or an IrregularSeries with labels=")
-    array = np.asarray(labels)
-    if array.shape != (n,):
-        raise InputError(f"labels must be (B,) = ({n},), one per series, got {array.shape}")
-    # numpy makes the text "nan" of a NaN in a list of names
-    given = labels if isinstance(labels, (list, tuple)) else array
-    if pd.Series(list(given), dtype=object).isna().any():
-        raise InputError("a label is NaN; leave such series out, or give them a class")
-    if array.dtype.kind in "mM":
-        raise InputError(
-            f"classes must be names or numbers, got {array.dtype}; try labels.astype(str)"
-        )
-    if array.dtype.kind == "O" and len({isinstance(label, str) for label in array}) > 1:
-        raise InputError("the labels mix text and numbers; make them all of one kind")
-    return array
+    @classmethod
+    def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The classifier that version 0.1 wrote."""
+        estimator, series = series_estimator_of(cls, config, tensors, "class")
+        estimator.model_ = ClassModel(series, np.array(config["learned"]["classes"]))
+        return estimator

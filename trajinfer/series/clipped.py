@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
 from trajinfer._core.seeding import RandomState, seed_from, seeded
+from trajinfer._core.words import renamed_settings
+from trajinfer.series.driven_network import Layers, hidden_widths
 from trajinfer.series.dynamics import Drive, LatentDynamics
 
 
+@renamed_settings(noise="stochastic")
 class ClippedSDE(LatentDynamics):
     r"""Drift $\tanh(N(\zeta(t, z, X)))$, diffusion $\tanh(\mathrm{sigmoid}(\theta)\,s(t)\,[z])$.
 
@@ -21,7 +26,7 @@ class ClippedSDE(LatentDynamics):
         dim: H, width of the state and of all layers.
         n_controls: C, channels of the control path.
         layers: number of hidden layers of the drift.
-        noise: without it the dynamics are an ODE.
+        stochastic: False makes the dynamics an ODE.
         random_state: seed of the initial weights.
 
     Attributes:
@@ -42,19 +47,20 @@ class ClippedSDE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 1,
-        noise: bool = True,
+        layers: Layers = 1,
+        stochastic: bool = True,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(dim, n_controls, noise=noise)
+        super().__init__(dim, n_controls, stochastic=stochastic)
         with seeded(seed_from(random_state)):
+            widths = hidden_widths(layers, dim)
             self.of_state = nn.Linear(dim + 2 * self.timed, dim)
             self.of_control = nn.Linear(n_controls, dim) if n_controls else None
-            self.joined = nn.Linear(2 * dim if n_controls else dim, dim)
+            self.joined = nn.Linear(2 * dim if n_controls else dim, widths[0])
             hidden: list[nn.Module] = [nn.ReLU()]
-            for _ in range(layers - 1):
-                hidden += [nn.Linear(dim, dim), nn.ReLU()]
-            self.network = nn.Sequential(*hidden, nn.Linear(dim, dim))
+            for before, after in pairwise(widths):
+                hidden += [nn.Linear(before, after), nn.ReLU()]
+            self.network = nn.Sequential(*hidden, nn.Linear(widths[-1], dim))
             self.scale = nn.Sequential(nn.Linear(2, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU())
         self.theta = nn.Parameter(torch.ones(()))
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
 from trajinfer.nn import LipSwish
+
+Layers = int | Sequence[int]
+
+
+def hidden_widths(layers: Layers, dim: int) -> tuple[int, ...]:
+    """Widths of hidden layers that are given by their number, all `dim` wide, or by their widths.
+
+    >>> hidden_widths(2, 8), hidden_widths((16, 4), 8)
+    ((8, 8), (16, 4))
+    """
+    return (dim,) * layers if isinstance(layers, int) else tuple(layers)
 
 
 class Inputs(nn.Module):
@@ -37,18 +51,18 @@ class DrivenNetwork(nn.Module):
     Args:
         dim: H, width of the state and of the output.
         n_inputs: length of x.
-        width: of the hidden layers.
-        layers: number of hidden layers.
+        layers: number of hidden layers, as wide as the state, or the width of each.
     """
 
-    def __init__(self, dim: int, n_inputs: int, width: int, layers: int) -> None:
+    def __init__(self, dim: int, n_inputs: int, layers: Layers) -> None:
         super().__init__()
-        self.of_state = nn.Linear(dim, width, bias=False)
-        self.drive = Inputs(n_inputs, width)
+        widths = hidden_widths(layers, dim)
+        self.of_state = nn.Linear(dim, widths[0], bias=False)
+        self.drive = Inputs(n_inputs, widths[0])
         parts: list[nn.Module] = [LipSwish()]
-        for _ in range(layers - 1):
-            parts += [nn.Linear(width, width), LipSwish()]
-        self.trunk = nn.Sequential(*parts, nn.Linear(width, dim))
+        for before, after in pairwise(widths):
+            parts += [nn.Linear(before, after), LipSwish()]
+        self.trunk = nn.Sequential(*parts, nn.Linear(widths[-1], dim))
 
     def forward(self, z: Tensor, drive: Tensor) -> Tensor:
         """The network, (B, H)."""

@@ -36,7 +36,7 @@ class LatentDynamics(SDE):
     Args:
         dim: H, number of latent channels.
         n_controls: C, channels of the path; 0 for dynamics that do not look at it.
-        noise: without it the dynamics are an ODE.
+        stochastic: False makes the dynamics an ODE.
 
     Attributes:
         wants_slope: whether the drive is made of X'(t) in the place of X(t).
@@ -45,11 +45,11 @@ class LatentDynamics(SDE):
     wants_slope = False
     commutes: bool | None = True
 
-    def __init__(self, dim: int, n_controls: int, *, noise: bool = True) -> None:
+    def __init__(self, dim: int, n_controls: int, *, stochastic: bool = True) -> None:
         super().__init__()
         self.dim = self.noise_dim = dim
         self.n_controls = n_controls
-        self.noise_type = "diagonal" if noise else "none"
+        self.noise_type = "diagonal" if stochastic else "none"
 
     @abstractmethod
     def drive(self, t: Tensor, x: Tensor | None) -> Drive:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checks import Array, require_finite
+from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
 from trajinfer.data.time_axis import TimeAxis
@@ -32,6 +32,10 @@ class Examples:
     future: IrregularSeries
     cutoff: Array
     rows: Array
+
+    def subset(self, index: Array) -> Examples:
+        """Some of the examples."""
+        return Examples(self.past[index], self.future[index], self.cutoff[index], self.rows[index])
 
 
 def examples_of(
@@ -74,7 +78,7 @@ def examples_of(
     return Examples(past, future, cutoff, rows)
 
 
-def rehearsal(examples: Examples, horizon: float, seed: int) -> tuple[Array, Array]:
+def holdout_split(examples: Examples, horizon: float, seed: int) -> tuple[Array, Array]:
     """Rows of examples to learn from, and rows to be tried on, nothing of which was learned.
 
     A quarter of the series is tried; of fewer than 8 series the last quarter of the cutoffs of
@@ -105,45 +109,10 @@ def query_times(ts: Any, cutoff: Array, axis: TimeAxis) -> Array:
         InputError: if they do not increase, or one is not after the cutoff.
     """
     if np.ndim(ts) == 0:
-        length = duration(ts, axis)
+        length = axis.duration(ts, "ts")
         steps = np.arange(1, _STEPS_OF_A_DURATION + 1) / _STEPS_OF_A_DURATION
         return np.asarray(cutoff[:, None] + length * steps)
-    numbers = axis.encode(np.ravel(np.asarray(ts))).reshape(np.shape(ts))
-    if numbers.ndim > 2 or (numbers.ndim == 2 and len(numbers) != len(cutoff)):
-        raise InputError(
-            f"ts must be (T,) or (B, T) with B = {len(cutoff)}, or one duration, got shape "
-            f"{numbers.shape}"
-        )
-    require_finite(np.atleast_1d(numbers), "ts")
-    later = np.broadcast_to(numbers, (len(cutoff), numbers.shape[-1])).astype(np.float64)
-    if later.shape[1] == 0 or (np.diff(later, axis=1) < 0).any():
-        raise InputError("ts must hold at least one time, in ascending order")
-    early = later[:, 0] < cutoff
-    if early.any():
-        row = int(np.argmax(early))
-        raise InputError(
-            f"series {row} ends at {cutoff[row]:g}, but a forecast at {later[row, 0]:g} is asked "
-            "for; cut the series with series.until(...) or ask for later times"
-        )
+    later = axis.queries(ts, len(cutoff), after=cutoff)
+    if (np.diff(later, axis=1) < 0).any():
+        raise InputError("ts must be in ascending order")
     return later
-
-
-def duration(value: Any, axis: TimeAxis) -> float:
-    """A duration as a positive number in the unit of the axis.
-
-    Raises:
-        InputError: if it is not one.
-    """
-    plain = isinstance(value, (int, float, np.number)) and not isinstance(
-        value, (bool, np.timedelta64)
-    )
-    if isinstance(value, (bool, np.bool_)) or (axis.kind == "number" and not plain):
-        raise InputError(
-            f"a duration in the unit of the times, which are {axis.kind}s, was expected, "
-            f"got {value!r}"
-        )
-    ruler = TimeAxis("timedelta", axis.unit)
-    number = float(value) if plain else float(ruler.encode([value])[0])
-    if not (np.isfinite(number) and number > 0):
-        raise InputError(f"a positive duration was expected, got {value!r}")
-    return number

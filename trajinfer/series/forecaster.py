@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from trajinfer._core.checks import Array, require_integer
-from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
+from trajinfer._core.seeding import RandomState, Seeds, seed_from
+from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.input import as_series
 from trajinfer.metrics import crps
-from trajinfer.series.encoder import Encoding
-from trajinfer.series.forecast_examples import (
-    Examples,
-    duration,
-    examples_of,
-    query_times,
-    rehearsal,
+from trajinfer.series.forecast_examples import Examples, examples_of, holdout_split, query_times
+from trajinfer.series.format_1 import forecaster_of
+from trajinfer.series.network import Shape
+from trajinfer.series.network_forecast import (
+    Forecasting,
+    IncrementScale,
+    NetworkForecast,
+    Targets,
 )
-from trajinfer.series.heads import QueryHead
-from trajinfer.series.recent import Recent, recent
+from trajinfer.series.recent import recent
 from trajinfer.series.series_batch import Scaling, SeriesBatch
-from trajinfer.series.series_estimator import SeriesEstimator, compacted
-from trajinfer.training import Loss
+from trajinfer.series.series_estimator import SeriesEstimator, split
+from trajinfer.series.series_model import SeriesModel, compacted
+from trajinfer.training import Report
 
-_LOG_SPREAD = (-6.0, 3.0)
-_CHUNK = 512
 _FEWEST_TO_REHEARSE = 10
 
 
-@dataclass(frozen=True)
-class Targets:
-    """What followed, standardised.
-
-    Attributes:
-        times: (B, Q) rescaled, from the cutoff.
-        values: (B, Q, C), NaN = not observed.
-    """
-
-    times: Tensor
-    values: Tensor
-
-    def rows(self, index: Tensor) -> Targets:
-        """Some of the series."""
-        return Targets(self.times[index], self.values[index])
-
-
+@renamed_settings(noise="stochastic")
 @dataclass(eq=False, repr=False)
 class NeuralSDEForecaster(SeriesEstimator):
     r"""Forecasts at any later times, with uncertainty, of series with holes and times of their own.
@@ -63,7 +47,7 @@ class NeuralSDEForecaster(SeriesEstimator):
     $\varsigma$ by its likelihood, and then calibrated on held-out series.
 
     Args:
-        dynamics, parameterization, hidden, layers, interpolation, control, noise, step,
+        dynamics, parameterization, hidden, layers, interpolation, control, stochastic, step,
             max_epochs, batch_size, lr, weight_decay, kl_weight, validation, patience,
             regularization, callbacks, random_state, device, verbose: as for
             `NeuralSDEClassifier`. Validation holds out whole series.
@@ -77,7 +61,8 @@ class NeuralSDEForecaster(SeriesEstimator):
 
     Attributes:
         horizon_: duration the training aimed at.
-        network_, scaling_, history_: as for `NeuralSDEClassifier`.
+        model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
+            `NeuralSDEClassifier`.
 
     References:
         Oh, Lim and Kim, ICLR 2024, arXiv 2402.14989.
@@ -90,11 +75,12 @@ class NeuralSDEForecaster(SeriesEstimator):
     cutoffs: int | None = None
     n_lags: int = 8
 
-    def fit(self, series: Any, y: Any = None, *, held_out: Any = None) -> Self:
+    @renamed(series="X")
+    def fit(self, X: Any, y: Any = None, *, held_out: Any = None) -> Self:
         """Fit on forecasts of the later parts of series from the earlier ones.
 
         Args:
-            series: an `IrregularSeries`, or what `as_series` takes.
+            X: an `IrregularSeries`, or what `as_series` takes.
             y: not used.
             held_out: series on which the spreads are calibrated; None: those of `validation`, or,
                 where there are too few to keep some aside, the later part of the examples, on which
@@ -107,41 +93,45 @@ class NeuralSDEForecaster(SeriesEstimator):
         """
         self._check_settings()
         require_integer(self.n_lags, "n_lags", least=1)
-        data = compacted(as_series(series))
-        self.n_features_in_, self.axis_ = data.values.shape[2], data.axis
+        data = compacted(as_series(X))
         median_span = float(np.median(data.times[:, -1] - data.times[:, 0])) or 1.0
-        self.horizon_ = (
-            0.25 * median_span if self.horizon is None else duration(self.horizon, data.axis)
-        )
-        self.window_ = np.inf if self.window is None else duration(self.window, data.axis)
-        examples = examples_of(data, self.horizon_, self.window_, self.cutoffs)
-        past, cutoff = examples.past, examples.cutoff
-        scale = float(np.median(cutoff - past.times[:, 0])) or self.horizon_
-        self.scaling_ = Scaling.of(data, time_origin=0.0, time_scale=scale)
-        batch = self.scaling_.batch(past, end=cutoff, origin=cutoff)
-        self._begin(batch, self.n_features_in_, batch.statics.shape[1])
-        gaps = np.diff(past.times, axis=1)
-        self.shape_["lag"] = (float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 0.1) / scale
-        targets = self._targets(examples)
-        changes = targets.values - recent(batch, 1, self.shape_["lag"]).last[:, None]
-        self.shape_["increment"] = _typical_size(changes).tolist()
-        self._fit_examples(batch, targets, examples, rehearse=held_out is None)
+        axis = data.axis
+        horizon = 0.25 * median_span if self.horizon is None else axis.duration(self.horizon)
+        window = np.inf if self.window is None else axis.duration(self.window, "window")
+        examples = examples_of(data, horizon, window, self.cutoffs)
+        seed = seed_from(self.random_state)
+        training = self._training(data, examples, horizon, window, Seeds.of(seed))
+        learned, held = split(examples.rows, self.validation, training.seeds.split)
+        rehearsed = None
+        if held_out is None and not len(held) and self.validation > 0:
+            rehearsed = self._rehearsed_calibration(training, examples, horizon)
+        model, report = self._trained(training, learned, held)
         if held_out is not None:
-            other = compacted(as_series(held_out).on_axis(data.axis))
-            self.scaling_.require(other)
-            examples = examples_of(other, self.horizon_, self.window_, self.cutoffs)
-            cut = examples.cutoff
-            batch = self.scaling_.batch(examples.past, end=cut, origin=cut)
-            self._calibrate(batch, self._targets(examples))
+            other = compacted(as_series(held_out).on_axis(axis))
+            training.scaling.require(other)
+            model = model.calibrated(examples_of(other, horizon, window, self.cutoffs))
+        elif len(held):
+            model = model.calibrated(examples.subset(held))
+        elif rehearsed is not None:
+            model = replace(model, calibration=rehearsed)
+        self.model_ = model
+        self._keep_features(data)
+        self._conclude_training(report, seed)
         return self
 
+    @property
+    def horizon_(self) -> float:
+        """Duration that the training aimed at, in the unit of the times."""
+        return self.model_.horizon
+
+    @renamed(series="X")
     def forecast(
-        self, series: Any, ts: Any, n: int = 100, *, random_state: RandomState = None
+        self, X: Any, ts: Any, n: int = 100, *, random_state: RandomState = None
     ) -> Forecast:
         """Sample paths after the last time of each series.
 
         Args:
-            series: the past; nothing else is used.
+            X: the past; nothing else is used.
             ts: times (T,) or (B, T), not before the last one of a series; or one duration, which
                 stands for 20 even steps up to it.
             n: number of sample paths.
@@ -154,157 +144,120 @@ class NeuralSDEForecaster(SeriesEstimator):
             InputError: for times before the last one of a series.
         """
         require_integer(n, "n", least=1)
-        past, later, seed = self._asked(series, ts, random_state)
-        mean, spread = self._moments(past, later, min(n, self.n_samples), seed)
-        path = torch.arange(n) % len(mean)
-        generator = torch_generator(spawn(seed, 1)[0])
-        noise = torch.randn((n, *mean.shape[1:]), generator=generator)
-        samples = self._in_units(mean[path] + spread[path] * noise)
-        return Forecast(
-            samples.transpose(1, 0, 2, 3), later, past.channels, past.ids, self.axis_, past
-        )
+        past, later = self._asked(X, ts)
+        seeds = self.model_.series.seeds
+        seed = seeds.draws if random_state is None else seed_from(random_state)
+        samples = self.model_.samples(past, later, n, seed)
+        return Forecast(samples, later, past.channels, past.ids, past.axis, past)
 
-    def predict(self, series: Any, ts: Any, *, random_state: RandomState = None) -> Array:
+    @renamed(series="X")
+    def predict(self, X: Any, ts: Any) -> Array:
         """Means of the forecasts, (B, T, C), free of the scatter of a finite number of samples."""
-        past, later, seed = self._asked(series, ts, random_state)
-        return self._in_units(self._moments(past, later, self.n_samples, seed)[0].mean(0))
+        return self.model_.mean(*self._asked(X, ts))
 
-    def score(self, series: Any, y: Any = None) -> float:
-        """Minus the mean CRPS of forecasts of the last horizon of every series from the rest."""
-        self._check_fitted()
-        data = as_series(series).on_axis(self.axis_)
-        examples = examples_of(compacted(data), self.horizon_, self.window_, 1)
+    @renamed(series="X")
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the mean CRPS of forecasts of the last horizon of every series from the rest.
+
+        In standard deviations of the training values of each channel.
+        """
+        check_is_fitted(self)
+        model = self.model_
+        data = model.series.series(X)
+        examples = examples_of(data, model.horizon, model.window, 1)
         future = examples.future
-        drawn = self.forecast(examples.past, future.times, 100).samples
+        drawn = self.forecast(examples.past, future.times, 100).samples.transpose(1, 0, 2, 3)
+        scale = model.series.scaling.values.scale
         known = future.mask
-        return -float(np.mean(crps(drawn.transpose(1, 0, 2, 3)[:, known], future.values[known])))
+        return -float(np.mean(crps((drawn / scale)[:, known], (future.values / scale)[known])))
 
-    def _targets(self, examples: Examples) -> Targets:
-        """What followed the cutoffs, standardised."""
-        later = self.scaling_.batch(examples.future, origin=examples.cutoff)
-        return Targets(later.times, later.values)
+    def _asked(self, X: Any, ts: Any) -> tuple[IrregularSeries, Array]:
+        check_is_fitted(self)
+        series = self.model_.series
+        past = as_series(X).on_axis(series.axis)
+        series.scaling.require(past)
+        return past, query_times(ts, past.last_times, series.axis)
 
-    def _asked(
-        self, series: Any, ts: Any, random_state: RandomState
-    ) -> tuple[IrregularSeries, Array, int]:
-        self._check_fitted()
-        past = as_series(series).on_axis(self.axis_)
-        self.scaling_.require(past)
-        later = query_times(ts, past.last_times, self.axis_)
-        seed = spawn(self.seed_, 5)[4] if random_state is None else seed_from(random_state)
-        return past, later, seed
-
-    def _moments(
-        self, past: IrregularSeries, later: Array, n: int, seed: int
-    ) -> tuple[Tensor, Tensor]:
-        """Standardised means and spreads (n, B, Q, C) along n noise paths of every series."""
-        cutoff, pieces = past.last_times, []
-        if np.isfinite(self.window_):
-            past = past.after(cutoff - self.window_)
-        batch = self.scaling_.batch(compacted(past), end=cutoff, origin=cutoff)
-        times = torch.as_tensor((later - cutoff[:, None]) / self.scaling_.time_scale)
-        paths = spawn(seed, n if self.is_noisy else 1)
-        with torch.no_grad():
-            for rows in torch.arange(len(batch)).split(_CHUNK):
-                part = batch.rows(rows)
-                drawn = [self._read(part, times[rows], seed=one) for one in paths]
-                pieces.append([torch.stack(parts) for parts in zip(*drawn)])
-        mean, spread = (torch.cat(parts, dim=1) for parts in zip(*pieces))
-        return mean, spread
-
-    def _read(self, batch: SeriesBatch, times: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
-        """Standardised means and calibrated spreads (B, Q, C) along one noise path."""
-        end = recent(batch, self.n_lags, self.shape_["lag"])
-        encoding = self.network_.encoder(batch, times, seed=seed)
-        increment, log_spread = self._answer(encoding, end, times)
-        scale = torch.tensor(self.shape_["increment"])
-        calibrated = scale * torch.tensor(self.calibration_)
-        return end.last[:, None] + scale * increment, calibrated * log_spread.exp()
-
-    def _answer(self, encoding: Encoding, end: Recent, times: Tensor) -> tuple[Tensor, Tensor]:
-        """Increments and log-spreads, in units of the increments of training."""
-        lead = times.to(encoding.last) * (self.scaling_.time_scale / self.horizon_)
-        increment, spread = self.network_.head(encoding.asked, end.features, lead)
-        return increment, spread.clamp(*_LOG_SPREAD)
-
-    def _fit_examples(
-        self, batch: SeriesBatch, targets: Targets, examples: Examples, *, rehearse: bool
-    ) -> None:
-        kept, held = self._split(examples.rows)
-        self.calibration_ = [1.0] * self.n_features_in_
-        scale = torch.tensor(self.shape_["increment"])
-
-        def objective(index: Tensor, step: int) -> Loss:
-            part, target = batch.rows(index).thinned(self.thinning), targets.rows(index)
-            end = recent(part, self.n_lags, self.shape_["lag"])
-            encoding = self._encode(part, step, target.times)
-            mean, log_spread = self._answer(encoding, end, target.times)
-            error = (target.values - end.last[:, None]) / scale - mean
-            seen = ~error.isnan()
-            square = error[seen].square()
-            surprise = 0.5 * square.detach() * (-2 * log_spread[seen]).exp() + log_spread[seen]
-            loss = square.mean() + 0.1 * surprise.mean()
-            return self._with_penalties(loss, encoding, step, squared_error=square.mean())
-
-        rows = torch.as_tensor(held)
-        held_out = batch.rows(rows) if len(held) else batch
-        wanted = targets.rows(rows) if len(held) else targets
-
-        def validate() -> float:
-            mean, _ = self._read(held_out, wanted.times, seed=self._noise_seed)
-            error = (wanted.values - mean) / scale
-            return float(error[~error.isnan()].square().mean())
-
-        if rehearse and not len(held) and self.validation > 0:
-            self._rehearse(objective, batch, targets, examples)
-        self._train(objective, kept, validate if len(held) else None)
-        if len(held):
-            self._calibrate(held_out, wanted)
-
-    def _rehearse(
+    def _training(
         self,
-        objective: Callable[[Tensor, int], Loss],
-        batch: SeriesBatch,
-        targets: Targets,
+        data: IrregularSeries,
         examples: Examples,
-    ) -> None:
-        """Calibrate the spreads on forecasts that a first training has not seen."""
-        early, late = rehearsal(examples, self.horizon_, self.seed_)
+        horizon: float,
+        window: float,
+        seeds: Seeds,
+    ) -> Training:
+        """The examples as inputs, and the figures that their network is built from."""
+        past, cutoff = examples.past, examples.cutoff
+        duration = float(np.median(cutoff - past.times[:, 0])) or horizon
+        scaling = Scaling.of(data, time_origin=0.0, time_scale=duration)
+        batch = scaling.batch(past, end=cutoff, origin=cutoff)
+        gaps = np.diff(past.times, axis=1)
+        lag = (float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 0.1) / duration
+        targets = Targets.of(examples, scaling)
+        changes = targets.values - recent(batch, 1, lag).last[:, None]
+        lead = horizon / scaling.time_scale
+        scale = IncrementScale(lag, self.n_lags, _typical_size(changes).numpy(), lead)
+        return Training(data, batch, targets, scaling, scale, horizon, window, seeds)
+
+    def _trained(
+        self, training: Training, rows: Array, held: Array, *, callbacks: bool = True
+    ) -> tuple[NetworkForecast, Report]:
+        """A network trained on rows of the examples."""
+        seeds, scale, scaling = training.seeds, training.scale, training.scaling
+        shape = Shape.of(training.batch, self._scaled_step(scaling))
+        n_channels, n_known = shape.n_channels, scale.width + shape.n_statics
+        width = 2 * self._widths()[0]
+        plan = self._plan(shape, "query", n_known=n_known, n_channels=n_channels, width=width)
+        network = plan.build(seeds.weights)
+        passes = self._training_pass(network, seeds)
+        task = Forecasting(passes, training.batch, training.targets, scale, torch.as_tensor(held))
+        report = self._recipe(seeds, callbacks=callbacks).fit(
+            network, task.objective, rows, task.validate if len(held) else None
+        )
+        series = SeriesModel(network.cpu(), scaling, training.data.axis, seeds, self.n_samples)
+        ones = np.ones(n_channels)
+        return NetworkForecast(series, scale, training.horizon, training.window, ones), report
+
+    def _rehearsed_calibration(
+        self, training: Training, examples: Examples, horizon: float
+    ) -> Array | None:
+        """Factors on the spreads from forecasts that a first training has not seen."""
+        early, late = holdout_split(examples, horizon, training.seeds.split)
         if len(early) < _FEWEST_TO_REHEARSE or len(late) < _FEWEST_TO_REHEARSE:
-            return
-        self._train(objective, early, None, watched=False)
-        rows = torch.as_tensor(late)
-        self._calibrate(batch.rows(rows), targets.rows(rows))
+            return None
+        model, _ = self._trained(training, early, early[:0], callbacks=False)
+        return model.calibrated(examples.subset(late)).calibration
 
-    def _calibrate(self, batch: SeriesBatch, targets: Targets) -> None:
-        """Stretch the spreads until nine of ten held-out values lie within +/- 1.645 of them."""
-        with torch.no_grad():
-            mean, spread = self._read(batch, targets.times, seed=self._noise_seed)
-        size = ((targets.values - mean) / spread).abs().flatten(0, 1)
-        factors = torch.nanquantile(size, 0.9, dim=0) / 1.645
-        self.calibration_ = torch.nan_to_num(factors, nan=1.0).clamp(0.1, 10.0).tolist()
+    @classmethod
+    def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The forecaster that version 0.1 wrote."""
+        estimator, model = forecaster_of(cls, config, tensors)
+        estimator.model_ = model
+        return estimator
 
-    def _in_units(self, values: Tensor) -> Array:
-        """Standardised values in the units of the data."""
-        whole = values.double().numpy() * self.scaling_.spread + self.scaling_.center
-        return np.asarray(whole)
 
-    def _head(self) -> nn.Module:
-        n_channels = self.shape_["n_channels"]
-        n_known = Recent.width(n_channels, self.n_lags) + self.shape_["n_statics"]
-        return QueryHead(self.hidden, n_known, n_channels, 2 * self.hidden)
+@dataclass(frozen=True)
+class Training:
+    """Examples as inputs of a network.
 
-    def _learned(self) -> dict[str, Any]:
-        return {
-            "horizon": self.horizon_,
-            "window": None if np.isinf(self.window_) else self.window_,
-            "calibration": self.calibration_,
-        }
+    Attributes:
+        data: the series that they were cut from.
+        batch: the pasts.
+        targets: the futures.
+        scaling: from data to inputs.
+        scale: units of the increments.
+        horizon, window: durations of the futures and the pasts.
+        seeds: of the fit.
+    """
 
-    def _set_learned(self, learned: dict[str, Any]) -> None:
-        self.horizon_, self.calibration_ = learned["horizon"], learned["calibration"]
-        self.window_ = np.inf if learned["window"] is None else learned["window"]
-        self.n_features_in_ = self.shape_["n_channels"]
+    data: IrregularSeries
+    batch: SeriesBatch
+    targets: Targets
+    scaling: Scaling
+    scale: IncrementScale
+    horizon: float
+    window: float
+    seeds: Seeds
 
 
 def _typical_size(changes: Tensor) -> Tensor:

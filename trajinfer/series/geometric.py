@@ -6,14 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from trajinfer._core.seeding import RandomState, seed_from, seeded
+from trajinfer._core.words import renamed_settings
 from trajinfer.nn import TimeFeatures
-from trajinfer.series.driven_network import DrivenNetwork
+from trajinfer.series.driven_network import DrivenNetwork, Layers
 from trajinfer.series.dynamics import Damping, Drive, LatentDynamics, TimeVolatility, damped
 
 _LARGEST_READ = 15.0
 _SMALLEST_START = 1e-3
 
 
+@renamed_settings(noise="stochastic")
 class GeometricSDE(LatentDynamics):
     r"""$dz / z = \gamma\,dt + \sigma(t)\,dW$ elementwise, solved for $u = \log z$:
 
@@ -27,9 +29,9 @@ class GeometricSDE(LatentDynamics):
     Args:
         dim: H, number of latent channels.
         n_controls: C, channels of the control path; 0 leaves it out.
-        layers: hidden layers of N, as wide as the state.
+        layers: number of hidden layers of N, as wide as the state, or the width of each.
         fastest_growth: $g_{max}$, per unit of time.
-        noise: without it the dynamics are an ODE.
+        stochastic: False makes the dynamics an ODE.
         random_state: seed of the initial weights.
 
     References:
@@ -41,16 +43,16 @@ class GeometricSDE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 2,
+        layers: Layers = 2,
         fastest_growth: float = 5.0,
-        noise: bool = True,
+        stochastic: bool = True,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(dim, n_controls, noise=noise)
+        super().__init__(dim, n_controls, stochastic=stochastic)
         self.fastest_growth = fastest_growth
         self.time = TimeFeatures()
         with seeded(seed_from(random_state)):
-            self.network = DrivenNetwork(dim, n_controls + self.time.width, dim, layers)
+            self.network = DrivenNetwork(dim, n_controls + self.time.width, layers)
             self.volatility = TimeVolatility(dim)
             self.damping = Damping(dim)
 

@@ -6,10 +6,12 @@ from torch import Tensor
 
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, seeded
-from trajinfer.series.driven_network import DrivenNetwork, PotentialNetwork
+from trajinfer._core.words import renamed_settings
+from trajinfer.series.driven_network import DrivenNetwork, Layers, PotentialNetwork
 from trajinfer.series.dynamics import Damping, Drive, LatentDynamics, TimeVolatility, damped
 
 
+@renamed_settings(noise="stochastic")
 class LangevinSDE(LatentDynamics):
     r"""$dz = (\gamma(z, X(t)) - \kappa z)\,dt + \sigma(t)\,dW$, with diagonal $\kappa, \sigma > 0$.
 
@@ -20,10 +22,10 @@ class LangevinSDE(LatentDynamics):
     Args:
         dim: H, number of latent channels.
         n_controls: C, channels of the control path; 0 leaves it out.
-        layers: hidden layers of $\gamma$, as wide as the state.
+        layers: number of hidden layers of $\gamma$, as wide as the state, or the width of each.
         potential: take $\gamma = -\nabla_z U(z, X)$. With X and sigma fixed to constants the law
             $\exp(-2 (U + \kappa |z|^2 / 2) / \sigma^2)$ is invariant (one $\kappa$, one $\sigma$).
-        noise: without it the dynamics are an ODE.
+        stochastic: False makes the dynamics an ODE.
         random_state: seed of the initial weights.
 
     References:
@@ -36,17 +38,17 @@ class LangevinSDE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 2,
+        layers: Layers = 2,
         potential: bool = False,
-        noise: bool = True,
+        stochastic: bool = True,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(dim, n_controls, noise=noise)
+        super().__init__(dim, n_controls, stochastic=stochastic)
         with seeded(seed_from(random_state)):
             self.network = (
                 PotentialNetwork(dim, n_controls, 2 * dim)
                 if potential
-                else DrivenNetwork(dim, n_controls, dim, layers)
+                else DrivenNetwork(dim, n_controls, layers)
             )
             self.volatility = TimeVolatility(dim)
             self.damping = Damping(dim)

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.seeding import RandomState, seed_from, seeded
+from trajinfer._core.words import renamed_settings
 from trajinfer.nn import TimeFeatures
-from trajinfer.series.driven_network import DrivenNetwork
+from trajinfer.series.driven_network import DrivenNetwork, Layers
 from trajinfer.series.dynamics import Damping, Drive, LatentDynamics, TimeVolatility, damped
 
 
+@renamed_settings(noise="stochastic")
 class LinearNoiseSDE(LatentDynamics):
     r"""$dz = (\gamma(t, z, X(t)) - \kappa z)\,dt + \sigma(t) \odot z\,dW$ (Ito).
 
@@ -20,8 +22,8 @@ class LinearNoiseSDE(LatentDynamics):
     Args:
         dim: H, number of latent channels.
         n_controls: C, channels of the control path; 0 leaves it out.
-        layers: hidden layers of $\gamma$, as wide as the state.
-        noise: without it the dynamics are an ODE.
+        layers: number of hidden layers of $\gamma$, as wide as the state, or the width of each.
+        stochastic: False makes the dynamics an ODE.
         random_state: seed of the initial weights.
 
     References:
@@ -33,14 +35,14 @@ class LinearNoiseSDE(LatentDynamics):
         dim: int,
         n_controls: int,
         *,
-        layers: int = 2,
-        noise: bool = True,
+        layers: Layers = 2,
+        stochastic: bool = True,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(dim, n_controls, noise=noise)
+        super().__init__(dim, n_controls, stochastic=stochastic)
         self.time = TimeFeatures()
         with seeded(seed_from(random_state)):
-            self.network = DrivenNetwork(dim, n_controls + self.time.width, dim, layers)
+            self.network = DrivenNetwork(dim, n_controls + self.time.width, layers)
             self.volatility = TimeVolatility(dim)
             self.damping = Damping(dim)
 

@@ -19,12 +19,12 @@ class Smoothed:
 
     Attributes:
         mean: (Q,).
-        spread: (Q,) standard deviation of a new observation, its noise included.
-        length: correlation time that was found.
+        std: (Q,) standard deviation of a new observation, its noise included.
+        length: correlation time of largest likelihood.
     """
 
     mean: Array
-    spread: Array
+    std: Array
     length: float
 
 
@@ -48,9 +48,9 @@ def smooth(times: Array, values: Array, weights: Array, queries: Array) -> Smoot
     """
     n = len(times)
     if n < 3:
-        spread = float(np.std(values)) if n > 1 else 1.0
+        std = float(np.std(values)) if n > 1 else 1.0
         mean = float(np.mean(values)) if n else 0.0
-        size = np.full(len(queries), spread or 1.0)
+        size = np.full(len(queries), std or 1.0)
         return Smoothed(np.full(len(queries), mean), size, float("inf"))
     gaps = np.abs(times[:, None] - times)
     shortest = np.median(np.diff(times))

@@ -1,4 +1,4 @@
-"""What is known at the end of a series: the last observations of every channel and their ages."""
+"""Features of the end of a series: the last observations of every channel and their ages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Recent:
 
 
 def recent(batch: SeriesBatch, n_lags: int, lag: float) -> Recent:
-    """Gather what is known at the end of every series.
+    """Features of the end of every series.
 
     Slopes are those of observed pairs, not of a path: a path stands still after the last
     observation, and its slope there says nothing.

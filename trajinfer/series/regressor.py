@@ -8,17 +8,83 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from torch import Tensor, nn
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
-from trajinfer._core.checks import Array, as_array, require_finite
-from trajinfer._core.errors import InputError
-from trajinfer._core.seeding import RandomState, seed_from, spawn
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer._core.seeding import Seeds, seed_from
+from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data.input import as_series
-from trajinfer.series.heads import PooledHead
-from trajinfer.series.series_estimator import SeriesEstimator, compacted
+from trajinfer.data.scaling import Standardisation
+from trajinfer.series.format_1 import series_estimator_of
+from trajinfer.series.labels import number_labels, series_weights
+from trajinfer.series.network import Shape
+from trajinfer.series.objective import TrainingPass
+from trajinfer.series.series_batch import Scaling, SeriesBatch
+from trajinfer.series.series_estimator import SeriesEstimator, split
+from trajinfer.series.series_model import SeriesModel, compacted
 from trajinfer.training import Loss
 
 
+@packable
+@dataclass(frozen=True, eq=False)
+class NumberModel:
+    """A fitted regressor.
+
+    Attributes:
+        series: the network and its inputs.
+        target: from numbers to what the network gives.
+    """
+
+    series: SeriesModel
+    target: Standardisation
+
+    def means(self, X: Any) -> Array:
+        """Numbers (B,), averaged over paths of the noise."""
+        batch = self.series.scaling.batch(self.series.series(X))
+        head = self.series.network.head
+        paths = self.series.answers(batch, lambda encoding, _rows: head(encoding).mean)
+        return self.target.invert(paths.mean(0).double().numpy()[:, None])[:, 0]
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Squared error of the numbers of series.
+
+    Attributes:
+        passes: through the network in training.
+        batch: the series.
+        target: (B,) standardised numbers.
+        weights: (B,) of the series.
+        held: rows kept for validation.
+    """
+
+    passes: TrainingPass
+    batch: SeriesBatch
+    target: Tensor
+    weights: Tensor
+    held: Tensor
+
+    def objective(self, index: Tensor, step: int) -> Loss:
+        """Weighted squared error of thinned series."""
+        encoding = self.passes.encode(self.batch.rows(index).thinned(self.passes.thinning))
+        mean = self.passes.network.head(encoding).mean
+        error = mean - self.target[index].to(mean)
+        return self.passes.loss(
+            (error.square() * self.weights[index].to(mean)).mean(), encoding, step
+        )
+
+    def validate(self) -> float:
+        """Squared error of the series kept aside."""
+        mean = self.passes.network.head(self.passes.validation(self.batch.rows(self.held))).mean
+        error = mean - self.target[self.held].to(mean)
+        weights = self.weights[self.held].to(mean)
+        return float((error.square() * weights).sum() / weights.sum().clamp(min=1e-12))
+
+
+@renamed_settings(noise="stochastic")
 @dataclass(eq=False, repr=False)
 class NeuralSDERegressor(RegressorMixin, SeriesEstimator):  # type: ignore[misc]
     r"""A number per series with times and holes of its own.
@@ -27,81 +93,74 @@ class NeuralSDERegressor(RegressorMixin, SeriesEstimator):  # type: ignore[misc]
     squared error and averaged over paths of the noise.
 
     Args:
-        dynamics, parameterization, hidden, layers, interpolation, control, noise, step, n_samples,
-            max_epochs, batch_size, lr, weight_decay, thinning, kl_weight, validation, patience,
-            regularization, callbacks, random_state, device, verbose: as for
+        dynamics, parameterization, hidden, layers, interpolation, control, stochastic, step,
+            n_samples, max_epochs, batch_size, lr, weight_decay, thinning, kl_weight, validation,
+            patience, regularization, callbacks, random_state, device, verbose: as for
             `NeuralSDEClassifier`.
 
     Attributes:
-        network_, scaling_, history_: as for `NeuralSDEClassifier`.
-        target_: mean and standard deviation of the numbers in training.
+        model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
+            `NeuralSDEClassifier`.
     """
 
-    def fit(self, series: Any, y: Any = None) -> Self:
+    @renamed(series="X")
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Fit.
 
         Args:
-            series: an `IrregularSeries`, or what `as_series` takes.
+            X: an `IrregularSeries`, or what `as_series` takes.
             y: (B,) numbers; None takes the labels of the series.
+            sample_weight: (B,) weights of the series in the loss.
 
         Raises:
             InputError: for series, numbers or settings that cannot be used.
         """
         self._check_settings()
-        data = compacted(as_series(series))
-        numbers = _numbers(data.labels if y is None else y, len(data))
-        self.target_ = (float(numbers.mean()), float(numbers.std()) or 1.0)
-        batch = self._fit_scaling(data)
-        target = torch.as_tensor((numbers - self.target_[0]) / self.target_[1]).float()
-        kept, held = self._split(np.arange(len(data)))
-
-        def objective(index: Tensor, step: int) -> Loss:
-            encoding = self._encode(batch.rows(index).thinned(self.thinning), step)
-            error = self.network_.head(encoding)[:, 0] - target[index]
-            return self._with_penalties(error.square().mean(), encoding, step)
-
-        rows = torch.as_tensor(held)
-
-        def validate() -> float:
-            found = self.network_.head(self._encode(batch.rows(rows)))[:, 0]
-            return float((found - target[rows]).square().mean())
-
-        self._train(objective, kept, validate if len(held) else None)
+        data = compacted(as_series(X))
+        numbers = number_labels(data.labels if y is None else y, len(data))
+        weights = series_weights(sample_weight, len(data))
+        target = Standardisation.of(numbers[:, None], weights)
+        seed = seed_from(self.random_state)
+        seeds = Seeds.of(seed)
+        scaling = Scaling.on_one_axis(data)
+        batch = scaling.batch(data)
+        plan = self._plan(Shape.of(batch, self._scaled_step(scaling)), "number", n_out=1)
+        network = plan.build(seeds.weights)
+        learned, held = split(np.arange(len(data)), self.validation, seeds.split)
+        task = Regression(
+            self._training_pass(network, seeds),
+            batch,
+            torch.as_tensor(target.apply(numbers[:, None])[:, 0]).float(),
+            torch.as_tensor(weights),
+            torch.as_tensor(held),
+        )
+        report = self._recipe(seeds).fit(
+            network, task.objective, learned, task.validate if len(held) else None
+        )
+        series = SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
+        self.model_ = NumberModel(series, target)
+        self._keep_features(data)
+        self._conclude_training(report, seed)
         return self
 
-    def predict(self, series: Any, *, random_state: RandomState = None) -> Array:
+    @renamed(series="X")
+    def predict(self, X: Any) -> Array:
         """The numbers of the series, (B,)."""
-        self._check_fitted()
-        data = compacted(as_series(series).on_axis(self.axis_))
-        self.scaling_.require(data)
-        seed = spawn(self.seed_, 5)[4] if random_state is None else seed_from(random_state)
-        batch = self.scaling_.batch(data)
-        found = self._scores_over_paths(self.network_.head, batch, self.n_samples, seed)
-        mean, spread = self.target_
-        return np.asarray(mean + spread * found[..., 0].mean(0).double().numpy())
+        check_is_fitted(self)
+        return self.model_.means(X)
 
-    def score(self, series: Any, y: Any = None) -> float:
-        """Coefficient of determination."""
-        numbers = _numbers(as_series(series).labels if y is None else y, len(as_series(series)))
-        error = numbers - self.predict(series)
-        return float(1 - (error**2).sum() / ((numbers - numbers.mean()) ** 2).sum())
+    @renamed(series="X")
+    def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
+        """Coefficient of determination, at most 1; 0 is the mean of the numbers."""
+        predicted = self.predict(X)
+        numbers = number_labels(as_series(X).labels if y is None else y, len(predicted))
+        weights = series_weights(sample_weight, len(predicted))
+        return float(r2_score(numbers, predicted, sample_weight=weights))
 
-    def _head(self) -> nn.Module:
-        return PooledHead(self.hidden, 1)
-
-    def _learned(self) -> dict[str, Any]:
-        return {"target": list(self.target_)}
-
-    def _set_learned(self, learned: dict[str, Any]) -> None:
-        self.target_ = tuple(learned["target"])
-        self.n_features_in_ = self.shape_["n_channels"]
-
-
-def _numbers(labels: Any, n: int) -> Array:
-    if labels is None:
-        raise InputError("no labels: give y, or an IrregularSeries with labels=")
-    numbers = as_array(labels, "y", ndim=1)
-    if len(numbers) != n:
-        raise InputError(f"y must hold one number per series ({n}), got {len(numbers)}")
-    require_finite(numbers, "y")
-    return numbers
+    @classmethod
+    def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The regressor that version 0.1 wrote."""
+        estimator, series = series_estimator_of(cls, config, tensors, "number")
+        center, scale = np.array(config["learned"]["target"])[:, None]
+        estimator.model_ = NumberModel(series, Standardisation(center, scale))
+        return estimator

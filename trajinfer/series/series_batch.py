@@ -1,9 +1,9 @@
-"""Series as networks see them: standardised values, rescaled times, what was seen and what not."""
+"""Series as inputs of networks: standardised values, rescaled times, masks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.irregular_series import fits_columns
+from trajinfer.data.scaling import Standardisation
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class SeriesBatch:
 
     def rows(self, index: Tensor) -> SeriesBatch:
         """Some of the series, no longer than the longest of them."""
-        seen = self.mask[index].any(2)
-        places = torch.arange(1, seen.shape[1] + 1)
-        longest = max(1, int((seen * places).max()))
+        observed = self.mask[index].any(2)
+        places = torch.arange(1, observed.shape[1] + 1)
+        longest = max(1, int((observed * places).max()))
         return SeriesBatch(
             self.times[index, :longest],
             self.values[index, :longest],
@@ -51,40 +53,37 @@ class SeriesBatch:
             self.end[index],
         )
 
-    def repeated(self, n: int) -> SeriesBatch:
-        """Every series n times in a row."""
-        return SeriesBatch(
-            *(getattr(self, f.name).repeat_interleave(n, dim=0) for f in fields(self))
-        )
+    def to(self, device: torch.device) -> SeriesBatch:
+        """The same series on a device."""
+        return SeriesBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     def thinned(self, most: float) -> SeriesBatch:
         """Every series without a random share, up to `most`, of its observations.
 
-        Draws from torch's generator, which training seeds by the step. A series keeps everything
+        Draws from the stream of the training step. A series keeps everything
         where nothing would be left.
         """
         share = most * torch.rand(len(self), 1, 1)
         keep = torch.rand(self.values.shape) >= share
         left = (keep & self.mask).flatten(1).any(1)
-        kept = torch.where(keep | ~left[:, None, None], self.values, torch.nan)
-        return SeriesBatch(self.times, kept, self.statics, self.end)
+        values = torch.where(keep | ~left[:, None, None], self.values, torch.nan)
+        return SeriesBatch(self.times, values, self.statics, self.end)
 
 
+@packable
 @dataclass(frozen=True)
 class Scaling:
     """The affine maps from data to networks, taken from the observed training values.
 
     Attributes:
-        center, spread: (C,) of the channels; a constant channel keeps its unit.
-        static_center, static_spread: (S,).
+        values: of the channels.
+        statics: of the statics.
         time_origin, time_scale: times become (t - origin) / scale.
-        channels, static_names: what the columns were called.
+        channels, static_names: names of the columns.
     """
 
-    center: Array
-    spread: Array
-    static_center: Array
-    static_spread: Array
+    values: Standardisation
+    statics: Standardisation
     time_origin: float
     time_scale: float
     channels: tuple[str, ...] = ()
@@ -93,12 +92,25 @@ class Scaling:
     @classmethod
     def of(cls, series: IrregularSeries, *, time_origin: float, time_scale: float) -> Self:
         """Measure the channels of training series."""
-        center, spread = _moments(series.values.reshape(-1, series.values.shape[2]))
-        empty = np.zeros((len(series), 0))
-        known = _moments(empty if series.statics is None else series.statics)
-        scale = time_scale if time_scale > 0 else 1.0
-        names = series.channels, series.static_names
-        return cls(center, spread, *known, time_origin, scale, *names)
+        statics = np.zeros((len(series), 0)) if series.statics is None else series.statics
+        return cls(
+            Standardisation.of(series.values),
+            Standardisation.of(statics),
+            time_origin,
+            time_scale if time_scale > 0 else 1.0,
+            series.channels,
+            series.static_names,
+        )
+
+    @classmethod
+    def on_one_axis(cls, series: IrregularSeries) -> Self:
+        """Measure training series whose times are counted on one axis, from the first to the last.
+
+        Args:
+            series: the training series.
+        """
+        origin, end = float(series.times.min()), float(series.times.max())
+        return cls.of(series, time_origin=origin, time_scale=end - origin)
 
     def require(self, series: IrregularSeries) -> None:
         """Refuse series of another kind than those of the fit.
@@ -108,21 +120,21 @@ class Scaling:
                 order; columns that were never named fit any names.
         """
         n_statics = 0 if series.statics is None else series.statics.shape[1]
-        found = (series.values.shape[2], n_statics)
-        if found != (len(self.center), len(self.static_center)):
+        sizes = (series.values.shape[2], n_statics)
+        fitted = (len(self.values.center), len(self.statics.center))
+        if sizes != fitted:
             raise InputError(
-                f"these series have {found[0]} channels and {found[1]} statics, the fit saw "
-                f"{len(self.center)} and {len(self.static_center)}; give the same ones in the "
-                "same order"
+                f"these series have {sizes[0]} channels and {sizes[1]} statics, the fit saw "
+                f"{fitted[0]} and {fitted[1]}; give the same ones in the same order"
             )
         pairs = (
             (self.channels, series.channels, "x"),
             (self.static_names, series.static_names, "s"),
         )
-        for fitted, given, letter in pairs:
-            if fitted and not fits_columns(given, fitted, letter):
+        for names, given, letter in pairs:
+            if names and not fits_columns(given, names, letter):
                 raise InputError(
-                    f"the columns of these series are {given}, those of the fit were {fitted}; "
+                    f"the columns of these series are {given}, those of the fit were {names}; "
                     "give the same ones in the same order"
                 )
 
@@ -140,43 +152,14 @@ class Scaling:
         times = (series.times - zero) / self.time_scale
         last = series.times[:, -1] if end is None else end
         last = (last - (self.time_origin if origin is None else origin)) / self.time_scale
-        values = (series.values - self.center) / self.spread
         statics = np.zeros((len(series), 0)) if series.statics is None else series.statics
-        statics = np.nan_to_num((statics - self.static_center) / self.static_spread)
         return SeriesBatch(
             torch.as_tensor(times),
-            torch.as_tensor(values, dtype=torch.float32),
-            torch.as_tensor(statics, dtype=torch.float32),
+            torch.as_tensor(self.values.apply(series.values), dtype=torch.float32),
+            torch.as_tensor(np.nan_to_num(self.statics.apply(statics)), dtype=torch.float32),
             torch.as_tensor(last),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """What JSON can hold."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in found.items()}
-
-    @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> Self:
-        """What `to_json` gave."""
-        arrays: dict[str, Any] = {
-            k: np.array(v) if isinstance(v, list) else v for k, v in saved.items()
-        }
-        names = {k: tuple(saved.get(k, ())) for k in ("channels", "static_names")}
-        return cls(**(arrays | names))
-
-
-def _moments(values: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of the known values of every column; (0, 1) where none is.
-
-    Constant is what does not differ beyond rounding, however far from zero it lies.
-    """
-    known = ~np.isnan(values)
-    n = np.maximum(known.sum(0), 1)
-    mean = np.where(known, values, 0.0).sum(0) / n
-    low = np.where(known, values, np.inf).min(0, initial=np.inf)
-    high = np.where(known, values, -np.inf).max(0, initial=-np.inf)
-    flat = ~(high - low > 1e-13 * np.maximum(np.abs(low), np.abs(high)))
-    # squares of values in units of a power of two neither overflow nor vanish, and keep all digits
-    unit = np.ldexp(1.0, np.frexp(np.where(flat, 1.0, high - low))[1])
-    variance = ((np.where(known & ~flat, values - mean, 0.0) / unit) ** 2).sum(0) / n
-    return mean, np.where(flat, 1.0, unit * np.sqrt(np.where(flat, 1.0, variance)))
+    def in_units(self, values: Tensor) -> Array:
+        """Standardised values (..., C) in the units of the data."""
+        return self.values.invert(values.double().cpu().numpy())

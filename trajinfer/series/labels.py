@@ -1,0 +1,67 @@
+"""Labels, numbers and weights of series, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.errors import InputError
+
+
+def class_labels(labels: Any, n: int) -> Array:
+    """Classes (n,) of series.
+
+    Raises:
+        InputError: if there are none, not one per series, or some that name no class.
+    """
+    if labels is None:
+        raise InputError("no labels: give y, or an IrregularSeries with labels=")
+    array = np.asarray(labels)
+    if array.shape != (n,):
+        raise InputError(f"labels must be (B,) = ({n},), one per series, got {array.shape}")
+    # numpy makes the text "nan" of a NaN in a list of names
+    plain = labels if isinstance(labels, (list, tuple)) else array
+    if pd.Series(list(plain), dtype=object).isna().any():
+        raise InputError("a label is NaN; leave such series out, or give them a class")
+    if array.dtype.kind in "mM":
+        raise InputError(
+            f"classes must be names or numbers, got {array.dtype}; try labels.astype(str)"
+        )
+    if array.dtype.kind == "O" and len({isinstance(label, str) for label in array}) > 1:
+        raise InputError("the labels mix text and numbers; make them all of one kind")
+    return array
+
+
+def number_labels(labels: Any, n: int) -> Array:
+    """Numbers (n,) of series.
+
+    Raises:
+        InputError: if there are none, not one per series, or some that are not finite.
+    """
+    if labels is None:
+        raise InputError("no labels: give y, or an IrregularSeries with labels=")
+    numbers = as_array(labels, "y", ndim=1)
+    if len(numbers) != n:
+        raise InputError(f"y must hold one number per series ({n}), got {len(numbers)}")
+    require_finite(numbers, "y")
+    return numbers
+
+
+def series_weights(sample_weight: Any, n: int) -> Array:
+    """Weights (n,) of series, scaled to the mean 1; ones where none are given.
+
+    Raises:
+        InputError: if there is not one non-negative number per series, or all are zero.
+    """
+    if sample_weight is None:
+        return np.ones(n)
+    weights = as_array(sample_weight, "sample_weight", ndim=1)
+    if len(weights) != n:
+        raise InputError(f"sample_weight must hold one number per series ({n}), got {len(weights)}")
+    require_finite(weights, "sample_weight")
+    if (weights < 0).any() or not weights.any():
+        raise InputError("sample_weight must not be negative, and not zero for all series")
+    return np.asarray(weights / weights.mean())
