@@ -3,6 +3,7 @@
 import json
 import shlex
 import tomllib
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ import typer
 
 import trajinfer
 from tests.cli.small_estimators import ByMean, LastValue, Resample
-from trajinfer.cli import app, classify, forecast
-from trajinfer.cli.series import Model
+from trajinfer import JumpSeries
+from trajinfer.cli import app, classify, forecast, hurst, jumps
+from trajinfer.cli.series import DYNAMICS, Model
+from trajinfer.fractional.estimate import HurstMethod
 
 COMMANDS = typer.main.get_command(app).commands
 ON_DATA = {
@@ -287,3 +290,20 @@ def test_former_names_of_flags_work_and_say_the_new_one(run, tables):
         done = run(*given(name), flag, value)
         assert done.exit_code == 0, done.output
         assert f"warning: {flag} is called {new} now; use {new}" in done.stderr
+
+
+def test_words_that_the_command_line_repeats_are_those_of_the_library():
+    """It names methods and dynamics itself, because a help text must not import them."""
+    assert set(hurst.METHODS) == set(get_args(HurstMethod))
+    known = get_type_hints(trajinfer.NeuralSDEForecaster)["dynamics"]
+    assert set(DYNAMICS) == set(get_args(known))
+    with pytest.raises(trajinfer.InputError, match="unknown method") as refused:
+        trajinfer.MarkovJumpProcess(method="zzz").fit(JumpSeries.from_arrays([0.0, 1.0], [[0, 1]]))
+    assert f"known: {', '.join(jumps.METHODS)}" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["forecast", "classify"])
+def test_help_lists_the_models(run, name):
+    module = {"forecast": forecast, "classify": classify}[name]
+    for model in module.MODELS:
+        assert model in run(name, "--help").output
