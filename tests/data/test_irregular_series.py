@@ -7,10 +7,10 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, cross_val_score, train_test_split
 
-from trajinfer import IrregularSeries
+from trajinfer import IrregularSeries, JumpSeries
 from trajinfer._core.errors import InputError
 from trajinfer.data import as_series
-from trajinfer.data.irregular_series import fits_columns
+from trajinfer.data.names import fits_columns
 
 
 @pytest.fixture
@@ -406,3 +406,56 @@ def test_columns_that_were_never_named_fit_any():
     assert fits_columns(["a", "b"], ["x0", "x1"])
     assert not fits_columns(["b", "a"], ["a", "b"])
     assert not fits_columns(["x1", "x0"], ["x0", "x1"])
+
+
+def test_arrays_of_channels_by_times_are_told_apart():
+    values = np.random.default_rng(0).normal(size=(6, 1, 40))
+    for given in (values, list(values), [row[:, :k] for row, k in zip(values, range(20, 26))]):
+        with pytest.raises(InputError, match=r"channels by times.*transpose"):
+            as_series(given)
+    with pytest.warns(UserWarning, match=r"3 times of 40 channels.*transpose\(0, 2, 1\)"):
+        as_series(np.zeros((6, 3, 40)))
+    with pytest.warns(UserWarning, match="real times$"):
+        as_series(values.transpose(0, 2, 1))
+
+
+def test_tables_of_sktime_are_read(many):
+    part = many[:4]
+    nested = pd.DataFrame(
+        {
+            name: [pd.Series(part.values[i, :, c], index=part.times[i]) for i in range(4)]
+            for c, name in enumerate("abc")
+        },
+        index=["w", "x", "y", "z"],
+    )
+    series = as_series(nested)
+    np.testing.assert_array_equal(series.values, part.values)
+    np.testing.assert_array_equal(series.times, part.times)
+    assert series.ids == ("w", "x", "y", "z")
+    assert series.channels == ("a", "b", "c")
+    indexed = part.to_frame().drop(columns="label").set_index(["id", "time"])
+    again = as_series(indexed.rename_axis([None, None]))
+    np.testing.assert_array_equal(again.values, part.values)
+    np.testing.assert_array_equal(again.times, part.times)
+
+
+def test_memory_follows_the_number_of_entries():
+    """One series of 50 000 times beside 2000 of 50 would be 800 MB when padded."""
+    import tracemalloc
+
+    n = 2000
+    ids = np.r_[np.repeat(np.arange(n), 50), np.full(50_000, n)]
+    times = np.r_[np.tile(np.arange(50.0), n), np.arange(5e4)]
+    table = pd.DataFrame({"id": ids, "t": times, "v": np.sin(times)})
+    size = table.memory_usage(index=False).sum()
+    tracemalloc.start()
+    series = IrregularSeries.from_frame(table, id="id", time="t")
+    paths = JumpSeries.from_frame(table.assign(s=ids % 2), id="id", time="t", state="s")
+    early, kept = series.until(40.0), series.drop_observations(0.1, 0).compact()
+    joined = IrregularSeries.concatenate([early[::2], kept[5:]])
+    assert len(joined.to_frame()) == len(joined.flat_times)
+    assert len(paths[[3, n]].to_frame()) == 50_050
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * size
+    assert not {"times", "values"} & vars(series).keys(), "nothing padded was made"

@@ -106,3 +106,55 @@ def test_parts_are_joined():
     assert again.lengths.tolist() == [2, 3]
     with pytest.raises(InputError, match="different labels"):
         JumpSeries.concatenate([series, JumpSeries.from_arrays([0.0, 1.0], [["a", "c"]])])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [b"a", b"b", b"a"],
+        [pd.Interval(0, 1), pd.Interval(1, 2), pd.Interval(0, 1)],
+        ["a", "b", "a"],
+        [True, False, True],
+    ],
+)
+def test_plain_labels_of_any_kind(labels):
+    """As a list, an array, a column and a category."""
+    table = pd.DataFrame({"i": 0, "t": [0, 1, 2], "s": pd.Series(labels, dtype=object)})
+    column = pd.Series(labels, dtype=object).astype("category")
+    for series in (
+        JumpSeries.from_arrays([0, 1, 2], [labels]),
+        JumpSeries.from_arrays([0, 1, 2], labels),
+        JumpSeries.from_arrays([0, 1, 2], np.array(labels)[None]),
+        JumpSeries.from_frame(table, id="i", time="t", state="s"),
+        JumpSeries.from_frame(table.assign(s=column), id="i", time="t", state="s"),
+    ):
+        assert series.categories == tuple(sorted(set(labels)))
+        assert list(series.to_frame()["state"]) == labels
+
+
+DATE, DURATION = pd.Timestamp("2024-01-01"), pd.Timedelta("1D")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [DATE, DATE],
+        [DATE.to_pydatetime(), None],
+        [DURATION, DURATION],
+        np.array(["2024-01-01", "2024-01-02"], "M8[s]"),
+        np.array([1, 2], "m8[ns]"),
+        [[DATE, DATE], DATE],
+    ],
+)
+def test_dates_are_no_states(labels):
+    with pytest.raises(InputError, match="date or a duration; states are"):
+        JumpSeries.from_arrays([0, 1], [labels])
+    table = pd.DataFrame({"i": 0, "t": [0, 1], "s": pd.Series(list(labels))})
+    with pytest.raises(InputError, match="date or a duration; states are"):
+        JumpSeries.from_frame(table, id="i", time="t", state="s")
+
+
+def test_categories_that_repeat_are_refused():
+    for categories in (["a", "b", "a"], [0, 1.0, 1]):
+        with pytest.raises(InputError, match="twice; name each state once"):
+            JumpSeries.from_arrays([0, 1], [[0, 1]], categories=categories)

@@ -249,7 +249,7 @@ def test_a_wrong_number_of_feature_names():
         ({"time": "day", "features": ["x", "yy"]}, r"no column 'yy'.*did you mean 'y'\?"),
         ({"time": "day", "weight": "wieght"}, "no column 'wieght'"),
         ({"time": "day", "features": ["label"]}, "column 'label' is not numeric"),
-        ({"time": "label"}, "times must be numbers, datetimes or durations.*pandas.to_datetime"),
+        ({"time": "label"}, "times must be numbers, datetimes or durations.*column.map"),
         ({"time": "day", "time_unit": "days"}, "time unit must be one of D, h"),
     ],
 )

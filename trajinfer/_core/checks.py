@@ -22,7 +22,7 @@ def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
         InputError: if the values are not real numbers or the number of axes is wrong.
     """
     value = unmasked(value)
-    if hasattr(value, "toarray"):
+    if hasattr(value, "toarray") and not isinstance(value, np.ndarray):  # views of AnnData are
         raise InputError(
             f"{name} is a sparse matrix; dense real numbers were expected: try {name}.toarray()"
         )

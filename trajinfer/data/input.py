@@ -10,6 +10,7 @@ import pandas as pd
 
 from trajinfer._core.checks import as_array, require_weights, unmasked
 from trajinfer._core.errors import InputError
+from trajinfer.data import foreign_tables
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.snapshots import Snapshots
@@ -21,35 +22,60 @@ def as_series(series: Any) -> IrregularSeries:
 
     Args:
         series: an `IrregularSeries`; values (B, T, C), or (B, T) for one channel, with NaN = not
-            observed; a list of values (T_i, C); or a list of pairs (times (T_i,), values (T_i, C)).
-            Where there are no times, unit steps are assumed, and a warning says so.
+            observed; a list of values (T_i, C); a list of pairs (times (T_i,), values (T_i, C)); a
+            table whose cells are series (sktime's nested tables), or one that is indexed by series
+            and time. Where there are no times, unit steps are assumed, and a warning says so.
 
     Raises:
-        InputError: for anything else, or as for `IrregularSeries.from_arrays`.
+        InputError: for anything else, for values that can only be (B, C, T), or as for
+            `IrregularSeries.from_arrays`.
 
     Warns:
         UserWarning: if times are made up.
     """
     if isinstance(series, IrregularSeries):
         return series
+    if hasattr(series, "to_pandas") and hasattr(series, "columns"):
+        series = series.to_pandas()
     if isinstance(series, pd.DataFrame):
-        raise InputError(
-            "a table does not say which column is which; read it with "
-            "IrregularSeries.from_frame(df, id=..., time=...)"
-        )
+        return foreign_tables.read(series)
     if isinstance(series, (list, tuple)) and len(series) and _is_pair(series[0]):
         return IrregularSeries.from_arrays([t for t, _ in series], [x for _, x in series])
     lists = isinstance(series, (list, tuple)) and len(series) and np.ndim(series[0]) >= 1
     values: Any = list(series) if lists else as_array(series, "series")
-    grid = [np.arange(len(row)) for row in values]
-    made = IrregularSeries.from_arrays(grid, values)
+    reading = _layout(values)
+    made = IrregularSeries.from_arrays([np.arange(len(row)) for row in values], values)
     warnings.warn(
         f"no times were given: {len(made)} series are taken to be observed at 0, 1, 2, ...; "
-        "give an IrregularSeries to use real times",
+        f"give an IrregularSeries to use real times{reading}",
         UserWarning,
         stacklevel=3,
     )
     return made
+
+
+def _layout(values: Any) -> str:
+    """What to say of values that may be (B, C, T), as aeon and sktime have them.
+
+    Raises:
+        InputError: if they cannot be (B, T, C).
+    """
+    shapes = [np.shape(row) for row in values]
+    if not all(len(shape) == 2 for shape in shapes):
+        return ""
+    first, second = {shape[0] for shape in shapes}, {shape[1] for shape in shapes}
+    turn = "give (T, C) each: [x.T for x in X], or X.transpose(0, 2, 1)"
+    if (first == {1} and second != {1}) or (len(first) == 1 and len(second) > 1):
+        raise InputError(
+            f"values of shapes such as {shapes[0]} are channels by times, as aeon and sktime have "
+            f"them; {turn}"
+        )
+    if max(first) < min(second):
+        return (
+            f". They are read as {max(first)} times of {min(second)} channels; if they are "
+            f"channels by times, as in aeon and sktime, {turn}"
+        )
+    return ""
 
 
 def as_jump_series(X: Any) -> JumpSeries:

@@ -15,6 +15,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import series_arrays, series_tables
 from trajinfer.data.hiding import hidden_entries
+from trajinfer.data.names import column_names
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
@@ -72,9 +73,9 @@ class IrregularSeries:
                 "channel and one time per series are needed"
             )
         freeze = object.__setattr__
-        freeze(self, "channels", _names(self.channels, entries[1], "x", "channel"))
+        freeze(self, "channels", column_names(self.channels, entries[1], "x", "channel"))
         n_statics = 0 if self.statics is None else self.statics.shape[1]
-        freeze(self, "static_names", _names(self.static_names, n_statics, "s", "static"))
+        freeze(self, "static_names", column_names(self.static_names, n_statics, "s", "static"))
         freeze(self, "ids", tuple(self.ids) if len(self.ids) else tuple(range(n)))
         for name in ("labels", "statics", "ids"):
             value = getattr(self, name)
@@ -416,26 +417,6 @@ class IrregularSeries:
             flat_values=self.flat_values[entries],
             lengths=layout.lengths,
         )
-
-
-def fits_columns(given: Sequence[str], fitted: Sequence[str], letter: str = "x") -> bool:
-    """Whether columns may stand for those of a fit: the same ones, or never named on either side.
-
-    Args:
-        given: names of the columns.
-        fitted: names at the fit, as many.
-        letter: what unnamed columns are called, with their number.
-    """
-    unnamed = [f"{letter}{i}" for i in range(len(given))]
-    named = unnamed not in (list(given), list(fitted)) or sorted(given) == sorted(fitted)
-    return list(given) == list(fitted) or not named
-
-
-def _names(given: Sequence[str], n: int, letter: str, kind: str) -> tuple[str, ...]:
-    names = tuple(map(str, given)) if len(given) else tuple(f"{letter}{i}" for i in range(n))
-    if len(names) != n or len(set(names)) != n:
-        raise InputError(f"{n} different {kind} names are needed, got {names}")
-    return names
 
 
 def _joined(arrays: Sequence[Array | None]) -> Array | None:

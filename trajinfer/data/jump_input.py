@@ -10,6 +10,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, unmasked
 from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.columns import as_table
 from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import parse_times, require_order
@@ -65,6 +66,7 @@ def from_frame(
     Raises:
         InputError: see `JumpSeries.from_frame`.
     """
+    df = as_table(df)
     for name in filter(None, (id, time, state, observation, signal)):
         if name not in df.columns:
             raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")

@@ -15,11 +15,14 @@ from trajinfer._core.checks import (
     require_finite,
     require_increasing,
     require_weights,
+    unmasked,
 )
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.packing import packable
+from trajinfer.data.cells import read_cells
 from trajinfer.data.columns import as_table, number_columns, numbers_of
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
+from trajinfer.data.time_labels import as_index
 
 
 @packable
@@ -134,7 +137,8 @@ class Snapshots:
         if isinstance(X, pd.DataFrame):
             features = list(map(str, X.columns)) if features is None else features
         points = as_array(X, "X", ndim=2)
-        labels = t if isinstance(t, (pd.Series, pd.Index)) else np.asarray(t).ravel()
+        single = np.ndim(t) == 1 or hasattr(t, "to_pandas")
+        labels = as_index(t) if single else np.asarray(unmasked(t)).ravel()
         axis = TimeAxis.of(labels, time_unit)
         times = axis.encode(labels)
         if len(times) != len(points):
@@ -230,26 +234,8 @@ class Snapshots:
         Raises:
             InputError: as for the class; also for names that are not there.
         """
-        if use_rep != "X" and use_rep not in adata.obsm:
-            raise InputError(f"no '{use_rep}' in obsm; {nearest(use_rep, adata.obsm.keys())}")
-        columns = (time, weight) if isinstance(weight, str) else (time,)
-        for name in columns:
-            if name not in adata.obs.columns:
-                raise InputError(f"no column '{name}' in obs; {nearest(name, adata.obs.columns)}")
-        coordinates = adata.X if use_rep == "X" else adata.obsm[use_rep]
-        if hasattr(coordinates, "toarray"):
-            coordinates = coordinates.toarray()
-        coordinates = np.asarray(coordinates)[:, :n_dims]
-        stages = adata.obs[time]
-        if isinstance(stages.dtype, pd.CategoricalDtype):
-            stages = stages.astype(stages.cat.categories.dtype)
-        prefix = use_rep.removeprefix("X_")
-        return cls.from_arrays(
-            coordinates,
-            stages,
-            adata.obs[weight].to_numpy(dtype=np.float64) if isinstance(weight, str) else weight,
-            features=[f"{prefix}{d + 1}" for d in range(coordinates.shape[1])],
-        )
+        cells = read_cells(adata, time=time, use_rep=use_rep, n_dims=n_dims, weight=weight)
+        return cls.from_arrays(cells.points, cells.times, cells.weights, features=cells.features)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per individual; the inverse of `from_frame`.

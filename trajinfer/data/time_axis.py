@@ -7,13 +7,15 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 
-from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.checks import Array, as_array, require_finite, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
+from trajinfer.data.time_labels import TIMES, as_index, axis_index, numbers_of
 
 TimeUnit = Literal["D", "h", "min", "s", "ms", "us", "ns"]
+_MOST_NANOSECONDS = 9.2e18
+_UNITS = ("s", "ms", "us", "ns")
 _NANOSECONDS: dict[str, int] = {
     "D": 86_400 * 10**9,
     "h": 3_600 * 10**9,
@@ -57,18 +59,11 @@ class TimeAxis:
             raise InputError(f"times must be one row of numbers, got shape {np.shape(labels)}")
         if len(labels) == 0:
             raise InputError("there are no times: the data are empty")
-        index = _as_index(labels)
-        if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
-            if index.hasnans:
-                raise InputError("the time column holds missing times (NaT); drop these rows")
-            if isinstance(index, pd.TimedeltaIndex):
-                return cls("timedelta", unit, dtype=str(index.dtype))
+        index = axis_index(labels)
+        if isinstance(index, pd.TimedeltaIndex):
+            return cls("timedelta", unit, dtype=str(index.dtype))
+        if isinstance(index, pd.DatetimeIndex):
             return cls("datetime", unit, index.min(), dtype=str(index.dtype))
-        if pd.api.types.is_bool_dtype(index) or not pd.api.types.is_numeric_dtype(index):
-            raise InputError(
-                "Unknown label type: times must be numbers, datetimes or durations, "
-                f"got a column of {index.dtype}; convert it with pandas.to_datetime"
-            )
         return cls(integral=pd.api.types.is_integer_dtype(index), dtype=str(index.dtype))
 
     def encode(self, labels: Any) -> Array:
@@ -79,21 +74,20 @@ class TimeAxis:
                 the origin that float64 cannot tell them apart.
         """
         if np.ndim(labels) != 1:
-            return as_array(labels, "times")
-        index = _as_index(labels)
+            array = np.asarray(unmasked(labels))
+            return self.encode(array.ravel()).reshape(array.shape)
+        index = as_index(labels)
         if pd.api.types.is_numeric_dtype(index) or self.kind == "number":
-            if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
+            if isinstance(index, TIMES):
                 raise InputError(f"the times of these data are numbers, got {index.dtype}")
-            return as_array(index.to_numpy(), "times")
-        try:
-            nanoseconds = self._offsets(index).as_unit("ns").asi8
-        except (pd.errors.OutOfBoundsTimedelta, pd.errors.OutOfBoundsDatetime) as error:
-            raise InputError(
-                f"times more than 292 years apart cannot be counted in nanoseconds ({error}); give "
-                "them as numbers, e.g. years"
-            ) from error
-        numbers = nanoseconds / _NANOSECONDS[self.unit or "D"]
-        if (self._nanoseconds(numbers) != nanoseconds).any():
+            if not pd.api.types.is_numeric_dtype(index):
+                return as_array(index.to_numpy(), "times")
+            return numbers_of(index)
+        offsets = self._offsets(index)
+        tick = "ns" if _fits_nanoseconds(offsets) else "us"
+        counts, ticks = offsets.as_unit(tick).asi8, self._ticks(tick)
+        numbers = counts / ticks
+        if (_whole(numbers, ticks) != counts).any():
             raise InputError(
                 "these times are too fine for their distance from the first one; round them, e.g. "
                 "with .dt.floor('us'), or subtract a later origin"
@@ -107,7 +101,7 @@ class TimeAxis:
                 return pd.to_timedelta(index)
             if isinstance(index, pd.TimedeltaIndex):
                 raise TypeError("durations given for datetimes")
-            return pd.TimedeltaIndex(pd.to_datetime(index) - self.origin)
+            return pd.TimedeltaIndex(_as_datetimes(index) - self.origin)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"the times of these data are {self.kind}s"
@@ -120,12 +114,35 @@ class TimeAxis:
         values = np.asarray(numbers, dtype=np.float64)
         if self.kind == "number":
             return self._number_labels(values)
-        durations = pd.to_timedelta(self._nanoseconds(values).ravel(), unit="ns")
+        tick = "ns" if self._in_nanoseconds(values) else "us"
+        counts = _whole(values.ravel(), self._ticks(tick))
         if self.kind == "timedelta":
-            return durations.astype(self.dtype)
-        labels = pd.DatetimeIndex(self.origin + durations)
-        unit = getattr(self.origin, "unit", "ns")
-        return labels.as_unit(unit) if (labels.as_unit(unit) == labels).all() else labels
+            return pd.TimedeltaIndex(counts.astype(f"m8[{tick}]")).astype(self.dtype)
+        for unit in _UNITS[_UNITS.index(getattr(self.origin, "unit", "ns")) :]:
+            size = _NANOSECONDS[unit] // _NANOSECONDS[tick]
+            exact = size > 0 and (counts % size == 0).all()
+            if exact and (unit != "ns" or self._reaches(counts)):
+                durations = pd.TimedeltaIndex((counts // size).astype(f"m8[{unit}]"))
+                return self.origin.as_unit(unit) + durations  # type: ignore[union-attr]
+        micros = counts // (_NANOSECONDS["us"] // _NANOSECONDS[tick])
+        durations = pd.TimedeltaIndex(micros.astype("m8[us]"))
+        return self.origin.as_unit("us") + durations  # type: ignore[union-attr]
+
+    def _reaches(self, counts: Array) -> bool:
+        """Whether nanoseconds since the origin are dates between 1677 and 2262."""
+        try:
+            start = self.origin.as_unit("ns").value  # type: ignore[union-attr]
+        except pd.errors.OutOfBoundsDatetime:
+            return False
+        ends = float(start) + np.array([counts.min(initial=0), counts.max(initial=0)], float)
+        return bool((np.abs(ends) < _MOST_NANOSECONDS).all())
+
+    def _in_nanoseconds(self, numbers: Array) -> bool:
+        return bool(np.abs(numbers).max(initial=0.0) * self._ticks("ns") < _MOST_NANOSECONDS)
+
+    def _ticks(self, tick: str) -> float:
+        """Nanoseconds or microseconds per unit of the axis."""
+        return _NANOSECONDS[self.unit or "D"] / _NANOSECONDS[tick]
 
     def _number_labels(self, values: Array) -> Any:
         """In the dtype of the labels, or a wider one of the same kind where that cannot hold all.
@@ -139,16 +156,9 @@ class TimeAxis:
         plain = getattr(dtype, "numpy_dtype", dtype)  # nullable integers are no numpy dtype
         with np.errstate(invalid="ignore", over="ignore"):
             labels = values.astype(plain)
-            if (labels.astype(np.float64) != values).any():
+            if (numbers_of(pd.Index(labels)) != values).any():
                 return values.astype(default)
         return labels if dtype is plain else pd.Index(labels).astype(dtype)
-
-    def _nanoseconds(self, numbers: Array) -> Array:
-        """Whole nanoseconds, rounded to the decimal place that float64 still resolves."""
-        exact = numbers * _NANOSECONDS[self.unit or "D"]
-        error = 2 * np.finfo(np.float64).eps * np.abs(exact)
-        quantum = 10.0 ** np.ceil(np.log10(np.maximum(error, 1.0)))
-        return np.asarray(np.round(exact / quantum).astype(np.int64) * quantum.astype(np.int64))
 
     def duration(self, value: Any, name: str = "horizon") -> float:
         """A length of time as a positive number in the unit of the axis.
@@ -214,7 +224,7 @@ class TimeAxis:
             >>> TimeAxis().queries([2.0, 0.5], 2).tolist()
             [[2.0, 0.5], [2.0, 0.5]]
         """
-        labels = ts.detach().cpu().numpy() if isinstance(ts, torch.Tensor) else ts
+        labels = unmasked(ts)
         shape = np.shape(labels)
         if len(shape) > 2 or (len(shape) == 2 and shape[0] != n_series):
             raise InputError(
@@ -250,7 +260,9 @@ class TimeAxis:
 
     def to_config(self) -> dict[str, Any]:
         """What JSON can hold; `from_config` inverts it."""
-        origin = None if self.origin is None else self.origin.tz_localize(None).isoformat()
+        origin = self.origin
+        if origin is not None:  # an hour that comes twice is told apart by Greenwich only
+            origin = (origin if origin.tz is None else origin.tz_convert("UTC")).isoformat()
         return {
             "kind": self.kind,
             "unit": self.unit,
@@ -273,11 +285,12 @@ class TimeAxis:
         if origin is None:
             return cls(**config)
         # The dtype of the labels knows the resolution and the time zone.
-        stamp = pd.Series([pd.Timestamp(origin)])
-        dtype = pd.api.types.pandas_dtype(config["dtype"])
-        zone = getattr(dtype, "tz", None)
-        stamp = stamp if zone is None else stamp.dt.tz_localize(zone)
-        return cls(**{**config, "origin": stamp.astype(dtype).iloc[0]})
+        dtype: Any = pd.api.types.pandas_dtype(config["dtype"])
+        stamp, zone = pd.Timestamp(origin), getattr(dtype, "tz", None)
+        if zone is not None:  # version 0.1 wrote the time of the clock
+            stamp = stamp.tz_convert(zone) if stamp.tz else stamp.tz_localize(zone, ambiguous=True)
+        unit = dtype.unit if zone is not None else np.datetime_data(dtype)[0]
+        return cls(**{**config, "origin": stamp.as_unit(unit)})
 
 
 def nearest_time(wanted: Array, times: Array) -> tuple[Array, Array]:
@@ -299,10 +312,24 @@ def nearest_time(wanted: Array, times: Array) -> tuple[Array, Array]:
     return distance.argmin(axis=-1), distance.min(axis=-1) <= rounding
 
 
-def _as_index(labels: Any) -> pd.Index:
-    if isinstance(labels, torch.Tensor):
-        labels = labels.detach().cpu().numpy()
-    if getattr(labels, "dtype", None) == np.float16:  # which pandas does not index
-        labels = np.asarray(labels, dtype=np.float32)
-    index = pd.Index(labels)
-    return index.to_timestamp() if isinstance(index, pd.PeriodIndex) else index
+def _as_datetimes(index: pd.Index) -> pd.Index:
+    try:
+        return pd.to_datetime(index)
+    except pd.errors.OutOfBoundsDatetime:  # what no nanoseconds can hold
+        return pd.DatetimeIndex(np.asarray(index, dtype="M8[us]"))
+
+
+def _fits_nanoseconds(offsets: pd.TimedeltaIndex) -> bool:
+    try:
+        offsets.as_unit("ns")
+    except pd.errors.OutOfBoundsTimedelta:
+        return False
+    return True
+
+
+def _whole(numbers: Array, ticks: float) -> Array:
+    """Whole ticks (of which a number holds so many), to the decimal that float64 resolves."""
+    exact = numbers * ticks
+    error = 2 * np.finfo(np.float64).eps * np.abs(exact)
+    quantum = 10.0 ** np.ceil(np.log10(np.maximum(error, 1.0)))
+    return np.asarray(np.round(exact / quantum).astype(np.int64) * quantum.astype(np.int64))

@@ -18,8 +18,8 @@ from trajinfer._core.estimator import Estimator, of_model
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer._core.words import renamed
 from trajinfer.data import Forecast, IrregularSeries, Trajectories, as_series
-from trajinfer.data.irregular_series import fits_columns
 from trajinfer.data.lead_times import lead_times
+from trajinfer.data.names import fits_columns
 from trajinfer.data.scaling import Standardisation
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.fractional.nodes import default_nodes

@@ -13,7 +13,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
-from trajinfer.data.irregular_series import fits_columns
+from trajinfer.data.names import fits_columns
 from trajinfer.data.scaling import Standardisation
 
 

@@ -1,0 +1,124 @@
+"""Times as users write them: one index of numbers, datetimes or durations, or a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array, unmasked
+from trajinfer._core.errors import InputError
+
+TIMES = (pd.DatetimeIndex, pd.TimedeltaIndex)
+_SHORT = (np.float16, np.float32)
+
+
+def as_index(labels: Any) -> pd.Index:
+    """Labels as pandas holds numbers, datetimes or durations.
+
+    Categories become what they stand for, text that is numbers becomes numbers, periods their
+    start; tensors, masked arrays, columns of pyarrow and of other libraries are taken.
+    """
+    labels = unmasked(labels)
+    if hasattr(labels, "to_pandas"):
+        labels = labels.to_pandas()
+    if getattr(labels, "dtype", None) == np.float16:  # which pandas does not index
+        labels = decimals(np.asarray(labels)).astype(np.float32)
+    index = pd.Index(labels, dtype=labels.dtype if isinstance(labels, pd.Series) else None)
+    if isinstance(index, pd.PeriodIndex):
+        return index.to_timestamp()
+    if isinstance(index.dtype, pd.CategoricalDtype):
+        index = _of_categories(index)
+    if isinstance(index.dtype, pd.ArrowDtype) and index.dtype.kind in "mMO":
+        index = pd.Index(list(index))
+    if pd.api.types.is_object_dtype(index):
+        index = index.infer_objects()
+    if pd.api.types.is_object_dtype(index) or pd.api.types.is_string_dtype(index):
+        return _numbers_in_text(index)
+    return index
+
+
+def axis_index(labels: Any) -> pd.Index:
+    """The index of labels that an axis can be made of.
+
+    Raises:
+        InputError: for missing dates, or for labels that are neither numbers, datetimes nor
+            durations; naming a row and a remedy.
+    """
+    index = as_index(labels)
+    if isinstance(index, TIMES):
+        if index.hasnans:
+            rows = np.flatnonzero(index.isna())
+            raise InputError(
+                f"the time column holds missing times (NaT) at {len(rows)} of {len(index)} rows, "
+                f"the first of them row {rows[0]} (counted from 0); drop these rows"
+            )
+        return index
+    if pd.api.types.is_bool_dtype(index) or not pd.api.types.is_numeric_dtype(index):
+        raise InputError(
+            "Unknown label type: times must be numbers, datetimes or durations, got "
+            f"{_described(index)}"
+        )
+    return index
+
+
+def numbers_of(index: pd.Index) -> Array:
+    """Numbers as float64; short floats by the decimals that they are written with."""
+    values = index.to_numpy(dtype=np.float64, na_value=np.nan)
+    if index.dtype in _SHORT:
+        return decimals(index.to_numpy())
+    return np.asarray(values)
+
+
+def decimals(values: Array) -> Array:
+    """Short floats as the float64 numbers that print alike: 0.1, not 0.10000000149.
+
+    >>> decimals(np.float32([0.1, 0.5])).tolist()
+    [0.1, 0.5]
+    """
+    unique, place = np.unique(values, return_inverse=True)
+    return np.array([float(str(value)) for value in unique])[place.reshape(values.shape)]
+
+
+def _of_categories(index: pd.Index) -> pd.Index:
+    """What the categories stand for; entries without one are missing."""
+    known = as_index(index.categories)
+    codes = np.asarray(index.codes)
+    taken = known.take(np.maximum(codes, 0)) if len(known) else pd.Index([None] * len(codes))
+    return taken if (codes >= 0).all() else taken.where(codes >= 0)
+
+
+def _numbers_in_text(index: pd.Index) -> pd.Index:
+    """Numbers that are written as text; the index as it is where there is other text."""
+    present = index.notna()
+    plain = [isinstance(label, (str, int, float, np.number)) for label in index[present]]
+    if not plain or not all(plain):
+        return index
+    numbers = pd.to_numeric(pd.Series(index).where(present), errors="coerce")
+    return index if numbers[present].isna().any() else pd.Index(numbers)
+
+
+def _described(index: pd.Index) -> str:
+    """The labels in words, and what to do about them."""
+    missing = np.flatnonzero(index.isna())
+    if len(missing):
+        return (
+            f"no time at {len(missing)} of {len(index)} rows, the first of them row {missing[0]} "
+            "(counted from 0); drop these rows first"
+        )
+    text = pd.Series(index)
+    strings = [isinstance(label, str) for label in index]
+    if not all(strings):
+        row = int(np.argmin(strings))
+        return (
+            f"a column of {index.dtype} with {index[row]!r} in row {row} (counted from 0); convert "
+            "it with pandas.to_datetime or pandas.to_numeric"
+        )
+    row = int(pd.to_numeric(text, errors="coerce").isna().to_numpy().argmax())
+    found = f"text such as {index[row]!r} in row {row} (counted from 0)"
+    if pd.to_datetime(text, errors="coerce", format="mixed").notna().all():
+        return f"{found}; convert it with pandas.to_datetime(column)"
+    if text.str.contains(r"\d", regex=True).all():
+        return f"{found}; take the number out: column.str.extract(r'(\\d+)')[0].astype(float)"
+    return f"{found}; map it to numbers: column.map({{{index[row]!r}: 0.0, ...}})"
