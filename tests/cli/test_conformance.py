@@ -279,6 +279,18 @@ def test_names_stay_as_they_are_written(run, tables, name, word):
         assert set(written["id"]) == set(frame["id"])
 
 
+@pytest.mark.parametrize("word", ["NA", "nan", "NULL"])
+def test_a_missing_number_may_be_written_as_such(run, tables, word):
+    frame = pd.read_csv("table.csv", dtype=str)
+    frame.loc[3, "x"] = ""
+    frame.to_csv("table.csv", index=False)
+    empty = run(*given("forecast", "--out", "a", "--quiet"))
+    frame.assign(x=frame["x"].replace("", word)).to_csv("table.csv", index=False)
+    written = run(*given("forecast", "--out", "b", "--quiet"))
+    assert (empty.exit_code, written.exit_code) == (0, 0), empty.output + written.output
+    require_same_tables(tables / "a", tables / "b")
+
+
 def test_former_names_of_flags_work_and_say_the_new_one(run, tables):
     former = {
         "fit": ("--paths", "5", "--n"),

@@ -1,4 +1,4 @@
-"""Tables from files: text as written, numbers as numbers, only the empty cell missing."""
+"""Tables from files: text as written, numbers as numbers; NA is missing among numbers alone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _TEXT = (".csv", ".tsv", ".txt")
 _NUMBER = r"0|-?[1-9][0-9]{0,17}"
+_NO_NUMBER = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,9 @@ class TableFile(Options):
     encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8"
     missing: Annotated[
         str,
-        typer.Option(help="Texts that mean a missing value, by commas; an empty cell always does."),
+        typer.Option(
+            help="Texts that mean a missing value, by commas; always an empty cell, NA in numbers."
+        ),
     ] = ""
 
     def check(self) -> None:
@@ -125,6 +128,11 @@ class TableFile(Options):
         }
         try:
             frame = pd.read_csv(self.data, dtype=dict.fromkeys(text, str), **words)
+            gaps = _gaps_among_numbers(frame, text)
+            if gaps:
+                empty = words["na_values"]
+                words["na_values"] = {name: [*empty, *gaps.get(name, ())] for name in frame.columns}
+                frame = pd.read_csv(self.data, dtype=dict.fromkeys(text, str), **words)
         except UnicodeError as error:
             raise InputError(
                 f"{self.data} cannot be read as {self.encoding}: {error}; name its encoding, such "
@@ -139,6 +147,24 @@ class TableFile(Options):
         arguments = ", ".join(f"{key}={value!r}" for key, value in shown.items())
         whole = {name: dtype for name, dtype in dtypes.items() if dtype != "str"}
         return frame.astype(whole), f"pd.read_csv({str(self.data)!r}, {arguments})"
+
+
+def _gaps_among_numbers(frame: pd.DataFrame, text: Iterable[str]) -> dict[Any, list[str]]:
+    """Columns of numbers in which a missing value is written as NA or the like, and how.
+
+    In a column of names these texts are names, so those columns are left out.
+    """
+    import pandas as pd
+
+    gaps = {}
+    for name in frame.columns.difference(list(text), sort=False):
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        cells = frame[name].dropna().astype(str)
+        written = cells[pd.to_numeric(cells, errors="coerce").isna() | cells.isin(_NO_NUMBER)]
+        if len(written) < len(cells) and written.isin(_NO_NUMBER).all():
+            gaps[name] = sorted(written.unique())
+    return gaps
 
 
 def with_dates(frame: pd.DataFrame, time: str | None, path: Path) -> tuple[pd.DataFrame, list[str]]:
