@@ -226,7 +226,7 @@ def test_a_varying_index_that_is_constant_is_constant():
 
 
 def test_readings_of_a_varying_index_differ():
-    ts = np.linspace(0, 1, 400)
+    ts = np.linspace(0, 1, 100)
 
     def index(t):
         return 0.3 + 0.5 * t
