@@ -51,10 +51,15 @@ def test_bad_input_is_one_line(fails, table, arguments, message):
     assert message in fails("generate", *columns(table), *arguments, *QUICK[2:])
 
 
-def test_a_report_needs_a_shared_grid(fails, table):
+@pytest.mark.slow
+def test_a_report_takes_series_of_unequal_length(run, table, tmp_path):
     frame = pd.read_csv(table).iloc[:-1]
     frame.to_csv(table, index=False)
-    assert "one grid" in fails("generate", *columns(table), "--report", *QUICK)
+    done = run(
+        "generate", *columns(table), "--report", "--n", 40, *QUICK, "--out", tmp_path / "result"
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "result" / "report.json").read_text())["sizes"]["held out"] == 20
 
 
 @pytest.mark.slow

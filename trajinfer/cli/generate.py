@@ -111,11 +111,6 @@ def _held_out(series: IrregularSeries, groups: Array | None) -> Array:
     """Every fourth group (or series), so that no group is on both sides."""
     import numpy as np
 
-    if not series.mask.all() or not (series.times == series.times[0]).all():
-        raise InputError(
-            "--report compares series on one grid without holes; leave it out, or fill the table "
-            "first"
-        )
     labels = np.arange(len(series)) if groups is None else groups
     order = np.unique(labels, return_inverse=True)[1]
     if order.max() + 1 < 2 * _HELD_OUT:
@@ -133,14 +128,19 @@ def _judge(
     settings: dict[str, Any],
     quiet: bool,
 ) -> GenerationReport:
+    import numpy as np
+
     from trajinfer.evaluation import generation_report
 
-    shown = _relative if settings.get("transform") == "relative" else _as_they_are
     sides = None if groups is None else (groups[~held_out], groups[held_out])
+    real: Any = series[np.flatnonzero(~held_out)], series[np.flatnonzero(held_out)]
+    if settings.get("transform") in ("relative", "daily"):
+        shown = _relative if settings["transform"] == "relative" else _as_they_are
+        parts = *(shown(part.values) for part in real), shown(drawn.values)
+    else:
+        parts = *real, drawn
     return generation_report(
-        shown(series.values[~held_out]),
-        shown(series.values[held_out]),
-        shown(drawn.values),
+        *parts,
         groups=sides,
         random_state=settings.get("random_state", 0),
         progress=lambda text: say(text, quiet=quiet),

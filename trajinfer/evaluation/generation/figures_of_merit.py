@@ -1,34 +1,35 @@
-"""One row of the report, and how each family of measures fills its rows."""
+"""How each family of measures of the law fills its rows of the report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import spawn
+from trajinfer.evaluation.generation.exchangeable import joint_limits, permuted_draws
+from trajinfer.evaluation.generation.figure import Figure, around
 from trajinfer.evaluation.generation.kernels import (
     Discrepancy,
     path_discrepancy,
     signature_discrepancy,
 )
 from trajinfer.evaluation.generation.law import LawMeasures, real_pairs
-from trajinfer.evaluation.generation.recurrent import discriminative_score, prediction_error
+from trajinfer.evaluation.generation.prediction import prediction_ratio
+from trajinfer.evaluation.generation.recurrent import discriminative_score
 from trajinfer.evaluation.generation.samples import Samples, subset
 from trajinfer.evaluation.generation.two_sample import classifier_auc
-from trajinfer.metrics import Memorisation, independent_dependence, path_dependence
+from trajinfer.metrics import independent_dependence, path_dependence
 
 # A figure is flagged beyond this many standard deviations of what real data give.
 _FAR = 4.5
-_NORMAL = 1.96
+_FAR_KERNEL = 3.5
+_AUC_FAR, _ACCURACY_FAR = 3.3, 3.5
+# chance that measures of the law, all together, flag an honest sample
+_ALPHA_LAW = 0.02
 _REAL_PAIRS = 40
 _NULL_DRAWS = 199
-_BOOTSTRAPS = 200
-_BLOCKS_OF_TIME = 8
-_LEFT_OUT = 8
-_COPIES = 0.01
 # Margins below which a difference is not worth a flag however sure it is.
 _AUC_MARGIN, _ACCURACY_MARGIN, _PREDICTION_MARGIN = 0.02, 0.1, 0.1
 _KINDS = {
@@ -44,54 +45,36 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measure of a generator.
-
-    Attributes:
-        metric: its name.
-        value: measured on all series given.
-        lower, upper: 95 % interval.
-        floor: what real series against real series give.
-        limit: value beyond which it is flagged; `low_is_bad` tells on which side.
-        flag: name of the flag.
-        p_value: of a permutation test, where there is one.
-        low_is_bad: whether small values are the suspicious ones.
-    """
-
-    metric: str
-    value: float
-    lower: float
-    upper: float
-    floor: float
-    limit: float
-    flag: str
-    p_value: float | None = None
-    low_is_bad: bool = False
-
-    @property
-    def flagged(self) -> bool:
-        """Whether the value lies beyond the limit."""
-        return self.value < self.limit if self.low_is_bad else self.value > self.limit
-
-
 def law_figures(samples: Samples, n_seeds: int, seed: int) -> Iterator[Figure]:
-    """Marginals, memory, channels, modes and excursions, beside pairs of real samples."""
+    """Marginals, memory, channels, modes and excursions, beside what one law gives.
+
+    Independent series are relabelled: all measures together exceed their limits in one of fifty
+    honest samples. Grouped ones are held against pairs of real samples of whole groups.
+    """
     rng = np.random.default_rng(seed)
     measures = LawMeasures.of(samples.train, seed)
+    values = measures.between(samples.synthetic, samples.hold_out)
+    if samples.grouped:
+        draws = _draws_of_groups(samples, measures, rng)
+        limits = {k: float(v.mean() + _FAR * v.std(ddof=1)) for k, v in draws.items()}
+    else:
+        draws = permuted_draws(measures.between, samples.synthetic, samples.hold_out, rng)
+        limits = joint_limits(draws, _ALPHA_LAW)
+    errors = _jackknife_errors(samples, measures, 2 * n_seeds, rng)
+    for name, value in values.items():
+        floor = float(draws[name].mean())
+        yield Figure(name, value, *around(value, errors[name]), floor, limits[name], _KINDS[name])
+
+
+def _draws_of_groups(
+    samples: Samples, measures: LawMeasures, rng: np.random.Generator
+) -> dict[str, Array]:
     real = np.concatenate([samples.train, samples.hold_out])
     groups = np.concatenate([samples.train_groups, samples.hold_out_groups])
     sizes = len(samples.synthetic), len(samples.hold_out)
     pairs = real_pairs(groups, *sizes, _REAL_PAIRS, rng)
     floors = [measures.between(real[i], real[j]) for i, j in pairs]
-    found = measures.between(samples.synthetic, samples.hold_out)
-    errors = _jackknife_errors(samples, measures, 2 * n_seeds, rng)
-    for name, value in found.items():
-        draws = np.array([floor[name] for floor in floors])
-        limit = float(draws.mean() + _FAR * draws.std(ddof=1))
-        yield Figure(
-            name, value, *_around(value, errors[name]), float(draws.mean()), limit, _KINDS[name]
-        )
+    return {name: np.array([floor[name] for floor in floors]) for name in floors[0]}
 
 
 def classifier_figures(samples: Samples, seeds: Sequence[int]) -> Iterator[Figure]:
@@ -101,33 +84,38 @@ def classifier_figures(samples: Samples, seeds: Sequence[int]) -> Iterator[Figur
     real, real_groups = _as_many_real(samples, seeds[0])
     auc = classifier_auc(fake, held, fake_groups, held_groups, seeds)
     floor = classifier_auc(real, held, real_groups, held_groups, seeds[:2])
-    limit = max(0.5, floor.value) + 3 * max(auc.error, floor.error) + _AUC_MARGIN
-    bounds = _around(auc.value, auc.error)
-    yield Figure("c2st_auc", auc.value, *bounds, floor.value, limit, "classifier")
-    pairs = [
-        (
-            discriminative_score(fake, held, fake_groups, held_groups, s),
-            discriminative_score(real, held, real_groups, held_groups, s),
+    chance = np.sqrt((len(fake) + len(held) + 1) / (12 * len(fake) * len(held)))
+    error = max(auc.error, floor.error, float(chance))
+    limit = max(0.5, floor.value) + _AUC_FAR * error + _AUC_MARGIN
+    yield Figure(
+        "c2st_auc", auc.value, *around(auc.value, auc.error), floor.value, limit, "classifier"
+    )
+    scores = np.array(
+        [discriminative_score(fake, held, fake_groups, held_groups, s) for s in seeds[:2]]
+    )
+    level = 0.0
+    if samples.grouped:
+        level = float(
+            np.mean(
+                [discriminative_score(real, held, real_groups, held_groups, s) for s in seeds[:2]]
+            )
         )
-        for s in seeds[:2]
-    ]
-    scores, floors = np.array(pairs).T
-    limit = max(0.0, floors.mean()) + _ACCURACY_MARGIN
-    yield _over_seeds("discriminative", scores, float(floors.mean()), limit, "classifier")
+    # of the mean of two shares, of a third of the paths each
+    error = float(np.sqrt(sum(0.75 / len(p) for p in (fake, held))) / 2)
+    limit = max(0.0, level) + max(_ACCURACY_MARGIN, _ACCURACY_FAR * error)
+    yield _over_seeds("discriminative", scores, level, limit, "classifier")
 
 
-def prediction_figures(samples: Samples, seeds: Sequence[int]) -> Iterator[Figure]:
-    """Train on synthetic, test on real, over train on real, test on real."""
-    errors = [
-        [
-            prediction_error(learned, samples.hold_out, samples.train, s)
-            for learned in (samples.synthetic, samples.train)
-        ]
-        for s in seeds[:2]
-    ]
-    synthetic, real = np.array(errors).T
-    ratio = synthetic / np.maximum(real, 1e-12)
-    yield _over_seeds("tstr_trtr", ratio, 1.0, 1 + _PREDICTION_MARGIN, "prediction")
+def prediction_figures(samples: Samples, seed: int) -> Iterator[Figure]:
+    """Train on synthetic, test on real, over train on as much real, test on real."""
+    ratio, null = prediction_ratio(
+        samples.synthetic, samples.train, samples.hold_out, np.random.default_rng(seed)
+    )
+    error = float(null.std(ddof=1))
+    limit = 1 + max(
+        _PREDICTION_MARGIN, float(np.quantile(null, 1 - _ALPHA_LAW / 4)) - 1, 3.5 * error
+    )
+    yield Figure("tstr_trtr", ratio, *around(ratio, error), float(null.mean()), limit, "prediction")
 
 
 def kernel_figures(samples: Samples, seed: int) -> Iterator[Figure]:
@@ -135,42 +123,10 @@ def kernel_figures(samples: Samples, seed: int) -> Iterator[Figure]:
     kernels = {"path_mmd": path_discrepancy, "signature_mmd": signature_discrepancy}
     for (name, measure), s in zip(kernels.items(), spawn(seed, 2)):
         rng = np.random.default_rng(s)
-        found = measure(samples.synthetic, samples.hold_out, rng)
-        floor, limit = _kernel_floor(samples, measure, found, rng)
-        bounds = _around(found.value, found.null_error)
-        yield Figure(name, found.value, *bounds, floor, limit, "paths", found.p_value)
-
-
-def copy_figures(samples: Samples, seed: int) -> Iterator[Figure]:
-    """Distances to the training paths: of the paths, and of their means over blocks of time.
-
-    Noise added to a copy hides it from the first and averages out in the second.
-    """
-    rng = np.random.default_rng(seed)
-    for prefix, view in (("", _as_they_are), ("smoothed_", _block_means)):
-        train, *others = (view(p) for p in (samples.train, samples.hold_out, samples.synthetic))
-        found = Memorisation.of(train, *others)
-        real = _shares_of_real_groups(samples, train, others[0], rng)
-        yield from _memorisation_figures(prefix, found, real, rng)
-
-
-def _shares_of_real_groups(
-    samples: Samples, train: Array, hold_out: Array, rng: np.random.Generator
-) -> Array:
-    """Copy shares that sets of training groups have, left out of the others; () without groups.
-
-    Groups differ: where those held out lie far from the training ones, the next ones may not.
-    """
-    n_groups = samples.train_groups.max() + 1
-    if not samples.grouped or n_groups < 2:
-        return np.zeros(0)
-    n_parts = min(_LEFT_OUT, n_groups)
-    part = (rng.permutation(n_groups) % n_parts)[samples.train_groups]
-    shares = [
-        Memorisation.of(train[part != k], hold_out, train[part == k]).copy_share
-        for k in range(n_parts)
-    ]
-    return np.array(shares)
+        measured = measure(samples.synthetic, samples.hold_out, rng)
+        floor, limit = _kernel_floor(samples, measure, measured, rng)
+        bounds = around(measured.value, measured.null_error)
+        yield Figure(name, measured.value, *bounds, floor, limit, "paths", measured.p_value)
 
 
 def dependence_figures(samples: Samples, neighbours: Array, seed: int) -> Iterator[Figure]:
@@ -182,51 +138,17 @@ def dependence_figures(samples: Samples, neighbours: Array, seed: int) -> Iterat
     p_value = float((1 + (null >= value).sum()) / (1 + len(null)))
     limit = float(null.mean() + _FAR * null.std())
     floor = float(null.mean())
-    yield Figure("dependence", value, *_around(value, error), floor, limit, "dependence", p_value)
-
-
-def _memorisation_figures(
-    prefix: str, found: Memorisation, real: Array, rng: np.random.Generator
-) -> Iterator[Figure]:
-    n, m = len(found.synthetic), len(found.hold_out)
-    fakes, held = _medians(found.synthetic, rng), _medians(found.hold_out, rng)
-    ratios = fakes / np.maximum(held, 1e-300)
-    lower, upper = np.quantile(ratios, [0.025, 0.975])
-    # What a held-out sample of the size of the synthetic one would scatter by.
-    error = float(held.std() / held.mean() * np.sqrt(1 + m / n))
-    limit = 1 - max(_FAR * error, 0.05)
-    yield Figure(
-        f"{prefix}nearest_ratio",
-        found.ratio,
-        float(lower),
-        float(upper),
-        1.0,
-        limit,
-        "copies",
-        low_is_bad=True,
-    )
-    share = found.copy_share
-    spread = np.sqrt(_COPIES * (1 - _COPIES) * (1 / n + 1 / m))
-    own = np.sqrt(max(share * (1 - share), 1 / n) / n)
-    floor, limit = _COPIES, _COPIES + _FAR * spread
-    if len(real) > 1:
-        floor = float(real.mean())
-        limit = max(limit, floor + _FAR * float(real.std(ddof=1)) / np.sqrt(len(real)))
-    yield Figure(f"{prefix}copy_share", share, *_around(share, own), floor, limit, "copies")
-    auc, k = found.membership_auc, len(found.back_train)
-    error = float(np.sqrt((1 / k + 1 / m) / 12))
-    limit = 0.5 + _FAR * error + _AUC_MARGIN
-    yield Figure(f"{prefix}membership_auc", auc, *_around(auc, error), 0.5, limit, "copies")
+    yield Figure("dependence", value, *around(value, error), floor, limit, "dependence", p_value)
 
 
 def _kernel_floor(
     samples: Samples,
     measure: Callable[[Array, Array, np.random.Generator], Discrepancy],
-    found: Discrepancy,
+    measured: Discrepancy,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
     """Zero and the null's spread; with groups, what real pairs of whole groups give if more."""
-    limit = _FAR * found.null_error
+    limit = max(measured.null_limit, _FAR_KERNEL * measured.null_error)
     if not samples.grouped:
         return 0.0, limit
     real = np.concatenate([samples.train, samples.hold_out])
@@ -262,21 +184,4 @@ def _as_many_real(samples: Samples, seed: int) -> tuple[Array, Array]:
 def _over_seeds(name: str, values: Array, floor: float, limit: float, flag: str) -> Figure:
     mean = float(values.mean())
     error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return Figure(name, mean, *_around(mean, error), floor, limit, flag)
-
-
-def _around(value: float, error: float) -> tuple[float, float]:
-    return value - _NORMAL * error, value + _NORMAL * error
-
-
-def _medians(values: Array, rng: np.random.Generator) -> Array:
-    return np.array([np.median(rng.choice(values, len(values))) for _ in range(_BOOTSTRAPS)])
-
-
-def _as_they_are(paths: Array) -> Array:
-    return paths
-
-
-def _block_means(paths: Array) -> Array:
-    blocks = np.array_split(paths, min(_BLOCKS_OF_TIME, paths.shape[1]), axis=1)
-    return np.stack([block.mean(axis=1) for block in blocks], axis=1)
+    return Figure(name, mean, *around(mean, error), floor, limit, flag)

@@ -14,17 +14,26 @@ from trajinfer.evaluation.generation.samples import subset
 from trajinfer.metrics import PathKernel, SignatureKernel, from_zero, with_time
 
 _PERMUTATIONS = 499
+_FLAGGED = 0.004
 _MOST_PATHS = 1024
 _MOST_SIGNED, _MOST_SIGNED_TIMES = 128, 26
 
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """An unbiased squared discrepancy, its permutation p-value and null standard deviation."""
+    """An unbiased squared discrepancy, and its law under permutation.
+
+    Attributes:
+        value: the discrepancy.
+        p_value: of the permutation test.
+        null_error: standard deviation under permutation.
+        null_limit: exceeded by one in 250 permutations.
+    """
 
     value: float
     p_value: float
     null_error: float
+    null_limit: float
 
 
 def path_discrepancy(x: Array, y: Array, rng: np.random.Generator) -> Discrepancy:
@@ -60,7 +69,8 @@ def _with_null(gram: Tensor, n: int, rng: np.random.Generator) -> Discrepancy:
     values = _discrepancies(gram.numpy(), labels, n)
     null = values[1:]
     p_value = (1 + (null >= values[0]).sum()) / (1 + len(null))
-    return Discrepancy(float(values[0]), float(p_value), float(null.std()))
+    limit = float(np.quantile(null, 1 - _FLAGGED))
+    return Discrepancy(float(values[0]), float(p_value), float(null.std()), limit)
 
 
 def _discrepancies(gram: Array, labels: Array, n: int) -> Array:

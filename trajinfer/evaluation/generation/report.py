@@ -14,22 +14,25 @@ from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import Trajectories
+from trajinfer.evaluation.generation.copies import copy_figures, refuse_training_in_hold_out
+from trajinfer.evaluation.generation.figure import Figure
 from trajinfer.evaluation.generation.figures_of_merit import (
-    Figure,
     classifier_figures,
-    copy_figures,
     dependence_figures,
     kernel_figures,
     law_figures,
     prediction_figures,
 )
 from trajinfer.evaluation.generation.samples import Samples
+from trajinfer.evaluation.generation.support import support_figures
+from trajinfer.evaluation.generation.verbatim import Match
 from trajinfer.metrics import as_paths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Progress = Callable[[str], None]
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,14 @@ class GenerationReport:
         sizes: numbers of training, held-out and synthetic series.
         n_seeds: repetitions of what depends on a seed.
         grouped: whether folds and floors kept groups whole.
+        matches: stretches of generated series that repeat training series, the longest first.
     """
 
     figures: tuple[Figure, ...]
     sizes: dict[str, int]
     n_seeds: int
     grouped: bool
+    matches: tuple[Match, ...] = ()
 
     def __getitem__(self, metric: str) -> Figure:
         """The figure of a name; InputError where it was not measured."""
@@ -76,6 +81,7 @@ class GenerationReport:
             "n_seeds": self.n_seeds,
             "grouped": self.grouped,
             "figures": plain,
+            "matches": [asdict(match) for match in self.matches],
         }
         return json.dumps(document, indent=2)
 
@@ -83,7 +89,13 @@ class GenerationReport:
         table = self.to_frame()[["value", "lower", "upper", "floor", "limit", "p_value", "flagged"]]
         found = ", ".join(sorted(self.flags)) or "nothing found"
         sizes = ", ".join(f"{n} {name}" for name, n in self.sizes.items())
-        return f"{table.round(4).to_string(na_rep='')}\n{sizes}\nflags: {found}"
+        least = int(np.ceil(self["longest_match"].limit))
+        power = f"copied stretches are recognised from {least} rows on"
+        lines = [table.round(4).to_string(na_rep=""), sizes, power, f"flags: {found}"]
+        lines += [f"copy: {match}" for match in self.matches[:_SHOWN]]
+        if len(self.matches) > _SHOWN:
+            lines.append(f"and {len(self.matches) - _SHOWN} more series with copied stretches")
+        return "\n".join(lines)
 
     def plot(self, **options: Any) -> Axes:
         """Draw value, interval and floor of every measure; see `trajinfer.plot.generation`."""
@@ -107,8 +119,12 @@ def generation_report(
     r"""Judge generated series against held-out ones, and look for copies of the training series.
 
     Every measure stands beside a floor, the value that real series against other real series of
-    the same sizes give, and is flagged only far beyond it: 4.5 standard deviations of real pairs
-    for measures of the law, three standard errors and a margin for the classifier.
+    the same sizes give, and is flagged only beyond what chance gives. Limits come from relabelling
+    series that share one law, so that an honest sample of any size is flagged in at most one report
+    of twenty; with groups, from pairs of real samples of whole groups.
+
+    Series with times or holes of their own are compared on places along each series, with channels
+    that show the visits.
 
     | flag | raised by |
     |---|---|
@@ -120,12 +136,13 @@ def generation_report(
     | paths | discrepancies by the path kernel and the signature kernel |
     | classifier | gradient boosting on levels, increments, summaries; a recurrent network |
     | prediction | a predictor trained on synthetic series does worse on real ones |
-    | copies | synthetic paths nearer to training paths than held-out ones are |
+    | copies | synthetic paths, or stretches of them, that repeat training paths |
+    | support | values that real series never take, such as negative or broken ones |
     | dependence | correlation with the path each was grown from |
 
     Args:
         real_train: series the generator learned from: (n, T, C), (n, T), `Trajectories` or
-            `IrregularSeries` without holes.
+            `IrregularSeries`.
         real_holdout: series of the same law that it has not seen.
         synthetic: generated series; as many as held out, or more. All three on one grid, in the
             representation in which they are to be compared (relative windows for prices).
@@ -142,8 +159,9 @@ def generation_report(
         The report; `print` it, or see its `flags`, `to_frame`, `to_json`, `plot`.
 
     Raises:
-        InputError: for fewer than 20 series, fewer than three times, missing values, grids that
-            differ, or groups that are on both sides.
+        InputError: for fewer than 20 series, fewer than three times, arrays with missing values or
+            of unequal shapes, groups that are on both sides, or held-out series that are training
+            series.
 
     References:
         Lopez-Paz, Oquab, ICLR 2017 (classifier two-sample tests); Gretton et al., JMLR 13 (2012);
@@ -153,13 +171,22 @@ def generation_report(
     seeds = spawn(seed_from(random_state), n_seeds + 5)
     rng = np.random.default_rng(seeds[0])
     samples = Samples.of(real_train, real_holdout, synthetic, groups, rng)
+    refuse_training_in_hold_out(samples)
     partners = None if neighbours is None else _partners(neighbours, samples)
+    matches: list[Match] = []
+
+    def copies() -> list[Figure]:
+        rows, stretches = copy_figures(samples, seeds[3])
+        matches.extend(stretches)
+        return rows
+
     families: dict[str, Callable[[], Iterable[Figure]]] = {
         "marginals, memory, modes": lambda: law_figures(samples, n_seeds, seeds[1]),
         "kernels": lambda: kernel_figures(samples, seeds[2]),
-        "copies": lambda: copy_figures(samples, seeds[3]),
+        "support": lambda: support_figures(samples),
+        "copies": copies,
         "classifiers": lambda: classifier_figures(samples, seeds[5:]),
-        "prediction": lambda: prediction_figures(samples, seeds[5:]),
+        "prediction": lambda: prediction_figures(samples, seeds[4]),
     }
     if partners is not None:
         families["dependence"] = lambda: dependence_figures(samples, partners, seeds[4])
@@ -173,7 +200,7 @@ def generation_report(
         "held out": len(samples.hold_out),
         "synthetic": len(samples.synthetic),
     }
-    return GenerationReport(tuple(figures), sizes, n_seeds, samples.grouped)
+    return GenerationReport(tuple(figures), sizes, n_seeds, samples.grouped, tuple(matches))
 
 
 def _partners(neighbours: Any, samples: Samples) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,11 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
+from trajinfer.data.scaling import Standardisation
+from trajinfer.evaluation.generation.visits import as_paths_of_visits, share_a_grid
 from trajinfer.metrics import as_paths
 
+_NAMES = ("real_train", "real_holdout", "synthetic")
 _FEWEST = 20
 _FEWEST_TIMES = 3
 _PSEUDO_GROUPS = 12
@@ -25,41 +28,60 @@ class Samples:
 
     Attributes:
         train, hold_out, synthetic: the paths; channels far from zero are moved there.
+        rows: the rows (T_i, C) of every series of the three samples, as they were given.
+        scale: (C,) standard deviations of the channels of the training rows.
         train_groups, hold_out_groups, synthetic_groups: one whole number per path.
         grouped: whether the real series came with groups.
+        irregular: whether the series have visits of their own, which the paths show.
     """
 
     train: Array
     hold_out: Array
     synthetic: Array
+    rows: tuple[list[Array], list[Array], list[Array]]
+    scale: Array
     train_groups: Array
     hold_out_groups: Array
     synthetic_groups: Array
     grouped: bool
+    irregular: bool
 
     @classmethod
     def of(
         cls, train: Any, hold_out: Any, synthetic: Any, groups: Any, rng: np.random.Generator
     ) -> Samples:
         """Check what a user gives; generated series of grouped data get groups at random."""
-        names = ("real_train", "real_holdout", "synthetic")
-        values = [_values(v, name) for v, name in zip((train, hold_out, synthetic), names)]
-        _check_grids(values, names)
-        _check_times(train, hold_out, synthetic)
-        _check_channels(train, hold_out, synthetic)
+        given = (train, hold_out, synthetic)
+        _check_channels(*given)
+        irregular = _irregular(*given)
+        if irregular is None:
+            values = [_values(v, name) for v, name in zip(given, _NAMES)]
+            _check_grids(values, _NAMES)
+            _check_times(*given)
+            rows = [list(part) for part in values]
+        else:
+            for part, name in zip(irregular, _NAMES):
+                _require_enough(len(part), name)
+            values = as_paths_of_visits(irregular)
+            rows = [_rows_of(part) for part in irregular]
         origin = _far_origin(values[0])
         values = [v - origin for v in values]
+        n_channels = rows[0][0].shape[1]
+        rows = [[part - origin[:n_channels] for part in sample] for sample in rows]
         sizes = [len(v) for v in values]
-        given = _groups(groups, sizes)
+        of_real = _groups(groups, sizes)
         own = rng.integers(_PSEUDO_GROUPS, size=sizes[2])
         return cls(
             train=values[0],
             hold_out=values[1],
             synthetic=values[2],
-            train_groups=given[0],
-            hold_out_groups=given[1],
+            rows=(rows[0], rows[1], rows[2]),
+            scale=Standardisation.of(np.concatenate(rows[0])).scale,
+            train_groups=of_real[0],
+            hold_out_groups=of_real[1],
             synthetic_groups=np.arange(sizes[2]) if groups is None else own,
             grouped=groups is not None,
+            irregular=irregular is not None,
         )
 
 
@@ -70,22 +92,49 @@ def subset(paths: Array, n: int, rng: np.random.Generator) -> Array:
     return paths[np.sort(rng.choice(len(paths), n, replace=False))]
 
 
-def _values(value: Any, name: str) -> Array:
-    if isinstance(value, Trajectories):
-        value = value.values
-    elif isinstance(value, IrregularSeries):
-        if not value.mask.all():
+def _irregular(*given: Any) -> list[IrregularSeries] | None:
+    """The samples as containers where they are series with times of their own, else None."""
+    if not any(isinstance(part, IrregularSeries) for part in given):
+        return None
+    if all(isinstance(part, (IrregularSeries, Trajectories)) for part in given):
+        series = [part if isinstance(part, IrregularSeries) else _series(part) for part in given]
+        axis = next(part.axis for part in given if isinstance(part, IrregularSeries))
+        if all(part.axis.kind == axis.kind for part in series):
+            series = [part.on_axis(axis) for part in series]
+        return None if share_a_grid(series) else series
+    for part, name in zip(given, _NAMES):
+        if isinstance(part, IrregularSeries) and not part.mask.all():
             raise InputError(
-                f"{name} has missing values or series of unequal length; compare on a grid that "
-                "all series share, e.g. the observed points of both sides filled the same way"
+                f"{name} has missing values or times of its own, and the others are arrays; give "
+                "all three as IrregularSeries"
             )
+    return None
+
+
+def _series(paths: Trajectories) -> IrregularSeries:
+    made = IrregularSeries.from_arrays(
+        np.broadcast_to(paths.ts, paths.values.shape[:2]), paths.values, channels=paths.features
+    )
+    return replace(made, axis=paths.axis)
+
+
+def _rows_of(series: IrregularSeries) -> list[Array]:
+    edges = np.cumsum(series.lengths)[:-1]
+    return list(np.split(np.asarray(series.flat_values), edges))
+
+
+def _require_enough(n: int, name: str) -> None:
+    if n < _FEWEST:
+        raise InputError(
+            f"{name} holds {n} series; at least {_FEWEST} are needed for figures that mean anything"
+        )
+
+
+def _values(value: Any, name: str) -> Array:
+    if isinstance(value, (Trajectories, IrregularSeries)):
         value = value.values
     paths = as_paths(value, name)
-    if len(paths) < _FEWEST:
-        raise InputError(
-            f"{name} holds {len(paths)} series; at least {_FEWEST} are needed for figures that "
-            "mean anything"
-        )
+    _require_enough(len(paths), name)
     if paths.shape[1] < _FEWEST_TIMES:
         raise InputError(
             f"{name} has series of length {paths.shape[1]}; at least {_FEWEST_TIMES} times are "
