@@ -136,9 +136,9 @@ def _judge(
     real: Any = series[np.flatnonzero(~held_out)], series[np.flatnonzero(held_out)]
     if settings.get("transform") in ("relative", "daily"):
         shown = _relative if settings["transform"] == "relative" else _as_they_are
-        parts = *(shown(part.values) for part in real), shown(drawn.values)
+        parts: tuple[Any, ...] = (*(shown(part.values) for part in real), shown(drawn.values))
     else:
-        parts = *real, drawn
+        parts = (*real, drawn)
     return generation_report(
         *parts,
         groups=sides,
