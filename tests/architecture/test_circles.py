@@ -13,7 +13,6 @@ MOST_LINES_OF_A_ROOM = 6500
 KNOWN = {
     ("trajinfer.data.trajectories", "trajinfer.plot"): "the shortcut Trajectories.plot()",
     ("trajinfer.data.forecast", "trajinfer.plot"): "the shortcut Forecast.plot()",
-    ("trajinfer.jumps.archive", "trajinfer.jumps.estimator"): "the type packed",
 }
 
 

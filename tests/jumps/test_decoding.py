@@ -61,7 +61,7 @@ def test_signals_jumps_absorptions_and_sets_against_enumeration():
     off = np.where(np.eye(3, dtype=bool), 0, RATES)
     entry = np.zeros((3, 3))
     entry[:, 1] = expm(RATES * 0.5) @ off[:, 1]
-    moves = {1: hold * np.where(np.eye(3, dtype=bool), 1, RATES), 5: entry}
+    moves = {1: hold * off, 5: entry}
     found = model.most_probable_states(series).states[0].tolist()
     assert found == best_of_all(model, times, weights, moves)
 

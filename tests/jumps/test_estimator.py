@@ -13,6 +13,8 @@ from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import IdentifiabilityWarning, LabelNoise, MarkovJumpProcess
+from trajinfer.jumps.likelihood import CountData
+from trajinfer.jumps.starts import typical_rate
 
 
 @pytest.fixture
@@ -104,10 +106,10 @@ def test_posterior_against_the_gamma_law():
     """Complete observation: the posterior of each rate is Gamma(1 + jumps, rate + dwell)."""
     data = jumps.simulate(RATES, [1, 0, 0], 10, horizon=6.0, random_state=2)
     model = MarkovJumpProcess(3, method="bayes", random_state=0).fit(data)
-    setup = model._estimate.setup
-    expected = setup.problem.data.expectation(RATES, model.initial_, setup.start.emission)
-    shape = 1 + expected.jumps[0][OFF]
-    rate = (expected.dwell[0][:, None] + setup.scale_prior(1.0, 1.0).rate)[OFF]
+    complete = CountData(data, 3)
+    typical = typical_rate(complete.pairs, 3) / 2
+    shape = 1 + complete.jump_counts[OFF]
+    rate = np.repeat(complete.jump_dwell[:, None] + 1 / typical, 3, axis=1)[OFF]
     error = np.sqrt(shape) / rate / np.sqrt(model.ess_[OFF])
     assert (np.abs(model.rates_[OFF] - shape / rate) < 5.5 * error).all()
 
@@ -186,7 +188,7 @@ def test_boundary_has_a_profile_limit():
     rates = _closed(np.array([[0, 1.0, 0], [0.5, 0, 0.5], [0.5, 0.5, 0]]))
     data = jumps.simulate(rates, [1, 0, 0], 40, horizon=5.0, random_state=0)
     model = MarkovJumpProcess(3, method="mle").fit(data)
-    dwell = model._estimate.setup.problem.data.jump_dwell[0]
+    dwell = CountData(data, 3).jump_dwell[0]
     from scipy.stats import chi2
 
     assert model.intervals_[0, 2, 0] == 0
@@ -198,7 +200,7 @@ def test_profile_interval_of_a_counted_rate():
     data = jumps.simulate(RATES, [1, 0, 0], 40, horizon=5.0, random_state=0)
     model = MarkovJumpProcess(3, method="mle").fit(data)
     low, high = model.profile_interval(0, 1)
-    store = model._estimate.setup.problem.data
+    store = CountData(data, 3)
     n, dwell = store.jump_counts[0, 1], store.jump_dwell[0]
     for end in (low, high):
         drop = n * np.log(n / dwell / end) - (n - dwell * end)
@@ -282,7 +284,7 @@ def test_state_posterior(fitted):
     assert np.allclose(middle[0, 1], between / between.sum(), atol=1e-10)
     later = np.eye(3)[data.states[0, -1]] @ expm(fitted.rates_ * 3.0)
     assert np.allclose(middle[0, 3], later, atol=1e-10)
-    with pytest.raises(InputError, match="precedes the first"):
+    with pytest.raises(InputError, match="before the first"):
         fitted.predict_proba(data, [-1.0])
     stuck = MarkovJumpProcess.from_rates(np.array([[-1.0, 1.0], [0, 0]]), [1, 0])
     with pytest.raises(InputError, match="probability 0"):

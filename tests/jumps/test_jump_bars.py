@@ -92,7 +92,7 @@ def test_coverage_of_intervals():
     for k in range(50):
         series = jumps.simulate(truth, data["pi0"], 300, data["times"], random_state=k)
         model = MarkovJumpProcess(6, method="mle").fit(series)
-        found = model._rate_intervals(0.9, limits=False)
+        found = model.uncertainty_.intervals(0.9, limits=False)
         links = OFF & (truth > 0) & (model.expected_jumps_ >= 10)
         inside.append(((found.lower <= truth) & (truth <= found.upper))[links])
     assert 0.86 < np.concatenate(inside).mean() < 0.94

@@ -11,6 +11,7 @@ from trajinfer.jumps import GaussianEmission, MarkovJumpProcess
 from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.likelihood import CountData
+from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.rates import with_diagonal
 
 
@@ -48,7 +49,8 @@ def test_heart_transplant_panel(panel, absorption, value):
     assert minus_two(CAV, series) == pytest.approx(value, rel=REL)
     assert minus_two(CAV, series, initial=first) == pytest.approx(value, rel=REL)
     hidden = HiddenData(series, 4, top=1.0)
-    assert -2 * hidden.log_likelihood(CAV, first, EmissionModel(4)) == pytest.approx(value, rel=REL)
+    found = hidden.log_likelihood(Parameters(CAV, first, EmissionModel(4)))
+    assert -2 * found == pytest.approx(value, rel=REL)
 
 
 def test_heart_transplant_panel_with_misclassification(panel):
@@ -116,8 +118,8 @@ def test_expected_statistics_give_the_gradient(rates, noise):
     series = mixed_series(rates)
     data = HiddenData(series, 3, top=2.0)
     emission, first = EmissionModel(3, noise), np.array([0.8, 0.1, 0.1])
-    found = data.expectation(rates, first, emission)
-    slope = numeric_slope(lambda f: data.log_likelihood(f, first, emission), rates)
+    found = data.expectation(Parameters(rates, first, emission))
+    slope = numeric_slope(lambda f: data.log_likelihood(Parameters(f, first, emission)), rates)
     off = ~np.eye(3, dtype=bool)
     assert np.allclose(found.score[0][off], slope[off], rtol=1e-8, atol=1e-8 * np.abs(slope).max())
     span = (series.times[:, -1] - series.times[:, 0]).sum()
@@ -137,11 +139,11 @@ def test_cutting_paths_into_pieces_changes_nothing(rates, longest, changes):
     assert cut.n_pieces > whole.n_pieces == cut.n_paths
     emission, first = EmissionModel(3, 0.1), np.array([0.8, 0.1, 0.1])
     several = rates if changes is None else np.stack([rates, 2 * rates, 0.5 * rates])
-    a, b = (data.expectation(several, first, emission) for data in (whole, cut))
+    a, b = (data.expectation(Parameters(several, first, emission)) for data in (whole, cut))
     assert b.log_likelihood == pytest.approx(a.log_likelihood, rel=1e-12)
     for name in ("jumps", "dwell", "score", "first", "labels"):
         np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=1e-10, atol=1e-10)
-    a, b = (data.posterior(several, first, emission) for data in (whole, cut))
+    a, b = (data.posterior(Parameters(several, first, emission)) for data in (whole, cut))
     np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-12)
 
 
@@ -151,7 +153,7 @@ def test_one_long_recording_is_cut():
     data, whole = (HiddenData(series, 2, top=1.0, longest=k) for k in (None, 10**6))
     assert data.n_pieces > 10
     emission, first = EmissionModel(2, 0.1), np.array([1.0, 0.0])
-    found, expected = (d.log_likelihood(rates, first, emission) for d in (data, whole))
+    found, expected = (d.log_likelihood(Parameters(rates, first, emission)) for d in (data, whole))
     assert found == pytest.approx(expected, rel=1e-12)
 
 
@@ -162,13 +164,17 @@ def test_count_gradient_and_hidden_gradient_agree(rates):
     counts, hidden = CountData(series, 3), HiddenData(series, 3, top=2.0)
     assert not counts.exact
     direct = CountData(series, 3, compress=False)
-    a, b, c = (d.expectation(rates, first, EmissionModel(3)) for d in (counts, hidden, direct))
+    a, b, c = (
+        d.expectation(Parameters(rates, first, EmissionModel(3))) for d in (counts, hidden, direct)
+    )
     assert a.log_likelihood == pytest.approx(c.log_likelihood, rel=1e-12)
     assert b.log_likelihood == pytest.approx(c.log_likelihood, rel=1e-10)
     for other in (a, b):
         assert np.allclose(other.score, c.score, rtol=1e-8)
         assert np.allclose(other.jumps, c.jumps, rtol=1e-8)
-    slope = numeric_slope(lambda f: direct.log_likelihood(f, first), rates)
+    slope = numeric_slope(
+        lambda f: direct.log_likelihood(Parameters(f, first, EmissionModel(3))), rates
+    )
     off = ~np.eye(3, dtype=bool)
     assert np.allclose(c.score[0][off], slope[off], rtol=1e-8)
 
@@ -176,7 +182,7 @@ def test_count_gradient_and_hidden_gradient_agree(rates):
 def test_complete_observation_is_counts_over_dwell(rates):
     series = jumps.simulate(rates, [1, 0, 0], 50, horizon=8.0, random_state=1)
     data = CountData(series, 3)
-    expected = data.expectation(rates, np.array([1.0, 0, 0]), EmissionModel(3))
+    expected = data.expectation(Parameters(rates, np.array([1.0, 0, 0]), EmissionModel(3)))
     steps = np.diff(series.times, axis=1)
     dwell = [steps[(series.states[:, :-1] == i) & series.present[:, 1:]].sum() for i in range(3)]
     assert np.allclose(expected.dwell[0], dwell)

@@ -2,6 +2,8 @@
 
 from trajinfer.jumps.emission import GaussianEmission, LabelNoise
 from trajinfer.jumps.estimator import MarkovJumpProcess
+from trajinfer.jumps.findings import IdentifiabilityWarning
+from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.network import RecognitionNetwork, pretrained
 from trajinfer.jumps.piecewise import PiecewiseConstantJumpProcess
 from trajinfer.jumps.rates import (
@@ -16,11 +18,11 @@ from trajinfer.jumps.rates import (
 )
 from trajinfer.jumps.signals import fit_mixture, states_from_signal
 from trajinfer.jumps.simulate import simulate
-from trajinfer.jumps.uncertainty import IdentifiabilityWarning
 
 __all__ = [
     "GaussianEmission",
     "IdentifiabilityWarning",
+    "JumpModel",
     "LabelNoise",
     "MarkovJumpProcess",
     "PiecewiseConstantJumpProcess",

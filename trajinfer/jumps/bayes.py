@@ -8,9 +8,11 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import spawn
-from trajinfer.jumps.fit import FitResult, GammaPrior, Parameters, Problem, fit
-from trajinfer.jumps.rate_map import LogLinear
-from trajinfer.jumps.uncertainty import information
+from trajinfer.jumps.emission import logistic, logit
+from trajinfer.jumps.fit import FitResult, Search
+from trajinfer.jumps.information import information
+from trajinfer.jumps.parameters import GammaPrior, Parameters
+from trajinfer.jumps.problem import Problem
 
 _ERROR_PRIOR = (0.5, 20.0)
 
@@ -36,13 +38,13 @@ class Draws:
 
 def sample_posterior(
     problem: Problem,
-    start: Parameters,
+    starts: list[Parameters],
     seed: int,
     *,
     n_draws: int = 250,
     n_warmup: int = 80,
     n_chains: int = 4,
-    n_leaps: int = 5,
+    n_leaps: int = 4,
 ) -> tuple[FitResult, Draws]:
     r"""Draw from the posterior of the log-rates (and of the logit of the label error).
 
@@ -58,36 +60,35 @@ def sample_posterior(
     if prior is None:
         raise ValueError("a prior is needed")
     mode = replace(problem, prior=GammaPrior(prior.shape + 1, prior.rate))
-    found = fit(mode, start, max_iter=200, tol=1e-8, finish=True)
-    target = _Target(mode, found)
-    whitening = _whitening(mode, found, target)
-    order = _canonical_order(problem, start)
+    top = Search(max_iter=200, tol=1e-8).best_of(mode, starts)
+    whitening = _whitening(mode, top)
+    target = _Target(replace(mode, data=mode.data.quick()), top)
+    order = _canonical_order(problem, starts[0])
     chains = [
         _chain(target, whitening, order, np.random.default_rng(s), n_draws, n_warmup, n_leaps)
         for s in spawn(seed, n_chains)
     ]
     draws = np.stack([c for c, _ in chains])
     links = mode.rate_map.links
-    size = len(found.p)
+    size = len(top.p)
     rates = np.stack([mode.rate_map.rates(p) for p in draws[:, :, :size].reshape(-1, size)])
     logs = np.log(np.maximum(rates[:, links], 1e-300)).reshape(*draws.shape[:2], -1)
     r_hat, ess = np.full(links.shape, np.nan), np.full(links.shape, np.nan)
     r_hat[links], ess[links] = split_r_hat(logs), effective_size(logs)
-    error = np.full(len(rates), found.parameters.emission.error or 0.0)
-    if found.parameters.emission.learn_error:
+    error = np.full(len(rates), top.parameters.emission.error or 0.0)
+    if top.parameters.emission.learn_error:
         error = 1 / (1 + np.exp(-draws[:, :, -1].ravel()))
-    return found, Draws(rates, error, r_hat, ess, float(np.mean([a for _, a in chains])))
+    return top, Draws(rates, error, r_hat, ess, float(np.mean([a for _, a in chains])))
 
 
 class _Target:
     """Log posterior density of x = (log-rates, logit of the error) and its gradient."""
 
-    def __init__(self, problem: Problem, found: FitResult) -> None:
-        self.problem, self.now = problem, found.parameters
-        self.learned = found.parameters.emission.learn_error
-        error = max(found.parameters.emission.error or 0.0, 1e-3)
-        tail = [np.log(error) - np.log1p(-error)] if self.learned else []
-        self.mode = np.concatenate([found.p, tail])
+    def __init__(self, problem: Problem, top: FitResult) -> None:
+        self.problem, self.now = problem, top.parameters
+        self.learned = top.parameters.emission.learn_error
+        tail = [logit(max(top.parameters.emission.error or 0.0, 1e-3))] if self.learned else []
+        self.mode = np.concatenate([top.p, tail])
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         p = x[:-1] if self.learned else x
@@ -95,11 +96,12 @@ class _Target:
             return -np.inf, np.zeros(len(x))
         emission = self.now.emission
         if self.learned:
-            emission = replace(emission, error=float(1 / (1 + np.exp(-np.clip(x[-1], -30, 5)))))
+            emission = replace(emission, error=logistic(min(x[-1], 5.0)))
         rates = self.problem.rate_map.rates(p)
-        expected = self.problem.data.expectation(rates, self.now.initial, emission)
+        there = replace(self.now, rates=rates, emission=emission)
+        expected = self.problem.data.expectation(there)
         value = self.problem.objective(expected, rates)
-        gradient = self.problem.rate_map.pull(p, self.problem.slope(expected, rates))
+        gradient = self.problem.gradient(expected, p, rates)
         if self.learned and expected.labels is not None and emission.error is not None:
             a, b = _ERROR_PRIOR
             wrong = float(expected.labels.sum() - np.trace(expected.labels))
@@ -109,20 +111,20 @@ class _Target:
         return value, gradient
 
 
-def _whitening(problem: Problem, found: FitResult, target: _Target) -> Array:
+def _whitening(problem: Problem, top: FitResult) -> Array:
     """(P, P) matrix that maps standard normal draws to the Gaussian approximation."""
-    known = information(problem, found, np.zeros(len(found.p), dtype=bool))
+    known = information(problem, top, np.zeros(len(top.p), dtype=bool))
     prior = problem.prior
-    curvature = np.zeros(len(found.p))
-    if prior is not None and isinstance(problem.rate_map, LogLinear):
-        curvature = (prior.rate * problem.rate_map.rates(found.p))[problem.rate_map.links]
+    curvature = np.zeros(len(top.p))
+    if prior is not None:
+        curvature = (prior.rate * problem.rate_map.rates(top.p))[problem.rate_map.links]
     usable = np.nan_to_num(known.covariance, nan=0.0)
     variance = np.diag(usable)
     usable[np.diag_indices_from(usable)] = np.where(variance > 0, variance, 1e4)
     precision = np.linalg.inv(usable) + np.diag(curvature)
     values, vectors = np.linalg.eigh((precision + precision.T) / 2)
     root = (vectors / np.sqrt(np.clip(values, 0.1, None))) @ vectors.T
-    if not target.learned:
+    if not top.parameters.emission.learn_error:
         return np.asarray(root)
     out = np.zeros((len(root) + 1, len(root) + 1))
     out[:-1, :-1] = root
@@ -152,7 +154,7 @@ def _chain(
     place = np.append(order, size - 1)[:size]
     x = target.mode + whitening @ generator.standard_normal(size)[place] * 0.7
     value, gradient = target(x)
-    length, accepted = 0.6, []
+    length, accepted = 0.7, []
     draws = np.empty((n_draws, size))
     for k in range(-n_warmup, n_draws):
         momentum = generator.standard_normal(size)[place]

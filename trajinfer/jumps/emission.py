@@ -1,17 +1,19 @@
-"""What is seen of a state: a label that may be wrong, and a measurement with Gaussian scatter."""
+"""Observation models: labels that may be wrong, and a measurement with Gaussian scatter."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 from trajinfer.jumps.simulate import as_emission
 
 
+@packable
 @dataclass(frozen=True, eq=False)
 class LabelNoise:
     """Probabilities of the label o in state s.
@@ -32,6 +34,7 @@ class LabelNoise:
         object.__setattr__(self, "matrix", matrix)
 
 
+@packable
 @dataclass(frozen=True, eq=False)
 class GaussianEmission:
     """A real signal N(mean_s, std_s^2) in state s; NaN marks a state that sends no signal.
@@ -57,15 +60,16 @@ class GaussianEmission:
 
     def log_density(self, signal: Array) -> Array:
         """(n, S) log-densities, 0 where the signal is NaN, -inf in states that send none."""
-        seen = np.isfinite(signal)[:, None]
-        z = (np.where(seen, signal[:, None], 0.0) - self.means) / self.stds
+        measured = np.isfinite(signal)[:, None]
+        z = (np.where(measured, signal[:, None], 0.0) - self.means) / self.stds
         value = -0.5 * z**2 - np.log(self.stds * np.sqrt(2 * np.pi))
-        return np.where(seen, np.where(np.isnan(self.means), -np.inf, value), 0.0)
+        return np.where(measured, np.where(np.isnan(self.means), -np.inf, value), 0.0)
 
 
+@packable
 @dataclass(frozen=True, eq=False)
 class EmissionModel:
-    """Everything seen of the states: labels, wrong with `error` or by `labels`, and a signal.
+    """The observations of the states: labels, wrong with `error` or by `labels`, and a signal.
 
     Attributes:
         n_states: S.
@@ -82,7 +86,6 @@ class EmissionModel:
     gaussian: GaussianEmission | None = None
     learn_error: bool = False
     learn_labels: bool = False
-    _cache: dict[str, Array] = field(default_factory=dict, repr=False)
 
     @property
     def learned(self) -> bool:
@@ -111,8 +114,8 @@ class EmissionModel:
             new = replace(new, error=float(np.clip(error, 1e-12, 0.999)))
         if self.learn_labels:
             rows = counts.sum(axis=1, keepdims=True)
-            rows_seen = counts / np.maximum(rows, 1e-300)
-            new = replace(new, labels=np.asarray(np.where(rows > 0, rows_seen, self.labels)))
+            shares = counts / np.maximum(rows, 1e-300)
+            new = replace(new, labels=np.asarray(np.where(rows > 0, shares, self.labels)))
         if self.gaussian is not None and self.gaussian.learn and moments is not None:
             new = replace(new, gaussian=_updated_gaussian(self.gaussian, moments))
         return new
@@ -120,9 +123,19 @@ class EmissionModel:
 
 def _updated_gaussian(old: GaussianEmission, moments: Array) -> GaussianEmission:
     weight, first, second = moments
-    seen = weight > 1e-8
-    safe = np.where(seen, weight, 1.0)
-    mean = np.where(seen, first / safe, old.means)
-    variance = np.where(seen, second / safe - mean**2, old.stds**2)
+    visited = weight > 1e-8
+    safe = np.where(visited, weight, 1.0)
+    mean = np.where(visited, first / safe, old.means)
+    variance = np.where(visited, second / safe - mean**2, old.stds**2)
     floor = 1e-6 * float(np.nanmax(old.stds)) ** 2
     return GaussianEmission(mean, np.sqrt(np.maximum(variance, floor)), learn=True)
+
+
+def logistic(x: float) -> float:
+    """1 / (1 + exp(-x))."""
+    return float(1 / (1 + np.exp(-np.clip(x, -40, 40))))
+
+
+def logit(probability: float) -> float:
+    """The x with logistic(x) = probability."""
+    return float(np.log(probability) - np.log1p(-probability))

@@ -1,157 +1,142 @@
-"""Maximum likelihood and maximum a posteriori: EM, its acceleration, and a quasi-Newton finish."""
+"""Searches for the maximum: EM, its acceleration, and a quasi-Newton polish."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.likelihood import Expectation, JumpData, Transitions
-from trajinfer.jumps.rate_map import LogLinear, RateMap
-from trajinfer.jumps.rates import with_diagonal
+from trajinfer.jumps.acceleration import Accelerator
+from trajinfer.jumps.emission import logistic, logit
+from trajinfer.jumps.parameters import Parameters
+from trajinfer.jumps.problem import Problem
+from trajinfer.jumps.quasi_newton import minimise
 
 _MANY = 600
+_TRIAL_STEPS = 4
+_EM_STEPS = 10
+_LOGIT_BOUND = 30.0
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """A point of the model: rates (S, S), initial law (S,), what is seen of the states."""
-
-    rates: Array
-    initial: Array
-    emission: EmissionModel
-
-
-@dataclass(frozen=True)
-class GammaPrior:
-    """Independent Gamma priors of the rates: shape (S, S) and rate (S, S) in units of time."""
-
-    shape: Array
-    rate: Array
-
-    def log_density(self, rates: Array, links: Array) -> float:
-        """Log density up to a constant."""
-        used = np.maximum(rates[links], 1e-300)
-        return float(((self.shape[links] - 1) * np.log(used) - self.rate[links] * used).sum())
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitResult:
-    """Where a fit ended.
+    """The end of a search.
 
     Attributes:
         parameters: rates, initial law, emission.
-        p: the free parameters of the rate map.
+        p: the parameters of the rate map.
         log_likelihood: without the prior.
-        history: objective per iteration of EM and of the finish.
+        objective: with the prior.
+        history: objective per iteration of EM and of the polish.
         converged: whether the tolerance was met.
     """
 
     parameters: Parameters
     p: Array
     log_likelihood: float
+    objective: float
     history: list[float]
     converged: bool
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Data, rate map, prior and what is held fixed."""
+class Search:
+    """Maximises the objective of a problem from one start or several.
 
-    data: JumpData
-    rate_map: RateMap
-    prior: GammaPrior | None = None
-    learn_initial: bool = True
-
-    def objective(self, expected: Expectation, rates: Array) -> float:
-        """Log-likelihood plus log prior."""
-        value = expected.log_likelihood
-        if self.prior is not None:
-            value += self.prior.log_density(rates, self.rate_map.links)
-        return value
-
-    def slope(self, expected: Expectation, rates: Array) -> Array:
-        """Derivative of the objective by the rates, (S, S)."""
-        slope = expected.score[0]
-        if self.prior is not None:
-            safe = np.maximum(rates, 1e-300)
-            slope = slope + np.where(
-                self.rate_map.links, (self.prior.shape - 1) / safe - self.prior.rate, 0.0
-            )
-        return np.asarray(slope)
-
-    def m_step(self, now: Parameters, p: Array, expected: Expectation) -> tuple[Parameters, Array]:
-        """The next parameters of EM."""
-        jumps, dwell = expected.jumps[0], np.repeat(expected.dwell[0][:, None], len(now.rates), 1)
-        if self.prior is not None:
-            jumps, dwell = jumps + self.prior.shape - 1, dwell + self.prior.rate
-        if isinstance(self.rate_map, LogLinear) and self.rate_map.design is None:
-            seen = np.maximum(dwell, 1e-300)
-            off = np.where(dwell > 0, np.maximum(jumps, 1e-300) / seen, now.rates)
-            logs = np.log(off[self.rate_map.links])
-            p = np.clip(logs, self.rate_map.low, self.rate_map.high)
-            rates = self.rate_map.rates(p)
-        else:
-            p = self._maximise_complete(p, jumps, dwell)
-            rates = self.rate_map.rates(p)
-        initial = expected.first / expected.first.sum() if self.learn_initial else now.initial
-        emission = now.emission
-        if expected.labels is not None:
-            emission = emission.updated(expected.labels, expected.moments)
-        return Parameters(rates, initial, emission), p
-
-    def _maximise_complete(self, p: Array, jumps: Array, dwell: Array) -> Array:
-        """The M-step of constrained rates, by a quasi-Newton search."""
-        links = self.rate_map.links
-        scale = max(float(jumps[links].sum()), 1.0)
-
-        def cost(q: Array) -> tuple[float, Array]:
-            rates = np.maximum(self.rate_map.rates(q), 0.0)
-            safe = np.where(links, np.maximum(rates, 1e-300), 1.0)
-            value = (jumps * np.log(safe) - dwell * rates)[links].sum()
-            slope = np.where(links, jumps / safe - dwell, 0.0)
-            return -value / scale, -self.rate_map.pull(q, slope) / scale
-
-        return np.asarray(_quasi_newton(cost, p, np.ones(len(p)), 50, 1e-10).x)
-
-
-def fit(
-    problem: Problem, start: Parameters, *, max_iter: int, tol: float, finish: bool
-) -> FitResult:
-    """EM from `start`; with `finish` a few steps only, followed by a quasi-Newton search.
-
-    With more than 600 free rates accelerated EM is the faster of the two and goes to the end.
-
-    Raises:
-        InputError: if the data are impossible at the start.
+    Attributes:
+        max_iter: bound on iterations.
+        tol: relative change of the objective at which it stops.
+        polish: whether a quasi-Newton search follows a few steps of EM. With more than 600 free
+            rates accelerated EM is the faster of the two and goes to the end.
     """
+
+    max_iter: int = 500
+    tol: float = 1e-8
+    polish: bool = True
+
+    def best_of(self, problem: Problem, starts: Iterable[Parameters]) -> FitResult:
+        """The search from the start that is ahead after a few steps of EM.
+
+        Raises:
+            InputError: if the data are impossible at every start.
+        """
+        several = list(starts)
+        if len(several) == 1:
+            return self.maximise(problem, several[0])
+        ends: list[FitResult] = []
+        for start in several:
+            with suppress(InputError):
+                ends.append(_few_steps(problem, start))
+        if not ends:
+            return self.maximise(problem, several[0])
+        ends.sort(key=lambda end: -end.objective)
+        leaders = _distinct(ends)
+        results = [self.maximise(problem, end.parameters, end.p) for end in leaders]
+        return max(results, key=lambda result: result.objective)
+
+    def maximise(self, problem: Problem, start: Parameters, p: Array | None = None) -> FitResult:
+        """The maximum that is reached from `start`.
+
+        Args:
+            problem: what is maximised.
+            start: parameters.
+            p: parameters of the rate map; None takes those nearest to the rates of `start`.
+
+        Raises:
+            InputError: if the data are impossible at the start.
+        """
+        p = problem.rate_map.start(start.rates) if p is None else p
+        polish = self.polish and not (problem.rate_map.free and len(p) > _MANY)
+        now = replace(start, rates=problem.rate_map.rates(p))
+        accelerate = Accelerator(problem)
+        history: list[float] = []
+        converged = False
+        for _ in range(min(self.max_iter, _EM_STEPS) if polish else self.max_iter):
+            expected = problem.data.expectation(now)
+            value = problem.objective(expected, now.rates)
+            require_possible(value, history)
+            history.append(value)
+            if len(history) > 1 and value - history[-2] < self.tol * (1 + abs(value)) * 1e-2:
+                converged = True
+                break
+            if polish:
+                now, p = problem.m_step(now, p, expected)
+            else:
+                now, p = accelerate(now, p, expected)
+        if polish:
+            now, p, values, converged = _polished(problem, now, p, self)
+            history += values
+        final = problem.data.log_likelihood(now)
+        prior = problem.prior
+        density = 0.0 if prior is None else prior.log_density(now.rates, problem.rate_map.links)
+        return FitResult(now, p, final, final + density, history, converged)
+
+
+def _few_steps(problem: Problem, start: Parameters) -> FitResult:
+    """A few steps of plain EM."""
     p = problem.rate_map.start(start.rates)
-    free = isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None
-    finish = finish and not (free and len(p) > _MANY)
-    now = replace(start, rates=problem.rate_map.rates(p))
-    history: list[float] = []
-    accelerate = Accelerator(problem)
-    converged = False
-    for _ in range(min(max_iter, 10) if finish else max_iter):
-        expected = problem.data.expectation(now.rates, now.initial, now.emission)
-        value = problem.objective(expected, now.rates)
-        require_possible(value, history)
-        history.append(value)
-        if len(history) > 1 and history[-1] - history[-2] < tol * (1 + abs(value)) * 1e-2:
-            converged = True
+    now, values = replace(start, rates=problem.rate_map.rates(p)), []
+    for _ in range(_TRIAL_STEPS):
+        expected = problem.data.expectation(now)
+        values.append(problem.objective(expected, now.rates))
+        require_possible(values[-1], values[:-1])
+        now, p = problem.m_step(now, p, expected)
+    return FitResult(now, p, values[-1], values[-1], values, converged=False)
+
+
+def _distinct(ends: list[FitResult]) -> list[FitResult]:
+    """The leader, and the next one that lies elsewhere and is not far behind."""
+    first = ends[0]
+    for other in ends[1:]:
+        if first.objective - other.objective > 10 + 0.01 * abs(first.objective):
             break
-        now, p = problem.m_step(now, p, expected) if finish else accelerate(now, p, expected)
-    if finish:
-        now, p, values, converged = _finish(problem, now, p, max_iter, tol)
-        history += values
-    final = problem.data.log_likelihood(now.rates, now.initial, now.emission)
-    return FitResult(now, p, final, history, converged)
+        if len(first.p) and np.abs(other.p - first.p).max() > 1.0:
+            return [first, other]
+    return [first]
 
 
 def require_possible(value: float, history: list[float]) -> None:
@@ -162,185 +147,80 @@ def require_possible(value: float, history: list[float]) -> None:
     """
     if not history and not np.isfinite(value):
         raise InputError(
-            "the data have probability 0 in the model at its start: a transition that was seen is "
-            "ruled out by links, by zeros in label_noise or by an absorbing state"
+            "the data have probability 0 in the model at its start: a transition that was observed "
+            "is ruled out by links, by absorbing=, by zeros in label_noise or by an absorbing "
+            "state; allow it, or allow for wrong labels by label_noise="
         )
 
 
-@dataclass
-class Accelerator:
-    """Squared extrapolation of EM in log-parameters; a step that loses is not taken.
-
-    References:
-        Varadhan and Roland, Simple and globally convergent methods for accelerating the convergence
-        of any EM algorithm, Scand. J. Stat. 2008.
-    """
+@dataclass(frozen=True, eq=False)
+class _Coordinates:
+    """Rates, logit of the error and logits of the initial law as one vector."""
 
     problem: Problem
+    at: Parameters
+    size: int
+    learns_error: bool
+    learns_initial: bool
 
-    def __call__(
-        self, now: Parameters, p: Array, expected: Expectation
-    ) -> tuple[Parameters, Array]:
-        """Two EM steps and the extrapolation through them."""
-        free = isinstance(self.problem.rate_map, LogLinear) and self.problem.rate_map.design is None
-        once, p1 = self.problem.m_step(now, p, expected)
-        middle = self.problem.data.expectation(once.rates, once.initial, once.emission)
-        twice, p2 = self.problem.m_step(once, p1, middle)
-        if not free:
-            return twice, p2
-        x0, x1, x2 = (_pack(v, q) for v, q in ((now, p), (once, p1), (twice, p2)))
-        step, bend = x1 - x0, (x2 - x1) - (x1 - x0)
-        if not np.abs(bend).max() > 0:
-            return twice, p2
-        length = max(1.0, min(float(np.linalg.norm(step) / np.linalg.norm(bend)), 30.0))
-        far, q = _unpack(x0 + 2 * length * step + length**2 * bend, twice, self.problem.rate_map)
-        value = self.problem.data.expectation(far.rates, far.initial, far.emission)
-        new, q_new = self.problem.m_step(far, q, value)
-        bar = self.problem.objective(middle, once.rates)
-        return (new, q_new) if self.problem.objective(value, far.rates) > bar else (twice, p2)
+    def vector(self, p: Array) -> Array:
+        """(P,) the point `at`."""
+        tail = [logit(self.at.emission.error or 1e-3)] if self.learns_error else []
+        law = np.log(np.maximum(self.at.initial, 1e-6)) if self.learns_initial else np.zeros(0)
+        return np.concatenate([p, tail, law])
 
+    def parameters(self, x: Array) -> Parameters:
+        """The point of a vector."""
+        emission, initial = self.at.emission, self.at.initial
+        if self.learns_error:
+            emission = replace(emission, error=logistic(x[self.size]))
+        if self.learns_initial:
+            logits = x[self.size + self.learns_error :]
+            weights = np.exp(logits - logits.max())
+            initial = weights / weights.sum()
+        return Parameters(self.problem.rate_map.rates(x[: self.size]), initial, emission)
 
-def _pack(v: Parameters, p: Array) -> Array:
-    parts = [p, np.log(np.maximum(v.initial, 1e-12))]
-    emission = v.emission
-    if emission.learn_error and emission.error is not None:
-        parts.append(np.array([np.log(emission.error) - np.log1p(-emission.error)]))
-    if emission.learn_labels and emission.labels is not None:
-        parts.append(np.log(np.maximum(emission.labels, 1e-300)).ravel())
-    if emission.gaussian is not None and emission.gaussian.learn:
-        seen = ~np.isnan(emission.gaussian.means)
-        parts += [emission.gaussian.means[seen], np.log(emission.gaussian.stds[seen])]
-    return np.concatenate(parts)
+    def value_and_gradient(self, x: Array) -> tuple[float, Array]:
+        """The objective and its gradient (P,)."""
+        there = self.parameters(x)
+        expected = self.problem.data.expectation(there)
+        gradient = [self.problem.gradient(expected, x[: self.size], there.rates)]
+        if self.learns_error and expected.labels is not None:
+            wrong = float(expected.labels.sum() - np.trace(expected.labels))
+            total = float(expected.labels.sum())
+            gradient.append(np.array([wrong - (there.emission.error or 0) * total]))
+        if self.learns_initial:
+            gradient.append(expected.first - expected.first.sum() * there.initial)
+        return self.problem.objective(expected, there.rates), np.concatenate(gradient)
 
-
-def _unpack(x: Array, like: Parameters, rate_map: RateMap) -> tuple[Parameters, Array]:
-    n = len(like.initial)
-    size = int(rate_map.links.sum())
-    p, x = x[:size], x[size:]
-    if isinstance(rate_map, LogLinear):
-        p = np.clip(p, rate_map.low, rate_map.high)
-    initial = np.where(like.initial > 0, np.exp(np.clip(x[:n], -30, 1)), 0.0)
-    x = x[n:]
-    emission = like.emission
-    if emission.learn_error:
-        emission = replace(emission, error=float(np.clip(_logistic(x[0]), 1e-12, 0.999)))
-        x = x[1:]
-    if emission.learn_labels and emission.labels is not None:
-        table = np.where(emission.labels > 0, np.exp(np.clip(x[: n * n], -200, 1)).reshape(n, n), 0)
-        emission = replace(emission, labels=table / table.sum(axis=1, keepdims=True))
-        x = x[n * n :]
-    if emission.gaussian is not None and emission.gaussian.learn:
-        seen = ~np.isnan(emission.gaussian.means)
-        means, stds = emission.gaussian.means.copy(), emission.gaussian.stds.copy()
-        means[seen], stds[seen] = x[: seen.sum()], np.exp(x[seen.sum() :])
-        emission = replace(emission, gaussian=replace(emission.gaussian, means=means, stds=stds))
-    return Parameters(rate_map.rates(p), initial / initial.sum(), emission), p
+    def bounds(self, x: Array) -> list[tuple[float, float]] | None:
+        """Those of the rates, and wide ones of the logits."""
+        of_rates = self.problem.rate_map.bounds(x[: self.size])
+        if of_rates is None:
+            return None
+        return of_rates + [(-_LOGIT_BOUND, _LOGIT_BOUND)] * (len(x) - self.size)
 
 
-def _logistic(x: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(x, -40, 40))))
-
-
-def _finish(
-    problem: Problem, now: Parameters, p: Array, max_iter: int, tol: float
+def _polished(
+    problem: Problem, now: Parameters, p: Array, search: Search
 ) -> tuple[Parameters, Array, list[float], bool]:
     """Quasi-Newton search over rates, the error probability and the initial law together."""
-    hidden = problem.data.expectation(now.rates, now.initial, now.emission)
-    searched = hidden.labels is not None and problem.learn_initial
-    pull = problem.rate_map.pull(p, np.abs(hidden.jumps[0]) / np.maximum(now.rates, 1e-300))
-    widths = 1 / np.sqrt(np.maximum(np.abs(pull), 1.0))
-    tail = [] if not now.emission.learn_error else [_logit(now.emission.error or 1e-3)]
-    logits = np.log(np.maximum(now.initial, 1e-6)) if searched else np.zeros(0)
-    start = np.concatenate([p, tail, logits])
+    expected = problem.data.expectation(now)
+    hidden = expected.labels is not None
+    place = _Coordinates(problem, now, len(p), now.emission.learn_error, hidden)
+    start = place.vector(p)
+    sizes = problem.rate_map.vjp(p, expected.jumps / np.maximum(now.rates, 1e-300))
+    widths = 1 / np.sqrt(np.maximum(np.abs(sizes), 1.0))
     scale = np.concatenate([widths, np.full(len(start) - len(p), 0.1)])
     values: list[float] = []
 
-    def place(x: Array) -> Parameters:
-        emission, initial = now.emission, now.initial
-        if tail:
-            emission = replace(emission, error=_logistic(x[len(p)]))
-        if searched:
-            z = np.exp(x[len(p) + len(tail) :] - x[len(p) + len(tail) :].max())
-            initial = z / z.sum()
-        return Parameters(problem.rate_map.rates(x[: len(p)]), initial, emission)
-
     def cost(x: Array) -> tuple[float, Array]:
-        at = place(x)
-        expected = problem.data.expectation(at.rates, at.initial, at.emission)
-        gradient = [problem.rate_map.pull(x[: len(p)], problem.slope(expected, at.rates))]
-        if tail and expected.labels is not None:
-            wrong = float(expected.labels.sum() - np.trace(expected.labels))
-            gradient.append(np.array([wrong - (at.emission.error or 0) * expected.labels.sum()]))
-        if searched:
-            gradient.append(expected.first - expected.first.sum() * at.initial)
-        value = problem.objective(expected, at.rates)
+        value, gradient = place.value_and_gradient(x)
         values.append(value)
-        return -value, -np.concatenate(gradient)
+        return -value, -gradient
 
-    bounds = None
-    if isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None:
-        bounds = list(zip(problem.rate_map.low.tolist(), problem.rate_map.high.tolist()))
-        bounds += [(-30.0, 30.0)] * (len(start) - len(p))
-    result = _quasi_newton(cost, start, scale, max_iter, tol, bounds)
-    best = place(result.x)
-    if not searched and problem.learn_initial:
-        best = replace(best, initial=hidden.first / hidden.first.sum())
+    result = minimise(cost, start, scale, search.max_iter, search.tol, place.bounds(start))
+    best = place.parameters(result.x)
+    if not hidden:
+        best = replace(best, initial=expected.first / expected.first.sum())
     return best, result.x[: len(p)], values, bool(result.success)
-
-
-def _quasi_newton(
-    cost: Callable[[Array], tuple[float, Array]],
-    start: Array,
-    scale: Array,
-    max_iter: int,
-    tol: float,
-    bounds: list[tuple[float, float]] | None = None,
-) -> Any:
-    """L-BFGS in scaled variables; points out of the domain count as very bad."""
-    worst = [abs(cost(start)[0]) * 10 + 1e3]
-
-    def scaled(z: Array) -> tuple[float, Array]:
-        try:
-            value, gradient = cost(z * scale)
-        except InputError:
-            return worst[0], np.zeros(len(z))
-        if not np.isfinite(value):
-            return worst[0], np.zeros(len(z))
-        return value, gradient * scale
-
-    box = None if bounds is None else [(a / s, b / s) for (a, b), s in zip(bounds, scale)]
-    options = {"maxiter": max_iter, "ftol": tol * 1e-4, "gtol": 1e-7, "maxcor": 30}
-    result = minimize(
-        scaled, start / scale, jac=True, method="L-BFGS-B", bounds=box, options=options
-    )
-    result.x = result.x * scale
-    return result
-
-
-def _logit(x: float) -> float:
-    return float(np.log(x) - np.log1p(-x))
-
-
-def counting_rates(
-    pairs: Transitions, n_states: int, links: Array | None = None
-) -> tuple[Array, float]:
-    """A first guess, (observed changes + 1/2) / (dwell + S/2 of the smallest gap), and 1 / tau.
-
-    The time between two observations is attributed half to each of the states seen; tau is the
-    total time over one plus the number of changes. States never seen get the typical rate.
-    """
-    changes = np.bincount(pairs.start * n_states + pairs.end, minlength=n_states**2).astype(float)
-    changes = changes.reshape(n_states, n_states)
-    np.fill_diagonal(changes, 0.0)
-    half = pairs.gap / 2
-    dwell = np.bincount(pairs.start, half, minlength=n_states)
-    dwell += np.bincount(pairs.end, half, minlength=n_states)
-    total = float(dwell.sum())
-    if not len(pairs.gap) or total <= 0:
-        return with_diagonal(np.ones((n_states, n_states))), 1.0
-    scale = (changes.sum() + 1) / total
-    rates = (changes + 0.5) / (dwell + 0.5 * n_states * pairs.gap.min())[:, None]
-    rates[dwell == 0] = scale / max(n_states - 1, 1)
-    if links is not None:
-        rates = np.where(links, rates, 0.0)
-    return with_diagonal(rates), scale

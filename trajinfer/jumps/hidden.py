@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -12,9 +13,9 @@ from trajinfer._core.errors import InputError
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.likelihood import Expectation
-from trajinfer.jumps.observed_rows import observed_rows
-from trajinfer.jumps.rates import off_diagonal
-from trajinfer.jumps.transitions import GapTable, convolution, transition_matrices
+from trajinfer.jumps.observed_rows import STILL, observed_rows
+from trajinfer.jumps.parameters import Parameters
+from trajinfer.jumps.regime_table import RegimeTable
 
 _JUMP, _ABSORPTION = 1, 2
 _SPREAD_LIMIT = 40_000_000
@@ -31,6 +32,17 @@ class HiddenData:
     at `changes` (R - 1 times): an interval across one is split by a step at which nothing is seen.
 
     Memory is O(n (S + 24)) numbers for n observations, plus at most 40 million for transitions.
+
+    Args:
+        series: with codes of the S states.
+        n_states: S.
+        top: a bound on the exit rates, for the interpolation of transition matrices.
+        changes: (R - 1,) times at which the rates change.
+        regimes: (N,) regime in force from each entry on, in place of `changes`.
+        n_regimes: R, with `regimes`.
+        keep_unseen: whether entries without an observation stay.
+        longest: see `observed_rows`.
+        weights: (B,) weight of each path; None is 1.
     """
 
     def __init__(
@@ -40,51 +52,67 @@ class HiddenData:
         *,
         top: float,
         changes: Array | None = None,
+        regimes: Array | None = None,
+        n_regimes: int = 1,
         keep_unseen: bool = False,
         longest: int | None = None,
+        weights: Array | None = None,
     ) -> None:
         self.n_states = n_states
-        self.changes = np.zeros(0) if changes is None else changes
-        keep = series.present if keep_unseen else series.mask
+        keep = np.ones(series.layout.size, dtype=bool) if keep_unseen else series.seen
         if not keep.any():
             raise InputError("the data hold no observation at all; every state is missing")
-        rows = observed_rows(series, self.changes, keep, longest)
+        if regimes is not None:
+            keep = keep | _changes_of(regimes, series.layout.series)
+        times = np.zeros(0) if changes is None else changes
+        rows = observed_rows(series, times, keep, longest, regimes)
         self.source, self.follows = rows.source, rows.follows
         self.labels, self.kinds, self.signal = rows.label, rows.kind, rows.signal
         self.sets = series.candidates
         self.counts, self.n_paths, self.n_pieces = rows.counts, rows.n_paths, len(rows.follows)
         self.offsets = np.concatenate([[0], np.cumsum(rows.counts)])
         self.generations = _generations(rows.follows)
-        gaps = rows.gap[self.n_pieces :]
-        self.gaps = gaps
-        self.regime = np.searchsorted(self.changes, rows.middle[self.n_pieces :], side="right")
-        self.members = [np.flatnonzero(self.regime == r) for r in range(len(self.changes) + 1)]
-        self.tables = [GapTable.of(gaps[m], top) if len(m) else None for m in self.members]
+        self.gaps = rows.gap[self.n_pieces :]
+        self.regime = rows.regime[self.n_pieces :]
+        n_regimes = n_regimes if regimes is not None else len(times) + 1
+        self.top = top
+        self.table = RegimeTable(self.gaps, self.regime, n_regimes, top)
+        self.weights = None if weights is None else weights[rows.path]
+
+    def quick(self) -> HiddenData:
+        """The same data with statistics good to about nine digits, for the steps of a sampler."""
+        other = copy.copy(self)
+        other.table = copy.copy(self.table)
+        other.table.quick = True
+        return other
 
     @property
     def n_observations(self) -> int:
         """Number of rows that are no copies."""
         return int((self.source >= 0).sum())
 
-    def log_likelihood(self, rates: Array, initial: Array, emission: EmissionModel) -> float:
-        """Log-likelihood by the forward recursion; rates (S, S) or (R, S, S)."""
-        return self._forward(_stack(rates), initial, emission).log_likelihood
+    def log_likelihood(self, parameters: Parameters) -> float:
+        """Log-likelihood by the forward recursion."""
+        return self._forward(parameters).log_likelihood
 
     def _spreads(self, rates: Array, first: int, last: int) -> Array:
         """Transition matrices of the interval rows first .. last."""
-        out = np.empty((last - first, self.n_states, self.n_states))
-        for r, (members, table) in enumerate(zip(self.members, self.tables)):
-            low, high = np.searchsorted(members, [first, last])
-            if low < high and table is not None:
-                out[members[low:high] - first] = table.spread(self._matrices[r], slice(low, high))
-        still = np.flatnonzero(self.kinds[self.n_pieces + first : self.n_pieces + last] == _JUMP)
-        if len(still):
-            which = self.regime[first + still]
-            matrix = rates[which]
-            stay = -np.einsum("nii->ni", matrix)
-            kernel = np.where(np.eye(self.n_states, dtype=bool), 1.0, matrix)
-            out[still] = np.exp(-stay * self.gaps[first + still, None])[:, :, None] * kernel
+        rows = np.arange(first, last)
+        out = self.table.spread(self._matrices, rows)
+        kinds = self.kinds[self.n_pieces + first : self.n_pieces + last]
+        watched = np.flatnonzero((kinds == _JUMP) | (kinds == STILL))
+        if len(watched):
+            hold, kernel = self._watched_kernels(rates, rows[watched])
+            out[watched] = hold[:, :, None] * kernel
         return out
+
+    def _watched_kernels(self, rates: Array, rows: Array) -> tuple[Array, Array]:
+        """(m, S) probabilities to stay over exactly watched intervals; (m, S, S) what ends them."""
+        matrix = rates[self.regime[rows]]
+        hold = np.exp(np.einsum("nii->ni", matrix) * self.gaps[rows, None])
+        eye = np.eye(self.n_states)
+        still = self.kinds[self.n_pieces + rows] == STILL
+        return hold, np.where(still[:, None, None], eye, matrix * (1 - eye))
 
     def _chunks(self) -> list[tuple[int, int]]:
         """Ranges of steps whose transition matrices fit the memory limit."""
@@ -99,8 +127,8 @@ class HiddenData:
             chunks.append((begin, len(self.counts)))
         return chunks
 
-    def _emissions(self, emission: EmissionModel) -> tuple[Array, float]:
-        """(N, S) what was seen in each state, up to factors, and the logarithm of these factors.
+    def _emissions(self, emission: EmissionModel) -> tuple[Array, Array]:
+        """(N, S) probabilities of the observations, up to factors (N,), and their logarithms.
 
         The density of a signal is taken relative to the most likely state of its row, so that a
         value far from all means does not underflow.
@@ -114,11 +142,11 @@ class HiddenData:
         if len(absorbed):
             out[absorbed] = np.eye(self.n_states)[self.labels[absorbed]]
         if emission.gaussian is None or self.signal is None:
-            return np.asarray(out), 0.0
+            return np.asarray(out), np.zeros(len(out))
         logs = np.where(out > 0, emission.gaussian.log_density(self.signal), -np.inf)
         top = logs.max(axis=1)
         top = np.where(np.isfinite(top), top, 0.0)
-        return np.asarray(out * np.exp(logs - top[:, None])), float(top.sum())
+        return np.asarray(out * np.exp(logs - top[:, None])), top
 
     def _entering(self, rates: Array) -> tuple[Array, Array, Array]:
         """Rows of absorptions, their targets, and the rates into them (n, S)."""
@@ -128,16 +156,18 @@ class HiddenData:
         into[np.arange(len(rows)), target] = 0.0
         return rows, target, into
 
-    def _forward(self, rates: Array, initial: Array, emission: EmissionModel) -> _Pass:
-        self._matrices = [
-            transition_matrices(f, t.nodes) if t is not None else np.zeros((0, *f.shape))
-            for f, t in zip(rates, self.tables)
-        ]
-        (seen, factor), entries = self._emissions(emission), self._entering(rates)
-        filtered, scale = np.empty_like(seen), np.ones(len(seen))
-        run = _Pass(0.0, filtered, scale, seen, entries, {})
+    def _forward(self, parameters: Parameters) -> _Pass:
+        rates = parameters.stack
+        if parameters.fastest > self.top:  # the panels of interpolation were made for slower rates
+            self.top = 4 * parameters.fastest
+            self.table = RegimeTable(self.gaps, self.regime, len(rates), self.top)
+        self._matrices = self.table.matrices(rates)
+        evidence, factors = self._emissions(parameters.emission)
+        entries = self._entering(rates)
+        filtered, scale = np.empty_like(evidence), np.ones(len(evidence))
+        run = _Pass(0.0, filtered, scale, evidence, entries, {})
         fresh = np.flatnonzero(self.follows < 0)
-        mass = initial * seen[fresh]
+        mass = parameters.initial * evidence[fresh]
         scale[fresh] = mass.sum(axis=1)
         filtered[fresh] = mass / np.maximum(scale[fresh], _TINY)[:, None]
         if self.generations:
@@ -154,7 +184,9 @@ class HiddenData:
             scale[low:high] = total
             filtered[low:high] = mass / np.maximum(total, _TINY)[:, None]
         with np.errstate(divide="ignore"):
-            return replace(run, log_likelihood=factor + float(np.log(scale).sum()))
+            logs = np.log(scale) + factors
+        value = float(logs.sum() if self.weights is None else logs @ self.weights)
+        return replace(run, log_likelihood=value)
 
     def _steps(
         self, rates: Array, run: _Pass, *, backwards: bool = False
@@ -184,7 +216,7 @@ class HiddenData:
             arrived = np.matmul(mass[local], into[a:b, :, None])[..., 0]
             mass[local] = 0.0
             mass[local, :, target[a:b]] = arrived
-        mass *= run.seen[low : low + len(mass), None]
+        mass *= run.evidence[low : low + len(mass), None]
         return mass
 
     def _products(self, rates: Array, run: _Pass) -> Array:
@@ -203,7 +235,7 @@ class HiddenData:
         self._carry_back(behind, run)
         right = np.empty((len(self.gaps), self.n_states))
         rows, target, into = run.entries
-        quotient = run.seen / np.maximum(run.scale, _TINY)[:, None]
+        quotient = run.evidence / np.maximum(run.scale, _TINY)[:, None]
         for step, kernels in self._steps(rates, run, backwards=True):
             here = slice(self.offsets[step], self.offsets[step + 1])
             low, high = here.start - self.n_pieces, here.stop - self.n_pieces
@@ -228,15 +260,15 @@ class HiddenData:
             share = (run.filtered[members] * value).sum(axis=1)
             behind[last[self.follows[members]]] = value / np.maximum(share, _TINY)[:, None]
 
-    def posterior(self, rates: Array, initial: Array, emission: EmissionModel) -> Array:
-        """(N, S) probabilities of the states given everything seen, by path and time.
+    def posterior(self, parameters: Parameters) -> Array:
+        """(N, S) probabilities of the states given all observations, by path and time.
 
         Raises:
-            InputError: if what was seen has probability 0.
+            InputError: if the observations have probability 0.
         """
-        run = self._forward(_stack(rates), initial, emission)
+        run = self._forward(parameters)
         self._require_possible(run)
-        behind, _ = self._backward(_stack(rates), run)
+        behind, _ = self._backward(parameters.stack, run)
         own = self.source >= 0
         product = (run.filtered * behind)[own]
         out = np.empty_like(product)
@@ -246,38 +278,37 @@ class HiddenData:
     def _require_possible(self, run: _Pass) -> None:
         if not np.isfinite(run.log_likelihood):
             raise InputError(
-                "what was seen has probability 0 in this model, so there is no law given it; allow "
-                "for wrong labels by label_noise, or leave out the observation"
+                "the observations have probability 0 in this model, so there is no law given them; "
+                "allow for wrong labels by label_noise, or leave out the observation"
             )
 
-    def expectation(self, rates: Array, initial: Array, emission: EmissionModel) -> Expectation:
-        """Statistics by forward-backward and Van Loan's integral; rates (S, S) or (R, S, S)."""
-        stack = _stack(rates)
-        run = self._forward(stack, initial, emission)
+    def expectation(self, parameters: Parameters) -> Expectation:
+        """Statistics by forward-backward and Van Loan's integral."""
+        stack = parameters.stack
+        run = self._forward(parameters)
         if not np.isfinite(run.log_likelihood):
             return _nothing(stack)
         behind, right = self._backward(stack, run)
         left = run.filtered[self._previous()]
-        shape = stack.shape
-        jumps, dwell, score = np.zeros(shape), np.zeros(shape[:2]), np.zeros(shape)
-        known = self.kinds[self.n_pieces :] == _JUMP
-        for r, (members, table) in enumerate(zip(self.members, self.tables)):
-            if table is None:
-                continue
-            moved = np.where(known[members][:, None], 0.0, left[members])
-            kernel = convolution(stack[r], table.nodes, table.collect(moved, right[members]))
-            entering = off_diagonal(stack[r])
-            direct, still = self._direct_terms(r, stack[r], left, right, run, behind)
-            dwell[r] = np.diag(kernel) + still
-            score[r] = kernel + direct - dwell[r][:, None]
-            jumps[r] = np.maximum(entering * (kernel + direct), 0.0)
-        diagonal = np.arange(shape[1])
+        if self.weights is not None:
+            left = left * self.weights[self.n_pieces :, None]
+        kinds = self.kinds[self.n_pieces :]
+        watched = (kinds == _JUMP) | (kinds == STILL)
+        moved = np.where(watched[:, None], 0.0, left)
+        kernel = self.table.convolve(stack, self.table.collect(moved, right))
+        direct, still = self._direct_terms(stack, left, right, run, behind)
+        diagonal = np.arange(self.n_states)
+        entering = stack.copy()
+        entering[:, diagonal, diagonal] = 0.0
+        dwell = kernel[:, diagonal, diagonal] + still
+        score = kernel + direct - dwell[:, :, None]
         score[:, diagonal, diagonal] = 0.0
-        jumps[:, diagonal, diagonal] = 0.0
         smoothed = run.filtered * behind
+        if self.weights is not None:
+            smoothed = smoothed * self.weights[:, None]
         return Expectation(
             run.log_likelihood,
-            jumps,
+            np.maximum(entering * (kernel + direct), 0.0),
             dwell,
             score,
             smoothed[: self.n_pieces][self.follows < 0].sum(axis=0),
@@ -292,46 +323,49 @@ class HiddenData:
         return np.asarray(self.offsets[step - 1] + place)
 
     def _direct_terms(
-        self, r: int, rates: Array, left: Array, right: Array, run: _Pass, behind: Array
+        self, rates: Array, left: Array, right: Array, run: _Pass, behind: Array
     ) -> tuple[Array, Array]:
-        """Counts over rates (S, S) and dwell (S,) from exact jump times and absorptions."""
-        n = self.n_states
-        direct, still = np.zeros((n, n)), np.zeros(n)
-        here = self.regime == r
-        rows = np.flatnonzero((self.kinds[self.n_pieces :] == _JUMP) & here)
+        """Counts over rates (R, S, S) and dwell (R, S) from exact jump times and absorptions."""
+        direct, still = np.zeros_like(rates), np.zeros(rates.shape[:2])
+        kinds = self.kinds[self.n_pieces :]
+        rows = np.flatnonzero((kinds == _JUMP) | (kinds == STILL))
         if len(rows):
-            hold = np.exp(np.diag(rates) * self.gaps[rows, None])
-            direct += (left[rows] * hold).T @ right[rows]
-            kernel = np.where(np.eye(n, dtype=bool), 1.0, rates)
-            still += (left[rows] * hold * (right[rows] @ kernel.T) * self.gaps[rows, None]).sum(0)
-        entry_rows, target, _ = run.entries
-        chosen = np.flatnonzero(here[entry_rows])
-        if len(chosen):
-            rows = entry_rows[chosen]
-            table, members = self.tables[r], self.members[r]
-            where = np.searchsorted(members, rows)
-            matrices = np.concatenate(
-                [table.spread(self._matrices[r], slice(k, k + 1)) for k in where]  # type: ignore[union-attr]
-            )
+            hold, kernel = self._watched_kernels(rates, rows)
+            ends = np.einsum("nij,nj->ni", kernel, right[rows])
+            np.add.at(still, self.regime[rows], left[rows] * hold * ends * self.gaps[rows, None])
+            jumped = rows[kinds[rows] == _JUMP]
+            stayed = (left[rows] * hold)[kinds[rows] == _JUMP]
+            outer = stayed[:, :, None] * right[jumped][:, None, :]
+            np.add.at(direct, self.regime[jumped], outer)
+        rows, target, _ = run.entries
+        if len(rows):
+            matrices = self.table.spread(self._matrices, rows)
             before = np.matmul(left[rows][:, None], matrices)[:, 0]
             later = self.n_pieces + rows
-            goal = target[chosen]
-            value = (run.seen * behind)[later, goal] / np.maximum(run.scale[later], _TINY)
-            np.add.at(direct.T, goal, before * value[:, None])
+            value = (run.evidence * behind)[later, target] / np.maximum(run.scale[later], _TINY)
+            np.add.at(
+                direct.transpose(0, 2, 1), (self.regime[rows], target), before * value[:, None]
+            )
         return direct, still
 
     def _label_counts(self, smoothed: Array) -> Array:
-        seen = (self.labels >= 0) & (self.kinds != _ABSORPTION)
+        labelled = (self.labels >= 0) & (self.kinds != _ABSORPTION)
         counts = np.zeros((self.n_states, self.n_states))
-        np.add.at(counts.T, self.labels[seen], smoothed[seen])
+        np.add.at(counts.T, self.labels[labelled], smoothed[labelled])
         return counts
 
     def _moments(self, smoothed: Array) -> Array | None:
         if self.signal is None:
             return None
-        seen = np.isfinite(self.signal)
-        weight, x = smoothed[seen], self.signal[seen][:, None]
+        measured = np.isfinite(self.signal)
+        weight, x = smoothed[measured], self.signal[measured][:, None]
         return np.stack([weight.sum(0), (weight * x).sum(0), (weight * x**2).sum(0)])
+
+
+def is_hidden(series: JumpSeries, emission: EmissionModel) -> bool:
+    """Whether states have to be inferred rather than read off."""
+    signal = emission.gaussian is not None and series.flat_signal is not None
+    return not emission.noiseless or signal or bool((series.flat_states <= -2).any())
 
 
 @dataclass(frozen=True)
@@ -339,7 +373,7 @@ class _Pass:
     log_likelihood: float
     filtered: Array
     scale: Array
-    seen: Array
+    evidence: Array
     entries: tuple[Array, Array, Array]
     kernels: dict[int, Array]
     products: Array = field(default_factory=lambda: np.zeros(0))
@@ -353,8 +387,10 @@ def _nothing(stack: Array) -> Expectation:
     )
 
 
-def _stack(rates: Array) -> Array:
-    return rates if rates.ndim == 3 else rates[None]
+def _changes_of(regimes: Array, path: Array) -> Array:
+    """(N,) bool, entries from which on another regime of the path is in force."""
+    later = (regimes[1:] != regimes[:-1]) & (path[1:] == path[:-1])
+    return np.concatenate([[False], later])
 
 
 def _generations(follows: Array) -> list[Array]:
@@ -362,7 +398,7 @@ def _generations(follows: Array) -> list[Array]:
     now = np.flatnonzero(follows < 0)
     successor = np.full(len(follows) + 1, -1)
     successor[follows] = np.arange(len(follows))
-    found: list[Array] = []
+    generations: list[Array] = []
     while len(now := successor[now][successor[now] >= 0]):
-        found.append(now)
-    return found
+        generations.append(now)
+    return generations

@@ -6,8 +6,9 @@ replaced by a signal see `hidden`.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -15,8 +16,9 @@ from scipy import sparse
 from trajinfer._core.chebyshev import N_NODES, panels
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.emission import EmissionModel
+from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.rates import off_diagonal
+from trajinfer.jumps.spectrum import quick_convolution, quick_transition_matrices
 from trajinfer.jumps.transitions import GapTable, convolution, transition_matrices
 
 _JUMP, _ABSORPTION = 1, 2
@@ -52,39 +54,71 @@ class Expectation:
 
 
 class JumpData(Protocol):
-    """What the estimators need of data."""
+    """Data as the estimators use them."""
 
     n_states: int
 
-    def expectation(self, rates: Array, initial: Array, emission: EmissionModel) -> Expectation:
-        """Statistics at the given parameters; rates (S, S)."""
+    def quick(self) -> JumpData:
+        """The same data with statistics good to about nine digits, for the steps of a sampler."""
         ...
 
-    def log_likelihood(self, rates: Array, initial: Array, emission: EmissionModel) -> float:
+    def expectation(self, parameters: Parameters) -> Expectation:
+        """Expected statistics at the given parameters."""
+        ...
+
+    def log_likelihood(self, parameters: Parameters) -> float:
         """Log-likelihood at the given parameters."""
         ...
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """All pairs of consecutive known states, (n,) each; `kind` as in `JumpSeries.observation`."""
+    """All pairs of consecutive known states, (n,) each, and the first states of the paths.
+
+    Attributes:
+        gap, start, end: length of the interval and the states at its ends.
+        kind: as in `JumpSeries.observation`, of the observation at the end.
+        weight: weight of the path.
+        row: entry of the series at which the pair starts.
+        first, first_weight: (K,) first known state of each path, and the weight of the path.
+    """
 
     gap: Array
     start: Array
     end: Array
     kind: Array
+    weight: Array
+    row: Array
     first: Array
-    path: Array
+    first_weight: Array
+
+    def table(self, n_states: int, rows: Any = slice(None)) -> Array:
+        """(S, S) weighted numbers of pairs (start, end)."""
+        key = self.start[rows] * n_states + self.end[rows]
+        flat = np.bincount(key, self.weight[rows], minlength=n_states**2)
+        return np.asarray(flat.reshape(n_states, n_states))
+
+    def dwell(self, n_states: int, rows: Any = slice(None)) -> Array:
+        """(S,) weighted time, half of each gap attributed to either end."""
+        half = self.gap[rows] * self.weight[rows] / 2
+        total = np.bincount(self.start[rows], half, minlength=n_states)
+        return np.asarray(total + np.bincount(self.end[rows], half, minlength=n_states))
 
 
-def transitions_of(series: JumpSeries) -> Transitions:
-    """Pairs of consecutive known states, with missing observations skipped."""
-    keep = series.states >= 0
-    path = np.nonzero(keep)[0]
-    states, times = series.states[keep], series.times[keep]
+def transitions_of(series: JumpSeries, weights: Array | None = None) -> Transitions:
+    """Pairs of consecutive known states, with missing observations skipped.
+
+    Args:
+        series: the paths.
+        weights: (B,) weight of each path; None is 1.
+    """
+    keep = series.flat_states >= 0
+    path = series.layout.series[keep]
+    weight = np.ones(len(series)) if weights is None else weights
+    states, times = series.flat_states[keep], series.flat_times[keep]
     kinds = np.zeros(len(states), dtype=np.int8)
-    if series.observation is not None:
-        kinds = series.observation[keep]
+    if series.flat_observation is not None:
+        kinds = series.flat_observation[keep]
     inside = path[1:] == path[:-1]
     fresh = np.concatenate([[True], ~inside]) if len(path) else np.zeros(0, dtype=bool)
     return Transitions(
@@ -92,8 +126,10 @@ def transitions_of(series: JumpSeries) -> Transitions:
         states[:-1][inside],
         states[1:][inside],
         kinds[1:][inside],
+        weight[path[1:][inside]],
+        np.flatnonzero(keep)[:-1][inside],
         states[fresh],
-        path[1:][inside],
+        weight[path[fresh]],
     )
 
 
@@ -106,17 +142,30 @@ class CountData:
     With more than 400 distinct gaps the counts are moved to Chebyshev nodes in the gap, on which
     the smooth function $\log P_\Delta[i,j]$ is summed: work per evaluation then does not depend on
     the number of observations. `exact` tells whether that was done; memory is O(24 n) in chunks.
+
+    Args:
+        series: with codes of the S states.
+        n_states: S.
+        compress: whether many gaps are moved to nodes.
+        weights: (B,) weight of each path; None is 1.
     """
 
-    def __init__(self, series: JumpSeries, n_states: int, *, compress: bool = True) -> None:
-        pairs = transitions_of(series)
+    def __init__(
+        self,
+        series: JumpSeries,
+        n_states: int,
+        *,
+        compress: bool = True,
+        weights: Array | None = None,
+    ) -> None:
+        pairs = transitions_of(series, weights)
         self.n_states = n_states
         self.pairs = pairs
-        self.first = np.bincount(pairs.first, minlength=n_states).astype(float)
-        self.n_paths = len(pairs.first)
+        self.first = np.bincount(pairs.first, pairs.first_weight, minlength=n_states)
         jump = pairs.kind == _JUMP
-        self.jump_dwell = np.bincount(pairs.start[jump], pairs.gap[jump], minlength=n_states)
-        self.jump_counts = self._square(pairs.start[jump], pairs.end[jump])
+        watched = (pairs.gap * pairs.weight)[jump]
+        self.jump_dwell = np.bincount(pairs.start[jump], watched, minlength=n_states)
+        self.jump_counts = pairs.table(n_states, jump)
         np.fill_diagonal(self.jump_counts, 0.0)
         absorbed = pairs.kind == _ABSORPTION
         plain = ~jump & ~absorbed
@@ -124,10 +173,13 @@ class CountData:
         self.exact = not compress or len(unique) <= _COLLAPSE_LIMIT
         self.nodes, self.counts = self._collapse(pairs, plain)
         self.end_nodes, self.end_counts = self._collapse(pairs, absorbed)
+        self._matrices, self._convolution = transition_matrices, convolution
 
-    def _square(self, start: Array, end: Array) -> Array:
-        n = self.n_states
-        return np.bincount(start * n + end, minlength=n * n).astype(float).reshape(n, n)
+    def quick(self) -> CountData:
+        """The same data with statistics good to about nine digits, for the steps of a sampler."""
+        other = copy.copy(self)
+        other._matrices, other._convolution = quick_transition_matrices, quick_convolution
+        return other
 
     def _collapse(self, pairs: Transitions, rows: Array) -> tuple[Array, Array]:
         n = self.n_states
@@ -138,25 +190,30 @@ class CountData:
         if self.exact or len(gaps) <= _COLLAPSE_LIMIT:
             table = GapTable.of(gaps, 0.0) if len(gaps) <= _COLLAPSE_LIMIT else _direct(gaps)
             flat = np.bincount(
-                table.index * n * n + key, minlength=len(table.nodes) * n * n
-            ).astype(float)
+                table.index * n * n + key, pairs.weight[rows], minlength=len(table.nodes) * n * n
+            )
             return table.nodes, flat.reshape(-1, n, n)
         nodes, panel, weights = panels(gaps, 0.0)
         counts = np.zeros((len(nodes) // N_NODES, n * n, N_NODES))
+        of_path = pairs.weight[rows]
         order = np.argsort(panel, kind="stable")
         for members in np.split(order, np.flatnonzero(np.diff(panel[order])) + 1):
             for start in range(0, len(members), _CHUNK):
                 part = members[start : start + _CHUNK]
                 where = (key[part], np.arange(len(part)))
-                once = sparse.csr_matrix((np.ones(len(part)), where), shape=(n * n, len(part)))
+                once = sparse.csr_matrix((of_path[part], where), shape=(n * n, len(part)))
                 counts[panel[part[0]]] += once @ weights[part]
         return nodes, counts.transpose(0, 2, 1).reshape(-1, n, n)
 
-    def log_likelihood(
-        self, rates: Array, initial: Array | None, emission: EmissionModel | None = None
-    ) -> float:
-        """Exact value whether or not counts were compressed; None conditions on first states."""
-        value = self._closed_terms(rates, initial)
+    def log_likelihood(self, parameters: Parameters, *, conditional: bool = False) -> float:
+        """Exact value whether or not counts were compressed.
+
+        Args:
+            parameters: rates (S, S) and initial law.
+            conditional: whether to condition on the first states.
+        """
+        rates = parameters.rates
+        value = self._closed_terms(rates, None if conditional else parameters.initial)
         if self.exact:
             return value + self._node_terms(rates)[0]
         pairs = self.pairs
@@ -169,13 +226,14 @@ class CountData:
             part = rows[begin : begin + size]
             spread = table.spread(matrices, slice(begin, begin + size))
             start, end = pairs.start[part], pairs.end[part]
-            seen = spread[np.arange(len(part)), start, end]
+            chance = spread[np.arange(len(part)), start, end]
             absorbed = pairs.kind[part] == _ABSORPTION
             if absorbed.any():
                 before = spread[absorbed, start[absorbed]]
-                seen[absorbed] = (before * entering[:, end[absorbed]].T).sum(axis=1)
+                chance[absorbed] = (before * entering[:, end[absorbed]].T).sum(axis=1)
             with np.errstate(divide="ignore"):
-                value += float(np.log(np.where(seen <= _IMPOSSIBLE, 0.0, seen)).sum())
+                logs = np.log(np.where(chance <= _IMPOSSIBLE, 0.0, chance))
+            value += float((pairs.weight[part] * logs).sum())
         return value
 
     def _closed_terms(self, rates: Array, initial: Array | None) -> float:
@@ -186,29 +244,30 @@ class CountData:
         return value
 
     def _node_terms(self, rates: Array) -> tuple[float, Array, Array, Array, Array]:
-        matrices = transition_matrices(rates, self.nodes)
+        matrices = self._matrices(rates, self.nodes)
         value = _sum_logs(self.counts, matrices)
-        before = transition_matrices(rates, self.end_nodes)
+        before = self._matrices(rates, self.end_nodes)
         arrived = before @ off_diagonal(rates)
         value += _sum_logs(self.end_counts, arrived)
         return value, matrices, before, arrived, off_diagonal(rates)
 
-    def expectation(self, rates: Array, initial: Array, emission: EmissionModel) -> Expectation:
+    def expectation(self, parameters: Parameters) -> Expectation:
         """Statistics by Van Loan's integral over the (collapsed) gaps."""
+        rates = parameters.rates
         value, matrices, before, arrived, entering = self._node_terms(rates)
         weights = _quotient(self.counts, matrices)
         ends = _quotient(self.end_counts, arrived)
         into = np.einsum("gid,gik->kd", ends, before)
         gaps = np.concatenate([self.nodes, self.end_nodes])
         stacked = np.concatenate([weights, ends @ entering.T])
-        kernel = convolution(rates, gaps, stacked) if len(gaps) else np.zeros_like(rates)
+        kernel = self._convolution(rates, gaps, stacked) if len(gaps) else np.zeros_like(rates)
         direct = into + _quotient(self.jump_counts, np.maximum(entering, 0.0))
         dwell = np.diag(kernel) + self.jump_dwell
         score = kernel + direct - dwell[:, None]
         jumps = entering * (kernel + into) + self.jump_counts
         np.fill_diagonal(score, 0.0)
         np.fill_diagonal(jumps, 0.0)
-        total = value + self._closed_terms(rates, initial)
+        total = value + self._closed_terms(rates, parameters.initial)
         return Expectation(
             total, np.maximum(jumps, 0.0)[None], dwell[None], score[None], self.first
         )

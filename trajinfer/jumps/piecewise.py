@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_increasing
 from trajinfer._core.errors import InputError
+from trajinfer._core.estimator import Estimator
 from trajinfer.data.input import as_jump_series
-from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.fit import counting_rates, require_possible
+from trajinfer.jumps.absorbing import Absorbing
+from trajinfer.jumps.fit import require_possible
 from trajinfer.jumps.hidden import HiddenData
 from trajinfer.jumps.likelihood import transitions_of
-from trajinfer.jumps.rate_map import FLOOR
+from trajinfer.jumps.parameters import Parameters
+from trajinfer.jumps.rate_map import Range
 from trajinfer.jumps.rates import with_diagonal
-from trajinfer.jumps.setup import (
+from trajinfer.jumps.settings import (
     resolve_emission,
     resolve_links,
     resolve_states,
-    without_exits,
 )
+from trajinfer.jumps.starts import counting_rates, typical_rate
 
 
 @dataclass(eq=False, repr=False)
-class PiecewiseConstantJumpProcess(BaseEstimator):  # type: ignore[misc]
+class PiecewiseConstantJumpProcess(Estimator):
     r"""Rates $F(t) = F_r$ between change times: $P(s, t) = e^{F_1 (c - s)} e^{F_2 (t - c)}$.
 
     Fitted by EM; an interval across a change is split there, with nothing seen at the split. A
@@ -79,80 +78,77 @@ class PiecewiseConstantJumpProcess(BaseEstimator):  # type: ignore[misc]
         changes = as_array(changes, "changes", ndim=1)
         require_finite(changes, "changes")
         require_increasing(changes, "changes")
-        self.states_ = resolve_states(series, self.n_states)
-        n = len(self.states_)
-        series = series.recode(self.states_)
+        states = resolve_states(series, self.n_states)
+        n = len(states)
+        series = series.recode(states)
         emission = resolve_emission(self.label_noise, None, n)
         pairs = transitions_of(series)
-        links = without_exits(resolve_links(self.links, n), pairs)
         if not len(pairs.gap):
             raise InputError("no path has two observations, so nothing is known of the rates")
-        guess, scale = counting_rates(pairs, n, links)
+        ends = Absorbing.of(None, states, pairs, hidden=False, readable=False)
+        links = ends.without_exits(resolve_links(self.links, n))
+        guess = counting_rates(pairs, n, links)
         data = HiddenData(series, n, top=10 * float(-np.diag(guess).min()), changes=changes)
-        rates = np.repeat(guess[None], len(changes) + 1, axis=0)
         initial = np.bincount(pairs.first, minlength=n) + 0.5
-        initial = initial / initial.sum()
         known = np.ones(n, dtype=bool)
         if emission.noiseless and series.candidates is None:
-            known = np.isin(np.arange(n), series.states)
-        rates, initial, emission, history = self._em(
-            data, rates, initial, emission, links & known[:, None], scale
+            known = np.isin(np.arange(n), series.flat_states)
+        guess[~known] = with_diagonal(np.where(links, typical_rate(pairs, n) / max(n - 1, 1), 0.0))[
+            ~known
+        ]
+        start = Parameters(
+            np.repeat(guess[None], len(changes) + 1, axis=0), initial / initial.sum(), emission
         )
-        self.rates_, self.initial_, self.changes_ = rates, initial, changes
-        self._emission, self._axis = emission, series.axis
-        self.label_noise_ = emission.error if emission.labels is None else emission.labels
-        self.log_likelihood_ = data.log_likelihood(rates, initial, emission)
-        self.history_ = [{"iteration": k, "objective": v} for k, v in enumerate(history)]
-        self.n_iter_ = len(history)
-        if not self.converged_:
-            warnings.warn(
-                f"no convergence in {self.max_iter} iterations; raise max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        floor = Range.of(pairs.gap).low
+        end, history, converged = self._em(data, start, links & known[:, None], floor)
+        self.states_, self.changes_, self.axis_ = states, changes, series.axis
+        self.rates_, self.initial_, self.emission_model_ = end.rates, end.initial, end.emission
+        noise = end.emission
+        self.label_noise_ = noise.error if noise.labels is None else noise.labels
+        self.n_features_in_ = n
+        self.log_likelihood_ = data.log_likelihood(end)
+        records = [{"iteration": k, "objective": v} for k, v in enumerate(history)]
+        self._conclude(seed=0, n_iter=len(records), converged=converged, history=records)
         return self
 
     def _em(
-        self,
-        data: HiddenData,
-        rates: Array,
-        initial: Array,
-        emission: EmissionModel,
-        free: Array,
-        scale: float,
-    ) -> tuple[Array, Array, EmissionModel, list[float]]:
+        self, data: HiddenData, now: Parameters, free: Array, floor: float
+    ) -> tuple[Parameters, list[float], bool]:
+        """EM over all regimes; rates of links that are not `free` (S, S) stay."""
         history: list[float] = []
-        self.converged_ = False
         for _ in range(self.max_iter):
-            expected = data.expectation(rates, initial, emission)
+            expected = data.expectation(now)
             require_possible(expected.log_likelihood, history)
             history.append(expected.log_likelihood)
             gain = history[-1] - history[-2] if len(history) > 1 else np.inf
             if gain < self.tol * (1 + abs(history[-1])) * 1e-2:
-                self.converged_ = True
-                break
+                return now, history, True
             off = expected.jumps / np.maximum(expected.dwell, 1e-300)[:, :, None]
-            off = np.where(expected.dwell[:, :, None] > 0, off, rates)
-            rates = with_diagonal(np.where(free, np.maximum(off, FLOOR * scale), rates))
-            initial = expected.first / expected.first.sum()
+            off = np.where(expected.dwell[:, :, None] > 0, off, now.rates)
+            rates = with_diagonal(np.where(free, np.maximum(off, floor), now.rates))
+            emission = now.emission
             if expected.labels is not None:
                 emission = emission.updated(expected.labels, None)
-        return rates, initial, emission, history
+            now = Parameters(rates, expected.first / expected.first.sum(), emission)
+        return now, history, False
+
+    def _parameters(self) -> Parameters:
+        return Parameters(self.rates_, self.initial_, self.emission_model_)
 
     def log_likelihood(self, X: Any) -> float:
         """Log-likelihood of data under the fitted rates."""
         check_is_fitted(self, "rates_")
         series = as_jump_series(X).recode(self.states_)
-        top = 2 * float(-np.einsum("rii->ri", self.rates_).min())
-        data = HiddenData(series, len(self.states_), top=top, changes=self.changes_)
-        return data.log_likelihood(self.rates_, self.initial_, self._emission)
+        here = self._parameters()
+        data = HiddenData(series, len(self.states_), top=2 * here.fastest, changes=self.changes_)
+        return data.log_likelihood(here)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Log-likelihood per observation; larger is better."""
+        """Log-likelihood per observation, in nats; larger is better."""
         return self.log_likelihood(X) / max(as_jump_series(X).n_observations, 1)
 
     def rates_at(self, t: Any) -> Array:
         """(S, S) rates in force at time t; at a change, those that begin there."""
         check_is_fitted(self, "rates_")
-        time = float(np.ravel(self._axis.encode([t]))[0])
+        time = float(np.ravel(self.axis_.encode([t]))[0])
         return np.asarray(self.rates_[np.searchsorted(self.changes_, time, side="right")])

@@ -1,4 +1,4 @@
-"""Probabilities of the states at any time, given what was seen."""
+"""Probabilities of the states at any time, given the observations."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checks import Array, require_finite
-from trajinfer._core.errors import InputError
+from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.hidden import HiddenData
+from trajinfer.jumps.parameters import Parameters
 
 
 def state_probabilities(
-    series: JumpSeries, ts: Any, rates: Array, initial: Array, emission: EmissionModel
+    series: JumpSeries, ts: Any, parameters: Parameters, regimes: Array | None = None
 ) -> Array:
     """Smoothed probabilities at the query times.
 
     Args:
         series: the observations, with codes of the S states.
-        ts: (T,) or (B, T) times, not before the first observation of a path.
-        rates: (S, S).
-        initial: (S,) law at the first observation.
-        emission: what is seen of the states.
+        ts: one time, (T,) or (B, T), in any order, not before the first observation of a path.
+        parameters: rates, law at the first observation, observation model.
+        regimes: (N,) regime in force from each entry on.
 
     Returns:
         (B, T, S). Memory is O(B (T + observations) S).
@@ -32,26 +30,32 @@ def state_probabilities(
     Raises:
         InputError: if a time precedes the first observation of a path, or is not finite.
     """
-    queries = series.axis.encode(np.ravel(ts)).reshape(np.shape(ts))
-    require_finite(np.atleast_1d(queries), "ts")
-    if queries.ndim == 0 or queries.ndim > 2 or (queries.ndim == 2 and len(queries) != len(series)):
-        raise InputError(f"ts must be (T,) or ({len(series)}, T), got shape {queries.shape}")
-    queries = np.broadcast_to(queries, (len(series), queries.shape[-1]))
-    early = queries < series.times[:, :1]
-    if early.any():
-        b, t = np.argwhere(early)[0]
-        raise InputError(
-            f"time {queries[b, t]:g} precedes the first observation of path {series.ids[b]!r} at "
-            f"{series.times[b, 0]:g}; ask for later times"
-        )
-    padded, place = _with_queries(series, np.asarray(queries))
-    top = 2 * float(-np.diag(rates).min())
-    data = HiddenData(padded, len(rates), top=top, keep_unseen=True)
-    return np.asarray(data.posterior(rates, initial, emission)[place])
+    queries = series.axis.queries(
+        ts,
+        len(series),
+        after=series.flat_times[series.layout.starts],
+        since="the first observation of the path",
+    )
+    padded, place, held = _with_queries(series, queries, regimes)
+    data = HiddenData(
+        padded,
+        len(parameters.initial),
+        top=2 * parameters.fastest,
+        keep_unseen=True,
+        regimes=held,
+        n_regimes=len(parameters.stack),
+    )
+    return np.asarray(data.posterior(parameters)[place])
 
 
-def _with_queries(series: JumpSeries, queries: Array) -> tuple[JumpSeries, Array]:
-    """The series with unseen rows at the query times, and the flat row of each query (B, T)."""
+def _with_queries(
+    series: JumpSeries, queries: Array, regimes: Array | None
+) -> tuple[JumpSeries, Array, Array | None]:
+    """The series with unseen rows at the query times.
+
+    Returns:
+        The series, the entry of each query (B, T), and the regimes of the entries.
+    """
     n_old, n_new = series.layout.size, queries.size
     path = np.concatenate([series.layout.series, np.repeat(np.arange(len(series)), len(queries.T))])
     times = np.concatenate([series.flat_times, queries.ravel()])
@@ -76,4 +80,7 @@ def _with_queries(series: JumpSeries, queries: Array) -> tuple[JumpSeries, Array
         flat_observation=None if kinds is None else fill(kinds, 0),
         flat_signal=None if signal is None else fill(signal, np.nan),
     )
-    return merged, place.reshape(queries.shape)
+    held = None if regimes is None else fill(regimes, -1)
+    if held is not None:  # a query takes the regime that is in force
+        held = held[np.maximum.accumulate(np.where(held >= 0, np.arange(len(held)), 0))]
+    return merged, place.reshape(queries.shape), held

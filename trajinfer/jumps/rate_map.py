@@ -15,6 +15,27 @@ from trajinfer.jumps.rates import with_diagonal
 FLOOR, CEILING = 1e-6, 1e3
 
 
+@dataclass(frozen=True)
+class Range:
+    """The rates between which a search looks: far outside of what the data can tell.
+
+    Attributes:
+        low: a rate with a millionth of a jump in all the time watched.
+        high: a rate with a thousand jumps in the shortest gap.
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, gaps: Array) -> Range:
+        """The range for intervals of these lengths."""
+        positive = gaps[gaps > 0]
+        if not len(positive):
+            return cls(FLOOR, CEILING)
+        return cls(FLOOR / float(positive.sum()), CEILING / float(positive.min()))
+
+
 class RateMap(Protocol):
     """Rates as a function of free parameters p."""
 
@@ -23,16 +44,43 @@ class RateMap(Protocol):
         """(S, S) bool, the rates that may be positive."""
         ...
 
+    @property
+    def free(self) -> bool:
+        """Whether every link has a log-rate of its own as its parameter."""
+        ...
+
+    @property
+    def separable(self) -> bool:
+        """Whether every link has a log-rate of its own among its parameters, these first."""
+        ...
+
+    @property
+    def held(self) -> Array:
+        """(L,) bool, links whose rate is not estimated."""
+        ...
+
     def start(self, rates: Array) -> Array:
         """Parameters near the given rates."""
         ...
 
     def rates(self, p: Array) -> Array:
-        """(S, S) rate matrix; InputError where p is out of its domain."""
+        """(S, S) or (R, S, S) rates; InputError where p is out of its domain."""
         ...
 
-    def pull(self, p: Array, slope: Array) -> Array:
-        """Gradient by p of a function whose derivative by the rates is `slope` (S, S)."""
+    def vjp(self, p: Array, slope: Array) -> Array:
+        """Gradient by p of a function whose derivative by the rates is `slope` (R, S, S)."""
+        ...
+
+    def bounds(self, p: Array) -> list[tuple[float, float]] | None:
+        """Bounds of the parameters for a search from p; None for none."""
+        ...
+
+    def reference(self, p: Array) -> Array:
+        """(S, S) the rates that are reported; those at mean covariates where there are any."""
+        ...
+
+    def log_jacobian(self, p: Array) -> Array:
+        """(L, P) derivative of the logarithms of these rates, link by link, by p."""
         ...
 
 
@@ -49,14 +97,24 @@ class LogLinear:
     low: Array
     high: Array
 
-    @classmethod
-    def free(cls, links: Array, scale: float) -> LogLinear:
-        """One parameter per link; `scale` is a typical exit rate."""
-        ends = np.ones(int(links.sum()))
-        return cls(links, None, np.log(FLOOR * scale) * ends, np.log(CEILING * scale) * ends)
+    @property
+    def free(self) -> bool:
+        """Whether every link has a log-rate of its own as its parameter."""
+        return self.design is None
+
+    @property
+    def separable(self) -> bool:
+        """As `free`."""
+        return self.free
 
     @classmethod
-    def reversible(cls, links: Array, scale: float) -> LogLinear:
+    def of_links(cls, links: Array, limits: Range) -> LogLinear:
+        """One parameter per link."""
+        ends = np.ones(int(links.sum()))
+        return cls(links, None, np.log(limits.low) * ends, np.log(limits.high) * ends)
+
+    @classmethod
+    def reversible(cls, links: Array, limits: Range) -> LogLinear:
         """Detailed balance.
 
         Raises:
@@ -74,7 +132,7 @@ class LogLinear:
             design[row, len(upper) + i] = -1.0
         design = np.delete(design, len(upper), axis=1)
         ends = np.ones(len(start))
-        return cls(links, design, np.log(FLOOR * scale) * ends, np.log(CEILING * scale) * ends)
+        return cls(links, design, np.log(limits.low) * ends, np.log(limits.high) * ends)
 
     def pinned(self, link: int, value: float) -> LogLinear:
         """The same with the rate of one link held at a value."""
@@ -82,12 +140,16 @@ class LogLinear:
         low[link] = high[link] = np.log(value)
         return replace(self, low=low, high=high)
 
-    def holding_unseen(self, seen: Array, scale: float) -> LogLinear:
-        """The same with the rates out of states never seen held at a typical value."""
-        lost = ~seen[np.nonzero(self.links)[0]]
-        typical = np.log(scale / max(len(seen) - 1, 1))
-        low, high = np.where(lost, typical, self.low), np.where(lost, typical, self.high)
+    def holding(self, states: Array, rate: float) -> LogLinear:
+        """The same with the rates out of some states, (S,) bool, held at a value."""
+        held = states[np.nonzero(self.links)[0]]
+        low, high = np.where(held, np.log(rate), self.low), np.where(held, np.log(rate), self.high)
         return self if self.design is not None else replace(self, low=low, high=high)
+
+    @property
+    def held(self) -> Array:
+        """(L,) bool, links whose rate is not estimated."""
+        return np.asarray(self.low == self.high)
 
     def start(self, rates: Array) -> Array:
         """Log-rates, or their least-squares projection."""
@@ -103,10 +165,22 @@ class LogLinear:
         matrix[self.links] = np.exp(np.clip(logs, self.low - 2, self.high + 2))
         return with_diagonal(matrix)
 
-    def pull(self, p: Array, slope: Array) -> Array:
+    def reference(self, p: Array) -> Array:
+        """The rates themselves."""
+        return self.rates(p)
+
+    def log_jacobian(self, p: Array) -> Array:
+        """The design."""
+        return np.eye(int(self.links.sum())) if self.design is None else self.design
+
+    def vjp(self, p: Array, slope: Array) -> Array:
         """Chain rule through the exponential."""
-        gradient = (slope * self.rates(p))[self.links]
+        gradient = (slope.sum(axis=0) * self.rates(p))[self.links]
         return np.asarray(gradient if self.design is None else self.design.T @ gradient)
+
+    def bounds(self, p: Array) -> list[tuple[float, float]] | None:
+        """Those of the log-rates."""
+        return list(zip(self.low.tolist(), self.high.tolist())) if self.free else None
 
 
 @dataclass(frozen=True)
@@ -122,6 +196,21 @@ class ThetaMap:
     function: Callable[[Array], Any]
     theta: Array
     links: Array
+
+    @property
+    def free(self) -> bool:
+        """False: rates follow from theta."""
+        return False
+
+    @property
+    def separable(self) -> bool:
+        """False as well."""
+        return False
+
+    @property
+    def held(self) -> Array:
+        """(L,) all False."""
+        return np.zeros(int(self.links.sum()), dtype=bool)
 
     @classmethod
     def of(cls, function: Callable[[Array], Any], theta: Array | None, n_states: int) -> ThetaMap:
@@ -151,17 +240,34 @@ class ThetaMap:
             raise InputError(f"model gives no valid rate matrix at theta = {p.tolist()}")
         return with_diagonal(value)
 
-    def pull(self, p: Array, slope: Array) -> Array:
+    def bounds(self, p: Array) -> list[tuple[float, float]] | None:
+        """None: theta is not bounded."""
+        return None
+
+    def reference(self, p: Array) -> Array:
+        """The rates themselves."""
+        return self.rates(p)
+
+    def log_jacobian(self, p: Array) -> Array:
+        """By central differences."""
+        rates = np.maximum(self.rates(p)[self.links], 1e-300)
+        return np.stack([change[self.links] / rates for change in self._changes(p)], axis=1)
+
+    def vjp(self, p: Array, slope: Array) -> Array:
         """Chain rule with central differences of the rates."""
-        gradient = np.empty(len(p))
+        total = np.where(np.eye(len(self.links), dtype=bool), 0.0, slope.sum(axis=0))
+        return np.array([(total * change).sum() for change in self._changes(p)])
+
+    def _changes(self, p: Array) -> list[Array]:
+        """(S, S) derivatives of the rates by every parameter."""
+        changes = []
         for k in range(len(p)):
             h = 1e-5 * max(1.0, abs(p[k]))
             up, down = p.copy(), p.copy()
             up[k] += h
             down[k] -= h
-            change = (self.rates(up) - self.rates(down)) / (2 * h)
-            gradient[k] = (slope * np.where(np.eye(len(slope), dtype=bool), 0.0, change)).sum()
-        return gradient
+            changes.append((self.rates(up) - self.rates(down)) / (2 * h))
+        return changes
 
 
 def _try_rates(function: Callable[[Array], Any], theta: Array, n_states: int) -> Array | None:

@@ -14,7 +14,7 @@ from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.emission import GaussianEmission
 from trajinfer.jumps.estimator import MarkovJumpProcess
-from trajinfer.jumps.uncertainty import IdentifiabilityWarning
+from trajinfer.jumps.findings import IdentifiabilityWarning
 
 
 def fit_mixture(

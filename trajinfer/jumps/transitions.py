@@ -22,14 +22,22 @@ _CHUNK = 100_000
 
 
 def transition_matrices(rates: Array, gaps: Array) -> Array:
-    r"""$e^{F \Delta}$ for a rate matrix (S, S) and gaps (G,): an array (G, S, S).
+    r"""$e^{F \Delta}$ for gaps (G,): an array (G, S, S).
+
+    Args:
+        rates: (S, S), or (G, S, S) where every gap has rates of its own.
+        gaps: (G,).
 
     Memory is O(G S^2); the work is done in chunks.
     """
-    out = np.empty((len(gaps), *rates.shape))
-    size = max(1, _CHUNK * 36 // rates.size)
+    shape = rates.shape[-2:]
+    out = np.empty((len(gaps), *shape))
+    if not len(gaps):
+        return out
+    size = max(1, _CHUNK * 36 // (shape[0] * shape[1]))
     for start in range(0, len(gaps), size):
-        block = torch.from_numpy(rates * gaps[start : start + size, None, None])
+        own = rates if rates.ndim == 2 else rates[start : start + size]
+        block = torch.from_numpy(own * gaps[start : start + size, None, None])
         out[start : start + size] = torch.linalg.matrix_exp(block).numpy()
     return np.maximum(out, 0.0, out=out)
 
@@ -74,19 +82,30 @@ def convolution(rates: Array, gaps: Array, weights: Array) -> Array:
         Van Loan, Computing integrals involving the matrix exponential, IEEE TAC 1978; Hobolth and
         Jensen, Summary statistics for endpoint-conditioned chains, J. Appl. Prob. 2011.
     """
-    n = len(rates)
-    scale = np.abs(weights).max(axis=(1, 2))
+    regime = np.zeros(len(gaps), dtype=np.int64)
+    return np.asarray(convolution_by_regime(rates[None], regime, gaps, weights)[0])
+
+
+def convolution_by_regime(rates: Array, regime: Array, gaps: Array, weights: Array) -> Array:
+    """The same sums for every regime, (R, S, S), of rates (R, S, S) and gaps in `regime` (G,)."""
+    n = rates.shape[1]
+    scale = np.abs(weights).max(axis=(1, 2), initial=0.0)
     used = np.flatnonzero(scale)
-    total = np.zeros((n, n))
-    size = max(1, _CHUNK * 9 // rates.size)
+    total = np.zeros_like(rates)
+    size = max(1, _CHUNK * 9 // (n * n))
     for start in range(0, len(used), size):
         rows = used[start : start + size]
         block = np.zeros((len(rows), 2 * n, 2 * n))
-        block[:, :n, :n] = block[:, n:, n:] = rates.T * gaps[rows, None, None]
+        own = rates[regime[rows]].transpose(0, 2, 1) * gaps[rows, None, None]
+        block[:, :n, :n] = block[:, n:, n:] = own
         # W without its gap: whatever the unit of time, no block outweighs the others.
         block[:, :n, n:] = weights[rows] / scale[rows, None, None]
         power = torch.linalg.matrix_exp(torch.from_numpy(block)).numpy()
-        total += np.einsum("g,gab->ab", scale[rows] * gaps[rows], power[:, :n, n:])
+        integrals = (scale[rows] * gaps[rows])[:, None, None] * power[:, :n, n:]
+        if len(rates) == 1:
+            total[0] += integrals.sum(axis=0)
+        else:
+            np.add.at(total, regime[rows], integrals)
     return total
 
 

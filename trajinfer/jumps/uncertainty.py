@@ -1,163 +1,32 @@
-"""How far the data determine the rates: information, intervals, limits, warnings."""
+"""How far the data determine the rates, by source: curvature, posterior draws, network, a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol, Self
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import chi2, norm
+from scipy.stats import norm
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.fit import FitResult, Parameters, Problem, fit
-from trajinfer.jumps.hidden import HiddenData
-from trajinfer.jumps.likelihood import CountData
-from trajinfer.jumps.rate_map import LogLinear
+from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
+from trajinfer.jumps.fit import FitResult
+from trajinfer.jumps.information import information, log_rate_covariance
+from trajinfer.jumps.network import LEVELS, Recognition
+from trajinfer.jumps.problem import Problem
+from trajinfer.jumps.profile import Profile, wald_drops
+from trajinfer.jumps.rate_draws import RateDraws
 
-_STEP = 1e-4
-
-
-class IdentifiabilityWarning(UserWarning):
-    """Some rates are hardly determined by the data."""
-
-
-@dataclass(frozen=True)
-class Information:
-    """Curvature of the log-likelihood in the free parameters.
-
-    Attributes:
-        covariance: (P, P) of the free parameters of the rates; those not determined are NaN.
-        error_deviation: standard error of the logit of the label error, None if it is not learned.
-        error_correlation: (P,) correlation of that logit with the parameters.
-    """
-
-    covariance: Array
-    error_deviation: float | None
-    error_correlation: Array | None
+_WEAK = 1.0
+_IDENTIFIED = 3.0
+_MISLEADING = (0.5, 5.0)  # of the fall of the likelihood that a quadratic one would have
+_DRAWN_LEVEL = 0.9
 
 
-def information(problem: Problem, found: FitResult, fixed: Array) -> Information:
-    """Observed information by central differences of the exact gradient.
-
-    Args:
-        problem: data and rate map; its prior is left out.
-        found: the fit.
-        fixed: (P,) bool, parameters at a boundary, which are held there.
-    """
-    learned = found.parameters.emission.learn_error
-    plain = replace(problem, prior=None)
-
-    def gradient(p: Array, logit: float) -> Array:
-        now = found.parameters
-        if learned:
-            error = float(1 / (1 + np.exp(-logit)))
-            now = replace(now, emission=replace(now.emission, error=error))
-        rates = plain.rate_map.rates(p)
-        expected = plain.data.expectation(rates, now.initial, now.emission)
-        out = plain.rate_map.pull(p, plain.slope(expected, rates))
-        if learned and expected.labels is not None:
-            total = float(expected.labels.sum())
-            wrong = total - float(np.trace(expected.labels))
-            out = np.append(out, wrong - (now.emission.error or 0.0) * total)
-        return out
-
-    error = found.parameters.emission.error if learned else None
-    logit = 0.0 if error is None else float(np.log(error) - np.log1p(-error))
-    free = np.flatnonzero(~fixed)
-    size = len(free) + int(learned)
-    hessian = np.empty((size, size))
-    rows = np.append(free, len(fixed)) if learned else free
-    for k, row in enumerate(rows):
-        up, down = found.p.copy(), found.p.copy()
-        shift = 0.0
-        width = _STEP if isinstance(problem.rate_map, LogLinear) else _STEP * 10
-        if row < len(fixed):
-            up[row] += width
-            down[row] -= width
-        else:
-            shift = width
-        slope = (gradient(up, logit + shift) - gradient(down, logit - shift)) / (2 * width)
-        hessian[k] = -slope[rows]
-    inverse = _inverse((hessian + hessian.T) / 2)
-    covariance = np.full((len(fixed), len(fixed)), np.nan)
-    covariance[np.ix_(free, free)] = inverse[: len(free), : len(free)]
-    if not learned:
-        return Information(covariance, None, None)
-    deviation = float(np.sqrt(inverse[-1, -1]))
-    correlation = np.zeros(len(fixed))
-    correlation[free] = inverse[-1, :-1] / (
-        deviation * np.sqrt(np.maximum(np.diag(inverse)[:-1], 1e-300))
-    )
-    return Information(covariance, deviation, correlation)
-
-
-def _inverse(matrix: Array) -> Array:
-    """Inverse of a positive definite matrix; directions without curvature become NaN."""
-    values, vectors = np.linalg.eigh(matrix)
-    flat = values <= 1e-10 * max(float(values.max(initial=0.0)), 1e-300)
-    inverse = (vectors[:, ~flat] / values[~flat]) @ vectors[:, ~flat].T
-    lost = (vectors[:, flat] ** 2).sum(axis=1) > 1e-3
-    inverse[lost, :] = np.nan
-    inverse[:, lost] = np.nan
-    return np.asarray(inverse)
-
-
-def log_rate_covariance(problem: Problem, p: Array, covariance: Array) -> Array:
-    """(L, L) covariance of the log-rates of the L links, by the delta method; NaN if not known."""
-    links = problem.rate_map.links
-    rates = problem.rate_map.rates(p)
-    rows = np.argwhere(links)
-    jacobian = np.empty((len(rows), len(p)))
-    for k, (i, j) in enumerate(rows):
-        unit = np.zeros_like(rates)
-        unit[i, j] = 1 / max(rates[i, j], 1e-300)
-        jacobian[k] = problem.rate_map.pull(p, unit)
-    known = ~np.isnan(np.diag(covariance))
-    lost = (np.abs(jacobian[:, ~known]) > 1e-12).any(axis=1)
-    part = jacobian[:, known]
-    out = part @ covariance[np.ix_(known, known)] @ part.T
-    out[lost, :] = np.nan
-    out[:, lost] = np.nan
-    return np.asarray(out)
-
-
-def profile_limit(
-    problem: Problem, found: FitResult, link: tuple[int, int], level: float, *, upper: bool = True
-) -> float:
-    r"""One end of the profile-likelihood interval of a rate.
-
-    The rate $F_{ab}$ at which $2(\ell_{max} - \max_{others} \ell)$ reaches the quantile of
-    $\chi^2_1$ that gives a one-sided limit of probability `level`; inf (or 0 for the lower end) if
-    the likelihood does not fall that far.
-    """
-    if not isinstance(problem.rate_map, LogLinear) or problem.rate_map.design is not None:
-        return float("nan")
-    place = int(np.flatnonzero((np.argwhere(problem.rate_map.links) == link).all(axis=1))[0])
-    drop = float(chi2.ppf(2 * level - 1, 1)) / 2
-    plain = replace(problem, prior=None)
-    top = fit(plain, found.parameters, max_iter=100, tol=1e-8, finish=True)
-    start = float(top.parameters.rates[link])
-    state = [top.parameters]
-
-    def excess(log_rate: float) -> float:
-        pinned = problem.rate_map.pinned(place, float(np.exp(log_rate)))  # type: ignore[attr-defined]
-        there = fit(replace(plain, rate_map=pinned), state[0], max_iter=60, tol=1e-7, finish=True)
-        return top.log_likelihood - there.log_likelihood - drop
-
-    sign = 1.0 if upper else -1.0
-    scale = float(np.exp(problem.rate_map.high[place])) if upper else start * 1e-8
-    far, near = np.log(max(start, 1e-12)), np.log(max(start, 1e-12))
-    for _ in range(60):
-        near, far = far, far + sign * 0.7
-        if (far > np.log(scale)) if upper else (far < np.log(max(scale, 1e-300))):
-            return float("inf") if upper else 0.0
-        if excess(far) > 0:
-            return float(np.exp(brentq(excess, near, far, xtol=1e-3)))
-    return float("inf") if upper else 0.0
-
-
-@dataclass(frozen=True)
+@packable
+@dataclass(frozen=True, eq=False)
 class Intervals:
     """Standard errors and interval ends of the rates.
 
@@ -174,112 +43,324 @@ class Intervals:
     covariance: Array | None = None
 
 
-def wald_intervals(
-    problem: Problem,
-    found: FitResult,
-    jumps: Array,
-    level: float,
-    limit: Callable[[tuple[int, int]], float] | None,
-) -> Intervals:
-    """Intervals on the log scale; links with less than one expected jump get 0 and `limit`."""
-    links = problem.rate_map.links
-    weak = links & (jumps < 1.0)
-    if isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None:
-        held = np.zeros_like(weak)
-        held[links] = problem.rate_map.low == problem.rate_map.high
-        weak = weak & ~held
-    free = isinstance(problem.rate_map, LogLinear) and problem.rate_map.design is None
-    fixed = weak[links] if free else np.zeros(len(found.p), dtype=bool)
-    covariance = information(problem, found, fixed).covariance
-    joint = log_rate_covariance(problem, found.p, covariance)
-    log_deviation = np.full(links.shape, np.nan)
-    log_deviation[links] = np.sqrt(np.maximum(np.diag(joint), 0.0))
-    rates = problem.rate_map.rates(found.p)
-    z = float(norm.ppf((1 + level) / 2))
-    with np.errstate(over="ignore"):
-        lower = rates * np.exp(-z * log_deviation)
-        upper = rates * np.exp(z * log_deviation)
-    for i, j in np.argwhere(weak) if free else []:
-        lower[i, j] = 0.0
-        upper[i, j] = np.nan if limit is None else limit((int(i), int(j)))
-    return Intervals(np.where(links, rates * log_deviation, np.nan), lower, upper, joint)
+@dataclass(frozen=True, eq=False)
+class Exits:
+    """Links out of states that only the data call absorbing: rates of 0 with an upper limit.
 
-
-def log_normal_draws(
-    rates: Array, links: Array, found: Intervals, n: int, generator: np.random.Generator
-) -> Array:
-    """(n, S, S) off-diagonal rates around `rates`, with their standard errors and correlations.
-
-    Rates whose standard error does not come from the curvature are drawn on their own; those
-    without one are kept.
+    Attributes:
+        links: (S, S) bool.
+        dwell: (S,) expected times spent.
     """
-    moving = links & (rates > 0) & np.isfinite(found.deviations)
-    ratio = np.where(moving, found.deviations, 0.0)[links] / np.where(moving, rates, 1.0)[links]
-    spread = np.sqrt(np.log1p(ratio**2))
-    noise = generator.standard_normal((n, len(spread)))
-    if found.covariance is not None:
-        noise = noise @ _correlation_root(found.covariance, moving[links]).T
-    draws = np.zeros((n, *rates.shape))
-    draws[:, links] = rates[links] * np.exp(noise * spread - spread**2 / 2)
-    return draws
 
+    links: Array
+    dwell: Array
 
-def _correlation_root(covariance: Array, moving: Array) -> Array:
-    """A square root of the correlations; rates that are not known or not moving have none."""
-    variance = np.diag(covariance)
-    joint = moving & (variance > 0)
-    scale = np.sqrt(np.where(joint, variance, 1.0))
-    both = joint[:, None] & joint[None, :]
-    correlation = np.where(both, covariance / np.outer(scale, scale), np.eye(len(scale)))
-    values, vectors = np.linalg.eigh(correlation)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-def findings(
-    data: CountData | HiddenData, now: Parameters, jumps: Array, links: Array
-) -> list[str]:
-    """What the data cannot tell, in words; empty if nothing was found."""
-    notes = []
-    exits = -np.diag(now.rates)
-    visits = now.initial * data.n_paths + jumps.sum(axis=0)
-    if isinstance(data, CountData):
-        seen = np.concatenate([data.pairs.first, data.pairs.end])
-        visits = np.bincount(seen, minlength=len(links)).astype(float)
-    absent = visits < 1e-3
-    if absent.any():
-        names = np.flatnonzero(absent).tolist()
-        notes.append(f"states {names} are never visited; their rates are not determined")
-    stuck = (jumps.sum(axis=1) < 1e-3) & ~absent & links.any(axis=1)
-    if stuck.any():
-        names = np.flatnonzero(stuck).tolist()
-        notes.append(f"states {names} are never left; only an upper limit of their rates is known")
-    gaps = data.pairs.gap[data.pairs.kind == 0] if isinstance(data, CountData) else data.gaps
-    gaps = gaps[gaps > 0]
-    turnover = float(np.median(gaps)) * float(exits[~absent].max(initial=0.0)) if len(gaps) else 0.0
-    if turnover > 20 or (isinstance(data, CountData) and _forgetful(data)):
-        notes.append(
-            f"the median gap spans {turnover:.3g} sojourns of the fastest state and what is seen "
-            "next hardly depends on what was seen; rates are not identifiable at this observation "
-            "interval"
+    def completed(self, intervals: Intervals, level: float) -> Intervals:
+        r"""The intervals with 0 and $\chi^2_{level} / 2$ jumps in the time spent as ends there."""
+        with np.errstate(divide="ignore"):
+            limit = float(norm.ppf((1 + level) / 2)) ** 2 / 2 / self.dwell[:, None]
+        return replace(
+            intervals,
+            lower=np.where(self.links, 0.0, intervals.lower),
+            upper=np.where(self.links, limit, intervals.upper),
         )
-    if now.emission.learn_error and turnover > 1:
-        notes.append(
-            "label errors and quick returns look alike at gaps this long; give label_noise if it "
-            "is known"
+
+
+class Uncertainty(Protocol):
+    """A source of intervals and of plausible rates."""
+
+    def intervals(self, level: float, *, limits: bool = True) -> Intervals:
+        """Intervals of the rates; without `limits` those that need further fits may be NaN."""
+        ...
+
+    def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
+        """(n, S, S) rates as plausible as the data leave them."""
+        ...
+
+    def saved(self) -> Any:
+        """What a file keeps of it."""
+        ...
+
+
+@dataclass(eq=False)
+class CurvatureUncertainty:
+    """From the log-likelihood around its maximum.
+
+    Args:
+        problem: data and rate map.
+        result: the fit.
+        jumps: (S, S) expected numbers of jumps.
+        dwell: (S,) expected times spent.
+        unbounded: (S, S) bool, rates along which the likelihood rises without end.
+        exits: out of states that only the data call absorbing.
+    """
+
+    problem: Problem
+    result: FitResult
+    jumps: Array
+    dwell: Array
+    unbounded: Array
+    exits: Exits
+
+    @cached_property
+    def links(self) -> Array:
+        """(S, S) bool, the rates that may be positive."""
+        return self.problem.rate_map.links
+
+    @cached_property
+    def weak(self) -> Array:
+        """(S, S) bool, links with less than one expected jump."""
+        held = np.zeros_like(self.links)
+        held[self.links] = self.problem.rate_map.held
+        return np.asarray(self.links & (self.jumps < _WEAK) & ~held)
+
+    @cached_property
+    def covariance(self) -> Array:
+        """(P, P) covariance of all parameters, NaN for those at a boundary."""
+        fixed = np.zeros(len(self.result.p), dtype=bool)
+        if self.problem.rate_map.separable:
+            at_end = (self.weak | self.unbounded)[self.links]
+            fixed[: len(at_end)] = at_end
+        return information(self.problem, self.result, fixed).covariance
+
+    @cached_property
+    def log_covariance(self) -> Array:
+        """(L, L) covariance of the log-rates."""
+        return log_rate_covariance(self.problem, self.result.p, self.covariance)
+
+    @cached_property
+    def _profile(self) -> Profile:
+        return Profile(self.problem, self.result)
+
+    def intervals(self, level: float, *, limits: bool = True) -> Intervals:
+        """Quadratic intervals of the log-rates, and profile intervals where these mislead."""
+        rates = self.problem.rate_map.reference(self.result.p)
+        log_deviation = np.full(self.links.shape, np.nan)
+        log_deviation[self.links] = np.sqrt(np.maximum(np.diag(self.log_covariance), 0.0))
+        z = float(norm.ppf((1 + level) / 2))
+        with np.errstate(over="ignore"):
+            lower = rates * np.exp(-z * log_deviation)
+            upper = rates * np.exp(z * log_deviation)
+        deviations = np.where(self.links, rates * log_deviation, np.nan)
+        if self.problem.rate_map.separable:
+            lower[self.weak], upper[self.weak] = 0.0, np.nan
+            lower[self.unbounded & self.links], upper[self.unbounded & self.links] = np.nan, np.inf
+            if limits:
+                self._refine(lower, upper, log_deviation, level)
+        return self.exits.completed(Intervals(deviations, lower, upper, self.log_covariance), level)
+
+    def _refine(self, lower: Array, upper: Array, log_deviation: Array, level: float) -> None:
+        """Put profile limits in place of quadratic ones that are missing or mislead."""
+        one_sided = (1 + level) / 2
+        z = float(norm.ppf(one_sided))
+        for i, j in np.argwhere(self.weak):
+            upper[i, j] = self._profile.end((int(i), int(j)), one_sided, upper=True)
+        for i, j in np.argwhere(self.unbounded & self.links):
+            lower[i, j] = self._profile.end((int(i), int(j)), one_sided, upper=False)
+        if not self.problem.rate_map.free:
+            return
+        drops = wald_drops(self.problem, self.result, self.covariance, z) / (z**2 / 2)
+        with np.errstate(invalid="ignore"):
+            bad = (drops < _MISLEADING[0]) | (drops > _MISLEADING[1])
+        for i, j in np.argwhere(self.links)[np.any(bad, axis=1)]:
+            link, guess = (int(i), int(j)), min(z * float(log_deviation[i, j]), 3.0)
+            for ends, side in ((lower, False), (upper, True)):
+                ends[i, j] = self._profile.end(link, one_sided, upper=side, guess=guess)
+
+    def profile_interval(self, link: tuple[int, int], level: float) -> tuple[float, float]:
+        """Profile-likelihood interval of one rate."""
+        one_sided = (1 + level) / 2
+        return (
+            self._profile.end(link, one_sided, upper=False),
+            self._profile.end(link, one_sided, upper=True),
         )
-    return notes
+
+    @cached_property
+    def _draws(self) -> RateDraws:
+        found = self.intervals(_DRAWN_LEVEL, limits=False)
+        return RateDraws.of(
+            self.problem.rate_map.reference(self.result.p),
+            self.links,
+            found.deviations,
+            found.covariance,
+            self.weak,
+            self.dwell,
+        )
+
+    def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
+        """Log-normal rates with the correlations of the log-rates."""
+        return self._draws.sample(n, generator)
+
+    def saved(self) -> SavedUncertainty:
+        """What a file keeps of it."""
+        return SavedUncertainty(self.intervals(0.95), self._draws)
 
 
-def _forgetful(data: CountData) -> bool:
-    """Whether consecutive labels look independent, by a likelihood-ratio test at level 1e-3."""
-    rows = data.pairs.kind == 0
-    n = data.n_states
-    key = data.pairs.start[rows] * n + data.pairs.end[rows]
-    table = np.bincount(key, minlength=n * n).reshape(n, n).astype(float)
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    if table.sum() < 50 or min(table.shape) < 2:
-        return False
-    product = table.sum(axis=1)[:, None] * table.sum(axis=0) / table.sum()
-    ratio = np.where(table > 0, table, 1.0) / np.where(table > 0, product, 1.0)
-    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
-    return bool(2 * (table * np.log(ratio)).sum() < chi2.ppf(0.999, freedom))
+@packable
+@dataclass(frozen=True, eq=False)
+class DrawsUncertainty:
+    """Posterior draws.
+
+    Attributes:
+        rates: (n, S, S).
+        jumps: (S, S) expected numbers of jumps; intervals of links with less than one begin at 0.
+    """
+
+    rates: Array
+    jumps: Array
+
+    def intervals(self, level: float, *, limits: bool = True) -> Intervals:
+        """Quantiles, one-sided for links with less than one expected jump."""
+        tail = (1 - level) / 2
+        lower, upper, one_sided = np.quantile(self.rates, [tail, 1 - tail, level], axis=0)
+        weak = self.jumps < _WEAK
+        return Intervals(
+            self.rates.std(axis=0, ddof=1),
+            np.where(weak, 0.0, lower),
+            np.where(weak, one_sided, upper),
+        )
+
+    def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
+        """Some of the draws."""
+        return np.asarray(self.rates[generator.integers(len(self.rates), size=n)])
+
+    def saved(self) -> Self:
+        """The same."""
+        return self
+
+
+@dataclass(eq=False)
+class NetworkUncertainty:
+    """Intervals of the recognition network, at the two levels it was trained on.
+
+    Args:
+        recognition: output for one data set.
+        rates: (S, S) the estimate.
+        links: (S, S) bool.
+        exits: out of states that only the data call absorbing.
+    """
+
+    recognition: Recognition
+    rates: Array
+    links: Array
+    exits: Exits
+
+    def intervals(self, level: float, *, limits: bool = True) -> Intervals:
+        """Those of the network.
+
+        Raises:
+            InputError: for another level than 0.9 or 0.95.
+        """
+        if level not in LEVELS:
+            raise InputError(
+                f"the network gives intervals at 0.9 and 0.95, not {level}; take method='bayes'"
+            )
+        k = LEVELS.index(level)
+        answer = self.recognition
+        deviation = (answer.upper[0, ..., 0] - answer.lower[0, ..., 0]) / (2 * norm.ppf(0.95))
+        intervals = Intervals(
+            np.where(self.links, deviation, np.nan),
+            np.where(self.links, answer.lower[0, ..., k], np.nan),
+            np.where(self.links, answer.upper[0, ..., k], np.nan),
+        )
+        return self.exits.completed(intervals, level)
+
+    @cached_property
+    def _draws(self) -> RateDraws:
+        deviations = self.intervals(_DRAWN_LEVEL).deviations
+        none = np.zeros_like(self.links)
+        return RateDraws.of(self.rates, self.links, deviations, None, none, np.ones(len(none)))
+
+    def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
+        """Independent log-normal rates."""
+        return self._draws.sample(n, generator)
+
+    def saved(self) -> SavedUncertainty:
+        """What a file keeps of it."""
+        return SavedUncertainty(self.intervals(0.95), self._draws)
+
+
+@dataclass(eq=False)
+class MixedUncertainty:
+    """The likelihood's intervals for rates with 3 expected jumps or more, else the network's."""
+
+    likelihood: CurvatureUncertainty
+    network: NetworkUncertainty
+
+    def intervals(self, level: float, *, limits: bool = True) -> Intervals:
+        """Intervals of both."""
+        mine, other = self.likelihood, self.network
+        found = mine.intervals(level, limits=limits)
+        if not (mine.links & self._weak(found)).any():
+            return found
+        guess = other.intervals(level)
+        weak = self._weak(found)
+        joint = None
+        if found.covariance is not None:
+            alone = weak[mine.links]
+            joint = np.where(alone[:, None] | alone[None, :], np.nan, found.covariance)
+        return Intervals(
+            np.where(weak, guess.deviations, found.deviations),
+            np.where(weak, np.minimum(guess.lower, other.rates), found.lower),
+            np.where(weak, np.maximum(guess.upper, other.rates), found.upper),
+            joint,
+        )
+
+    def _weak(self, found: Intervals) -> Array:
+        few = (self.likelihood.jumps < _IDENTIFIED) | np.isnan(found.deviations)
+        return np.asarray(few & self.likelihood.links & ~self.likelihood.unbounded)
+
+    @cached_property
+    def _draws(self) -> RateDraws:
+        found = self.intervals(_DRAWN_LEVEL, limits=False)
+        mine = self.likelihood
+        return RateDraws.of(
+            self.network.rates,
+            mine.links,
+            found.deviations,
+            found.covariance,
+            np.zeros_like(mine.links),
+            mine.dwell,
+        )
+
+    def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
+        """Log-normal rates, correlated where the likelihood says so."""
+        return self._draws.sample(n, generator)
+
+    def profile_interval(self, link: tuple[int, int], level: float) -> tuple[float, float]:
+        """Profile-likelihood interval of one rate."""
+        return self.likelihood.profile_interval(link, level)
+
+    def saved(self) -> SavedUncertainty:
+        """What a file keeps of it."""
+        return SavedUncertainty(self.intervals(0.95), self._draws)
+
+
+@packable
+@dataclass(frozen=True, eq=False)
+class SavedUncertainty:
+    """The 95 % intervals and the law of the rates, read from a file without the data."""
+
+    at_95: Intervals
+    draws: RateDraws
+
+    def intervals(self, level: float, *, limits: bool = True) -> Intervals:
+        """Those at 95 %.
+
+        Raises:
+            InputError: at another level, for which the data are needed.
+        """
+        if level != 0.95:
+            raise InputError(
+                "the data are not kept in a saved model: std_errors_, intervals_, draw_rates and "
+                "interval are there; for other intervals of the rates call fit"
+            )
+        return self.at_95
+
+    def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
+        """Log-normal rates as at the fit."""
+        return self.draws.sample(n, generator)
+
+    def saved(self) -> Self:
+        """The same."""
+        return self

@@ -1,0 +1,221 @@
+"""Data on which a narrow interval around a wrong rate is near: one test per kind."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.linalg import expm
+
+from trajinfer import jumps
+from trajinfer._core.errors import InputError
+from trajinfer.data import JumpSeries
+from trajinfer.jumps import IdentifiabilityWarning, MarkovJumpProcess
+
+TWO = np.array([[-0.3, 0.3], [0.6, -0.6]])
+STAGES = np.array([[-0.3, 0.2, 0.1], [0.1, -0.4, 0.3], [0, 0, 0.0]])
+LAW = [2 / 3, 1 / 3]
+LIKELIHOOD_METHODS = ("mle", "em", "map", "auto")
+
+
+def bursts(ratio, n=60, seed=0, **options):
+    """Three bursts of ten labels an hour apart; the bursts are `ratio` hours apart."""
+    hours = np.concatenate([np.arange(10) + (9 + ratio) * k for k in range(3)]).astype(float)
+    return jumps.simulate(TWO, LAW, n, hours, random_state=seed, **options)
+
+
+def panel(rates, labels, n=300, *, ends=False, seed=0):
+    """Visits every 1.5 years; with `ends`, nothing is written after the first row of death."""
+    times = np.arange(0.0, 12, 1.5)
+    paths = jumps.simulate(rates, [1, 0, 0], n, times, random_state=seed)
+    frame = pd.DataFrame({"id": np.repeat(range(n), len(times)), "t": np.tile(times, n)})
+    frame["state"] = np.array(labels)[paths.states.ravel()]
+    if ends:
+        gone = frame["state"].eq(labels[-1])
+        frame = frame[~(gone & gone.groupby(frame["id"]).shift(fill_value=False))]
+    return JumpSeries.from_frame(frame, id="id", time="t", state="state")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # EM alone is slow
+@pytest.mark.parametrize("ratio", [1, 1000, 50_000])
+@pytest.mark.parametrize("method", LIKELIHOOD_METHODS)
+def test_gaps_of_several_scales(method, ratio):
+    """The likelihood of the truth is reached, and its rates lie in the 99.99 % region."""
+    data = bursts(ratio)
+    model = MarkovJumpProcess(2, method=method, random_state=0).fit(data)
+    truth = MarkovJumpProcess.from_rates(TWO, LAW).log_likelihood(data)
+    assert model.log_likelihood_ > truth - 0.5
+    z = np.log(model.rates_[[0, 1], [1, 0]] / [0.3, 0.6])
+    deviations = (model.std_errors_ / model.rates_)[[0, 1], [1, 0]]
+    assert (np.abs(z) < 4 * deviations).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # EM alone is slow
+@pytest.mark.parametrize("noise", [0.0, "learn"])
+@pytest.mark.parametrize("ratio", [1, 4380])
+def test_auto_is_as_likely_as_every_other_method(ratio, noise):
+    data = bursts(ratio, n=30, label_noise=0.05 if noise else 0.0)
+    others = [
+        MarkovJumpProcess(2, method=m, label_noise=noise).fit(data).log_likelihood_
+        for m in ("mle", "em", "map", "amortized")
+    ]
+    auto = MarkovJumpProcess(2, label_noise=noise, random_state=0).fit(data)
+    assert auto.log_likelihood_ > max(others) - 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [1, 30, 1000, 50_000])
+def test_intervals_of_bursts_cover_the_truth(ratio):
+    """40 data sets, two rates each, nearly independent; 85 % of 95 % is 4 standard errors."""
+    inside = []
+    for seed in range(40):
+        model = MarkovJumpProcess(2, random_state=0).fit(bursts(ratio, seed=seed))
+        low, high = np.moveaxis(model.intervals_, -1, 0)
+        inside.append(((low <= TWO) & (high >= TWO))[[0, 1], [1, 0]])
+    assert np.mean(inside) > 0.85
+
+
+@pytest.mark.parametrize("held", [0.01, 0.05, 0.1])
+def test_learned_noise_is_no_worse_than_any_value_it_contains(held):
+    data = bursts(4380, n=100, label_noise=0.05)
+    fixed = MarkovJumpProcess(2, method="mle", label_noise=held).fit(data)
+    learned = MarkovJumpProcess(2, method="mle", label_noise="learn").fit(data)
+    assert learned.log_likelihood_ > fixed.log_likelihood_ - 1e-3
+
+
+def test_constraints_are_no_better_than_free_rates():
+    data = bursts(500, n=100)
+    free = MarkovJumpProcess(2, method="mle").fit(data).log_likelihood_
+    balanced = MarkovJumpProcess(2, method="mle", reversible=True).fit(data).log_likelihood_
+    assert balanced == pytest.approx(free, abs=1e-3)  # two states always balance
+
+
+@pytest.mark.parametrize("method", ["mle", "em", "map", "auto"])
+def test_states_that_look_alike_have_no_ceiling(method):
+    """Fast exchange between two states with one label: only the likelihood sets the rates."""
+    rates = np.array([[-2.0, 2.0, 0], [4.0, -5.0, 1.0], [0, 0.5, -0.5]])
+    paths = jumps.simulate(rates, [0.4, 0.3, 0.3], 1, np.arange(0, 400, 0.05), random_state=0)
+    labels = [[0 if s == 0 else [1, 2] for s in paths.states[0]]]
+    data = JumpSeries.from_arrays(paths.times, labels, categories=[0, 1, 2])
+    model = MarkovJumpProcess(method=method, links=rates > 0, random_state=0).fit(data)
+    truth = MarkovJumpProcess.from_rates(rates).log_likelihood(data)
+    assert model.log_likelihood_ > truth - 0.5
+    assert model.converged_
+
+
+@pytest.mark.parametrize("method", ["mle", "em", "map", "auto", "bayes"])
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_state_that_nobody_leaves_is_absorbing_and_said(method, ends):
+    data = panel(STAGES, ["normal", "low", "dead"], n=40, ends=ends)
+    with pytest.warns(IdentifiabilityWarning, match="'dead' is never left, and taken"):
+        model = MarkovJumpProcess(method=method, random_state=0).fit(data)
+    dead, normal = model.states_.index("dead"), model.states_.index("normal")
+    assert model.absorbing_ == ("dead",)
+    assert (model.rates_[dead] == 0).all()
+    assert expm(100 * model.rates_)[normal, dead] > 0.999
+    if method != "bayes":
+        low, high = model.intervals_[dead, normal]
+        assert low == 0
+        assert 0 < high < (5 if ends else 0.1)
+
+
+def test_absorbing_is_the_users_word():
+    data = panel(STAGES, ["normal", "low", "dead"], n=60, ends=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        said = MarkovJumpProcess(method="mle", absorbing="dead").fit(data)
+    assert said.absorbing_ == ("dead",)
+    with pytest.warns(IdentifiabilityWarning, match="'dead' is never left; only an upper limit"):
+        free = MarkovJumpProcess(method="mle", absorbing=()).fit(data)
+    dead = free.states_.index("dead")
+    low, high = free.intervals_[dead, 1 - dead]
+    assert low == 0
+    assert 0 < free.rates_[dead, 1 - dead] < high < 0.1
+    with pytest.raises(InputError, match=r"'normal' .* left again"):
+        MarkovJumpProcess(method="mle", absorbing=["normal"]).fit(data)
+    with pytest.raises(InputError, match="names 'deed'"):
+        MarkovJumpProcess(method="mle", absorbing="deed").fit(data)
+
+
+def test_an_absorbing_state_behind_label_noise():
+    data = panel(STAGES, ["a", "b", "dead"], n=100)
+    model = MarkovJumpProcess(method="mle", label_noise=0.02, absorbing="dead").fit(data)
+    assert (model.rates_[model.states_.index("dead")] == 0).all()
+
+
+def test_a_short_watch_does_not_make_a_state_absorbing():
+    data = JumpSeries.from_arrays([0.0, 1.0, 2.0], [["a", "a", "b"], ["a", "a", "a"]])
+    with pytest.warns(IdentifiabilityWarning, match="'b' is never left; only an upper limit"):
+        model = MarkovJumpProcess(method="mle").fit(data)
+    assert model.absorbing_ == ()
+
+
+@pytest.mark.parametrize("method", ["mle", "auto"])
+def test_no_rates_give_alternating_labels(method):
+    """P(0 -> 1) + P(1 -> 0) > 1 has no rate matrix: the interval has no upper end."""
+    rng, states = np.random.default_rng(0), np.zeros((100, 20), int)
+    for k in range(1, 20):
+        flips = rng.random(100) < np.where(states[:, k - 1] == 0, 0.7, 0.6)
+        states[:, k] = np.where(flips, 1 - states[:, k - 1], states[:, k - 1])
+    names = np.array(["up", "down"])[states]
+    data = JumpSeries.from_arrays(np.arange(20.0), names)
+    with pytest.warns(IdentifiabilityWarning, match=r"'down' -> 'up'.* go to infinity"):
+        model = MarkovJumpProcess(method=method, random_state=0).fit(data)
+    assert np.isinf(model.intervals_[[0, 1], [1, 0], 1]).all()
+    assert (model.intervals_[[0, 1], [1, 0], 0] > 1).all()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_groups_that_never_mix(share):
+    """The law within a group is known, its weight is not: P(state a) is anything in [0, 2/3]."""
+    paths = jumps.simulate(
+        [[-1.0, 1.0], [2.0, -2.0]], [0.5, 0.5], 300, [0, 0.3, 0.9, 2, 2.5], random_state=0
+    )
+    k = int(300 * share)
+    names = np.array(["a", "b", "c", "d"])
+    states = np.concatenate([paths.states[:k], paths.states[k:] + 2])
+    with pytest.warns(IdentifiabilityWarning, match=r"\['a', 'b'\]; \['c', 'd'\] were never"):
+        model = MarkovJumpProcess(method="mle", random_state=0).fit((paths.times, names[states]))
+    assert model.groups_ == [("a", "b"), ("c", "d")]
+    low, high = model.interval("stationary_distribution")
+    assert low[0] < 0.02
+    assert 0.55 < high[0] < 0.85
+    assert model.interval("relaxation_times")[0][0] > 50
+    with pytest.warns(IdentifiabilityWarning, match="weight of a group"):
+        model.stationary_distribution()
+
+
+@pytest.mark.parametrize("noise", [0.02, "learn"])
+def test_exact_jumps_with_label_noise_have_no_unit_of_time(noise):
+    """The likelihood is a density: it shifts by log(unit) per jump, and the estimates scale."""
+    paths = jumps.simulate([[-1, 1], [2, -2.0]], [1, 0], 20, horizon=5.0, random_state=0)
+    rng = np.random.default_rng(1)
+    states = np.where(rng.random(paths.states.shape) < 0.02, 1 - paths.states, paths.states)
+    rows = [s[:n] for s, n in zip(states, paths.lengths)]
+    kinds = [["snapshot"] + ["jump"] * (n - 1) for n in paths.lengths]
+
+    def fitted(unit):
+        times = [t[:n] * unit for t, n in zip(paths.times, paths.lengths)]
+        data = JumpSeries.from_arrays(times, rows, observation=kinds)
+        return MarkovJumpProcess(2, method="mle", label_noise=noise).fit(data)
+
+    one, other = fitted(1.0), fitted(1e4)
+    n_jumps = sum(int((np.diff(row) != 0).sum()) for row in rows)
+    assert np.allclose(other.rates_ * 1e4, one.rates_, rtol=1e-3)
+    assert other.label_noise_ == pytest.approx(one.label_noise_, rel=1e-2)
+    shift = one.log_likelihood_ - other.log_likelihood_
+    assert shift == pytest.approx(n_jumps * np.log(1e4), rel=1e-4)
+
+
+def test_weights_count_paths():
+    data = panel(STAGES + np.diag([0, 0, 0]), ["a", "b", "dead"], n=60)
+    weights = np.arange(60) % 3
+    for noise in (0.0, 0.05):
+        model = MarkovJumpProcess(method="mle", absorbing="dead", label_noise=noise)
+        weighted = model.fit(data, sample_weight=weights)
+        rates, value = weighted.rates_, weighted.log_likelihood_
+        repeated = model.fit(data[np.repeat(np.arange(60), weights)])
+        assert np.allclose(rates, repeated.rates_, rtol=1e-4, atol=1e-6)
+        assert value == pytest.approx(repeated.log_likelihood_)
+    with pytest.raises(InputError, match="60 numbers"):
+        model.fit(data, sample_weight=[1.0])

@@ -1,0 +1,192 @@
+"""What the data cannot tell, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import chi2
+
+from trajinfer._core.checks import Array
+from trajinfer.jumps.fit import FitResult
+from trajinfer.jumps.groups import groups_of
+from trajinfer.jumps.hidden import HiddenData
+from trajinfer.jumps.likelihood import CountData, Expectation
+from trajinfer.jumps.problem import Problem
+from trajinfer.jumps.setup import Setup, gaps_of
+
+_FASTER = 10.0
+_FLAT = 0.02
+_MIXED = 0.05
+_FEW = 1e-3
+_TURNOVER = 20.0
+
+
+class IdentifiabilityWarning(UserWarning):
+    """Some rates are hardly determined by the data."""
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Limits of what a fit can tell.
+
+    Attributes:
+        notes: sentences.
+        unbounded: (S, S) bool, rates along which the likelihood rises without end.
+        groups: (S,) number of the group of each state; groups were never observed to mix.
+    """
+
+    notes: list[str]
+    unbounded: Array
+    groups: Array
+
+    def labelled_groups(self, labels: tuple[Hashable, ...]) -> list[tuple[Hashable, ...]]:
+        """The labels of every group."""
+        return [tuple(labels[k] for k in members) for members in _members(self.groups)]
+
+
+def findings(
+    setup: Setup, result: FitResult, expected: Expectation, labels: tuple[Hashable, ...]
+) -> Findings:
+    """What the data cannot tell of a fit, with the labels of the states."""
+    jumps = expected.jumps.sum(axis=0)
+    data, links = setup.problem.data, setup.links
+    absent = _visits(setup, expected, jumps) < _FEW
+    notes = []
+    if absent.any():
+        notes.append(
+            f"{_states(labels, absent)} never visited; the rates out of there are not determined"
+        )
+    if setup.absorbing.by_data.any():
+        notes.append(
+            f"{_states(labels, setup.absorbing.by_data)} never left, and taken for absorbing; the "
+            "rates out of there are 0 with an upper limit, see intervals_. Give absorbing= to say "
+            "so, or absorbing=() to allow exits"
+        )
+    stuck = _never_left(setup, jumps) & ~absent & links.any(axis=1)
+    if stuck.any():
+        notes.append(
+            f"{_states(labels, stuck)} never left; only an upper limit of the rates out of there "
+            "is known"
+        )
+    unbounded = _unbounded(setup.problem, result, setup)
+    if unbounded.any():
+        notes.append(
+            f"the likelihood keeps rising as the rates {_arrows(labels, unbounded)} go to infinity "
+            "together: no finite rates give the observed alternation better. The rates reported "
+            "are merely large; their intervals have a lower end only, and what the data tell is "
+            "their ratios"
+        )
+    at_high = _at_upper_limit(setup, result) & ~unbounded
+    if at_high.any():
+        notes.append(
+            f"the rates {_arrows(labels, at_high)} are at the upper limit of the search, "
+            f"{setup.limits.high:.3g}"
+        )
+    notes += _forgetfulness(data, result, absent, labels)
+    groups = groups_of(np.where(jumps > _MIXED, jumps, 0.0))
+    visited = [members for members in _members(groups) if not absent[members].all()]
+    if len(visited) > 1:
+        names = "; ".join(str([labels[k] for k in members]) for members in visited)
+        notes.append(
+            f"the groups of states {names} were never observed to mix: the law within each group "
+            "is determined, the weight of a group in the stationary distribution is not"
+        )
+    return Findings(notes, unbounded, groups)
+
+
+def _visits(setup: Setup, expected: Expectation, jumps: Array) -> Array:
+    """(S,) how often each state was visited."""
+    if isinstance(setup.problem.data, HiddenData):
+        return np.asarray(expected.first + jumps.sum(axis=0))
+    pairs = setup.pairs
+    ends = np.concatenate([pairs.first, pairs.end])
+    return np.bincount(ends, minlength=len(jumps)).astype(float)
+
+
+def _never_left(setup: Setup, jumps: Array) -> Array:
+    """(S,) bool, states out of which no jump was observed."""
+    if isinstance(setup.problem.data, HiddenData):
+        return np.asarray(jumps.sum(axis=1) < _FEW)
+    moved = setup.pairs.start != setup.pairs.end
+    return ~np.isin(np.arange(len(jumps)), setup.pairs.start[moved])
+
+
+def _unbounded(problem: Problem, result: FitResult, setup: Setup) -> Array:
+    """(S, S) bool, fast rates whose common increase does not lower the likelihood."""
+    none = np.zeros_like(setup.links)
+    rates = result.parameters.rates
+    gaps = gaps_of(setup.series)
+    if not problem.rate_map.free or not (gaps > 0).any():
+        return none
+    fast = setup.links & (rates * float(gaps[gaps > 0].min()) > 1.0)
+    if not fast.any():
+        return none
+    faster = np.where(fast, np.minimum(_FASTER * rates, setup.limits.high), rates)
+    faster = faster * ~np.eye(len(rates), dtype=bool)
+    faster -= np.diag(faster.sum(axis=1))
+    there = problem.data.log_likelihood(replace(result.parameters, rates=faster))
+    return fast if there > result.log_likelihood - _FLAT else none
+
+
+def _at_upper_limit(setup: Setup, result: FitResult) -> Array:
+    at_end = np.zeros_like(setup.links)
+    if setup.problem.rate_map.free:
+        at_end = setup.links & (result.parameters.rates > 0.99 * setup.limits.high)
+    return at_end
+
+
+def _forgetfulness(
+    data: object, result: FitResult, absent: Array, labels: Sequence[Hashable]
+) -> list[str]:
+    """Notes on gaps that are long against the sojourns."""
+    notes: list[str] = []
+    emission = result.parameters.emission
+    exits = -np.einsum("rii->ri", result.parameters.stack).min(axis=0)
+    if isinstance(data, HiddenData):
+        gaps = data.gaps
+    elif isinstance(data, CountData):
+        gaps = data.pairs.gap[data.pairs.kind == 0]
+    else:
+        return notes
+    gaps = gaps[gaps > 0]
+    turnover = float(np.median(gaps)) * float(exits[~absent].max(initial=0.0)) if len(gaps) else 0.0
+    if turnover > _TURNOVER or (isinstance(data, CountData) and _forgetful(data)):
+        fastest = labels[int(np.argmax(np.where(absent, -np.inf, exits)))]
+        notes.append(
+            f"the median gap spans {turnover:.3g} sojourns of the fastest state {fastest!r} and "
+            "what is seen next hardly depends on what was seen; rates are not identifiable at this "
+            "observation interval"
+        )
+    if emission.learn_error and turnover > 1:
+        notes.append(
+            "label errors and quick returns look alike at gaps this long; give label_noise if it "
+            "is known"
+        )
+    return notes
+
+
+def _forgetful(data: CountData) -> bool:
+    """Whether consecutive labels look independent, by a likelihood-ratio test at level 1e-3."""
+    table = data.pairs.table(data.n_states, data.pairs.kind == 0)
+    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+    if table.sum() < 50 or min(table.shape, default=0) < 2:
+        return False
+    product = table.sum(axis=1)[:, None] * table.sum(axis=0) / table.sum()
+    ratio = np.where(table > 0, table, 1.0) / np.where(table > 0, product, 1.0)
+    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+    return bool(2 * (table * np.log(ratio)).sum() < chi2.ppf(0.999, freedom))
+
+
+def _members(groups: Array) -> list[Array]:
+    return [np.flatnonzero(groups == k) for k in range(int(groups.max()) + 1)]
+
+
+def _states(labels: Sequence[Hashable], chosen: Array) -> str:
+    names = [labels[k] for k in np.flatnonzero(chosen).tolist()]
+    return f"state {names[0]!r} is" if len(names) == 1 else f"states {names} are"
+
+
+def _arrows(labels: Sequence[Hashable], links: Array) -> str:
+    return ", ".join(f"{labels[i]!r} -> {labels[j]!r}" for i, j in np.argwhere(links).tolist())

@@ -1,0 +1,167 @@
+"""A Markov jump process with given parameters: it answers, draws, scores and packs itself."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
+from trajinfer.data.jump_series import JumpSeries
+from trajinfer.data.time_axis import TimeAxis
+from trajinfer.data.time_order import TimeOrder
+from trajinfer.jumps import rates as derived
+from trajinfer.jumps.decoding import most_probable_states
+from trajinfer.jumps.emission import EmissionModel, GaussianEmission
+from trajinfer.jumps.hidden import HiddenData, is_hidden
+from trajinfer.jumps.likelihood import CountData
+from trajinfer.jumps.parameters import Parameters
+from trajinfer.jumps.posterior import state_probabilities
+from trajinfer.jumps.settings import resolve_emission
+from trajinfer.jumps.simulate import draw_rows, skeleton
+from trajinfer.jumps.transitions import transition_matrices
+
+
+@packable
+@dataclass(frozen=True, eq=False)
+class JumpModel:
+    """A jump process, its observation model and its labels.
+
+    Attributes:
+        parameters: rates, law of the first state, observation model.
+        states: the S labels.
+        axis: the times.
+        conditional: whether likelihoods of known states condition on the first one.
+    """
+
+    parameters: Parameters
+    states: tuple[Hashable, ...]
+    axis: TimeAxis | None = field(default=None, repr=False)
+    conditional: bool = False
+
+    @classmethod
+    def from_rates(
+        cls,
+        rates: Any,
+        initial: Any = None,
+        label_noise: Any = 0.0,
+        states: Sequence[Hashable] | None = None,
+        emission: GaussianEmission | None = None,
+    ) -> Self:
+        """The model with these rates, see `MarkovJumpProcess.from_rates`."""
+        matrix = derived.as_rates(rates)
+        n = len(matrix)
+        labels = tuple(range(n)) if states is None else tuple(states)
+        if len(labels) != n or len(set(labels)) != n:
+            raise InputError(f"states must be {n} different labels, got {labels}")
+        if initial is None:
+            whole = len(derived.recurrent_classes(matrix)[0]) == n
+            law = derived.stationary_distribution(matrix) if whole else np.full(n, 1 / n)
+        else:
+            law = derived.as_law(initial, n, "initial")
+        observed = resolve_emission(label_noise, emission, n)
+        return cls(Parameters(matrix, law, observed), labels, None, initial is None)
+
+    def to_state(self) -> dict[str, Any]:
+        """The fields that a file holds."""
+        return {
+            "rates": self.parameters.rates,
+            "initial": self.parameters.initial,
+            "emission": self.parameters.emission,
+            "states": self.states,
+            "axis": self.axis,
+            "conditional": self.conditional,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The model that `to_state` described."""
+        names = ("rates", "initial", "emission")
+        parameters = Parameters(*(state[name] for name in names))
+        return cls(parameters, **{k: v for k, v in state.items() if k not in names})
+
+    @property
+    def rates(self) -> Array:
+        """(S, S) rate matrix."""
+        return self.parameters.rates
+
+    @property
+    def emission(self) -> EmissionModel:
+        """The observation model."""
+        return self.parameters.emission
+
+    @property
+    def label_noise(self) -> Any:
+        """Probability of a wrong label; a matrix (S, S) only where one was given."""
+        matrix = self.emission.labels
+        return self.emission.error if matrix is None else matrix
+
+    def code(self, label: Hashable) -> int:
+        """The place of a label among the states.
+
+        Raises:
+            InputError: if there is no such label.
+        """
+        if label not in self.states:
+            raise InputError(f"no state {label!r}; the states are {self.states}")
+        return self.states.index(label)
+
+    def log_likelihood(self, series: JumpSeries) -> float:
+        """Log-likelihood of data.
+
+        Raises:
+            InputError: if a label is not among the states.
+        """
+        series = series.recode(self.states)
+        n = len(self.states)
+        if is_hidden(series, self.emission):
+            hidden = HiddenData(series, n, top=2 * self.parameters.fastest)
+            return hidden.log_likelihood(self.parameters)
+        return CountData(series, n).log_likelihood(self.parameters, conditional=self.conditional)
+
+    def predict_proba(self, series: JumpSeries, ts: Any) -> Array:
+        """(B, T, S) probabilities of the states at the times, given all observations.
+
+        Raises:
+            InputError: if a time is too early or a label unknown.
+        """
+        return state_probabilities(series.recode(self.states), ts, self.parameters)
+
+    def most_probable_states(self, series: JumpSeries) -> JumpSeries:
+        """The most probable states at the observation times, jointly along each path.
+
+        Raises:
+            InputError: if a label is unknown, or the observations have probability 0.
+        """
+        return most_probable_states(series.recode(self.states), self.parameters)
+
+    def sample(self, n: int, ts: Any, *, noisy: bool, seed: int) -> JumpSeries:
+        """N paths at times (T,) or (n, T), in any order, which may repeat.
+
+        Raises:
+            InputError: if the times are empty or not of the axis of the data.
+        """
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise InputError(f"n must be a whole number of at least 1, got {n!r}")
+        axis = TimeAxis() if self.axis is None else self.axis
+        order = TimeOrder.of(axis.queries(ts, int(n)))
+        generator = np.random.default_rng(seed)
+        here = self.parameters
+        states = skeleton(here.rates, here.initial, order.times, generator)
+        if noisy and not self.emission.noiseless:
+            states = draw_rows(self.emission.label_matrix()[states], generator)
+        return JumpSeries(
+            order.restore(order.times, axis=1).ravel(),
+            order.restore(states, axis=1).ravel(),
+            np.full(len(states), states.shape[1]),
+            self.states,
+            axis=axis,
+        )
+
+    def transition_probabilities(self, t: float) -> Array:
+        """(S, S) probabilities to be in each state after the duration t."""
+        return np.asarray(transition_matrices(self.rates, np.array([float(t)]))[0])
