@@ -308,7 +308,9 @@ def test_words_that_the_command_line_repeats_are_those_of_the_library():
     """It names methods and dynamics itself, because a help text must not import them."""
     assert set(hurst.METHODS) == set(get_args(HurstMethod))
     known = get_type_hints(trajinfer.NeuralSDEForecaster)["dynamics"]
-    assert set(DYNAMICS) == set(get_args(known))
+    latent, lead = get_args(known)
+    assert set(DYNAMICS) == set(get_args(latent))
+    assert get_args(lead) == ("lead",)
     with pytest.raises(trajinfer.InputError, match="unknown method") as refused:
         trajinfer.MarkovJumpProcess(method="zzz").fit(JumpSeries.from_arrays([0.0, 1.0], [[0, 1]]))
     assert f"known: {', '.join(jumps.METHODS)}" in str(refused.value)

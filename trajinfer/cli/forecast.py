@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trajinfer._core.checks import Array
 
 MODELS: dict[str, Model] = {
+    "lead": Model("NeuralSDEForecaster", {"dynamics": "lead"}, horizon=True),
     **neural("NeuralSDEForecaster", horizon=True),
     "fractional": Model("FractionalSDE", {}, horizon=True),
 }
@@ -49,7 +50,8 @@ def forecast(
 ) -> Job:
     """Forecast irregular series, with intervals from sample paths.
 
-    Models: langevin, linear_noise, geometric, free, ode, cde, latent_sde, gru, ode_rnn, fractional.
+    Models: lead, langevin, linear_noise, geometric, free, ode, cde, latent_sde, gru, ode_rnn,
+    fractional.
     """
     n = draws.number(2)
     if steps < 1:

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.errors import InputError
+from trajinfer._core.estimator import fitted_attributes
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
+from trajinfer.data.channel_kinds import Bounds
 from trajinfer.data.input import as_series
 from trajinfer.metrics import crps
-from trajinfer.series.forecast_examples import Examples, examples_of, holdout_split, query_times
+from trajinfer.series.forecast_examples import examples_of, query_times
+from trajinfer.series.forecasting.fitting import LawSettings
+from trajinfer.series.forecasting.lead_forecast import LeadForecast
+from trajinfer.series.forecasting.network import NetworkSettings
 from trajinfer.series.format_1 import forecaster_of
-from trajinfer.series.network import Shape
-from trajinfer.series.network_forecast import (
-    Forecasting,
-    IncrementScale,
-    NetworkForecast,
-    Targets,
-)
-from trajinfer.series.recent import recent
-from trajinfer.series.series_batch import Scaling, SeriesBatch
-from trajinfer.series.series_estimator import SeriesEstimator, split
-from trajinfer.series.series_model import SeriesModel, compacted
-from trajinfer.training import Report
+from trajinfer.series.latent_forecaster import LatentForecaster
+from trajinfer.series.network import Dynamics
+from trajinfer.series.network_forecast import NetworkForecast
+from trajinfer.series.series_estimator import SeriesEstimator
+from trajinfer.series.series_model import compacted
 
-_FEWEST_TO_REHEARSE = 10
+_LEAD: dict[str, Any] = {
+    "hidden": 96,
+    "max_epochs": 10,
+    "batch_size": 256,
+    "lr": 4e-3,
+    "weight_decay": 0.05,
+    "validation": 0.25,
+    "patience": None,
+}
+_LATENT: dict[str, Any] = {
+    name: SeriesEstimator.__dataclass_fields__[name].default for name in _LEAD
+}
+_OF_LEAD = ("bounds", "future")
 
 
 @renamed_settings(noise="stochastic")
@@ -39,41 +50,78 @@ _FEWEST_TO_REHEARSE = 10
 class NeuralSDEForecaster(SeriesEstimator):
     r"""Forecasts at any later times, with uncertainty, of series with holes and times of their own.
 
-    A latent state is driven along the observations and runs on past the last one with the control
-    path held. At a query, a head reads the state and what is known at the end (last values, slopes
-    of observed pairs, their ages and gaps, a window of lags) and adds an increment to the last
-    observation: $x(t_n + \tau) = x_n + s\,(\mu(\tau) + \varsigma(\tau)\,\varepsilon)$, where s is
-    the spread of the increments in training. The mean is fitted by squared error, the spread
-    $\varsigma$ by its likelihood, and then calibrated on held-out series.
+    With `dynamics="lead"`, the law of a channel is a stochastic process in the lead h since its
+    last value,
+
+    $$y(h) = y_{last} + m(h) + s(h)\,Q(Z_h), \qquad dZ = -Z\,du + \sqrt{2\,du}\;dB,
+    \quad u = \gamma \log h + \theta h.$$
+
+    The mean m is a convex mixture of simple experts (persistence, slopes, means, seasons), a ridge,
+    boosted trees and a network, with the shares that predict held-out series best. The scale s is
+    that of the network or of the held-out errors, Q maps to their quantiles, and the memory
+    $\gamma, \theta$ of Z and the correlation of the channels are those of the held-out errors.
+    Paths are paths: more query times change nothing in law, and they start at the last
+    observation, up to the noise of measurement. Bounds and whole numbers are found in the data
+    and kept.
+
+    With one of the latent dynamics, a latent state is driven along the observations and runs on
+    past the last one; a head reads it at every query, and the noise of different times is
+    independent.
 
     Args:
-        dynamics, parameterization, hidden, layers, interpolation, control, stochastic, step,
-            max_epochs, batch_size, lr, weight_decay, kl_weight, validation, patience,
-            regularization, callbacks, random_state, device, verbose: as for
-            `NeuralSDEClassifier`. Validation holds out whole series.
+        dynamics: "lead", or a latent one as for `NeuralSDEClassifier`.
+        parameterization, interpolation, control, stochastic, step, kl_weight, regularization: of
+            the latent dynamics, as for `NeuralSDEClassifier`.
+        hidden, layers, max_epochs, batch_size, lr, weight_decay, patience, callbacks, random_state,
+            device, verbose: as for `NeuralSDEClassifier`; None takes what suits the dynamics: 96
+            units and 10 epochs of 256 pairs for "lead". Callbacks follow the first network.
+        validation: share of the series held out. "lead" holds out as many disjoint parts as fit,
+            and averages what is learned without each of them; where there are fewer than 12 series,
+            the parts are blocks in time. None: .25 for "lead" and .15 otherwise.
         n_samples: noise paths of the latent state per series for predictions.
-        thinning: in training, a random share up to this of the past observations is hidden.
+        thinning: of the latent dynamics: in training, a random share up to this of the past
+            observations is hidden.
         horizon: duration the training aims at; None: a quarter of the median span.
         window: duration of the past that is used; None: all of it.
-        cutoffs: forecasts to learn from per series, made at even spaces; None: one where there
-            are 200 series or more, and as many as make 200 otherwise.
-        n_lags: length of the window of lags.
+        cutoffs: the most forecasts to learn from per series, made at even spaces. None: for "lead"
+            every row of every series; otherwise one where there are 200 series or more, and as many
+            as make 200 otherwise.
+        n_lags: values back that slopes reach; length of the window of lags of latent dynamics.
+        bounds: (lower, upper) by name of a channel, None = no bound; of "lead". Channels that are
+            not named are judged by their values.
+        future: names of channels whose later values are known and given to `forecast`; of "lead".
 
     Attributes:
         horizon_: duration the training aimed at.
+        bounds_, channel_kinds_: bounds and kinds of the channels, by name.
+        report_: held-out errors by horizon and by age of the series, a row each; of "lead".
+        shares_: shares of the experts; of "lead".
+        is_rough_: whether the intervals rest on fewer than 30 independent stretches of a horizon.
         model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
             `NeuralSDEClassifier`.
 
     References:
-        Oh, Lim and Kim, ICLR 2024, arXiv 2402.14989.
+        Oh, Lim and Kim, ICLR 2024, arXiv 2402.14989 (the latent dynamics).
     """
 
+    dynamics: Dynamics | Literal["lead"] = "lead"  # type: ignore[assignment]
     _: KW_ONLY
+    hidden: int | Sequence[int] | None = None  # type: ignore[assignment]
+    max_epochs: int | None = None  # type: ignore[assignment]
+    batch_size: int | None = None  # type: ignore[assignment]
+    lr: float | None = None  # type: ignore[assignment]
+    weight_decay: float | None = None  # type: ignore[assignment]
+    validation: float | None = None  # type: ignore[assignment]
+    patience: int | None = None
     thinning: float = 0.0
     horizon: Any = None
     window: Any = None
     cutoffs: int | None = None
     n_lags: int = 8
+    bounds: Bounds | None = None
+    future: Sequence[str] = ()
+
+    coherent_paths = True
 
     @renamed(series="X")
     def fit(self, X: Any, y: Any = None, *, held_out: Any = None) -> Self:
@@ -82,42 +130,19 @@ class NeuralSDEForecaster(SeriesEstimator):
         Args:
             X: an `IrregularSeries`, or what `as_series` takes.
             y: not used.
-            held_out: series on which the spreads are calibrated; None: those of `validation`, or,
-                where there are too few to keep some aside, the later part of the examples, on which
-                a network that was trained on the earlier ones is tried (twice the time;
-                `validation=0` does without).
+            held_out: further series on which the spreads are calibrated. None: with "lead", the
+                series of each held-out part; otherwise those of `validation`, or, where there are
+                too few to keep some aside, the later part of the examples, on which a network that
+                was trained on the earlier ones is tried (twice the time; `validation=0` does
+                without).
 
         Raises:
             InputError: for series or settings that cannot be used, such as a horizon that leaves
                 no series both a past and a future.
         """
-        self._check_settings()
-        require_integer(self.n_lags, "n_lags", least=1)
-        data = compacted(as_series(X))
-        median_span = float(np.median(data.times[:, -1] - data.times[:, 0])) or 1.0
-        axis = data.axis
-        horizon = 0.25 * median_span if self.horizon is None else axis.duration(self.horizon)
-        window = np.inf if self.window is None else axis.duration(self.window, "window")
-        examples = examples_of(data, horizon, window, self.cutoffs)
-        seed = seed_from(self.random_state)
-        training = self._training(data, examples, horizon, window, Seeds.of(seed))
-        learned, held = split(examples.rows, self.validation, training.seeds.split)
-        rehearsed = None
-        if held_out is None and not len(held) and self.validation > 0:
-            rehearsed = self._rehearsed_calibration(training, examples, horizon)
-        model, report = self._trained(training, learned, held)
-        if held_out is not None:
-            other = compacted(as_series(held_out).on_axis(axis))
-            training.scaling.require(other)
-            model = model.calibrated(examples_of(other, horizon, window, self.cutoffs))
-        elif len(held):
-            model = model.calibrated(examples.subset(held))
-        elif rehearsed is not None:
-            model = replace(model, calibration=rehearsed)
-        self.model_ = model
-        self._keep_features(data)
-        self._conclude_training(report, seed)
-        return self
+        if self.dynamics != "lead":
+            return self._fit_latent(as_series(X), held_out)
+        return self._fit_lead(as_series(X), held_out)
 
     @property
     def horizon_(self) -> float:
@@ -126,16 +151,27 @@ class NeuralSDEForecaster(SeriesEstimator):
 
     @renamed(series="X")
     def forecast(
-        self, X: Any, ts: Any, n: int = 100, *, random_state: RandomState = None
+        self,
+        X: Any,
+        ts: Any = None,
+        n: int = 100,
+        *,
+        horizon: Any = None,
+        future: Any = None,
+        random_state: RandomState = None,
     ) -> Forecast:
         """Sample paths after the last time of each series.
 
         Args:
             X: the past; nothing else is used.
-            ts: times (T,) or (B, T), not before the last one of a series; or one duration, which
-                stands for 20 even steps up to it.
+            ts: times (T,) or (B, T), not before the last one of a series, ascending; or one
+                duration, which stands for 20 even steps up to it.
             n: number of sample paths.
-            random_state: None uses the estimator's.
+            horizon: in place of times, a duration ahead, cut into 20 steps; by default the horizon
+                of the fit.
+            future: values (B, T, K) of the channels named by the setting `future` at these times.
+            random_state: None uses the estimator's. With "lead", the draws of a series depend on it
+                and on the name of the series.
 
         Returns:
             Samples (B, n, T, C).
@@ -144,16 +180,18 @@ class NeuralSDEForecaster(SeriesEstimator):
             InputError: for times before the last one of a series.
         """
         require_integer(n, "n", least=1)
-        past, later = self._asked(X, ts)
-        seeds = self.model_.series.seeds
-        seed = seeds.draws if random_state is None else seed_from(random_state)
-        samples = self.model_.samples(past, later, n, seed)
+        past, later = self._asked(X, ts, horizon)
+        seed = Seeds.of(self.seed_).draws if random_state is None else seed_from(random_state)
+        known = self._known(future, later)
+        samples = self.model_.samples(past, later, n, seed, **known)
         return Forecast(samples, later, past.channels, past.ids, past.axis, past)
 
     @renamed(series="X")
-    def predict(self, X: Any, ts: Any) -> Array:
+    def predict(self, X: Any, ts: Any = None, *, horizon: Any = None, future: Any = None) -> Array:
         """Means of the forecasts, (B, T, C), free of the scatter of a finite number of samples."""
-        return self.model_.mean(*self._asked(X, ts))
+        past, later = self._asked(X, ts, horizon)
+        means: Array = self.model_.mean(past, later, **self._known(future, later))
+        return means
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None) -> float:
@@ -163,106 +201,165 @@ class NeuralSDEForecaster(SeriesEstimator):
         """
         check_is_fitted(self)
         model = self.model_
-        data = model.series.series(X)
+        data = compacted(as_series(X).on_axis(model.axis))
         examples = examples_of(data, model.horizon, model.window, 1)
         future = examples.future
-        drawn = self.forecast(examples.past, future.times, 100).samples.transpose(1, 0, 2, 3)
-        scale = model.series.scaling.values.scale
-        known = future.mask
-        return -float(np.mean(crps((drawn / scale)[:, known], (future.values / scale)[known])))
+        ahead = future.values[:, :, self._known_channels()] if self.future else None
+        drawn = self.forecast(examples.past, future.times, 100, future=ahead).samples
+        known, scale = future.mask, model.channel_scale
+        drawn = (drawn.transpose(1, 0, 2, 3) / scale)[:, known]
+        return -float(np.mean(crps(drawn, (future.values / scale)[known])))
 
-    def _asked(self, X: Any, ts: Any) -> tuple[IrregularSeries, Array]:
-        check_is_fitted(self)
-        series = self.model_.series
-        past = as_series(X).on_axis(series.axis)
-        series.scaling.require(past)
-        return past, query_times(ts, past.last_times, series.axis)
-
-    def _training(
-        self,
-        data: IrregularSeries,
-        examples: Examples,
-        horizon: float,
-        window: float,
-        seeds: Seeds,
-    ) -> Training:
-        """The examples as inputs, and the figures that their network is built from."""
-        past, cutoff = examples.past, examples.cutoff
-        duration = float(np.median(cutoff - past.times[:, 0])) or horizon
-        scaling = Scaling.of(data, time_origin=0.0, time_scale=duration)
-        batch = scaling.batch(past, end=cutoff, origin=cutoff)
-        gaps = np.diff(past.times, axis=1)
-        lag = (float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 0.1) / duration
-        targets = Targets.of(examples, scaling)
-        changes = targets.values - recent(batch, 1, lag).last[:, None]
-        lead = horizon / scaling.time_scale
-        scale = IncrementScale(lag, self.n_lags, _typical_size(changes).numpy(), lead)
-        return Training(data, batch, targets, scaling, scale, horizon, window, seeds)
-
-    def _trained(
-        self, training: Training, rows: Array, held: Array, *, callbacks: bool = True
-    ) -> tuple[NetworkForecast, Report]:
-        """A network trained on rows of the examples."""
-        seeds, scale, scaling = training.seeds, training.scale, training.scaling
-        shape = Shape.of(training.batch, self._scaled_step(scaling))
-        n_channels, n_known = shape.n_channels, scale.width + shape.n_statics
-        width = 2 * self._widths()[0]
-        plan = self._plan(shape, "query", n_known=n_known, n_channels=n_channels, width=width)
-        network = plan.build(seeds.weights)
-        passes = self._training_pass(network, seeds)
-        task = Forecasting(passes, training.batch, training.targets, scale, torch.as_tensor(held))
-        report = self._recipe(seeds, callbacks=callbacks).fit(
-            network, task.objective, rows, task.validate if len(held) else None
+    def _fit_lead(self, data: IrregularSeries, held_out: Any) -> Self:
+        self._check_lead()
+        axis = data.axis
+        spans = data.last_times - data.first_times
+        median_span = float(np.median(spans)) or 1.0
+        horizon = 0.25 * median_span if self.horizon is None else axis.duration(self.horizon)
+        if spans.max() < horizon:
+            raise InputError(
+                f"no series has observations both before and within horizon={horizon:g} after a "
+                f"cut, {horizon:g} before its end; the longest covers {spans.max():g}; ask for a "
+                "shorter horizon or give longer series"
+            )
+        value = self._value
+        settings = LawSettings(
+            horizon,
+            np.inf if self.window is None else axis.duration(self.window, "window"),
+            self.cutoffs,
+            _powers_of_two(self.n_lags),
+            int(np.clip(round(1 / value("validation")), 2, 10)),
+            self.bounds,
+            tuple(self.future),
+            NetworkSettings(
+                widths=self._lead_widths(),
+                max_epochs=value("max_epochs"),
+                batch_size=value("batch_size"),
+                lr=value("lr"),
+                weight_decay=value("weight_decay"),
+                patience=self.patience,
+                callbacks=self.callbacks,
+                verbose=self.verbose,
+            ),
         )
-        series = SeriesModel(network.cpu(), scaling, training.data.axis, seeds, self.n_samples)
-        ones = np.ones(n_channels)
-        return NetworkForecast(series, scale, training.horizon, training.window, ones), report
+        seed = seed_from(self.random_state)
+        model, history = LeadForecast.fit(data, settings, seed)
+        if held_out is not None:
+            other = as_series(held_out).on_axis(axis)
+            model.require(other)
+            model = model.recalibrated(other, self.cutoffs, seed)
+        self.model_ = model
+        kinds = zip(model.channels, model.law.kinds.names, model.law.kinds.bounds, strict=True)
+        named = [(name, kind, pair) for name, kind, pair in kinds]
+        self.channel_kinds_ = {name: kind for name, kind, _ in named}
+        self.bounds_ = {name: pair for name, _, pair in named}
+        self._keep_features(data)
+        epochs = max((row["epoch"] for row in history), default=0)
+        self._conclude(seed=seed, n_iter=epochs, converged=True, history=history)
+        return self
 
-    def _rehearsed_calibration(
-        self, training: Training, examples: Examples, horizon: float
-    ) -> Array | None:
-        """Factors on the spreads from forecasts that a first training has not seen."""
-        early, late = holdout_split(examples, horizon, training.seeds.split)
-        if len(early) < _FEWEST_TO_REHEARSE or len(late) < _FEWEST_TO_REHEARSE:
-            return None
-        model, _ = self._trained(training, early, early[:0], callbacks=False)
-        return model.calibrated(examples.subset(late)).calibration
+    @property
+    def report_(self) -> Any:
+        """Held-out errors: a row per channel and third of the horizon or of the age."""
+        check_is_fitted(self)
+        return self._lead_model().report.table()
+
+    @property
+    def shares_(self) -> Any:
+        """Shares of the experts: a row per third of the horizon, channel and expert."""
+        check_is_fitted(self)
+        return self._lead_model().shares()
+
+    @property
+    def is_rough_(self) -> bool:
+        """Whether the intervals rest on fewer than 30 independent stretches of a horizon."""
+        check_is_fitted(self)
+        return self._lead_model().report.is_rough
+
+    def _lead_model(self) -> LeadForecast:
+        if not isinstance(self.model_, LeadForecast):
+            raise AttributeError('this is known of dynamics="lead" only')
+        return self.model_
+
+    def _fit_latent(self, data: IrregularSeries, held_out: Any) -> Self:
+        for name in _OF_LEAD:
+            if getattr(self, name):
+                raise InputError(
+                    f'{name} has no effect on latent dynamics; leave it out or take dynamics="lead"'
+                )
+        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _OF_LEAD}
+        values = {name: self._value(name) for name in _LATENT}
+        latent = LatentForecaster(**settings | values).fit(data, held_out=held_out)
+        for name, value in fitted_attributes(latent).items():
+            setattr(self, name, value)
+        return self
+
+    def _value(self, name: str) -> Any:
+        """A setting, or what suits the dynamics where it is None."""
+        value = getattr(self, name)
+        defaults = _LEAD if self.dynamics == "lead" else _LATENT
+        return defaults[name] if value is None else value
+
+    def _check_lead(self) -> None:
+        for name in ("layers", "n_lags"):
+            require_integer(getattr(self, name), name, least=1)
+        for name in ("max_epochs", "batch_size"):
+            require_integer(self._value(name), name, least=1)
+        if self.cutoffs is not None:
+            require_integer(self.cutoffs, "cutoffs", least=1)
+        for width in self._lead_widths():
+            require_integer(width, "hidden", least=1)
+        if not self._value("lr") > 0:
+            raise InputError(f"lr must be positive, got {self.lr!r}")
+        share = self._value("validation")
+        if not 0 < share <= 0.5:
+            raise InputError(
+                f'validation must lie in (0, 0.5] for dynamics="lead", got {share!r}; the shares '
+                "and the spreads are those of held-out series"
+            )
+        if self.device not in (None, "cpu"):
+            raise InputError(f'device={self.device!r}: dynamics="lead" runs on the CPU; give None')
+
+    def _lead_widths(self) -> tuple[int, ...]:
+        hidden: Any = self._value("hidden")
+        return (hidden,) * self.layers if np.ndim(hidden) == 0 else tuple(hidden)
+
+    def _asked(self, X: Any, ts: Any, horizon: Any) -> tuple[IrregularSeries, Array]:
+        check_is_fitted(self)
+        model: LeadForecast | NetworkForecast = self.model_
+        past = as_series(X).on_axis(model.axis)
+        model.require(past)
+        if ts is not None and horizon is not None:
+            raise InputError("give either ts or horizon")
+        if ts is None:
+            ts = model.horizon if horizon is None else horizon
+        return past, query_times(ts, past.last_times, model.axis)
+
+    def _known_channels(self) -> list[int]:
+        return [self.model_.channels.index(name) for name in self.future]
+
+    def _known(self, future: Any, later: Array) -> dict[str, Array]:
+        """Values of the channels that are known ahead, as `future=`, where there are such."""
+        if future is None and not self.future:
+            return {}
+        if future is None or not self.future:
+            raise InputError(
+                f"the model was fitted with future={tuple(self.future)!r}; forecast needs future= "
+                "where that names channels, and takes none where it does not"
+            )
+        values = np.asarray(future, dtype=np.float64)
+        expected = (*later.shape, len(self.future))
+        if values.shape != expected:
+            raise InputError(f"future must hold values (B, T, K) = {expected}, got {values.shape}")
+        return {"future": values}
 
     @classmethod
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The forecaster that version 0.1 wrote."""
         estimator, model = forecaster_of(cls, config, tensors)
-        estimator.model_ = model
+        estimator.model_ = model  # type: ignore[assignment]
         return estimator
 
 
-@dataclass(frozen=True)
-class Training:
-    """Examples as inputs of a network.
-
-    Attributes:
-        data: the series that they were cut from.
-        batch: the pasts.
-        targets: the futures.
-        scaling: from data to inputs.
-        scale: units of the increments.
-        horizon, window: durations of the futures and the pasts.
-        seeds: of the fit.
-    """
-
-    data: IrregularSeries
-    batch: SeriesBatch
-    targets: Targets
-    scaling: Scaling
-    scale: IncrementScale
-    horizon: float
-    window: float
-    seeds: Seeds
-
-
-def _typical_size(changes: Tensor) -> Tensor:
-    """Root mean square (C,) of the changes (B, Q, C) that are known; 1 where there is none."""
-    known = ~changes.isnan()
-    total = torch.where(known, changes.square(), 0.0).sum((0, 1))
-    size = (total / known.sum((0, 1)).clamp(min=1)).sqrt()
-    return torch.where(size > 1e-6, size, 1.0)
+def _powers_of_two(largest: int) -> tuple[int, ...]:
+    return tuple(1 << k for k in range(int(largest).bit_length()))

@@ -12,7 +12,7 @@ from torch.distributions import Normal
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
-from trajinfer.data import IrregularSeries
+from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.forecast_examples import Examples
 from trajinfer.series.likelihood import coverage_factors, mean_nll
@@ -107,6 +107,20 @@ class NetworkForecast:
     horizon: float
     window: float
     calibration: Array
+
+    @property
+    def axis(self) -> TimeAxis:
+        """The axis of the fit."""
+        return self.series.axis
+
+    @property
+    def channel_scale(self) -> Array:
+        """(C,) standard deviations of the training values."""
+        return self.series.scaling.values.scale
+
+    def require(self, series: IrregularSeries) -> None:
+        """Refuse series with other columns than those of the fit."""
+        self.series.scaling.require(series)
 
     def mean(self, past: IrregularSeries, later: Array) -> Array:
         """Means (B, Q, C) in the units of the data."""

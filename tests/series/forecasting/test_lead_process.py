@@ -1,0 +1,99 @@
+"""Noise along the lead: exact correlations, Brownian motion, more query times, unequal ages."""
+
+import numpy as np
+import pytest
+
+from trajinfer.series.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
+
+N = 4000
+
+
+def process(gamma=(0.5, 0.2), theta=(0.0, 0.5), rho=0.6):
+    drive = np.array([[1.0, rho], [rho, 1.0]])
+    return LeadProcess(np.array(gamma), np.array(theta), drive)
+
+
+def paths(law, times, ages, seed=0, n=N):
+    noise = np.random.default_rng(seed).standard_normal((n, 1, len(times), len(law.gamma)))
+    return law.sample(np.array(times)[None], np.array(ages)[None], noise)[:, 0]
+
+
+def test_correlations_along_the_lead_are_those_of_the_formula():
+    law, times = process(), np.array([0.1, 0.4, 1.0])
+    z = paths(law, times, [0.0, 0.0])
+    for c in range(2):
+        found = np.corrcoef(z[:, :, c].T)
+        for i, j in [(0, 1), (0, 2), (1, 2)]:
+            ratio = (times[i] / times[j]) ** law.gamma[c]
+            expected = ratio * np.exp(-law.theta[c] * (times[j] - times[i]))
+            assert found[i, j] == pytest.approx(expected, abs=4 / N**0.5)
+        assert z[:, :, c].var(axis=0) == pytest.approx(1.0, abs=4 * (2 / N) ** 0.5)
+
+
+def test_with_a_spread_of_the_root_of_the_lead_the_increments_are_those_of_brownian_motion():
+    law, times = process(gamma=(0.5,) * 2, theta=(0.0,) * 2), np.array([0.25, 0.5, 1.0])
+    w = paths(law, times, [0.0, 0.0])[:, :, 0] * np.sqrt(times)
+    steps = np.diff(w, axis=1)
+    assert steps.var(axis=0) == pytest.approx(np.diff(times), rel=4 * (2 / N) ** 0.5)
+    assert np.corrcoef(w[:, 0], steps[:, 0])[0, 1] == pytest.approx(0.0, abs=4 / N**0.5)
+
+
+@pytest.mark.parametrize("ages", [(0.0, 0.0), (0.0, 0.7), (0.3, 0.1)])
+def test_more_query_times_change_nothing_in_law(ages):
+    law = process()
+    coarse = paths(law, [0.3, 1.0], ages)
+    fine = paths(law, np.linspace(0.05, 1.0, 20), ages, seed=1)[:, [5, 19]]
+    flat = [z.reshape(N, 4) for z in (coarse, fine)]
+    covariance = [np.cov(z.T) for z in flat]
+    np.testing.assert_allclose(covariance[0], covariance[1], atol=6 * (2 / N) ** 0.5)
+
+
+def test_the_cross_correlation_of_equal_ages_is_that_of_two_ornstein_uhlenbeck_processes():
+    law = process(theta=(0.0, 0.0))
+    z = paths(law, [0.2, 1.0], [0.0, 0.0])
+    closed = 0.6 * 2 * np.sqrt(0.5 * 0.2) / (0.5 + 0.2)
+    for k in range(2):
+        assert np.corrcoef(z[:, k].T)[0, 1] == pytest.approx(closed, abs=4 / N**0.5)
+
+
+def test_the_noise_before_another_channel_was_seen_is_independent_of_it():
+    """A channel seen just now shares little with the error that another gathered long before."""
+    law = process(gamma=(0.5, 0.5), theta=(0.0, 0.0), rho=0.9)
+    z = paths(law, [1e-3, 1.0], [10.0, 0.0])
+    assert abs(np.corrcoef(z[:, 0].T)[0, 1]) < 0.05
+    # of the variance 11 of the older one at lead 1 the last tenth is shared
+    expected = 0.9 * np.sqrt(1 / 11)
+    assert np.corrcoef(z[:, 1].T)[0, 1] == pytest.approx(expected, abs=4 / N**0.5)
+
+
+def test_equal_times_give_equal_values():
+    z = paths(process(), [0.2, 0.2, 0.5], [0.0, 0.1], n=10)
+    np.testing.assert_allclose(z[:, 0], z[:, 1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "theta", "white"), [(0.5, 0.0, 0.0), (0.2, 2.0, 0.0), (0.5, 0.0, 0.6)]
+)
+def test_the_memory_is_recovered(gamma, theta, white):
+    rng = np.random.default_rng(0)
+    n = 4000
+    a = rng.uniform(0.05, 0.8, n)
+    b = a + rng.uniform(0.02, 0.5, n)
+    floor, later_floor = 0.1 / (0.1 + a), 0.1 / (0.1 + b)
+    rho = (a / b) ** gamma * np.exp(-theta * (b - a))
+    rho *= np.sqrt((1 - white * floor) * (1 - white * later_floor))
+    z = rng.standard_normal(n)
+    later = rho * z + np.sqrt(1 - rho**2) * rng.standard_normal(n)
+    fit = fit_memory(z, later, a, b, floor, later_floor)
+    made = (a / b) ** fit.gamma * np.exp(-fit.theta * (b - a))
+    made *= np.sqrt((1 - fit.white * floor) * (1 - fit.white * later_floor))
+    assert np.abs(made - rho).max() < 0.08
+
+
+def test_the_drive_is_a_correlation_matrix_that_gives_back_what_was_observed():
+    gamma = np.array([0.5, 0.2, 0.3])
+    observed = np.array([[1.0, 0.5, -0.3], [0.5, 1.0, 0.1], [-0.3, 0.1, 1.0]])
+    drive = drive_correlation(observed, gamma)
+    assert np.linalg.eigvalsh(drive).min() > 0
+    back = drive * 2 * np.sqrt(np.outer(gamma, gamma)) / (gamma[:, None] + gamma)
+    np.testing.assert_allclose(back, observed, atol=1e-6)

@@ -1,0 +1,112 @@
+"""Seasons: the calendar where times are dates, and periods that the values show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.data import TimeAxis
+from trajinfer.series.forecasting.observations import Channel, Observations
+
+_DAY = 86_400.0
+_SECONDS = {"D": _DAY, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_YEAR = 365.2425 * _DAY
+_MOST_LAGS = 600
+_MOST_ROWS = 1500
+_CLEAR = 0.6
+
+
+@packable
+@dataclass(frozen=True)
+class CalendarCycles:
+    """Sine and cosine of the hour of the day, the day of the week and the day of the year.
+
+    Attributes:
+        periods: in units of the axis.
+        offset: what is added to times, so that 0 is a midnight, a Monday and a new year.
+    """
+
+    periods: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, data: Observations, axis: TimeAxis) -> CalendarCycles:
+        """The cycles that the data resolve and span; none where times are no dates."""
+        if axis.kind != "datetime" or axis.origin is None:
+            return cls()
+        second = 1 / _SECONDS[axis.unit or "D"]
+        steps = np.diff(data.times)[np.diff(data.series) == 0]
+        if not len(steps):
+            return cls()
+        gap, span = float(np.median(steps)) / second, float(np.ptp(data.times)) / second
+        origin = axis.origin.tz_localize(None)
+        year = origin.normalize().replace(month=1, day=1)
+        since = {
+            _DAY: (origin - origin.normalize()).total_seconds(),
+            7 * _DAY: (origin - origin.normalize()).total_seconds() + origin.dayofweek * _DAY,
+            _YEAR: (origin - year).total_seconds(),
+        }
+        chosen = [p for p in since if gap < 0.75 * p and span > (1.5 if p < _YEAR else 0.75) * p]
+        return cls(tuple(p * second for p in chosen), tuple(since[p] * second for p in chosen))
+
+    def features(self, times: Array) -> Array:
+        """(P, 4 n) at times (P,): two harmonics of each of n cycles."""
+        columns = [
+            wave(2 * np.pi * k * (times + zero) / period)
+            for period, zero in zip(self.periods, self.offset, strict=True)
+            for k in (1, 2)
+            for wave in (np.sin, np.cos)
+        ]
+        return np.column_stack(columns) if columns else np.zeros((len(times), 0))
+
+
+def shown_period(channel: Channel, span: float) -> float:
+    """The lag at which a channel comes back to itself; 0 where it does not.
+
+    Mean squares of changes over lags are computed, with straight lines between observations. A
+    period is the lag of a local minimum that lies below .6 of what shorter lags reach; of several
+    within a fifth of each other, the shortest.
+
+    Args:
+        channel: the values.
+        span: longest time that a series covers.
+    """
+    steps = np.diff(channel.times)
+    steps = steps[steps > 0]
+    if len(channel.values) < 24 or not len(steps):
+        return 0.0
+    gap, longest = float(np.median(steps)), span / 2
+    n_lags = int(min(longest / gap, _MOST_LAGS))
+    if n_lags < 4:
+        return 0.0
+    lags = gap * np.unique(np.round(np.geomspace(1, longest / gap, n_lags)))
+    rows = np.linspace(0, len(channel.values) - 1, min(_MOST_ROWS, len(channel.values))).astype(int)
+    series = np.searchsorted(channel.starts, rows, side="right") - 1
+    size = np.array([_change(channel, rows, series, lag, 3 * gap) for lag in lags])
+    return _first_return(lags, size)
+
+
+def _change(channel: Channel, rows: Array, series: Array, lag: float, widest: float) -> float:
+    """Mean square of the change over a lag; NaN where few rows have one."""
+    before, gap = channel.at(series, channel.times[rows] - lag, rows)
+    usable = gap <= widest
+    if usable.sum() < max(12, 0.1 * len(rows)):
+        return np.nan
+    return float(np.mean((channel.values[rows] - before)[usable] ** 2))
+
+
+def _first_return(lags: Array, size: Array) -> float:
+    known = ~np.isnan(size)
+    lags, size = lags[known], size[known]
+    if len(lags) < 4:
+        return 0.0
+    reached = np.maximum.accumulate(size)
+    inner = np.flatnonzero((size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:])) + 1
+    clear = inner[size[inner] < _CLEAR * reached[inner]]
+    if not len(clear):
+        return 0.0
+    depth = size[clear] / reached[clear]
+    return float(lags[clear[depth <= 1.2 * depth.min() + 0.02][0]])

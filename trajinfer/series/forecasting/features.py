@@ -1,0 +1,219 @@
+"""What experts are told about a pair of a cut and a later time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.series.forecasting.calendar import CalendarCycles
+from trajinfer.series.forecasting.history import History, LeadUnits
+from trajinfer.series.forecasting.observations import Observations
+
+SEASONAL = 3
+_PAST_SEASONS = 4
+_SPREADS = 6.0
+
+
+@dataclass(frozen=True)
+class Questions:
+    r"""P questions: the values of C channels at a time after a cut.
+
+    Attributes:
+        history: of each cut.
+        lead: (P,) time since the cut.
+        own_lead: (P, C) time since the last value of each channel.
+        size: (P, C) expected size of the increments, $\sqrt{v(h)}$; the standard
+            deviation of a channel without a past.
+        seasonal: (P, C, 3) increments that past seasons suggest; 0 where there are none.
+        extra: (P, K) calendar and known inputs.
+    """
+
+    history: History
+    lead: Array
+    own_lead: Array
+    size: Array
+    seasonal: Array
+    extra: Array
+
+    def __len__(self) -> int:
+        return len(self.lead)
+
+    def __getitem__(self, index: Array) -> Questions:
+        return Questions(
+            self.history[index],
+            self.lead[index],
+            self.own_lead[index],
+            self.size[index],
+            self.seasonal[index],
+            self.extra[index],
+        )
+
+
+def questions(
+    data: Observations,
+    past: History,
+    cut: Array,
+    series: Array,
+    times: Array,
+    units: LeadUnits,
+    calendar: CalendarCycles,
+    periods: Array,
+    known: Array | None = None,
+) -> Questions:
+    """Questions at times (P,) after cuts.
+
+    Args:
+        data: the series.
+        past: of each question's cut.
+        cut, series: (P,) rows of the cuts, and their series.
+        times: (P,) of what is asked.
+        units, calendar: measures of the training data.
+        periods: (C,) period of each channel, 0 = none.
+        known: (P, K) inputs known ahead, standardised; None: none.
+    """
+    lead = times - past.time
+    own_lead = lead[:, None] + past.age
+    seen = ~np.isnan(own_lead)
+    size = np.stack(
+        [
+            np.where(
+                seen[:, c],
+                np.sqrt(units.variograms[c](np.nan_to_num(own_lead[:, c]))),
+                units.scale[c],
+            )
+            for c in range(units.n_channels)
+        ],
+        axis=1,
+    )
+    own_lead = np.where(seen, own_lead, lead[:, None] + units.horizon)
+    size = np.maximum(size, 1e-9 * units.scale)
+    seasonal = np.stack(
+        [
+            _seasonal(data, c, cut, series, times, past, float(periods[c]))
+            for c in range(units.n_channels)
+        ],
+        axis=1,
+    )
+    extra = [calendar.features(times), calendar.features(past.time)]
+    extra += [] if known is None else [known]
+    return Questions(past, lead, own_lead, size, seasonal, np.concatenate(extra, axis=1))
+
+
+def _seasonal(
+    data: Observations,
+    index: int,
+    cut: Array,
+    series: Array,
+    times: Array,
+    past: History,
+    period: float,
+) -> Array:
+    """Increments (P, 3) to the last season's value, of the last season, mean over seasons."""
+    result = np.zeros((len(times), SEASONAL))
+    if period <= 0:
+        return result
+    channel = data.channel(index)
+    last = np.searchsorted(channel.rows, cut, side="right") - 1
+    here = past.last[:, index]
+    last_time = past.time - past.age[:, index]
+    whole = np.ceil((times - past.time) / period - 1e-9)
+    moves = []
+    for k in range(_PAST_SEASONS):
+        shift = (whole + k) * period
+        then, gap = channel.at(series, times - shift, last)
+        start, start_gap = channel.at(series, last_time - shift, last)
+        near = (gap <= period / 4) & (start_gap <= period / 4)
+        if k == 0:
+            result[:, 0] = np.where(gap <= period / 4, then - here, 0.0)
+        moves.append(np.where(near, then - start, np.nan))
+    found = np.stack(moves, axis=1)
+    result[:, 1] = np.nan_to_num(found[:, 0])
+    count = (~np.isnan(found)).sum(axis=1)
+    result[:, 2] = np.nansum(found, axis=1) / np.maximum(count, 1)
+    return np.nan_to_num(result)
+
+
+@packable
+@dataclass(frozen=True)
+class Design:
+    """Standardised features.
+
+    Attributes:
+        center, scale: (F,) of the features of the training pairs.
+        n_moves: number of them that are multiplied by the lead for linear experts.
+        own: for each channel, the indices of the features that trees see.
+    """
+
+    center: Array
+    scale: Array
+    n_moves: int
+    own: tuple[Array, ...]
+
+    @classmethod
+    def fit(cls, asked: Questions, units: LeadUnits) -> Design:
+        """Measure the features of training pairs."""
+        raw = _raw(asked, units)
+        scale = raw.std(axis=0)
+        center = raw.mean(axis=0)
+        flat = ~(scale > 1e-9 * np.maximum(np.abs(center), 1.0))
+        n_channels = units.n_channels
+        return cls(
+            center,
+            np.where(flat, np.inf, scale),
+            _n_moves(asked),
+            tuple(_own(asked, c, n_channels, raw.shape[1]) for c in range(n_channels)),
+        )
+
+    def __call__(self, asked: Questions, units: LeadUnits) -> Array:
+        """(P, F), at most six standard deviations from the mean; constant features are 0."""
+        return np.clip((_raw(asked, units) - self.center) / self.scale, -_SPREADS, _SPREADS)
+
+    def interactions(self, features: Array, asked: Questions, units: LeadUnits) -> Array:
+        """Features, a constant, and the moves times the square root of the lead and the lead."""
+        share = np.minimum(asked.lead / units.horizon, 1.0)[:, None]
+        moves = features[:, : self.n_moves]
+        return np.concatenate(
+            [np.ones((len(features), 1)), features, moves * np.sqrt(share), moves * share], axis=1
+        )
+
+
+def _n_moves(asked: Questions) -> int:
+    past = asked.history
+    return int(past.moves.shape[1] * (past.moves.shape[2] + 1))
+
+
+def _raw(asked: Questions, units: LeadUnits) -> Array:
+    """Moves and last values, seasons, states, lead, calendar."""
+    past = asked.history
+    share = np.clip(asked.lead / units.horizon, 1e-6, 1.0)
+    level = (past.last - units.center) / units.scale
+    moves = np.concatenate([past.moves, level[:, :, None]], axis=2)
+    lead = np.column_stack([share, np.sqrt(share), np.log(share)])
+    seasonal = asked.seasonal / asked.size[:, :, None]
+    parts = [
+        moves.reshape(len(share), -1),
+        past.state,
+        seasonal.reshape(len(share), -1),
+        lead,
+        asked.extra,
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _own(asked: Questions, channel: int, n_channels: int, n_features: int) -> Array:
+    """A channel's own features, the last moves and levels of the others, and what is common."""
+    past = asked.history
+    n_move, n_state = past.moves.shape[2] + 1, past.state.shape[1]
+    per_channel = (n_state - past.n_common) // n_channels
+    moves = np.arange(n_channels * n_move).reshape(n_channels, n_move)
+    first = moves.size
+    states = first + np.arange(n_channels * per_channel).reshape(n_channels, per_channel)
+    common = np.arange(first + n_channels * per_channel, first + n_state)
+    seasonal = first + n_state + np.arange(n_channels * SEASONAL).reshape(n_channels, SEASONAL)
+    rest = np.arange(first + n_state + n_channels * SEASONAL, n_features)
+    others = np.delete(moves[:, [0, n_move - 1]], channel, axis=0).ravel()
+    parts = [moves[channel], states[channel], others, common, seasonal[channel], rest]
+    return np.concatenate(parts).astype(int)

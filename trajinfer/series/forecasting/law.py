@@ -1,0 +1,257 @@
+r"""The predictive law of the values after a cut.
+
+For each channel and the lead h since its last value,
+
+$$y(h) = y_{last} + m(h) + s(h)\,Q_h\big(\sqrt{1 - w(h)}\,Z_h + \sqrt{w(h)}\,\varepsilon\big)$$
+
+with m the mixture of the experts, s the scale, Q the quantiles of held-out errors, Z the process of
+`lead_process`, and w the share of the noise of measurement, which is new at every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
+from trajinfer.data import IrregularSeries
+from trajinfer.data.channel_kinds import ChannelKinds
+from trajinfer.series.forecasting.calendar import CalendarCycles
+from trajinfer.series.forecasting.experts import Ridge, simple_increments
+from trajinfer.series.forecasting.features import Design, Questions, questions
+from trajinfer.series.forecasting.history import LeadUnits, history
+from trajinfer.series.forecasting.lead_process import LeadProcess
+from trajinfer.series.forecasting.mixture import Mixture
+from trajinfer.series.forecasting.network import IncrementNetwork
+from trajinfer.series.forecasting.observations import Observations
+from trajinfer.series.forecasting.pairs import PairSource
+from trajinfer.series.forecasting.quantiles import ErrorQuantiles, expectation_nodes
+from trajinfer.series.forecasting.trees import Trees
+from trajinfer.series.forecasting.variogram import Variogram
+
+_CHUNK = 20_000
+_PAIRS_PER_SERIES = 2000
+_MOST_VALUES = 2_000_000
+_AT_ONCE = 1e-9
+
+
+@packable
+@dataclass(frozen=True)
+class Part:
+    """What was learned with one part of the series held out.
+
+    Attributes:
+        ridge: on all channels.
+        trees: one per channel, None where it has no share.
+        network: None where there are too few examples.
+    """
+
+    ridge: Ridge
+    trees: tuple[Trees | None, ...] = ()
+    network: IncrementNetwork | None = None
+
+
+@packable
+@dataclass(frozen=True)
+class ForecastLaw:
+    """A fitted forecaster of C channels.
+
+    Attributes:
+        units, calendar, periods, design: how features are made.
+        parts: experts that are averaged.
+        mixture: shares of the experts.
+        residual: for each channel, the mean square of held-out errors as a function of the lead.
+        learned_scale: (C,) bool, whether the scale is that of the networks instead.
+        quantiles: of the standardised held-out errors.
+        process: noise along the lead; times in units of the horizon.
+        white: (C,) share of the noise floor that is new at every time.
+        kinds: values that the channels can take.
+        known: channels whose future values are given.
+    """
+
+    units: LeadUnits
+    calendar: CalendarCycles
+    periods: Array
+    design: Design
+    parts: tuple[Part, ...]
+    mixture: Mixture
+    residual: tuple[Variogram, ...]
+    learned_scale: Array
+    quantiles: ErrorQuantiles
+    process: LeadProcess
+    white: Array
+    kinds: ChannelKinds
+    known: tuple[int, ...] = field(default=())
+
+    def ask(self, past: IrregularSeries, later: Array, future: Array | None = None) -> Questions:
+        """Questions (B Q,) at times (B, Q) after the last time of every series.
+
+        Args:
+            past: series on the axis of the fit.
+            later: not before the last time of a series.
+            future: (B, Q, K) values of the known channels.
+        """
+        data = Observations.of(past)
+        rows = data.starts[1:] - 1
+        known_past = history(data, rows, self.units)
+        index = np.repeat(np.arange(len(past)), later.shape[1])
+        return questions(
+            data,
+            known_past[index],
+            rows[index],
+            index,
+            later.ravel(),
+            self.units,
+            self.calendar,
+            self.periods,
+            None if future is None else self.standardised(future.reshape(len(index), -1)),
+        )
+
+    def standardised(self, future: Array) -> Array:
+        """Known inputs (P, K) in units of their channels; unknown ones at the mean."""
+        where = list(self.known)
+        return np.nan_to_num((future - self.units.center[where]) / self.units.scale[where])
+
+    def moments(self, asked: Questions) -> tuple[Array, Array]:
+        """Locations and scales (P, C)."""
+        mean, scale = np.empty(asked.size.shape), np.empty(asked.size.shape)
+        for start in range(0, len(asked), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            mean[rows], scale[rows] = self._moments(asked[np.arange(len(asked))[rows]])
+        return mean, scale
+
+    def _moments(self, asked: Questions) -> tuple[Array, Array]:
+        features = self.design(asked, self.units)
+        products = self.design.interactions(features, asked, self.units)
+        answers = [expert_increments(part, features, products) for part in self.parts]
+        learned = np.mean([answer for answer, _ in answers], axis=0)
+        increments = np.concatenate([simple_increments(asked, self.units), learned], axis=2)
+        share = np.minimum(asked.own_lead / self.units.horizon, 1.0)
+        mean = asked.history.last + asked.size * self.mixture(increments, share)
+        scale = residual_size(self.residual, asked)
+        if self.learned_scale.any():
+            square = np.mean([np.exp(2 * log_scale) for _, log_scale in answers], axis=0)
+            scale = np.where(self.learned_scale, asked.size * np.sqrt(square), scale)
+        return mean, scale
+
+    def errors_on(
+        self, series: IrregularSeries, cutoffs: int | None, seed: int
+    ) -> tuple[Array, Array]:
+        """Standardised errors (P, C) and shares of the horizon (P, C) on pairs of other series.
+
+        Raises:
+            InputError: if none of the series has a past and a future.
+        """
+        data = Observations.of(series)
+        pairs = PairSource.of(data, self.units.horizon, cutoffs).draw(
+            np.random.default_rng(seed), _PAIRS_PER_SERIES, _CHUNK
+        )
+        if not len(pairs):
+            raise InputError(
+                "none of the series to calibrate on has observations within the horizon of each "
+                "other; give longer ones"
+            )
+        truth = data.values[pairs.target]
+        asked = questions(
+            data,
+            history(data, pairs.cut, self.units),
+            pairs.cut,
+            pairs.series,
+            data.times[pairs.target],
+            self.units,
+            self.calendar,
+            self.periods,
+            self.standardised(truth[:, list(self.known)]) if self.known else None,
+        )
+        mean, scale = self.moments(asked)
+        return (truth - mean) / scale, self.share(asked)
+
+    def share(self, asked: Questions) -> Array:
+        """Leads (P, C) as shares of the horizon, at most 1."""
+        return np.minimum(asked.own_lead / self.units.horizon, 1.0)
+
+    def mean(self, asked: Questions) -> Array:
+        """Means (P, C) of the law, within the bounds."""
+        mean, scale = self.moments(asked)
+        total, nodes = np.zeros_like(mean), expectation_nodes()
+        share = self.share(asked)
+        for z in nodes:
+            error = self.quantiles(np.full(mean.shape, z), share)
+            total += self.kinds.inside(mean + scale * error)
+        return total / len(nodes)
+
+    def sample(self, asked: Questions, seeds: Sequence[Any], n: int) -> Array:
+        """Paths (B, n, Q, C).
+
+        Args:
+            asked: the questions of B series, Q of each, in ascending order.
+            seeds: (B,) of the draws of each series, as numpy takes them.
+            n: number of paths.
+        """
+        mean, scale = self.moments(asked)
+        n_series, n_channels = len(seeds), mean.shape[1]
+        shape = (n_series, len(asked) // n_series, n_channels)
+        values = np.empty((n_series, n, *shape[1:]))
+        lead = asked.lead.reshape(shape[:2]) / self.units.horizon
+        parts = [mean, scale, self._white_share(asked), asked.own_lead, self.share(asked)]
+        mean, scale, white, own_lead, share = (part.reshape(shape) for part in parts)
+        at_once = max(1, _MOST_VALUES // (n * shape[1] * n_channels))
+        for start in range(0, n_series, at_once):
+            rows = slice(start, start + at_once)
+            z = self._normal_paths(
+                lead[rows], own_lead[rows] / self.units.horizon, white[rows], seeds[rows], n
+            )
+            paths = [mean[rows] + scale[rows] * self.quantiles(one, share[rows]) for one in z]
+            values[rows] = self.kinds.attainable(np.stack(paths, axis=1))
+        return values
+
+    def _white_share(self, asked: Questions) -> Array:
+        """Shares (P, C) of the variance of the errors that are new at every time."""
+        return np.asarray(self.white * noise_floor(self.units, asked))
+
+    def _normal_paths(
+        self, lead: Array, own_lead: Array, white_share: Array, seeds: Sequence[Any], n: int
+    ) -> Array:
+        """Standard normal errors (n, b, Q, C) along the leads (b, Q) and (b, Q, C) of b series."""
+        shape = (2, n, *own_lead.shape[1:])
+        noise = np.stack([np.random.default_rng(s).standard_normal(shape) for s in seeds], axis=2)
+        ages = np.maximum(own_lead[:, 0] - lead[:, :1], 0.0)
+        z = self.process.sample(np.maximum(lead, _AT_ONCE), ages, noise[0])
+        white = noise[1]
+        for k in range(1, lead.shape[1]):  # equal times share their noise
+            again = (lead[:, k] == lead[:, k - 1])[:, None]
+            white[:, :, k] = np.where(again, white[:, :, k - 1], white[:, :, k])
+        return np.asarray(np.sqrt(1 - white_share) * z + np.sqrt(white_share) * white)
+
+
+def expert_increments(part: Part, features: Array, products: Array) -> tuple[Array, Array]:
+    """Increments (P, C, E) of the learned experts of one part and log-scales (P, C).
+
+    The order is ridge, trees, network; experts that were not fitted are left out.
+    """
+    ridge = part.ridge(products)
+    columns, log_scale = [ridge], np.zeros_like(ridge)
+    if part.trees:
+        made = [ridge[:, c] if t is None else t(features) for c, t in enumerate(part.trees)]
+        columns.append(np.stack(made, axis=1))
+    if part.network is not None:
+        mean, log_scale = part.network(features)
+        columns.append(mean)
+    return np.stack(columns, axis=2), log_scale
+
+
+def residual_size(residual: tuple[Variogram, ...], asked: Questions) -> Array:
+    """Root mean squares (P, C) of held-out errors at the leads asked for."""
+    size = [np.sqrt(v(asked.own_lead[:, c])) for c, v in enumerate(residual)]
+    return np.stack(size, axis=1)
+
+
+def noise_floor(units: LeadUnits, asked: Questions) -> Array:
+    """Shares (P, C) of the expected squares that do not vanish with the lead."""
+    nugget = np.array([v.nugget for v in units.variograms])
+    return np.asarray(np.minimum(nugget / asked.size**2, 1.0))

@@ -1,0 +1,155 @@
+"""A fitted forecaster: a predictive law together with the columns and the axis of its fit."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
+from trajinfer.data import IrregularSeries, TimeAxis
+from trajinfer.data.names import fits_columns
+from trajinfer.series.forecasting.fitting import LawFit, LawSettings
+from trajinfer.series.forecasting.law import ForecastLaw
+from trajinfer.series.forecasting.quantiles import ErrorQuantiles
+from trajinfer.series.forecasting.report import Report, held_out_report
+
+
+@packable
+@dataclass(frozen=True)
+class LeadForecast:
+    """A law of paths in the lead, and what series it can be asked about.
+
+    Attributes:
+        law: of the values after a cut.
+        axis: of the times of the fit.
+        channels, static_names: of the series of the fit.
+        report: held-out errors and shares.
+    """
+
+    law: ForecastLaw
+    axis: TimeAxis
+    channels: tuple[str, ...]
+    static_names: tuple[str, ...]
+    report: Report
+
+    @classmethod
+    def fit(
+        cls, series: IrregularSeries, settings: LawSettings, seed: int
+    ) -> tuple[LeadForecast, list[dict[str, Any]]]:
+        """Fit a law; the second value is the history of the trainings.
+
+        Raises:
+            InputError: if no series has a past and a future, or a setting names no channel.
+        """
+        fit = LawFit(series, settings, seed)
+        law = fit.run()
+        report = held_out_report(law, fit.held_out, fit.data, series.channels, fit.stretches)
+        return cls(law, series.axis, series.channels, series.static_names, report), fit.history
+
+    @property
+    def horizon(self) -> float:
+        """The longest lead that the fit aimed at."""
+        return self.law.units.horizon
+
+    @property
+    def window(self) -> float:
+        """Duration of the past that is used."""
+        return self.law.units.window
+
+    @property
+    def channel_scale(self) -> Array:
+        """(C,) standard deviations of the training values."""
+        return self.law.units.scale
+
+    def require(self, series: IrregularSeries) -> None:
+        """Refuse series with other columns than those of the fit.
+
+        Raises:
+            InputError: naming the columns.
+        """
+        pairs = (
+            (self.channels, series.channels, "x"),
+            (self.static_names, series.static_names, "s"),
+        )
+        for fitted, given, letter in pairs:
+            if len(fitted) != len(given):
+                raise InputError(
+                    f"these series have {len(series.channels)} channels and "
+                    f"{len(series.static_names)} statics, the fit saw {len(self.channels)} and "
+                    f"{len(self.static_names)}; give the same ones in the same order"
+                )
+            if not fits_columns(given, fitted, letter):
+                raise InputError(
+                    f"the columns of these series are {given}, those of the fit were {fitted}; "
+                    "give the same ones in the same order"
+                )
+
+    def samples(
+        self,
+        past: IrregularSeries,
+        later: Array,
+        n: int,
+        seed: int,
+        future: Array | None = None,
+    ) -> Array:
+        """Paths (B, n, Q, C) at times (B, Q) of any order; equal times share their values.
+
+        Args:
+            past: series on the axis of the fit.
+            later: not before the last time of a series.
+            n: number of paths.
+            seed: of the draws; those of a series depend on it and on the name of the series.
+            future: (B, Q, K) values of the channels that are known ahead.
+        """
+        ordered, order = _in_order(later)
+        known = None if future is None else np.take_along_axis(future, order[:, :, None], axis=1)
+        drawn = self.law.sample(self.law.ask(past, ordered, known), _seeds(past.ids, seed), n)
+        back = np.argsort(order, axis=1)
+        return np.take_along_axis(drawn, back[:, None, :, None], axis=2)
+
+    def mean(self, past: IrregularSeries, later: Array, future: Array | None = None) -> Array:
+        """Means (B, Q, C) of the law."""
+        asked = self.law.ask(past, later, future)
+        return self.law.mean(asked).reshape(*later.shape, -1)
+
+    def recalibrated(self, series: IrregularSeries, cutoffs: int | None, seed: int) -> LeadForecast:
+        """The same experts with spreads that fit errors on other series.
+
+        Raises:
+            InputError: if none of the series has a past and a future.
+        """
+        errors, share = self.law.errors_on(series, cutoffs, seed)
+        return replace(self, law=replace(self.law, quantiles=ErrorQuantiles.fit(errors, share)))
+
+    def shares(self) -> pd.DataFrame:
+        """Shares of the experts: a row per channel, third of the horizon and expert."""
+        mixture = self.law.mixture
+        index = pd.MultiIndex.from_product(
+            [("near", "middle", "far"), self.channels, mixture.names],
+            names=["third", "channel", "expert"],
+        )
+        return pd.DataFrame({"share": mixture.shares.ravel()}, index=index).reset_index()
+
+
+def _in_order(times: Array) -> tuple[Array, Array]:
+    """Each row sorted, and the order that sorts it."""
+    order = np.argsort(times, axis=1, kind="stable")
+    return np.take_along_axis(times, order, axis=1), order
+
+
+def _seeds(ids: tuple[Hashable, ...], seed: int) -> list[list[int]]:
+    """A seed for each series from its name; series of the same name are counted."""
+    seen: Counter[Hashable] = Counter()
+    seeds = []
+    for name in ids:
+        seeds.append([seed, zlib.crc32(repr(name).encode()), seen[name]])
+        seen[name] += 1
+    return seeds

@@ -1,0 +1,116 @@
+"""Quantiles of held-out errors, by third of the horizon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+
+THIRDS = np.array([1.0, 3.0, 5.0]) / 6
+_KNOTS = np.linspace(-3.0, 3.0, 25)
+_PER_UNIT = 4
+_FEWEST = 60
+_TAIL = 2.0
+
+
+@packable
+@dataclass(frozen=True)
+class ErrorQuantiles:
+    """Maps from a standard normal variable to standardised errors, one per third and channel.
+
+    Between the centres of the thirds they are interpolated in the lead. They are increasing and
+    piecewise linear in 25 places from -3 to 3; beyond, they go on with the slope of the last normal
+    unit, at most up to twice the largest held-out error.
+
+    Attributes:
+        values: (3, C, 25) errors at the places.
+        largest: (C,) absolute value that no error exceeds.
+    """
+
+    values: Array
+    largest: Array
+
+    @classmethod
+    def fit(cls, errors: Array, share: Array) -> ErrorQuantiles:
+        """Read off quantiles of held-out errors.
+
+        Args:
+            errors: (P, C) standardised, NaN = not observed.
+            share: (P, C) leads as shares of the horizon.
+        """
+        n_channels = errors.shape[1]
+        values, largest = np.empty((3, n_channels, len(_KNOTS))), np.empty(n_channels)
+        for c in range(n_channels):
+            known = ~np.isnan(errors[:, c])
+            own, third = errors[known, c], np.clip((3 * share[known, c]).astype(int), 0, 2)
+            whole = _quantiles(own)
+            largest[c] = _TAIL * np.abs(own).max() if len(own) else _TAIL * 3
+            for k in range(3):
+                part = own[third == k]
+                weight = len(part) / (len(part) + _FEWEST)
+                values[k, c] = (
+                    whole if not len(part) else weight * _quantiles(part) + (1 - weight) * whole
+                )
+        return cls(values, np.maximum(largest, 1e-12))
+
+    def table(self, share: Array) -> Array:
+        """The errors (..., C, 25) at the places, for shares of the horizon (..., C)."""
+        position = np.clip(3 * share - 0.5, 0.0, 2.0)
+        low = np.minimum(position.astype(int), 1)
+        right = (position - low)[..., None]
+        channel = np.arange(len(self.largest))
+        return np.asarray(
+            (1 - right) * self.values[low, channel] + right * self.values[low + 1, channel]
+        )
+
+    def __call__(self, z: Array, share: Array) -> Array:
+        """Errors (..., C) that stand for standard normal z (..., C) at shares of the horizon."""
+        position = (z - _KNOTS[0]) / (_KNOTS[1] - _KNOTS[0])
+        inner = np.clip(position, 0, len(_KNOTS) - 1)
+        left = np.minimum(inner.astype(int), len(_KNOTS) - 2)
+        table = np.broadcast_to(self.table(share), (*z.shape, len(_KNOTS)))
+
+        def at(index: Array) -> Array:
+            return np.take_along_axis(table, index[..., None], axis=-1)[..., 0]
+
+        below = at(left)
+        errors = below + (inner - left) * (at(left + 1) - below)
+        per_unit = _PER_UNIT
+        high = (table[..., -1] - table[..., -1 - per_unit]) / per_unit
+        low = (table[..., per_unit] - table[..., 0]) / per_unit
+        beyond = position - inner
+        errors = errors + beyond * np.where(beyond > 0, high, low)
+        return np.asarray(np.clip(errors, -self.largest, self.largest))
+
+    def normal(self, errors: Array, share: Array) -> Array:
+        """The standard normal z (P, C) that errors stand for, within [-3, 3]; NaN stays."""
+        table = self.table(share)
+        left = np.clip((table <= errors[..., None]).sum(axis=-1) - 1, 0, len(_KNOTS) - 2)
+        below, above = (
+            np.take_along_axis(table, index[..., None], axis=-1)[..., 0]
+            for index in (left, left + 1)
+        )
+        step = np.where(above > below, above - below, 1.0)
+        part = np.clip((errors - below) / step, 0.0, 1.0)
+        return np.where(np.isnan(errors), np.nan, _KNOTS[left] + part * (_KNOTS[1] - _KNOTS[0]))
+
+
+def _quantiles(errors: Array) -> Array:
+    """Quantiles at the normal places; beyond the data by the spread of the outermost ones."""
+    if len(errors) < 2:
+        return _KNOTS * (np.abs(errors).max() if len(errors) else 1.0)
+    ranks = (np.arange(len(errors)) + 0.5) / len(errors)
+    z, x = ndtri(ranks), np.sort(errors)
+    inside = np.interp(_KNOTS, z, x)
+    scale = max(float(x.std()), 1e-12)
+    above, below = np.maximum(_KNOTS - z[-1], 0.0), np.maximum(z[0] - _KNOTS, 0.0)
+    return np.asarray(inside + scale * (above - below))
+
+
+def expectation_nodes(n: int = 32) -> Array:
+    """Standard normal places of equal probability (n,), for means of transformed values."""
+    return np.asarray(ndtri((np.arange(n) + 0.5) / n))

@@ -1,0 +1,95 @@
+"""Held-out errors of a fit, by channel, horizon and age of the series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.series.forecasting.features import Questions
+from trajinfer.series.forecasting.observations import Observations
+
+_FEWEST_STRETCHES = 30.0
+_THIRDS = ("near", "middle", "far")
+
+
+@packable
+@dataclass(frozen=True)
+class Report:
+    """What held-out series say of a forecaster.
+
+    Attributes:
+        rows: one per channel and part of the horizon or of the age, with the root mean square of
+            the errors of the mixture, of persistence and of each expert, and the coverage of 90 %.
+        stretches: number of stretches of a horizon that stand for independent errors.
+    """
+
+    rows: list[dict[str, Any]]
+    stretches: float
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether the intervals rest on fewer than 30 independent stretches."""
+        return self.stretches < _FEWEST_STRETCHES
+
+    def table(self) -> pd.DataFrame:
+        """The rows as a table."""
+        return pd.DataFrame(self.rows)
+
+
+def held_out_report(
+    law: Any, held_out: Any, data: Observations, channels: tuple[str, ...], stretches: float
+) -> Report:
+    """Errors on pairs, each predicted by a part that has not seen it.
+
+    Args:
+        law: the fitted `ForecastLaw`.
+        held_out: the pairs, a `HeldOut`.
+        data: the series.
+        channels: their names.
+        stretches: see `Report`.
+    """
+    asked: Questions = held_out.asked
+    share = np.minimum(asked.own_lead / law.units.horizon, 1.0)
+    mixed = law.mixture(held_out.increments, share)
+    scale = held_out.scale
+    low, high = (law.quantiles(np.full(scale.shape, z), share) for z in (-1.6449, 1.6449))
+    error = held_out.truth - asked.history.last - asked.size * mixed
+    inside = (low * scale <= error) & (error <= high * scale)
+    age = asked.history.time - data.times[data.starts[held_out.pairs.series]]
+    groups = {
+        "horizon": np.clip((3 * asked.lead / law.units.horizon).astype(int), 0, 2),
+        "age": _third(age),
+    }
+    rows = []
+    for c, channel in enumerate(channels):
+        known = ~np.isnan(error[:, c])
+        experts = (held_out.truth[:, c, None] - asked.history.last[:, c, None]) - asked.size[
+            :, c, None
+        ] * held_out.increments[:, c]
+        for by, third in groups.items():
+            for k, name in enumerate(_THIRDS):
+                part = known & (third == k)
+                if part.any():
+                    errors = _root_mean_square(experts[part])
+                    rows.append(
+                        {"channel": channel, "by": by, "third": name, "values": int(part.sum())}
+                        | {
+                            "error": float(_root_mean_square(error[part, c])),
+                            "coverage_90": float(inside[part, c].mean()),
+                        }
+                        | dict(zip(law.mixture.names, errors.tolist(), strict=True))
+                    )
+    return Report(rows, stretches)
+
+
+def _root_mean_square(errors: Array) -> Array:
+    return np.asarray(np.sqrt((errors**2).mean(axis=0)))
+
+
+def _third(age: Array) -> Array:
+    return np.searchsorted(np.quantile(age, [1 / 3, 2 / 3]), age)
