@@ -48,7 +48,7 @@ bench: $(STAMP)
 
 # Rebuilds the recognition network of the jump processes from its seed (about 25 minutes).
 train-jumps: $(STAMP)
-	$(BIN)/python -m trajinfer.jumps.training
+	$(BIN)/python -m trajinfer.recognition.training
 
 reproduce: $(STAMP)
 	$(BIN)/python examples/reproduce/snapshots.py

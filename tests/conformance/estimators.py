@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trajinfer import jumps
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries
 from trajinfer.generation import DirectedChainGenerator, TransitionLikelihood
+from trajinfer.jumps import MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
 from trajinfer.series import (
     NeuralSDEClassifier,
@@ -53,6 +55,12 @@ def labelled_walks():
     return walks, np.arange(30) % 2
 
 
+def labelled_paths():
+    """60 paths of two labels at four unequal times."""
+    rates = [[-1.0, 1.0], [1.0, -1.0]]
+    return (jumps.simulate(rates, [0.5, 0.5], 60, [0.0, 0.3, 0.7, 1.0], random_state=0),)
+
+
 SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2}
 OF_SERIES = "it is fed series with times of their own, not rows of features"
 
@@ -66,6 +74,13 @@ ROWS_ARE_SERIES = {
 }
 
 CASES = (
+    Case(
+        "MarkovJumpProcess",
+        MarkovJumpProcess,
+        labelled_paths,
+        lambda model: model.sample(5, [0.0, 0.5, 2.5]).states,
+        unlike_scikit_learn="it is fed paths of labels, not rows of features",
+    ),
     Case(
         "SchrodingerBridge",
         SchrodingerBridge,

@@ -106,4 +106,6 @@ def test_nothing_is_drawn_or_saved_before_the_fit(case, tmp_path):
 
 
 def _arrays(data):
+    if isinstance(data, trajinfer.JumpSeries):
+        return (data.flat_times, data.flat_states)
     return (data.times, data.values) if isinstance(data, trajinfer.IrregularSeries) else (data,)

@@ -41,7 +41,7 @@ def verbs(case):
     return {
         name: value
         for name, value in inspect.getmembers(kind, inspect.isfunction)
-        if not name.startswith("_")
+        if not name.startswith("_") and not name.endswith("_request")  # scikit-learn's routing
     }
 
 

@@ -11,8 +11,8 @@ from trajinfer import jumps
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import MarkovJumpProcess
-from trajinfer.jumps.network import features_of
-from trajinfer.jumps.prior import (
+from trajinfer.recognition.network import features_of
+from trajinfer.recognition.prior import (
     aggregate_statistics,
     draw_batch,
     draw_driven,
@@ -21,8 +21,8 @@ from trajinfer.jumps.prior import (
     observe,
     skeleton_batch,
 )
-from trajinfer.jumps.statistics import PathStatistics, binned_em, statistics_of
-from trajinfer.jumps.training import (
+from trajinfer.recognition.statistics import PathStatistics, binned_em, statistics_of
+from trajinfer.recognition.training import (
     ExampleStream,
     example_of,
     fresh_network,
@@ -213,7 +213,7 @@ def test_examples_are_a_function_of_the_step():
 def test_recipe_ships_with_the_weights():
     from importlib.resources import files
 
-    folder = files("trajinfer.jumps") / "weights"
+    folder = files("trajinfer.recognition") / "weights"
     recipe = json.loads((folder / "recognition.json").read_text())["recipe"]
     assert {"steps", "seed", "cpu_seconds"} <= set(recipe)
     assert len((folder / "recognition.safetensors").read_bytes()) < 2_000_000

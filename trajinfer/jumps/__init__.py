@@ -4,7 +4,6 @@ from trajinfer.jumps.emission import GaussianEmission, LabelNoise
 from trajinfer.jumps.estimator import MarkovJumpProcess
 from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.model import JumpModel
-from trajinfer.jumps.network import RecognitionNetwork, pretrained
 from trajinfer.jumps.piecewise import PiecewiseConstantJumpProcess
 from trajinfer.jumps.rates import (
     entropy_production,
@@ -18,6 +17,7 @@ from trajinfer.jumps.rates import (
 )
 from trajinfer.jumps.signals import fit_mixture, states_from_signal
 from trajinfer.jumps.simulate import simulate
+from trajinfer.recognition import RecognitionNetwork, pretrained
 
 __all__ = [
     "GaussianEmission",

@@ -11,11 +11,11 @@ from trajinfer._core.errors import InputError
 from trajinfer.jumps.bayes import Draws, sample_posterior
 from trajinfer.jumps.fit import FitResult, Search
 from trajinfer.jumps.hidden import HiddenData
-from trajinfer.jumps.network import Recognition, pretrained
 from trajinfer.jumps.parameters import GammaPrior, Parameters
 from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.setup import Setup
-from trajinfer.jumps.statistics import statistics_of
+from trajinfer.recognition.network import Recognition, pretrained
+from trajinfer.recognition.statistics import statistics_of
 
 _LARGEST = 12
 _DIVERGED = 20.0

@@ -14,10 +14,10 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.jumps.fit import FitResult
 from trajinfer.jumps.information import information, log_rate_covariance
-from trajinfer.jumps.network import LEVELS, Recognition
 from trajinfer.jumps.problem import Problem
 from trajinfer.jumps.profile import Profile, wald_drops
 from trajinfer.jumps.rate_draws import RateDraws
+from trajinfer.recognition.network import LEVELS, Recognition
 
 _WEAK = 1.0
 _IDENTIFIED = 3.0

@@ -18,7 +18,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import seeded
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.statistics import PathStatistics, binned_em, statistics_of
+from trajinfer.recognition.statistics import PathStatistics, binned_em, statistics_of
 
 LEVELS = (0.90, 0.95)
 _EDGE, _NODE, _GLOBAL = 25, 15, 22
@@ -329,7 +329,7 @@ def pretrained() -> RecognitionNetwork:
 
     Its recipe stands in `recognition.json` beside the weights; `make train-jumps` rebuilds it.
     """
-    folder = files("trajinfer.jumps") / "weights"
+    folder = files("trajinfer.recognition") / "weights"
     config = json.loads((folder / "recognition.json").read_text(encoding="utf-8"))
     weights = safetensors.torch.load((folder / "recognition.safetensors").read_bytes())
     with seeded(0):

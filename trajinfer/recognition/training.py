@@ -1,4 +1,4 @@
-"""Training of the recognition network on simulated processes: `python -m trajinfer.jumps.training`.
+"""Training of the recognition network: `python -m trajinfer.recognition.training`.
 
 The recipe (steps, seed, prior) is written beside the weights, and the same recipe gives the same
 weights on the same version of torch with one thread.
@@ -19,14 +19,14 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import seeded
-from trajinfer.jumps.network import (
+from trajinfer.recognition.network import (
     Features,
     Prediction,
     RecognitionNetwork,
     features_of,
     save_network,
 )
-from trajinfer.jumps.prior import Batch, draw_batch
+from trajinfer.recognition.prior import Batch, draw_batch
 from trajinfer.training import Callback, Loss, Progress, Recipe, Report
 
 _WINDOW = 200
