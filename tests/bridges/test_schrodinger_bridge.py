@@ -251,15 +251,17 @@ def test_paths_between_any_times(fixed):
 
 
 def test_times_in_any_order(fixed):
-    """Arrays follow the order asked; paths bear their times in ascending order."""
+    """Means and paths follow the order asked."""
     ts = [2.5, 0.4, 1.0, 0.4]
     found, ascending = fixed.predict(X0, 0.2, ts), fixed.predict(X0, 0.2, sorted(ts))
     np.testing.assert_array_equal(found, ascending[:, [3, 0, 2, 1]])
     np.testing.assert_array_equal(fixed.predict(X0, 0.2, 0.4)[:, 0], ascending[:, 0])
     paths, sorted_paths = fixed.sample(5, ts), fixed.sample(5, sorted(ts))
-    assert paths.ts.tolist() == sorted(ts)
-    np.testing.assert_array_equal(paths.values, sorted_paths.values)
-    assert fixed.forecast([4.0, 3.5], 4).ts.tolist() == [3.5, 4.0]
+    assert paths.ts.tolist() == ts
+    np.testing.assert_array_equal(paths.values, sorted_paths.values[:, [3, 0, 2, 1]])
+    later = fixed.forecast([4.0, 3.5], 4)
+    assert later.ts.tolist() == [4.0, 3.5]
+    np.testing.assert_array_equal(later.values[:, ::-1], fixed.forecast([3.5, 4.0], 4).values)
 
 
 def test_conditional_means_are_those_of_the_samples(fixed, snapshots):

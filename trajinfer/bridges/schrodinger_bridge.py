@@ -204,18 +204,19 @@ class SchrodingerBridge(Estimator):
 
         Args:
             n: number of paths; None takes `n_particles`.
-            ts: (T,) times within the range of the snapshots, or one time; None takes those of the
-                snapshots. The paths bear them in ascending order.
+            ts: (T,) times within the range of the snapshots in any order, or one time; None takes
+                those of the snapshots.
             random_state: None uses the estimator's.
 
         Raises:
             InputError: for times outside the range.
         """
         self._check_fitted()
-        times = self._ascending(self.snapshots_.labels if ts is None else ts).times[0]
+        order = self._ascending(self.snapshots_.labels if ts is None else ts)
+        times, rank = order.times[0], order.rank[0]
         self._require_inside(times)
         values = self.bridge_.draw(times, self._count(n), self._generator(random_state, "sample"))
-        return self._trajectories(times, values)
+        return self._trajectories(times[rank], values[:, rank])
 
     def marginal(self, t: Any, n: int | None = None, *, random_state: RandomState = None) -> Array:
         """Draw positions (n, D) of the population at time t.
@@ -252,8 +253,7 @@ class SchrodingerBridge(Estimator):
         """Paths beyond the last snapshot: the refined reference, started at its points.
 
         Args:
-            ts: (T,) times, or one time, none before the last snapshot. The paths bear them in
-                ascending order.
+            ts: (T,) times in any order, or one time, none before the last snapshot.
             n: number of paths; None takes `n_particles`.
             random_state: None uses the estimator's.
 
@@ -262,7 +262,8 @@ class SchrodingerBridge(Estimator):
             SolverError: if the refined reference explodes.
         """
         self._check_fitted()
-        times = self._ascending(ts).times[0]
+        order = self._ascending(ts)
+        times, rank = order.times[0], order.rank[0]
         last = self.snapshots_.times[-1]
         if times[0] < last:
             raise InputError(
@@ -270,7 +271,8 @@ class SchrodingerBridge(Estimator):
                 "for times in between"
             )
         generator = self._generator(random_state, "forecast")
-        return self._trajectories(times, self._forecast(times, self._count(n), generator))
+        values = self._forecast(times, self._count(n), generator)
+        return self._trajectories(times[rank], values[:, rank])
 
     def predict(self, X: Any, t0: Any = None, ts: Any = None) -> Array:
         """Mean positions at ts of individuals that stand at X at time t0.

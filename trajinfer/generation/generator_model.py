@@ -55,13 +55,13 @@ class GeneratorModel:
         times, index = self._times(ts, n)
         self._warn_of_dependence(n_links)
         drawn = self.engine.sample(n, times, n_links, seed)
-        return self._trajectories(times[..., index], drawn[:, index])
+        return self._answer(times, drawn, index)
 
     def walk(self, n: int, n_steps: int, ts: Any, seed: int) -> list[Trajectories]:
         """The first links of n walks."""
         times, index = self._times(ts, n)
         links = self.engine.walk(n, n_steps, times, seed)
-        return [self._trajectories(times[..., index], link[:, index]) for link in links]
+        return [self._answer(times, link, index) for link in links]
 
     def continue_from(self, given: IrregularSeries, n: int, ts: Any, seed: int) -> Trajectories:
         """Draw n series that go on from one past, or from n of them.
@@ -110,19 +110,27 @@ class GeneratorModel:
         return tuple(self.channels[k] for k in numbers)
 
     def _times(self, ts: Any, n: int) -> tuple[Array, Array]:
-        """Ascending times (T,), or (n, T) where every series has its own, and which are answered.
+        """Ascending times (T,), or (n, T) where every series has its own, and which are asked for.
 
-        Shared times are drawn once, however often they are asked for.
+        Shared times are drawn once, however often they are asked for. The second value holds the
+        places (1, Q) or (n, Q) of the times in the order asked.
         """
         if ts is None:
             times = self.engine.grid()
-            return times, np.arange(len(times))
-        asked = TimeOrder.of(self.drawn_axis.queries(ts, n)).times
-        self.engine.check_times(asked)
+            return times, np.arange(len(times))[None]
+        asked = self.drawn_axis.queries(ts, n)
+        order = TimeOrder.of(asked)
+        self.engine.check_times(order.times)
         if (asked == asked[0]).all():
             times, index = np.unique(asked[0], return_inverse=True)
-            return times, np.ravel(index)
-        return asked, np.arange(asked.shape[1])
+            return times, np.reshape(index, (1, -1))
+        return order.times, order.rank
+
+    def _answer(self, times: Array, values: Array, index: Array) -> Trajectories:
+        """Paths (n, T, D) at `times` as answers at the places `index` of the times."""
+        ts = np.take_along_axis(np.atleast_2d(times), index, axis=1)
+        drawn = np.take_along_axis(values, index[:, :, None], axis=1)
+        return self._trajectories(ts[0] if times.ndim == 1 else ts, drawn)
 
     def _warn_of_dependence(self, n_links: int | None) -> None:
         measured = self.engine.dependence

@@ -11,6 +11,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.data.scaling import Standardisation
+from trajinfer.data.time_order import TimeOrder
 from trajinfer.long_memory.grid import ObservationGrid, merged_grid
 from trajinfer.long_memory.process import Process
 
@@ -93,8 +94,9 @@ class FractionalModel:
 
     def draws(self, series: IrregularSeries, asked: Array, n: int, seed: int) -> Array:
         """N draws of observations at times (B, Q) given the series, (B, n, Q, C)."""
-        drawn = self.process.draws(self._grid(series, asked), n, seed, series.ids)
-        return self.scaling.invert(drawn.numpy())
+        order = TimeOrder.of(asked)
+        drawn = self.process.draws(self._grid(series, order.times), n, seed, series.ids)
+        return order.restore(self.scaling.invert(drawn.numpy()), axis=2)
 
     def means(self, series: IrregularSeries, asked: Array) -> Array:
         """Means of the observations at times (B, Q) given the series, (B, Q, C)."""
