@@ -25,13 +25,13 @@ STABLE = ("langevin", "linear_noise", "geometric")
 VARIANTS = {
     **{name: {"dynamics": name} for name in STABLE},
     "langevin, no control": {"dynamics": "langevin", "control": False},
-    "langevin, no noise": {"dynamics": "langevin", "noise": False},
+    "langevin, no noise": {"dynamics": "langevin", "stochastic": False},
     "free, no control": {"dynamics": "free"},
     "free": {"dynamics": "free", "control": True},
     "gru": {"dynamics": "gru"},
     "cde": {"dynamics": "cde"},
     "ode, no control": {"dynamics": "ode"},
-    **{f"{name}, no noise": {"dynamics": name, "noise": False} for name in STABLE[1:]},
+    **{f"{name}, no noise": {"dynamics": name, "stochastic": False} for name in STABLE[1:]},
     **{f"{name}, no control": {"dynamics": name, "control": False} for name in STABLE[1:]},
 }
 BESIDE = {"MiniRocket": MiniRocket(random_state=0), "nearest neighbour": NearestNeighbour()}
@@ -51,7 +51,11 @@ def score(cell):
     test = data.test.drop_observations(RATE, 2 * seed + 1)
     if variant in VARIANTS:
         model = NeuralSDEClassifier(
-            **VARIANTS[variant], max_epochs=EPOCHS[cell["set"]], random_state=seed
+            **VARIANTS[variant],
+            max_epochs=EPOCHS[cell["set"]],
+            experts=(),
+            validation=0.15,
+            random_state=seed,
         )
     else:
         model = clone(BESIDE[variant])

@@ -117,7 +117,7 @@ def test_classifiers_tell_frequencies_apart_whatever_the_phase(make):
 
 
 def test_convolutions_equal_those_of_numpy():
-    from trajinfer.evaluation.series.minirocket import _TRIPLES, _convolved
+    from trajinfer.series.experts.convolutions import _TRIPLES, _convolved
 
     rng = np.random.default_rng(3)
     values = rng.normal(size=(2, 20, 3))

@@ -64,7 +64,7 @@ def test_every_dynamics_classifies_and_forecasts(dynamics):
 @pytest.mark.parametrize("dynamics", ["langevin", "linear_noise", "geometric"])
 def test_a_classifier_learns_what_can_be_learned(dynamics):
     model = NeuralSDEClassifier(
-        dynamics, step=0.25, hidden=12, max_epochs=60, lr=1e-2, random_state=0
+        dynamics, step=0.25, hidden=12, max_epochs=60, lr=1e-2, experts=(), random_state=0
     )
     model.fit(waves(40))
     assert model.score(waves(40, seed=1)) >= 0.9
@@ -72,7 +72,8 @@ def test_a_classifier_learns_what_can_be_learned(dynamics):
 
 def test_a_regressor_learns_what_can_be_learned():
     train, test = waves(40), waves(40, seed=1)
-    model = NeuralSDERegressor(step=0.25, hidden=12, max_epochs=60, lr=1e-2, random_state=0)
+    settings = {"step": 0.25, "hidden": 12, "max_epochs": 60, "lr": 1e-2, "experts": ()}
+    model = NeuralSDERegressor(random_state=0, **settings)
     model.fit(train, 3.0 + 10.0 * train.labels)
     assert model.score(test, 3.0 + 10.0 * test.labels) > 0.6
 
@@ -213,7 +214,8 @@ def test_statics_are_used():
     statics = rng.normal(size=(40, 1))
     times = np.arange(5.0)
     series = IrregularSeries.from_arrays(times, np.ones((40, 5, 1)), statics=statics)
-    model = NeuralSDERegressor(step=1, hidden=8, max_epochs=80, lr=1e-2, random_state=0)
+    settings = {"step": 1, "hidden": 8, "max_epochs": 80, "lr": 1e-2, "experts": ()}
+    model = NeuralSDERegressor(random_state=0, **settings)
     model.fit(series, 2 * statics[:, 0])
     assert model.score(series, 2 * statics[:, 0]) > 0.8
 

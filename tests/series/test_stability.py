@@ -232,7 +232,7 @@ def moved_logits(dynamics, data, rates):
     ).fit(data.train)
 
     def logits(series):
-        logs = np.log(model.predict_proba(series, random_state=0).clip(1e-12))
+        logs = np.log(model.predict_proba(series).clip(1e-12))
         return np.sort(logs - logs.mean(axis=1, keepdims=True), axis=0)
 
     whole = logits(data.test)

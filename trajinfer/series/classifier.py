@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer._core.seeding import Seeds, seed_from
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data.input import as_series
 from trajinfer.series.format_1 import series_estimator_of
+from trajinfer.series.labelled_estimator import LabelledEstimator
 from trajinfer.series.labels import class_labels, series_weights
-from trajinfer.series.network import Shape
+from trajinfer.series.mixture_model import SeriesMixture, alone
 from trajinfer.series.objective import TrainingPass
-from trajinfer.series.series_batch import Scaling, SeriesBatch
-from trajinfer.series.series_estimator import SeriesEstimator, split
+from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel, compacted
 from trajinfer.training import Loss
 
@@ -33,19 +32,19 @@ class ClassModel:
     """A fitted classifier.
 
     Attributes:
-        series: the network and its inputs.
+        mixture: of networks and other experts.
         classes: (K,) sorted.
+        frequencies: (K,) of the classes in training.
     """
 
-    series: SeriesModel
+    mixture: SeriesMixture
     classes: Array
+    frequencies: Array
 
-    def probabilities(self, X: Any) -> Array:
-        """Probabilities (B, K), averaged over paths of the noise."""
-        batch = self.series.scaling.batch(self.series.series(X))
-        head = self.series.network.head
-        logits = self.series.answers(batch, lambda encoding, _rows: head(encoding).logits)
-        return np.asarray(logits.softmax(-1).mean(0).double().numpy())
+    @property
+    def series(self) -> SeriesModel:
+        """The first network and its inputs."""
+        return self.mixture.members[0]
 
 
 @dataclass(frozen=True)
@@ -86,12 +85,14 @@ class Classification:
 
 @renamed_settings(noise="stochastic")
 @dataclass(eq=False, repr=False)
-class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[misc]
+class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[misc]
     r"""Classes of series with times and holes of their own.
 
     A latent state is driven along each series, $dz = f(t, z, X(t))\,dt + g(t, z)\,dW$, and a
     network of its last value and its mean over time gives the logits. Probabilities are averaged
-    over paths of the noise.
+    over paths of the noise. Cheap experts stand beside it: ridge and Gaussian-kernel ridge on
+    summaries and straight lines, ridge on convolutions, boosted trees on summaries. The answer is
+    the mixture that is best on held-out series; `shares_` tells what each has in it.
 
     Args:
         dynamics: "langevin", "linear_noise", "geometric"; or a baseline: "free" (naive neural SDE),
@@ -102,16 +103,22 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
         interpolation: scheme of the control path.
         control: whether the drift sees the path; None: all do but "free" and "ode".
         stochastic: False takes the noise out.
-        step: largest step in the unit of time of the data; None: 1/40 of the median span.
+        step: largest step in the unit of time of the data; None: 1/20 of the median span, 1/40 for
+            a network alone.
         n_samples: noise paths per series for predictions.
-        max_epochs: bound on the passes over the data.
+        experts: names among "linear", "kernel", "convolutions", "boosting"; None takes all, ()
+            leaves the network alone.
+        max_epochs: bound on the passes over the data; None: as many as make 120 steps, or 200 for
+            a network alone.
         batch_size: series per step of training.
         lr: largest learning rate (AdamW, cosine).
         weight_decay: of the matrices.
         thinning: in training, a random share up to this of the observations of a series is hidden.
         kl_weight: weight of the divergence from the prior, for "latent_sde".
-        validation: share of the series kept for early stopping; with fewer than 200 none is, and
-            training runs through.
+        validation: share of the series held out at a time: 1/3 makes three folds, each with a
+            network that does not see it, five at most. 0, or fewer than 12 series, leave one
+            network alone. A network alone keeps this share for early stopping, with fewer than 200
+            series none, and then training runs through.
         patience: validations without a better one before training stops.
         regularization: penalty on what the steps of the solver cost.
         callbacks: of `trajinfer.training`, such as `Checkpoint`.
@@ -121,6 +128,7 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
 
     Attributes:
         classes_: the classes, sorted.
+        shares_: share of every expert in the answer.
         model_: the fitted network with its scaling and seeds; `network_`, `scaling_`, `axis_` are
             parts of it.
         n_features_in_, feature_names_in_: the channels.
@@ -151,26 +159,16 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise InputError(f"two classes at least are needed, got one class only: {classes[0]!r}")
-        weights = torch.as_tensor(series_weights(sample_weight, len(data)))
-        seed = seed_from(self.random_state)
-        seeds = Seeds.of(seed)
-        scaling = Scaling.on_one_axis(data)
-        batch = scaling.batch(data)
-        plan = self._plan(Shape.of(batch, self._scaled_step(scaling)), "class", n_out=len(classes))
-        network = plan.build(seeds.weights)
-        learned, held = split(np.arange(len(data)), self.validation, seeds.split)
-        task = Classification(
-            self._training_pass(network, seeds),
-            batch,
-            torch.as_tensor(codes),
-            weights,
-            torch.as_tensor(held),
-        )
-        report = self._recipe(seeds).fit(
-            network, task.objective, learned, task.validate if len(held) else None
-        )
-        series = SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
-        self.model_ = ClassModel(series, classes)
+        weights = series_weights(sample_weight, len(data))
+
+        def task(passes: TrainingPass, batch: SeriesBatch, held: Tensor) -> Classification:
+            return Classification(
+                passes, batch, torch.as_tensor(codes), torch.as_tensor(weights), held
+            )
+
+        mixture, report, seed = self._fit_mixture(data, codes, weights, len(classes), task)
+        frequencies = np.bincount(codes, weights) / len(codes)
+        self.model_ = ClassModel(mixture, classes, frequencies)
         self._keep_features(data)
         self._conclude_training(report, seed)
         return self
@@ -180,16 +178,30 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
         """The classes, sorted."""
         return self.model_.classes
 
-    @renamed(series="X")
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities (B, K) of the classes, averaged over paths of the noise."""
-        check_is_fitted(self)
-        return self.model_.probabilities(X)
+    def _mixture(self) -> SeriesMixture:
+        return self.model_.mixture
 
     @renamed(series="X")
-    def predict(self, X: Any) -> Array:
-        """The most probable class of every series, (B,)."""
-        best = self.predict_proba(X).argmax(1)
+    def predict_proba(self, X: Any, ts: Any = None) -> Array:
+        """Probabilities of the classes, averaged over paths of the noise.
+
+        Args:
+            X: B series.
+            ts: times, one row for all series or one each; None: after the last observation.
+
+        Returns:
+            (B, K), or (B, T, K) of what was known at the times: nothing that comes later counts,
+            and before the first observation stand the frequencies of training. The mixture was
+            fitted to whole series.
+        """
+        check_is_fitted(self)
+        data = self.model_.series.series(X)
+        return self._answers(data, ts, self.model_.frequencies)
+
+    @renamed(series="X")
+    def predict(self, X: Any, ts: Any = None) -> Array:
+        """The most probable class of every series, (B,), or (B, T) of what was known at times."""
+        best = self.predict_proba(X, ts).argmax(-1)
         return np.asarray(self.classes_[best])
 
     @renamed(series="X")
@@ -204,5 +216,7 @@ class NeuralSDEClassifier(ClassifierMixin, SeriesEstimator):  # type: ignore[mis
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The classifier that version 0.1 wrote."""
         estimator, series = series_estimator_of(cls, config, tensors, "class")
-        estimator.model_ = ClassModel(series, np.array(config["learned"]["classes"]))
+        classes = np.array(config["learned"]["classes"])
+        frequencies = np.full(len(classes), 1 / len(classes))
+        estimator.model_ = ClassModel(alone(series, len(classes)), classes, frequencies)
         return estimator

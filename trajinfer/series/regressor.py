@@ -14,16 +14,15 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer._core.seeding import Seeds, seed_from
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data.input import as_series
 from trajinfer.data.scaling import Standardisation
 from trajinfer.series.format_1 import series_estimator_of
+from trajinfer.series.labelled_estimator import LabelledEstimator
 from trajinfer.series.labels import number_labels, series_weights
-from trajinfer.series.network import Shape
+from trajinfer.series.mixture_model import SeriesMixture, alone
 from trajinfer.series.objective import TrainingPass
-from trajinfer.series.series_batch import Scaling, SeriesBatch
-from trajinfer.series.series_estimator import SeriesEstimator, split
+from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel, compacted
 from trajinfer.training import Loss
 
@@ -34,19 +33,17 @@ class NumberModel:
     """A fitted regressor.
 
     Attributes:
-        series: the network and its inputs.
-        target: from numbers to what the network gives.
+        mixture: of networks and other experts.
+        target: from numbers to the unit of the mixture.
     """
 
-    series: SeriesModel
+    mixture: SeriesMixture
     target: Standardisation
 
-    def means(self, X: Any) -> Array:
-        """Numbers (B,), averaged over paths of the noise."""
-        batch = self.series.scaling.batch(self.series.series(X))
-        head = self.series.network.head
-        paths = self.series.answers(batch, lambda encoding, _rows: head(encoding).mean)
-        return self.target.invert(paths.mean(0).double().numpy()[:, None])[:, 0]
+    @property
+    def series(self) -> SeriesModel:
+        """The first network and its inputs."""
+        return self.mixture.members[0]
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Regression:
 
 @renamed_settings(noise="stochastic")
 @dataclass(eq=False, repr=False)
-class NeuralSDERegressor(RegressorMixin, SeriesEstimator):  # type: ignore[misc]
+class NeuralSDERegressor(RegressorMixin, LabelledEstimator):  # type: ignore[misc]
     r"""A number per series with times and holes of its own.
 
     As `NeuralSDEClassifier`, with one standardised number in the place of the logits, fitted by
@@ -94,11 +91,12 @@ class NeuralSDERegressor(RegressorMixin, SeriesEstimator):  # type: ignore[misc]
 
     Args:
         dynamics, parameterization, hidden, layers, interpolation, control, stochastic, step,
-            n_samples, max_epochs, batch_size, lr, weight_decay, thinning, kl_weight, validation,
-            patience, regularization, callbacks, random_state, device, verbose: as for
+            n_samples, experts, max_epochs, batch_size, lr, weight_decay, thinning, kl_weight,
+            validation, patience, regularization, callbacks, random_state, device, verbose: as for
             `NeuralSDEClassifier`.
 
     Attributes:
+        shares_: share of every expert in the answer.
         model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
             `NeuralSDEClassifier`.
     """
@@ -120,34 +118,37 @@ class NeuralSDERegressor(RegressorMixin, SeriesEstimator):  # type: ignore[misc]
         numbers = number_labels(data.labels if y is None else y, len(data))
         weights = series_weights(sample_weight, len(data))
         target = Standardisation.of(numbers[:, None], weights)
-        seed = seed_from(self.random_state)
-        seeds = Seeds.of(seed)
-        scaling = Scaling.on_one_axis(data)
-        batch = scaling.batch(data)
-        plan = self._plan(Shape.of(batch, self._scaled_step(scaling)), "number", n_out=1)
-        network = plan.build(seeds.weights)
-        learned, held = split(np.arange(len(data)), self.validation, seeds.split)
-        task = Regression(
-            self._training_pass(network, seeds),
-            batch,
-            torch.as_tensor(target.apply(numbers[:, None])[:, 0]).float(),
-            torch.as_tensor(weights),
-            torch.as_tensor(held),
-        )
-        report = self._recipe(seeds).fit(
-            network, task.objective, learned, task.validate if len(held) else None
-        )
-        series = SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
-        self.model_ = NumberModel(series, target)
+        values = target.apply(numbers[:, None])[:, 0]
+
+        def task(passes: TrainingPass, batch: SeriesBatch, held: Tensor) -> Regression:
+            standardised = torch.as_tensor(values).float()
+            return Regression(passes, batch, standardised, torch.as_tensor(weights), held)
+
+        mixture, report, seed = self._fit_mixture(data, values, weights, 0, task)
+        self.model_ = NumberModel(mixture, target)
         self._keep_features(data)
         self._conclude_training(report, seed)
         return self
 
+    def _mixture(self) -> SeriesMixture:
+        return self.model_.mixture
+
     @renamed(series="X")
-    def predict(self, X: Any) -> Array:
-        """The numbers of the series, (B,)."""
+    def predict(self, X: Any, ts: Any = None) -> Array:
+        """The numbers of the series.
+
+        Args:
+            X: B series.
+            ts: times, one row for all series or one each; None: after the last observation.
+
+        Returns:
+            (B,), or (B, T) of what was known at the times: nothing that comes later counts, and
+            before the first observation stands the mean of training. The mixture was fitted to
+            whole series.
+        """
         check_is_fitted(self)
-        return self.model_.means(X)
+        data = self.model_.series.series(X)
+        return self.model_.target.invert(self._answers(data, ts, np.zeros(1)))[..., 0]
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
@@ -162,5 +163,5 @@ class NeuralSDERegressor(RegressorMixin, SeriesEstimator):  # type: ignore[misc]
         """The regressor that version 0.1 wrote."""
         estimator, series = series_estimator_of(cls, config, tensors, "number")
         center, scale = np.array(config["learned"]["target"])[:, None]
-        estimator.model_ = NumberModel(series, Standardisation(center, scale))
+        estimator.model_ = NumberModel(alone(series, 0), Standardisation(center, scale))
         return estimator

@@ -78,7 +78,8 @@ class SeriesEstimator(Estimator, ABC):
 
     def _check_settings(self) -> None:
         for name in ("layers", "n_samples", "max_epochs", "batch_size"):
-            require_integer(getattr(self, name), name, least=1)
+            if getattr(self, name) is not None:
+                require_integer(getattr(self, name), name, least=1)
         for width in self._widths():
             require_integer(width, "hidden", least=1)
         _device(self.device)
@@ -128,7 +129,7 @@ class SeriesEstimator(Estimator, ABC):
         """The training that the settings describe, with or without the callbacks of the user."""
         return Recipe(
             seed=seeds.batches,
-            epochs=self.max_epochs,
+            epochs=self.max_epochs or 1,
             batch_size=self.batch_size,
             lr=self.lr,
             weight_decay=self.weight_decay,

@@ -12,7 +12,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
-from trajinfer.evaluation.series.interpolants import _queries
+from trajinfer.series.experts.resampling import query_grid
 
 
 def gaussian_process(
@@ -44,7 +44,7 @@ def gaussian_process(
     References:
         Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), section 2.2 and 4.2.
     """
-    queries = _queries(series, ts)
+    queries = query_grid(series, ts)
     n, n_queries = queries.shape
     mean = np.full((n, n_queries, series.shape[2]), np.nan)
     std = mean.copy()

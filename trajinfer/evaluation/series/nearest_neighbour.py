@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
-from trajinfer.evaluation.series.interpolants import resampled
+from trajinfer.series.experts.resampling import resampled
 
 
 @dataclass(eq=False, repr=False)

@@ -1,0 +1,169 @@
+"""Mixtures of networks and cheap experts: held-out shares, exact leave-one-out, causality."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from trajinfer import InputError, IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor, load
+from trajinfer.series.experts.kernel_ridge import fit_kernel_ridge
+from trajinfer.series.experts.mixture import mixture_of_numbers, mixture_of_probabilities
+from trajinfer.series.experts.panel import fold_of_each
+from trajinfer.series.experts.ridge import fit_ridge, solve_ridge
+from trajinfer.series.experts.summaries import summaries
+from trajinfer.series.experts.trees import BoostedTrees
+
+SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2, "random_state": 0}
+
+
+def levels(n=45, n_times=12, seed=0):
+    """Series whose class is their level, which a summary tells."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    times = np.sort(rng.uniform(0, 5, (n, n_times)), axis=1)
+    values = 2.0 * labels[:, None, None] + rng.normal(size=(n, n_times, 2))
+    return IrregularSeries.from_arrays(times, values, labels=labels).drop_observations(0.3, seed)
+
+
+@pytest.mark.parametrize("shape", [(12, 4), (8, 20)])
+def test_leave_one_out_of_ridge_is_that_of_refits(rng, shape):
+    x, y, weights = (
+        rng.normal(size=shape),
+        rng.normal(size=(shape[0], 2)),
+        rng.uniform(1, 2, shape[0]),
+    )
+    coefficients, offset, held_out = solve_ridge(x, y, weights)
+    # the penalty that was chosen follows from the normal equations of the whole fit
+    share = weights / weights.sum()
+    centred, target = x - share @ x, y - share @ y
+    gradient = centred.T @ (share[:, None] * (target - centred @ coefficients))
+    penalty = float((gradient * coefficients).sum() / (coefficients**2).sum())
+    for i in range(len(x)):
+        rest = np.arange(len(x)) != i
+        inner = share[rest]
+        mean_x, mean_y = inner @ x[rest] / inner.sum(), inner @ y[rest] / inner.sum()
+        a = (x[rest] - mean_x).T * inner
+        own = np.linalg.solve(
+            a @ (x[rest] - mean_x) + penalty * np.eye(shape[1]), a @ (y[rest] - mean_y)
+        )
+        np.testing.assert_allclose(held_out[i], mean_y + (x[i] - mean_x) @ own, atol=1e-8)
+    np.testing.assert_allclose(offset, share @ y - share @ x @ coefficients)
+
+
+def test_kernel_ridge_learns_what_is_not_linear(rng):
+    x = rng.normal(size=(200, 2))
+    y = np.sin(2 * x[:, :1]) * x[:, 1:]
+    model, held_out = fit_kernel_ridge(x, y, np.ones(200), 0)
+    linear = fit_ridge(x, y, np.ones(200))[1]
+    assert np.mean((held_out - y) ** 2) < 0.3 * np.mean((linear - y) ** 2)
+    other = rng.normal(size=(200, 2))
+    truth = np.sin(2 * other[:, :1]) * other[:, 1:]
+    assert np.mean((model(other) - truth) ** 2) < 0.3 * truth.var()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_trees_as_arrays_answer_as_those_of_scikit_learn(rng, n_classes):
+    x, codes = rng.normal(size=(90, 4)), rng.integers(0, n_classes, 90)
+    trees = BoostedTrees.fit(x, codes, np.ones(90), n_classes, 3)
+    model = HistGradientBoostingClassifier(
+        max_iter=60,
+        learning_rate=0.1,
+        max_leaf_nodes=12,
+        max_depth=5,
+        max_bins=64,
+        min_samples_leaf=3,
+        l2_regularization=5.0,
+        max_features=0.4,
+        early_stopping=False,
+        random_state=3,
+    ).fit(x, codes)
+    scores = trees(x)
+    odds = scores[:, 1] - scores[:, 0] if n_classes == 2 else scores
+    np.testing.assert_allclose(odds, model.decision_function(x), rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(trees.staged(x)[20], trees.first(20)(x))
+
+
+def test_trees_know_a_class_that_was_left_out(rng):
+    x, codes = rng.normal(size=(60, 2)), np.repeat([0, 2], 30)
+    scores = BoostedTrees.fit(x, codes, np.ones(60), 3, 0)(x)
+    assert scores.shape == (60, 3)
+    assert (scores.argmax(1) != 1).all()
+
+
+def test_shares_go_to_the_expert_that_is_right(rng):
+    codes = rng.integers(0, 3, 400)
+    right = np.where(np.eye(3)[codes] > 0, 0.8, 0.1)
+    even = np.full((400, 3), 1 / 3)
+    shares = mixture_of_probabilities(np.stack([even, right]), codes, np.ones(400))
+    assert shares[1] > 0.9
+    target = rng.normal(size=400)
+    numbers = np.stack([np.zeros(400), target + 0.1 * rng.normal(size=400)])
+    shares = mixture_of_numbers(numbers, target, np.ones(400))
+    assert shares.sum() == pytest.approx(1.0)
+    # the best convex share of a noisy copy is var / (var + noise) up to the prior
+    assert shares[1] == pytest.approx(1 / 1.01, abs=0.02)
+
+
+def test_parts_hold_every_class():
+    codes = np.repeat([0, 1, 2], [20, 7, 3])
+    folds = fold_of_each(codes, 3, 0)
+    counts = np.array([[np.sum(folds[codes == c] == k) for k in range(3)] for c in range(3)])
+    assert (counts.max(1) - counts.min(1) <= 1).all()
+
+
+def test_summaries_are_those_of_the_observed_values():
+    values = np.array([[[1.0], [3.0], [np.nan], [2.0], [6.0]]])
+    found = summaries(IrregularSeries.from_arrays([0.0, 1.0, 2.0, 3.0, 4.0], values))[0]
+    count, mean, std = found[:3]
+    assert (count, mean, std) == (4, 3.0, pytest.approx(np.std([1, 3, 2, 6])))
+    assert found[4:7].tolist() == [1.75, 2.5, 3.75]
+    assert found[7:11].tolist() == [1.0, 0.0, 6.0, 1.0]
+
+
+def test_a_network_that_knows_nothing_has_no_share(tmp_path):
+    series = levels()
+    model = NeuralSDEClassifier(**SMALL).fit(series)
+    assert model.shares_["neural"] == 0.0
+    assert sum(model.shares_.values()) == pytest.approx(1.0)
+    other = levels(seed=1)
+    assert model.score(other, other.labels) > 0.9
+    again = load(model.save(tmp_path / "model"))
+    np.testing.assert_array_equal(again.predict_proba(other), model.predict_proba(other))
+    assert again.shares_ == model.shares_
+
+
+def test_numbers_are_mixed_too(tmp_path):
+    series, other = levels(), levels(seed=1)
+    model = NeuralSDERegressor(**SMALL).fit(series, 5.0 + series.labels)
+    assert model.score(other, 5.0 + other.labels) > 0.8
+    again = load(model.save(tmp_path / "model"))
+    np.testing.assert_array_equal(again.predict(other), model.predict(other))
+
+
+@pytest.mark.parametrize("kind", [NeuralSDEClassifier, NeuralSDERegressor])
+def test_what_comes_later_changes_no_answer_at_a_time(kind):
+    series = levels()
+    planted = series.values.copy()
+    planted[series.times > 2.5] *= 50.0
+    model = kind(**SMALL).fit(series)
+    ask = getattr(model, "predict_proba", model.predict)
+    first, second = (
+        ask(series, [2.5, 1.0, -1.0]),
+        ask(series.with_values(planted), [2.5, 1.0, -1.0]),
+    )
+    np.testing.assert_array_equal(first, second)
+    assert np.ptp(first[:, 2], axis=0) == pytest.approx(0.0)
+    end = ask(series, series.last_times[:, None])[:, 0]
+    np.testing.assert_allclose(end, ask(series), atol=1e-6)
+
+
+def test_series_without_weight_count_for_nothing():
+    series = levels(30)
+    flipped = np.where(np.arange(30) < 10, (series.labels + 1) % 3, series.labels)
+    weights = np.where(np.arange(30) < 10, 0.0, 1.0)
+    model = NeuralSDEClassifier(experts=("linear",), **SMALL)
+    model.fit(series, flipped, sample_weight=weights)
+    assert model.score(levels(seed=2)) > 0.8  # a third of them would be right otherwise
+    with pytest.raises(InputError, match="not be negative"):
+        model.fit(series, sample_weight=-weights)
+    with pytest.raises(InputError, match="experts are linear"):
+        NeuralSDEClassifier(experts=("lineer",), **SMALL).fit(series)

@@ -1,0 +1,121 @@
+"""Shares of positive values of dilated convolutions with fixed kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Self
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.data import IrregularSeries
+from trajinfer.data.scaling import Standardisation
+from trajinfer.series.experts.resampling import resampled
+
+_TAPS, _SHORTEST = 9, 9
+_TRIPLES = np.array(list(combinations(range(_TAPS), 3)))  # the 84 kernels: 2 here, -1 elsewhere
+_GOLDEN = (np.sqrt(5) + 1) / 2
+
+
+@packable
+@dataclass(frozen=True, eq=False)
+class Convolutions:
+    """Features of series that are filled by straight lines onto a grid.
+
+    Attributes:
+        grid: number of points of the grid.
+        scaling: of the channels.
+        dilations: (D,) of the kernels.
+        channels: D arrays (84, C) of zeros and ones: the channels that each kernel adds up.
+        biases: D arrays (84, n) of levels.
+
+    References:
+        Dempster, Schmidt and Webb, MiniRocket, KDD 2021.
+    """
+
+    grid: int
+    scaling: Standardisation
+    dilations: Array
+    channels: list[Array]
+    biases: list[Array]
+
+    @classmethod
+    def of(cls, series: IrregularSeries, n_features: int, seed: int) -> Self:
+        """Levels from quantiles of the responses of training series.
+
+        Args:
+            series: the training series; the longest one sets the grid.
+            n_features: about how many features.
+            seed: of the series that set the levels and of the channels combined.
+        """
+        rng = np.random.default_rng(seed)
+        grid = max(int(series.lengths.max()), _SHORTEST)
+        values = resampled(series, grid)
+        scaling = Standardisation.of(values)
+        values = scaling.apply(values)
+        dilations, counts = _dilations(grid, n_features // len(_TRIPLES))
+        channels, levels = [], []
+        start = 0
+        for dilation, count in zip(dilations, counts):
+            mixing = _channel_subsets(values.shape[2], rng)
+            shares = (np.arange(start, start + count * len(_TRIPLES)) + 1) * _GOLDEN % 1
+            start += count * len(_TRIPLES)
+            rows = values[rng.integers(len(values), size=len(_TRIPLES))]
+            responses = _convolved(rows, dilation, mixing)
+            own = responses[np.arange(len(_TRIPLES)), np.arange(len(_TRIPLES))]
+            quantiles = shares.reshape(len(_TRIPLES), count)
+            channels.append(mixing)
+            levels.append(np.array([np.quantile(r, q) for r, q in zip(own, quantiles)]))
+        return cls(grid, scaling, dilations, channels, levels)
+
+    def __call__(self, series: IrregularSeries) -> Array:
+        """(B, F) shares in [0, 1]."""
+        values = self.scaling.apply(resampled(series, self.grid))
+        chunks = np.array_split(values, -(-len(values) // 64))
+        return np.concatenate([self._shares(chunk) for chunk in chunks])
+
+    def _shares(self, values: Array) -> Array:
+        blocks = []
+        for k, (dilation, mixing, biases) in enumerate(
+            zip(self.dilations, self.channels, self.biases)
+        ):
+            response = _convolved(values, dilation, mixing)
+            margin = dilation * (_TAPS // 2)
+            inner = response[:, :, margin:-margin] if 2 * margin < self.grid else response
+            padded = (np.arange(len(_TRIPLES)) + k) % 2 == 0  # half of the kernels see the ends
+            for count in range(biases.shape[1]):
+                level = biases[:, count, None]
+                whole = (response[:, padded] > level[padded]).mean(axis=2)
+                part = (inner[:, ~padded] > level[~padded]).mean(axis=2)
+                blocks += [whole, part]
+        return np.concatenate(blocks, axis=1)
+
+
+def _dilations(length: int, per_kernel: int) -> tuple[Array, Array]:
+    """Dilations spread exponentially up to the length, and the number of features of each."""
+    kept = min(max(per_kernel, 1), 32)
+    exponents = np.linspace(0, np.log2((length - 1) / (_TAPS - 1)), kept)
+    dilations, counts = np.unique((2**exponents).astype(int), return_counts=True)
+    counts = (counts * (per_kernel / kept)).astype(int)
+    counts[np.arange(max(per_kernel - counts.sum(), 0)) % len(counts)] += 1
+    return dilations, np.maximum(counts, 1)
+
+
+def _channel_subsets(n_channels: int, rng: np.random.Generator) -> Array:
+    """(84, C) zeros and ones: which channels each kernel adds up; about 2^U of them."""
+    most = min(n_channels, _TAPS)
+    sizes = (2 ** (rng.random(len(_TRIPLES)) * np.log2(most + 1))).astype(int)
+    ranks = rng.random((len(_TRIPLES), n_channels)).argsort(axis=1).argsort(axis=1)
+    return np.asarray(ranks < np.maximum(sizes, 1)[:, None], dtype=float)
+
+
+def _convolved(values: Array, dilation: int, mixing: Array) -> Array:
+    """(B, 84, T) responses of all kernels, zero-padded, to values (B, T, C)."""
+    length, margin = values.shape[1], dilation * (_TAPS // 2)
+    padded = np.pad(values, ((0, 0), (margin, margin), (0, 0)))
+    taps = np.stack([padded[:, k * dilation : k * dilation + length] for k in range(_TAPS)])
+    mixed = np.einsum("kbtc,jc->kbjt", taps, mixing)
+    chosen = mixed[_TRIPLES.T, :, np.arange(len(_TRIPLES))].sum(axis=0)  # (84, B, T)
+    return np.asarray(3 * np.moveaxis(chosen, 0, 1) - mixed.sum(axis=0))

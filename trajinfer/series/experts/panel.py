@@ -1,0 +1,195 @@
+"""The panel of cheap experts on whole series, fitted with held-out predictions for every row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer._core.seeding import spawn
+from trajinfer.data import IrregularSeries
+from trajinfer.series.experts.convolutions import Convolutions
+from trajinfer.series.experts.kernel_ridge import fit_kernel_ridge
+from trajinfer.series.experts.mixture import softmax, temperature
+from trajinfer.series.experts.resampling import resampled
+from trajinfer.series.experts.ridge import fit_ridge
+from trajinfer.series.experts.summaries import summaries
+from trajinfer.series.experts.trees import BoostedTrees
+
+ExpertName = Literal["linear", "kernel", "convolutions", "boosting"]
+EXPERTS: tuple[ExpertName, ...] = get_args(ExpertName)
+_FEWEST_FOR_TREES = 40
+_LONGEST_GRID = 32
+_FEATURES, _FEATURES_OF_MANY, _MANY = 9996, 2016, 2000
+
+
+@packable
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Features of whole series that experts see.
+
+    Attributes:
+        grid: number of even times at which series are read by straight lines.
+        convolutions: features of convolutions, where an expert asks for them.
+    """
+
+    grid: int
+    convolutions: Convolutions | None
+
+    def __call__(self, series: IrregularSeries) -> dict[str, Array]:
+        """Features (B, F) by the name of the expert that sees them."""
+        short = summaries(series)
+        values = resampled(series, self.grid).reshape(len(series), -1)
+        design = np.concatenate([short, values], axis=1)
+        features = {"linear": design, "kernel": design, "boosting": short}
+        if self.convolutions is not None:
+            features["convolutions"] = self.convolutions(series)
+        return features
+
+
+@packable
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Fitted experts.
+
+    Attributes:
+        inputs: their features.
+        experts: by name; boosting has one set of trees per fold.
+        n_classes: K; 0 for numbers.
+        temperatures: factors on the scores of experts, for classes.
+    """
+
+    inputs: Inputs
+    experts: dict[str, Any]
+    n_classes: int
+    temperatures: dict[str, float]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The experts, in the order of their answers."""
+        return tuple(self.experts)
+
+    def __call__(self, series: IrregularSeries) -> Array:
+        """(E, B, K) probabilities, or (E, B, 1) numbers."""
+        features = self.inputs(series)
+        return np.stack([self._answer(name, features[name]) for name in self.experts])
+
+    def _answer(self, name: str, features: Array) -> Array:
+        expert = self.experts[name]
+        if isinstance(expert, tuple):
+            parts = [_answer(part(features), self.n_classes) for part in expert]
+            return np.asarray(np.mean(parts, axis=0))
+        return _answer(self.temperatures[name] * expert(features), self.n_classes)
+
+
+def fit_panel(
+    series: IrregularSeries,
+    target: Array,
+    weights: Array,
+    folds: Array,
+    n_classes: int,
+    names: tuple[str, ...],
+    seed: int,
+) -> tuple[Panel, Array]:
+    """Fit experts.
+
+    Args:
+        series: n training series.
+        target: (n,) classes 0..K-1, or standardised numbers.
+        weights: (n,) of the series, with mean 1.
+        folds: (n,) number of the part in which each series is held out.
+        n_classes: K; 0 for numbers.
+        names: of the experts.
+        seed: of the convolutions and the trees.
+
+    Returns:
+        The panel, and (E, n, K) or (E, n, 1) answers of every expert for each series by fits
+        without it.
+    """
+    seed_of_convolutions, seed_of_kernel, *seeds = spawn(seed, 3 + int(folds.max()))
+    n_features = _FEATURES if len(series) <= _MANY else _FEATURES_OF_MANY
+    convolutions = (
+        Convolutions.of(series, n_features, seed_of_convolutions)
+        if "convolutions" in names
+        else None
+    )
+    inputs = Inputs(int(np.clip(np.median(series.lengths), 2, _LONGEST_GRID)), convolutions)
+    features = inputs(series)
+    values = np.eye(n_classes)[target.astype(int)] if n_classes else target[:, None]
+    experts: dict[str, Any] = {}
+    temperatures, held_out = {}, []
+    for name in names:
+        if name == "boosting":
+            if len(series) >= _FEWEST_FOR_TREES and _can_be_held_out(target, folds, n_classes):
+                trees, answers = _cross_fitted_trees(
+                    features[name], target, weights, folds, n_classes, seeds
+                )
+                experts[name] = trees
+                held_out.append(answers)
+            continue
+        if name == "kernel":
+            experts[name], scores = fit_kernel_ridge(
+                features[name], values, weights, seed_of_kernel
+            )
+        else:
+            experts[name], scores = fit_ridge(features[name], values, weights)
+        factor = temperature(scores, target.astype(int), weights) if n_classes else 1.0
+        temperatures[name] = factor
+        held_out.append(_answer(factor * scores, n_classes))
+    return Panel(inputs, experts, n_classes, temperatures), np.stack(held_out)
+
+
+def fold_of_each(codes: Array, count: int, seed: int) -> Array:
+    """(n,) numbers of `count` parts, in each of which every class has its share.
+
+    Args:
+        codes: (n,) classes; equal for all rows where there are none.
+        count: number of parts.
+        seed: of the order.
+    """
+    order = np.random.default_rng(seed).permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    folds = np.empty(len(codes), dtype=int)
+    folds[order] = np.arange(len(codes)) % count
+    return folds
+
+
+def _can_be_held_out(target: Array, folds: Array, n_classes: int) -> bool:
+    if not n_classes:
+        return True
+    return all(len(np.unique(target[folds != k])) > 1 for k in np.unique(folds))
+
+
+def _cross_fitted_trees(
+    design: Array, target: Array, weights: Array, folds: Array, n_classes: int, seeds: list[int]
+) -> tuple[tuple[BoostedTrees, ...], Array]:
+    """Trees per fold, cut after the number of rounds that is best on all held-out rows."""
+    trees, staged = [], []
+    for k in np.unique(folds):
+        rest = folds != k
+        one = BoostedTrees.fit(design[rest], target[rest], weights[rest], n_classes, seeds[k])
+        trees.append(one)
+        staged.append(one.staged(design[~rest]))
+    answers = {}
+    for stage in set.intersection(*(set(stages) for stages in staged)):
+        whole = np.empty((len(target), max(n_classes, 1)))
+        for k, stages in zip(np.unique(folds), staged):
+            whole[folds == k] = _answer(stages[stage], n_classes)
+        answers[stage] = whole
+    losses = {stage: _loss(whole, target, weights, n_classes) for stage, whole in answers.items()}
+    best = min(losses, key=lambda stage: losses[stage])
+    return tuple(one.first(best) for one in trees), answers[best]
+
+
+def _answer(scores: Array, n_classes: int) -> Array:
+    return softmax(scores) if n_classes else scores
+
+
+def _loss(answers: Array, target: Array, weights: Array, n_classes: int) -> float:
+    if not n_classes:
+        return float((weights * (answers[:, 0] - target) ** 2).mean())
+    chosen = answers[np.arange(len(target)), target.astype(int)]
+    return float(-(weights * np.log(chosen + 1e-12)).mean())

@@ -1,0 +1,191 @@
+"""Estimators of one answer per series: a validated mixture of cheap experts and networks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import Seeds, seed_from, spawn
+from trajinfer.data import IrregularSeries
+from trajinfer.series.experts.panel import EXPERTS, fit_panel, fold_of_each
+from trajinfer.series.mixture_model import CrossFitting, SeriesMixture, alone, weigh
+from trajinfer.series.network import NetworkPlan, Shape
+from trajinfer.series.objective import TrainingPass
+from trajinfer.series.series_batch import Scaling, SeriesBatch
+from trajinfer.series.series_estimator import SeriesEstimator, split
+from trajinfer.series.series_model import SeriesModel
+from trajinfer.training import Loss, Report
+
+_FEWEST_TO_MIX = 12
+_MOST_FOLDS = 5
+_STEPS_OF_A_MEMBER = 120
+_EPOCHS_ALONE = 200
+
+
+class Task(Protocol):
+    """Training of one network."""
+
+    def objective(self, index: Tensor, step: int) -> Loss:
+        """Loss of some series."""
+
+    def validate(self) -> float:
+        """Figure of the series kept aside."""
+
+
+MakeTask = Callable[[TrainingPass, SeriesBatch, Tensor], Task]
+
+
+@dataclass(eq=False, repr=False)
+class LabelledEstimator(SeriesEstimator):
+    """Settings and fit common to the classifier and the regressor; not for direct use."""
+
+    _: KW_ONLY
+    experts: Sequence[str] | None = None
+    max_epochs: int | None = None  # type: ignore[assignment]
+    validation: float = 1 / 3
+
+    @property
+    def shares_(self) -> dict[str, float]:
+        """Share of every expert in the answer, "neural" among them."""
+        shares: dict[str, float] = self._mixture().shares
+        return shares
+
+    @abstractmethod
+    def _mixture(self) -> SeriesMixture:
+        """The fitted mixture."""
+
+    def _series_model(self) -> SeriesModel:
+        return self._mixture().members[0]
+
+    def _experts(self, n_series: int) -> tuple[str, ...]:
+        """Names of the experts beside the networks.
+
+        Raises:
+            InputError: for a name that is not known.
+        """
+        names = EXPERTS if self.experts is None else tuple(self.experts)
+        unknown = [name for name in names if name not in EXPERTS]
+        if unknown:
+            raise InputError(
+                f"experts are {', '.join(EXPERTS)}, got {unknown[0]!r}; None takes all, () none"
+            )
+        mixes = self.validation > 0 and n_series >= _FEWEST_TO_MIX
+        return tuple(names) if mixes else ()
+
+    def _fit_mixture(
+        self, data: IrregularSeries, target: Array, weights: Array, n_classes: int, task: MakeTask
+    ) -> tuple[SeriesMixture, Report, int]:
+        """Fit networks and experts, and weigh them by held-out series.
+
+        Args:
+            data: n series.
+            target: (n,) classes 0..K-1 or standardised numbers.
+            weights: (n,) of the series, with mean 1.
+            n_classes: K; 0 for numbers.
+            task: of one network.
+        """
+        seed = seed_from(self.random_state)
+        seeds = Seeds.of(seed)
+        scaling = Scaling.on_one_axis(data)
+        batch = scaling.batch(data)
+        names = self._experts(len(data))
+        shape = Shape.of(batch, self._scaled_step(scaling))
+        if names and self.step is None:
+            shape = replace(shape, step=2 * shape.step)
+        head, n_out = ("class", n_classes) if n_classes else ("number", 1)
+        plan = self._plan(shape, head, n_out=n_out)
+        if not names:
+            learned, held = split(np.arange(len(data)), self.validation, seeds.split)
+            member, report = self._trained(plan, batch, scaling, data, seeds, task, learned, held)
+            return alone(member, n_classes), report, seed
+        count = int(np.clip(round(1 / self.validation), 2, _MOST_FOLDS))
+        groups = target.astype(int) if n_classes else np.zeros(len(data), dtype=int)
+        folds = fold_of_each(groups, count, seeds.split)
+        members, report = self._cross_fitted(plan, batch, scaling, data, seeds, task, folds)
+        panel, held_out = fit_panel(
+            data, target, weights, folds, n_classes, names, spawn(seeds.weights, 1)[0]
+        )
+        mixture = weigh(members, batch, panel, held_out, target, weights, folds)
+        return mixture, report, seed
+
+    def _trained(
+        self,
+        plan: NetworkPlan,
+        batch: SeriesBatch,
+        scaling: Scaling,
+        data: IrregularSeries,
+        seeds: Seeds,
+        task: MakeTask,
+        learned: Array,
+        held: Array,
+    ) -> tuple[SeriesModel, Report]:
+        """One network, stopped early on series kept aside where there are enough."""
+        network = plan.build(seeds.weights)
+        one = task(self._training_pass(network, seeds), batch, torch.as_tensor(held))
+        recipe = replace(self._recipe(seeds), epochs=self.max_epochs or _EPOCHS_ALONE)
+        report = recipe.fit(network, one.objective, learned, one.validate if len(held) else None)
+        return SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples), report
+
+    def _cross_fitted(
+        self,
+        plan: NetworkPlan,
+        batch: SeriesBatch,
+        scaling: Scaling,
+        data: IrregularSeries,
+        seeds: Seeds,
+        task: MakeTask,
+        folds: Array,
+    ) -> tuple[list[SeriesModel], Report]:
+        """One network per fold, which never sees it; all are trained in one run."""
+        count = 1 + int(folds.max())
+        networks = [plan.build(one) for one in spawn(seeds.weights, count)]
+        tasks = [
+            task(
+                self._training_pass(network, seeds),
+                batch,
+                torch.as_tensor(np.flatnonzero(folds == k)),
+            )
+            for k, network in enumerate(networks)
+        ]
+        fitting = CrossFitting(
+            nn.ModuleList(networks),
+            [one.objective for one in tasks],
+            [one.validate for one in tasks],
+            torch.as_tensor(folds),
+        )
+        per_epoch = -(-len(data) // self.batch_size)
+        epochs = self.max_epochs or -(-_STEPS_OF_A_MEMBER // per_epoch)
+        recipe = replace(self._recipe(seeds), epochs=epochs)
+        report = recipe.fit(fitting.modules, fitting.objective, len(data), fitting.validate)
+        members = [
+            SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
+            for network in networks
+        ]
+        return members, report
+
+    def _answers(self, data: IrregularSeries, ts: Any, prior: Array) -> Array:
+        """Answers (B, K) of whole series, or (B, T, K) of what was known at times.
+
+        Args:
+            data: B series on the axis of the fit, without empty times.
+            ts: times in any order, or None.
+            prior: (K,) answer where nothing is known.
+        """
+        mixture = self._mixture()
+        if ts is None:
+            return mixture(data)
+        times = self.axis_.queries(ts, len(data))
+        answers = np.broadcast_to(prior, (*times.shape, len(prior))).copy()
+        for k in range(times.shape[1]):
+            known = np.flatnonzero(data.first_times <= times[:, k])
+            if len(known):
+                answers[known, k] = mixture(data[known].until(times[known, k]))
+        return answers
