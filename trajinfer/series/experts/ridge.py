@@ -17,7 +17,7 @@ _ROUNDING = 1e-12
 
 @packable
 @dataclass(frozen=True, eq=False)
-class Ridge:
+class RidgeMap:
     """A linear map of standardised features, NaN at their mean.
 
     Attributes:
@@ -40,7 +40,7 @@ def standardised(design: Array, scaling: Standardisation) -> Array:
     return np.asarray(np.clip(np.nan_to_num(scaling.apply(design)), -_CLIP, _CLIP))
 
 
-def fit_ridge(design: Array, target: Array, weights: Array) -> tuple[Ridge, Array]:
+def fit_ridge(design: Array, target: Array, weights: Array) -> tuple[RidgeMap, Array]:
     """Ridge on standardised features.
 
     Args:
@@ -53,7 +53,7 @@ def fit_ridge(design: Array, target: Array, weights: Array) -> tuple[Ridge, Arra
     """
     scaling = Standardisation.of(design, weights)
     coefficients, offset, held_out = solve_ridge(standardised(design, scaling), target, weights)
-    return Ridge(scaling, coefficients, offset), held_out
+    return RidgeMap(scaling, coefficients, offset), held_out
 
 
 def solve_ridge(x: Array, target: Array, weights: Array) -> tuple[Array, Array, Array]:
