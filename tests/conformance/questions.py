@@ -95,7 +95,7 @@ QUESTIONS = (
         "FractionalSDE",
         "forecast",
         _of_series("forecast", samples, n=4),
-        (3.5, 4.0, 5.0),
+        (3.5, 4.0, 4.5),
         2,
         draws=True,
         series_axis=0,
@@ -113,7 +113,7 @@ QUESTIONS = (
         "FractionalSDE",
         "predict",
         _of_series("predict", np.asarray),
-        (3.5, 4.0, 5.0),
+        (3.5, 4.0, 4.5),
         1,
         draws=False,
         series_axis=0,
@@ -147,6 +147,15 @@ QUESTIONS = (
         series_axis=0,
     ),
     Question(
+        "NeuralSDEInterpolator",
+        "predict",
+        _of_series("predict", np.asarray),
+        (0.5, 1.25, 2.0),
+        1,
+        draws=False,
+        series_axis=0,
+    ),
+    Question(
         "DirectedChainGenerator",
         "sample",
         _unconditional("sample"),
@@ -158,6 +167,7 @@ QUESTIONS = (
 
 # Verbs that take `ts` and are asked elsewhere, each with its reason.
 ASKED_ELSEWHERE = {
+    ("DirectedChainGenerator", "walk"): "it gives links, not an answer: tests/generation",
     ("NeuralSDEInterpolator", "fill"): "its times are those of the table",
     ("NeuralSDEClassifier", "predict"): "its times are optional: tests/series",
     ("NeuralSDEClassifier", "predict_proba"): "its times are optional: tests/series",

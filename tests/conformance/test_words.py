@@ -1,7 +1,7 @@
 """The same words mean the same in every estimator: data, times, draws, predictions, results."""
 
 import inspect
-import warnings
+import threading
 
 import numpy as np
 import pytest
@@ -95,9 +95,10 @@ def test_times_are_answered_in_the_order_asked_and_may_repeat(fitted, question):
     rank = np.argsort(np.argsort(order, kind="stable"))
     np.testing.assert_array_equal(mixed, np.take(straight, rank, axis=question.time_axis))
     repeated = np.take(mixed, [0, 2], axis=question.time_axis)
-    if question.estimator != "FractionalSDE" or not question.draws:  # draws hold new noise
+    noisy = ("FractionalSDE", "NeuralSDEInterpolator")  # their draws are observations
+    if not (question.estimator in noisy and question.draws):
         first, second = np.split(repeated, 2, axis=question.time_axis)
-        np.testing.assert_allclose(first, second, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-5)  # of single floats
 
 
 @every_question
@@ -160,7 +161,8 @@ def test_draws_of_different_series_are_independent(fitted, question):
 def test_what_a_fit_leaves(fitted, case):
     model, _ = fitted(case.name)
     assert isinstance(model.n_features_in_, int)
-    assert len(model.feature_names_in_) == model.n_features_in_
+    if not isinstance(fitted(case.name)[1][0], np.ndarray):  # columns of arrays have no names
+        assert len(model.feature_names_in_) == model.n_features_in_
     assert isinstance(model.seed_, int)
     assert isinstance(model.n_iter_, int)
     assert isinstance(model.converged_, bool)
@@ -216,14 +218,10 @@ def test_the_ambient_state_of_torch_changes_nothing(fitted, case):
 
 @every_case
 def test_fits_in_threads_are_those_of_a_fit_alone(fitted, case):
-    import threading
-
     expected, drawn = case.draw(fitted(case.name)[0]), []
 
     def work():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            drawn.append(case.draw(case.make(random_state=0).fit(*case.data())))
+        drawn.append(case.draw(case.make(random_state=0).fit(*case.data())))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:

@@ -85,5 +85,6 @@ def test_order_and_back():
     order = TimeOrder.of(asked)
     assert (np.diff(order.times, axis=1) >= 0).all()
     np.testing.assert_array_equal(order.restore(order.times, axis=1), asked)
+    np.testing.assert_array_equal(order.sort(asked, axis=1), order.times)
     paths = np.repeat(order.times[:, None, :, None], 3, axis=1)
     np.testing.assert_array_equal(order.restore(paths, axis=2)[:, 1, :, 0], asked)

@@ -354,7 +354,9 @@ def test_a_forecaster_with_any_kind_of_horizon_is_saved(horizon, tmp_path):
     ).fit(series)
     assert model.horizon_ == pytest.approx(1.5)
     again = load(model.save(tmp_path / "model"))
-    np.testing.assert_array_equal(again.predict(series, 1.0), model.predict(series, 1.0))
+    np.testing.assert_array_equal(
+        again.predict(series, horizon=1.0), model.predict(series, horizon=1.0)
+    )
     assert again.fit(series).horizon_ == model.horizon_
 
 

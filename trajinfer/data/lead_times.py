@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,9 @@ def lead_times(series: IrregularSeries, ts: Any, horizon: Any, longest: float) -
         horizon: duration ahead of the last time of each series, cut into 20 equal steps; or None.
         longest: the horizon where neither is given.
 
+    Warns:
+        FutureWarning: if `ts` is one value that can only be a duration, which it then is.
+
     Raises:
         InputError: if both are given, a time lies before the last one of its series, or they are no
             times of the axis.
@@ -29,7 +34,25 @@ def lead_times(series: IrregularSeries, ts: Any, horizon: Any, longest: float) -
     if ts is not None and horizon is not None:
         raise InputError("give ts=, the times, or horizon=, how far to go; got both")
     last = series.last_times
+    if ts is not None and _is_duration(ts, series):
+        warnings.warn(
+            f"ts is one time or several; {ts!r} cannot be a time after these series and is taken "
+            f"as a duration ahead, as version 0.1 did; write horizon={ts!r}",
+            FutureWarning,
+            stacklevel=4,
+        )
+        ts, horizon = None, ts
     if ts is not None:
         return series.axis.queries(ts, len(series), after=last)
     reach = longest if horizon is None else series.axis.duration(horizon)
     return np.asarray(last[:, None] + reach * np.arange(1, _N_STEPS + 1) / _N_STEPS)
+
+
+def _is_duration(ts: Any, series: IrregularSeries) -> bool:
+    """Whether a single value cannot be a time that is forecast, but can be a duration."""
+    if np.ndim(ts) != 0 or isinstance(ts, (str, bool)):
+        return False
+    if isinstance(ts, (timedelta, np.timedelta64)):
+        return series.axis.kind == "datetime"
+    number = isinstance(ts, (int, float, np.number))
+    return number and bool(0 < ts < series.last_times.max())

@@ -40,6 +40,19 @@ class TimeOrder:
             values: series along the first axis, ascending times along `axis`.
             axis: of the times.
         """
-        shape = [1] * values.ndim
-        shape[0], shape[axis] = self.rank.shape
-        return np.asarray(np.take_along_axis(values, self.rank.reshape(shape), axis=axis))
+        return _taken(values, self.rank, axis)
+
+    def sort(self, values: Array, axis: int) -> Array:
+        """Values that stand at the times as they were asked, in the order of `times`.
+
+        Args:
+            values: series along the first axis, times as they were asked along `axis`.
+            axis: of the times.
+        """
+        return _taken(values, np.argsort(self.rank, axis=1), axis)
+
+
+def _taken(values: Array, places: Array, axis: int) -> Array:
+    shape = [1] * values.ndim
+    shape[0], shape[axis] = places.shape
+    return np.asarray(np.take_along_axis(values, places.reshape(shape), axis=axis))

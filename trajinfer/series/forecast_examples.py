@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
-from trajinfer.data.time_axis import TimeAxis
 
 _ENOUGH = 200
 _ENOUGH_SERIES = 8
-_STEPS_OF_A_DURATION = 20
 
 
 @dataclass(frozen=True)
@@ -95,24 +92,3 @@ def holdout_split(examples: Examples, horizon: float, seed: int) -> tuple[Array,
         border[own] = np.quantile(examples.cutoff[own], 0.75)
     learned = examples.cutoff + horizon <= border
     return np.flatnonzero(learned), np.flatnonzero(examples.cutoff > border)
-
-
-def query_times(ts: Any, cutoff: Array, axis: TimeAxis) -> Array:
-    """The times (B, T) asked for, after the cutoff (B,) of every series.
-
-    Args:
-        ts: times (T,) or (B, T), or one duration.
-        cutoff: last times of the series.
-        axis: how times map to numbers.
-
-    Raises:
-        InputError: if they do not increase, or one is not after the cutoff.
-    """
-    if np.ndim(ts) == 0:
-        length = axis.duration(ts, "ts")
-        steps = np.arange(1, _STEPS_OF_A_DURATION + 1) / _STEPS_OF_A_DURATION
-        return np.asarray(cutoff[:, None] + length * steps)
-    later = axis.queries(ts, len(cutoff), after=cutoff)
-    if (np.diff(later, axis=1) < 0).any():
-        raise InputError("ts must be in ascending order")
-    return later

@@ -18,8 +18,9 @@ from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds
 from trajinfer.data.input import as_series
+from trajinfer.data.lead_times import lead_times
 from trajinfer.metrics import crps
-from trajinfer.series.forecast_examples import examples_of, query_times
+from trajinfer.series.forecast_examples import examples_of
 from trajinfer.series.forecasting.fitting import LawSettings
 from trajinfer.series.forecasting.lead_forecast import LeadForecast
 from trajinfer.series.forecasting.network import NetworkSettings
@@ -121,8 +122,6 @@ class NeuralSDEForecaster(SeriesEstimator):
     bounds: Bounds | None = None
     future: Sequence[str] = ()
 
-    coherent_paths = True
-
     @renamed(series="X")
     def fit(self, X: Any, y: Any = None, *, held_out: Any = None) -> Self:
         """Fit on forecasts of the later parts of series from the earlier ones.
@@ -145,6 +144,11 @@ class NeuralSDEForecaster(SeriesEstimator):
         return self._fit_lead(as_series(X), held_out)
 
     @property
+    def coherent_paths(self) -> bool:
+        """Whether samples are paths along the query times, not only right at each of them."""
+        return self.dynamics == "lead"
+
+    @property
     def horizon_(self) -> float:
         """Duration that the training aimed at, in the unit of the times."""
         return self.model_.horizon
@@ -164,8 +168,8 @@ class NeuralSDEForecaster(SeriesEstimator):
 
         Args:
             X: the past; nothing else is used.
-            ts: times (T,) or (B, T), not before the last one of a series, ascending; or one
-                duration, which stands for 20 even steps up to it.
+            ts: one time, times (T,), or a row per series (B, T), in any order, none before the last
+                time of its series.
             n: number of sample paths.
             horizon: in place of times, a duration ahead, cut into 20 steps; by default the horizon
                 of the fit.
@@ -329,11 +333,7 @@ class NeuralSDEForecaster(SeriesEstimator):
         model: LeadForecast | NetworkForecast = self.model_
         past = as_series(X).on_axis(model.axis)
         model.require(past)
-        if ts is not None and horizon is not None:
-            raise InputError("give either ts or horizon")
-        if ts is None:
-            ts = model.horizon if horizon is None else horizon
-        return past, query_times(ts, past.last_times, model.axis)
+        return past, lead_times(past, ts, horizon, model.horizon)
 
     def _known_channels(self) -> list[int]:
         return [self.model_.channels.index(name) for name in self.future]

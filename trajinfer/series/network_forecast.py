@@ -13,6 +13,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries, TimeAxis
+from trajinfer.data.time_order import TimeOrder
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.forecast_examples import Examples
 from trajinfer.series.likelihood import coverage_factors, mean_nll
@@ -124,25 +125,26 @@ class NetworkForecast:
 
     def mean(self, past: IrregularSeries, later: Array) -> Array:
         """Means (B, Q, C) in the units of the data."""
-        law = self.law(past, later)
-        return self.series.scaling.in_units(law.mean.mean(0))
+        order = TimeOrder.of(later)
+        law = self.law(past, order.times)
+        return order.restore(self.series.scaling.in_units(law.mean.mean(0)), axis=1)
 
     def samples(self, past: IrregularSeries, later: Array, n: int, seed: int) -> Array:
         """Draws (B, n, Q, C) in the units of the data.
 
         Args:
             past: B series.
-            later: (B, Q) ascending times, not before the last ones.
+            later: (B, Q) times in any order, not before the last ones.
             n: draws per series.
             seed: of the draws.
         """
-        n_paths = min(n, self.series.n_paths)
-        law = self.law(past, later, n=n_paths, seed=seed, common_noise=False)
+        n_paths, order = min(n, self.series.n_paths), TimeOrder.of(later)
+        law = self.law(past, order.times, n=n_paths, seed=seed, common_noise=False)
         path = torch.arange(n) % len(law.mean)
         generator = torch_generator(spawn(seed, 1)[0])
         noise = torch.randn((n, *law.mean.shape[1:]), generator=generator)
         samples = self.series.scaling.in_units(law.mean[path] + law.stddev[path] * noise)
-        return samples.transpose(1, 0, 2, 3)
+        return order.restore(samples.transpose(1, 0, 2, 3), axis=2)
 
     def law(
         self,

@@ -8,7 +8,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from trajinfer._core.checks import Array
@@ -16,6 +15,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.data.names import fits_columns
+from trajinfer.data.time_order import TimeOrder
 from trajinfer.series.forecasting.fitting import LawFit, LawSettings
 from trajinfer.series.forecasting.law import ForecastLaw
 from trajinfer.series.forecasting.quantiles import ErrorQuantiles
@@ -109,11 +109,10 @@ class LeadForecast:
             seed: of the draws; those of a series depend on it and on the name of the series.
             future: (B, Q, K) values of the channels that are known ahead.
         """
-        ordered, order = _in_order(later)
-        known = None if future is None else np.take_along_axis(future, order[:, :, None], axis=1)
-        drawn = self.law.sample(self.law.ask(past, ordered, known), _seeds(past.ids, seed), n)
-        back = np.argsort(order, axis=1)
-        return np.take_along_axis(drawn, back[:, None, :, None], axis=2)
+        order = TimeOrder.of(later)
+        known = None if future is None else order.sort(future, axis=1)
+        drawn = self.law.sample(self.law.ask(past, order.times, known), _seeds(past.ids, seed), n)
+        return order.restore(drawn, axis=2)
 
     def mean(self, past: IrregularSeries, later: Array, future: Array | None = None) -> Array:
         """Means (B, Q, C) of the law."""
@@ -137,12 +136,6 @@ class LeadForecast:
             names=["third", "channel", "expert"],
         )
         return pd.DataFrame({"share": mixture.shares.ravel()}, index=index).reset_index()
-
-
-def _in_order(times: Array) -> tuple[Array, Array]:
-    """Each row sorted, and the order that sorts it."""
-    order = np.argsort(times, axis=1, kind="stable")
-    return np.take_along_axis(times, order, axis=1), order
 
 
 def _seeds(ids: tuple[Hashable, ...], seed: int) -> list[list[int]]:
