@@ -10,7 +10,7 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_validate
 from trajinfer._core.errors import InputError
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import Snapshots
-from trajinfer.evaluation import held_out_table, leave_one_snapshot_out, mean_scores
+from trajinfer.evaluation import held_out, held_out_table, leave_one_snapshot_out, mean_scores
 
 
 class Straight(BaseEstimator):
@@ -146,3 +146,32 @@ def test_a_bridge_agrees_with_cross_validation(rng):
         found = cross_validate(bridge, X, y, groups=y, cv=LeaveOneGroupOut())
     deviation = [np.concatenate(data.drop([t]).points).std() for t in times]
     np.testing.assert_allclose(table["estimator"], -found["test_score"] * deviation, rtol=1e-12)
+
+
+def test_a_printed_table_shows_the_estimator(moving):
+    for table in (
+        leave_one_snapshot_out(Straight(), moving),
+        held_out_table(Straight().fit(moving), moving, moving.select([1])),
+    ):
+        with pd.option_context("display.width", 80, "display.max_columns", 0):
+            assert "estimator" in repr(table)
+
+
+def test_large_snapshots_are_represented_by_a_part(rng, monkeypatch):
+    """Also where the estimator bounds the points itself."""
+    sizes = []
+    honest = held_out.score_of
+
+    def score(name, drawn, observed):
+        sizes.append((len(drawn[0]), len(observed[0])))
+        return honest(name, drawn, observed)
+
+    monkeypatch.setattr(held_out, "score_of", score)
+    data = Snapshots([0, 1, 2], [rng.normal(t, 1.0, size=(60, 1)) for t in range(3)])
+    held_out_table(Straight().fit(data), data.drop([1]), data.select([1]), max_samples=25)
+    assert {n for _, n in sizes} == {25}
+    bridge = SchrodingerBridge(max_samples=20, n_particles=50, random_state=0)
+    sizes.clear()
+    held_out_table(bridge.fit(data.drop([1])), data.drop([1]), data.select([1]))
+    assert max(n for n, _ in sizes) <= 39  # lines along the coupling of 20 with 20 points
+    assert {n for _, n in sizes} == {20}
