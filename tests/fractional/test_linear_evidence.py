@@ -13,8 +13,8 @@ from trajinfer.fractional.covariance import (
     markov_covariance,
     stationary_fou_autocovariance,
 )
+from trajinfer.fractional.evidence import log_evidence, whitened
 from trajinfer.fractional.kalman import (
-    log_evidence,
     posterior_draws,
     posterior_means,
     prior_draws,
@@ -22,6 +22,14 @@ from trajinfer.fractional.kalman import (
     smoothed,
 )
 from trajinfer.fractional.linear_model import LinearFractionalModel
+
+
+def log_density(found, observed):
+    """Log-density of every column of the observations of a filter, (..., M)."""
+    square = found.innovations.square() / found.variances[..., None]
+    count = observed.to(square.dtype).sum(-1)[..., None]
+    logs = found.variances.log().sum(-1)[..., None]
+    return -0.5 * (square.sum(-2) + logs + count * math.log(2 * math.pi))
 
 
 def tensor(values):
@@ -60,7 +68,7 @@ def test_filter_evidence_is_that_of_a_dense_gaussian_process(hurst, theta, start
     dense = found_model.covariance(TIMES)[OBSERVED][:, OBSERVED]
     dense = dense + 0.04 * torch.eye(len(dense), dtype=torch.float64)
     expected = dense_log_density(dense, VALUES[OBSERVED])
-    assert float(log_evidence(found, OBSERVED)) == pytest.approx(float(expected), abs=1e-8)
+    assert float(log_density(found, OBSERVED)) == pytest.approx(float(expected), abs=1e-8)
 
 
 @pytest.mark.parametrize("hurst", [0.1, 0.5, 0.9])
@@ -94,7 +102,7 @@ def test_stationary_covariance_is_near_that_of_fractional_ornstein_uhlenbeck(hur
 def test_no_pole_where_the_rate_of_return_meets_a_node():
     node = float(default_nodes(12, 3.0)[6])
     near = [
-        log_evidence(run_filter(model(0.7, t), TIMES, VALUES[:, None], OBSERVED), OBSERVED)
+        log_density(run_filter(model(0.7, t), TIMES, VALUES[:, None], OBSERVED), OBSERVED)
         for t in (node * (1 - 1e-7), node, node * (1 + 1e-7))
     ]
     assert float((near[0] - near[1]).abs()) < 1e-5
@@ -142,14 +150,14 @@ def test_padding_and_batches_change_nothing():
     padded = torch.cat([TIMES, TIMES[-1:].expand(3)])
     seen = torch.cat([OBSERVED, torch.zeros(3, dtype=torch.bool)])
     more = torch.cat([VALUES, tensor([7.0, 7.0, 7.0])])
-    alone = log_evidence(run_filter(model(), TIMES, VALUES[:, None], OBSERVED), OBSERVED)
+    alone = log_density(run_filter(model(), TIMES, VALUES[:, None], OBSERVED), OBSERVED)
     both = run_filter(
         model(),
         torch.stack([padded, padded * 0.5]),
         torch.stack([more, more])[..., None],
         torch.stack([seen, seen]),
     )
-    found = log_evidence(both, torch.stack([seen, seen]))
+    found = log_density(both, torch.stack([seen, seen]))
     torch.testing.assert_close(found[0], alone, rtol=1e-10, atol=1e-10)
     assert float((found[1] - alone).abs()) > 1e-3
 
@@ -159,7 +167,7 @@ def test_parameters_are_taken_in_batches():
     found = run_filter(several, TIMES, VALUES[:, None], OBSERVED)
     for k, hurst in enumerate((0.3, 0.7)):
         alone = run_filter(model(hurst), TIMES, VALUES[:, None], OBSERVED)
-        torch.testing.assert_close(log_evidence(found, OBSERVED)[k], log_evidence(alone, OBSERVED))
+        torch.testing.assert_close(log_density(found, OBSERVED)[k], log_density(alone, OBSERVED))
 
 
 def test_gradient_of_the_evidence_is_its_slope():
@@ -167,7 +175,7 @@ def test_gradient_of_the_evidence_is_its_slope():
         nodes = default_nodes(8, 3.0)
         omega = p[1].exp() * weights(p[0], nodes, 3.0, normalization="unit")
         found = LinearFractionalModel(tensor(nodes), omega, p[2].exp(), p[3].exp())
-        return log_evidence(run_filter(found, TIMES, VALUES[:, None], OBSERVED), OBSERVED).sum()
+        return log_density(run_filter(found, TIMES, VALUES[:, None], OBSERVED), OBSERVED).sum()
 
     point = tensor([0.65, 0.1, 0.2, -1.5]).requires_grad_()
     (gradient,) = torch.autograd.grad(evidence(point), point)
@@ -199,7 +207,7 @@ def test_bridge_quantities_agree_with_known_values(shared_data):
         seen = torch.tensor([False, False, False, False, True])
         found = run_filter(bridge, times, torch.full((5, 1), row.obs, dtype=torch.float64), seen)
         normaliser = -0.5 * math.log(2 * math.pi * row.sigma**2)
-        least = normaliser - float(log_evidence(found, seen))
+        least = normaliser - float(log_density(found, seen))
         assert least == pytest.approx(row.min_loss, abs=1e-6)
         share = (prior - given) / (given + row.sigma**2)
         gap = 0.5 * (share - math.log1p(share))
@@ -224,9 +232,62 @@ def test_many_irregular_steps_are_interpolated_to_rounding(start_sd):
     values, seen = tensor(generator.normal(size=(3, 120, 1))), torch.ones(3, 120, dtype=torch.bool)
     shared = model([[0.3], [0.8]], [[0.5], [20.0]], start_sd=start_sd)
     assert len(torch.unique(times.diff(dim=1))) > 300
-    found = log_evidence(run_filter(shared, times, values, seen), seen)[..., 0]
+    found = log_density(run_filter(shared, times, values, seen), seen)[..., 0]
     for k, (hurst, theta) in enumerate(((0.3, 0.5), (0.8, 20.0))):
         for b in range(3):
             alone = model(hurst, theta, start_sd=start_sd)
-            expected = log_evidence(run_filter(alone, times[b], values[b], seen[b]), seen[b])[0]
+            expected = log_density(run_filter(alone, times[b], values[b], seen[b]), seen[b])[0]
             assert float(found[k, b]) == pytest.approx(float(expected), abs=1e-8)
+
+
+@pytest.mark.parametrize("start_sd", [math.nan, 0.3, 0.0])
+@pytest.mark.parametrize("noise", [0.1, 1e-3])
+@pytest.mark.parametrize(
+    ("n_series", "length", "shared"),
+    [(3, 20, True), (3, 20, False), (2, 150, True), (2, 150, False), (1, 700, True)],
+)
+def test_whitening_in_blocks_is_that_of_the_filter(n_series, length, shared, noise, start_sd):
+    """For five sets of parameters at once, one of them with theta at a node."""
+    nodes = torch.as_tensor(default_nodes(12, 1.0))
+    hurst = torch.linspace(0.1, 0.9, 5, dtype=torch.float64)
+    theta = torch.stack([*torch.linspace(0.5, 30, 4, dtype=torch.float64), nodes[7]])
+    several = LinearFractionalModel(
+        nodes,
+        weights(hurst, nodes, 1.0, normalization="unit")[:, None],
+        theta[:, None],
+        tensor(noise).expand(5, 1),
+        tensor(start_sd).expand(5, 1),
+    )
+    rng = torch.Generator().manual_seed(0)
+    shape = (length,) if shared else (n_series, length)
+    times = torch.rand(shape, generator=rng, dtype=torch.float64).sort(-1).values
+    rows = 1 if shared else n_series
+    observed = torch.rand(rows, length, generator=rng) < 0.9
+    columns = torch.randn(n_series, length, 2, generator=rng, dtype=torch.float64).cumsum(1)
+    found = run_filter(several, times, columns, observed)
+    white = found.innovations / found.variances.sqrt()[..., None]
+    sums = whitened(several, times, columns, observed)
+    expected = white.mT @ white
+    size = expected.abs().amax((-1, -2), keepdim=True)
+    torch.testing.assert_close(sums.gram / size, expected / size, rtol=0, atol=1e-9)
+    log_det = found.variances.log().sum(-1)
+    torch.testing.assert_close(sums.log_det.expand_as(log_det), log_det, rtol=0, atol=1e-9)
+    evidence = log_evidence(several, times, columns[..., 0], observed)
+    expected = log_density(found, observed)[..., 0]
+    torch.testing.assert_close(evidence, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_closed_forms_and_quadrature_agree_beside_a_pole():
+    nodes = torch.as_tensor(default_nodes(12, 1.0))
+    hurst = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    omega = weights(hurst, nodes, 1.0, normalization="unit")
+    steps = torch.logspace(-5, 0, 11, dtype=torch.float64)
+    for share, rtol in ((1.009, 1e-7), (1.011, 1e-7), (1.5, 1e-7)):
+        theta = (nodes[6] * share).expand(3)
+        near = LinearFractionalModel(nodes, omega, theta, torch.ones_like(theta)).per_step()
+        assert bool(near._near_a_pole().any()) == (share < 1.01)
+        own, with_y = near._by_quadrature(steps)
+        moves = near.moves(steps)
+        torch.testing.assert_close(moves.own, own, rtol=rtol, atol=0)
+        size = (own[..., None] * moves.among.diagonal(dim1=-2, dim2=-1)).sqrt()
+        torch.testing.assert_close(moves.with_y / size, with_y / size, rtol=0, atol=rtol)

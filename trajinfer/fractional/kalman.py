@@ -1,4 +1,4 @@
-"""Exact inference in linear Gaussian state spaces: filter, evidence, smoother, posterior draws.
+"""Exact inference in linear Gaussian state spaces: filter, smoother, posterior draws.
 
 Times (..., T) may differ between series and be padded: steps of length zero without an observation
 change nothing. The covariances depend on times and mask only, so that columns of values (..., T, M)
@@ -7,7 +7,6 @@ share them: draws, regressors and data go through one pass.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor
 
 from trajinfer.fractional.linear_model import LinearFractionalModel
-from trajinfer.fractional.move_table import MovesByKind, moves_between
 from trajinfer.fractional.moves import Moves
 
 _CLIP = 1e-14
@@ -23,8 +21,6 @@ _CLIP = 1e-14
 
 class Filtered(NamedTuple):
     """Results of one forward pass, for T times and M columns.
-
-    The parts a smoother needs have a time axis of length 0 where they were not asked for.
 
     Attributes:
         innovations: (..., T, M), 0 where nothing was observed.
@@ -44,16 +40,11 @@ class Filtered(NamedTuple):
     covariances: Tensor
     mean: Tensor
     covariance: Tensor
-    moves: Moves | MovesByKind
+    moves: Moves
 
 
 def run_filter(
-    model: LinearFractionalModel,
-    times: Tensor,
-    values: Tensor,
-    observed: Tensor,
-    *,
-    states: bool = True,
+    model: LinearFractionalModel, times: Tensor, values: Tensor, observed: Tensor
 ) -> Filtered:
     """The Kalman filter.
 
@@ -63,9 +54,8 @@ def run_filter(
         values: (..., T, M); what is not observed is ignored.
         observed: (..., T) bool, with axes of length 1 where series do not differ: covariances are
             computed once for all of them.
-        states: keep what `smoothed` needs; the evidence does without.
     """
-    moves = moves_between(model, times)
+    moves = model.moves_between(times)
     noise = model.noise.square()
     cov = model.initial()
     own = torch.broadcast_shapes(cov.shape[:-2], times.shape[:-1], observed.shape[:-1])
@@ -73,38 +63,25 @@ def run_filter(
     size = cov.shape[-1]
     cov = cov.expand(*own, size, size)
     mean = values.new_zeros(*shape, size, values.shape[-1])
-    kept: list[tuple[Tensor, ...]] = []
+    steps: list[tuple[Tensor, ...]] = []
     for i in range(times.shape[-1]):
         if i > 0:
             move = moves.at(i)
             mean, cov = move.mean(mean), move.covariance(cov)
-        seen = observed[..., i]
-        before, before_cov = mean, cov
+        there = observed[..., i]
         column = cov[..., :, 0]
-        variance = torch.where(seen, column[..., 0] + noise, 1.0)
-        gain = torch.where(seen[..., None], column / variance[..., None], 0.0)
-        given = torch.where(seen[..., None], values[..., i, :], 0.0)
-        surprise = torch.where(seen[..., None], given - mean[..., 0, :], 0.0)
-        mean = mean + gain[..., None] * surprise[..., None, :]
+        variance = torch.where(there, column[..., 0] + noise, 1.0)
+        gain = torch.where(there[..., None], column / variance[..., None], 0.0)
+        given = torch.where(there[..., None], values[..., i, :], 0.0)
+        innovation = torch.where(there[..., None], given - mean[..., 0, :], 0.0)
+        steps.append((innovation, variance.expand(shape), gain.expand(*shape, size), mean, cov))
+        mean = mean + gain[..., None] * innovation[..., None, :]
         cov = cov - gain[..., None] * column[..., None, :]
-        part = (surprise, variance.expand(shape))
-        kept.append((*part, gain.expand(*shape, size), before, before_cov) if states else part)
-    stacked = [torch.stack(part, dim=axis) for part, axis in zip(zip(*kept), _TIME_AXES)]
-    if not states:
-        none = values.new_zeros(*shape, 0, size)
-        stacked += [none, none[..., None], none[..., None]]
+    stacked = [torch.stack(part, dim=axis) for part, axis in zip(zip(*steps), _TIME_AXES)]
     return Filtered._make([*stacked, mean, cov, moves])
 
 
 _TIME_AXES = (-2, -1, -2, -3, -3)
-
-
-def log_evidence(found: Filtered, observed: Tensor) -> Tensor:
-    """Log-density of every column of the observations, (..., M)."""
-    square = found.innovations.square() / found.variances[..., None]
-    count = observed.to(square.dtype).sum(-1)[..., None]
-    logs = found.variances.log().sum(-1)[..., None]
-    return -0.5 * (square.sum(-2) + logs + count * math.log(2 * math.pi))
 
 
 def smoothed(found: Filtered) -> Tensor:

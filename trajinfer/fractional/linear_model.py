@@ -5,8 +5,8 @@ $$dX = -\theta X\,dt + \sum_k \omega_k\,dY_k, \qquad dY_k = -\gamma_k Y_k\,dt + 
 observed with noise. The response of X to the noise u ago is
 $\kappa(u) = \bar\omega e^{-\theta u} - \sum_k \omega_k \gamma_k D_k(u)$ with
 $D_k(u) = (e^{-\theta u} - e^{-\gamma_k u})/(\gamma_k - \theta)$ and $\bar\omega = \sum_k \omega_k$.
-Covariances over a step are integrals of products of such responses; by quadrature they have no
-pole where $\theta = \gamma_k$ and are positive semidefinite.
+Covariances over a step are integrals of products of such responses: in closed form, or by
+quadrature where theta is near a node.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ from torch import Tensor
 
 from trajinfer.fractional.moves import Moves, Transition
 from trajinfer.fractional.normalization import FbmType
-from trajinfer.fractional.ou_transition import ou_covariance, stationary_covariance
+from trajinfer.fractional.ou_transition import (
+    decayed_time,
+    ou_covariance,
+    stationary_covariance,
+)
 
 _POINTS = 64
 _POWER = 6
+_POLE = 1e-2
 _STATIONARY = torch.tensor(torch.nan, dtype=torch.float64)
 
 
@@ -77,22 +82,56 @@ class LinearFractionalModel:
         return self.moves(steps).dense()
 
     def moves(self, steps: Tensor) -> Moves:
-        """The same without the zeros of its matrices."""
+        """The same without the zeros of its matrices.
+
+        Away from poles the response is a sum of exponentials, whose products integrate in closed
+        form.
+        """
         h, theta = steps[..., None], self.theta[..., None]
         row = -self.omega * self.nodes * _divided_difference(theta, self.nodes, h)
+        among = ou_covariance(self.nodes, steps)
+        own_rate, shares = self._exponentials()
+        mixed = decayed_time(theta + self.nodes, h)
+        with_y = own_rate[..., None] * mixed
+        for j in range(len(self.nodes)):  # a matrix product would copy `among` for each parameter
+            with_y = with_y + shares[..., j : j + 1] * among[..., j, :]
+        own = ((with_y + own_rate[..., None] * mixed) * shares).sum(-1)
+        own = own + own_rate.square() * decayed_time(2 * self.theta, steps)
+        near = self._near_a_pole()
+        if near.any():
+            by_points = self._by_quadrature(steps)
+            own = torch.where(near, by_points[0], own)
+            with_y = torch.where(near[..., None], by_points[1], with_y)
+        decay = torch.exp(-self.nodes * h)
+        return Moves(torch.exp(-self.theta * steps), row, decay, own.clamp_min(0.0), with_y, among)
+
+    def moves_between(self, times: Tensor) -> Moves:
+        """The moves into every time (..., T) of series, the first of no length."""
+        return self.per_step().moves(torch.diff(times, dim=-1, prepend=times[..., :1]))
+
+    def _near_a_pole(self) -> Tensor:
+        """(...) bool, where theta is so near a node that closed forms lose digits."""
+        theta = self.theta[..., None]
+        gap = (self.nodes - theta).abs()
+        return ((gap < _POLE * torch.maximum(self.nodes, theta)) & (theta > 0)).any(-1)
+
+    def _exponentials(self) -> tuple[Tensor, Tensor]:
+        r"""Factors of the response: of $e^{-\theta u}$ (...), and of $e^{-\gamma_k u}$ (..., J)."""
+        theta = self.theta[..., None]
+        gap = torch.where(self.nodes == theta, 1.0, self.nodes - theta)
+        share = torch.where(theta > 0, self.nodes / gap, 1.0)
+        rate = torch.where(theta > 0, -theta / gap, 0.0)
+        return (self.omega * rate).sum(-1), self.omega * share
+
+    def _by_quadrature(self, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """Own variance and covariance with Y of the innovations of X."""
+        h = steps[..., None]
         u, w = _legendre()
         places = h * u
         response = self.response(places)
         weighted = response * (w * h)
         with_y = (weighted.unsqueeze(-2) @ torch.exp(-self.nodes * places[..., None])).squeeze(-2)
-        return Moves(
-            torch.exp(-self.theta * steps),
-            row,
-            torch.exp(-self.nodes * h),
-            (weighted * response).sum(-1),
-            with_y,
-            ou_covariance(self.nodes, steps),
-        )
+        return (weighted * response).sum(-1), with_y
 
     def response(self, u: Tensor) -> Tensor:
         """The response of X to the noise u ago, for u (..., Q)."""

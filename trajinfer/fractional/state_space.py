@@ -8,8 +8,8 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from trajinfer._core.checks import Array
+from trajinfer.fractional.evidence import whitened
 from trajinfer.fractional.exact_likelihood import profile_estimate
-from trajinfer.fractional.kalman import run_filter
 from trajinfer.fractional.linear_model import LinearFractionalModel
 from trajinfer.fractional.weights import weights
 from trajinfer.fractional.whittle import HIGHEST, LOWEST
@@ -57,14 +57,16 @@ def restricted_log_likelihoods(path: Array, times: Array, grid: Array, ratios: A
     typical = float(np.median(np.diff(unit)))
     indices, noise = (torch.as_tensor(a.ravel()) for a in np.meshgrid(grid, ratios, indexing="ij"))
     model = _model(indices, noise * typical**indices, float(np.diff(unit).min()))
-    columns = torch.as_tensor(np.stack([path, np.ones_like(path), unit], axis=-1))
-    seen = torch.ones(len(path), dtype=torch.bool)
-    with torch.no_grad():
-        filtered = run_filter(model, torch.as_tensor(unit), columns, seen, states=False)
-    root = filtered.variances.sqrt()
-    white = (filtered.innovations / root[..., None]).numpy()
-    log_det = 2 * root.log().sum(-1).numpy()
-    values = [_restricted(w, d) for w, d in zip(white, log_det)]
+    # the level is a regressor, so that the first value may be taken off
+    columns = np.stack([path - path[0], np.ones_like(path), unit], axis=-1)
+    observed = torch.ones(1, len(path), dtype=torch.bool)
+    white = whitened(
+        model, torch.as_tensor(unit), torch.as_tensor(columns)[None], observed, n_steps=len(path)
+    )
+    values = [
+        _restricted(gram, float(log_det), len(path))
+        for gram, log_det in zip(white.gram[:, 0].numpy(), white.log_det[:, 0])
+    ]
     return np.reshape(values, (len(grid), len(ratios)))
 
 
@@ -76,15 +78,24 @@ def _model(hurst: Tensor, noise: Tensor, smallest_gap: float) -> LinearFractiona
     # the first observation has no variance but that of the noise: its level is a regressor
     floor = noise.clamp_min(_SMALLEST_NOISE)
     return LinearFractionalModel(
-        torch.as_tensor(nodes), omega, torch.zeros_like(hurst), floor, torch.zeros_like(hurst)
+        torch.as_tensor(nodes),
+        omega[:, None],
+        torch.zeros_like(hurst)[:, None],
+        floor[:, None],
+        torch.zeros_like(hurst)[:, None],
     )
 
 
-def _restricted(white: Array, log_det: float) -> float:
-    """The restricted log-likelihood of the first column with the others as regressors."""
-    data, regressors = white[:, 0], white[:, 1:]
-    gram = regressors.T @ regressors
-    residual = data - regressors @ np.linalg.solve(gram, regressors.T @ data)
-    n = len(data) - regressors.shape[1]
+def _restricted(products: Array, log_det: float, n_values: int) -> float:
+    """The restricted log-likelihood of the first column with the others as regressors.
+
+    Args:
+        products: (M, M) of whitened columns.
+        log_det: of the covariance.
+        n_values: number of observations.
+    """
+    gram, mixed = products[1:, 1:], products[1:, 0]
+    square = products[0, 0] - mixed @ np.linalg.solve(gram, mixed)
+    n = n_values - len(gram)
     log_gram = np.linalg.slogdet(gram)[1]
-    return float(-0.5 * (n * np.log(residual @ residual / n) + log_det + log_gram))
+    return float(-0.5 * (n * np.log(square / n) + log_det + log_gram))

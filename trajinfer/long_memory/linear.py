@@ -21,7 +21,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.fractional.kalman import log_evidence, run_filter
+from trajinfer.fractional.evidence import log_evidence, whitened
 from trajinfer.fractional.linear_model import LinearFractionalModel
 from trajinfer.fractional.normalization import FbmType
 from trajinfer.fractional.weights import weights
@@ -149,10 +149,7 @@ def evidence_of(grid: ObservationGrid, basis: NoiseBasis, parameters: LinearPara
     """Log-density of the observations of every channel and series, (C, B)."""
     times, values, observed = arranged(grid)
     centred = torch.nan_to_num(values) - parameters.mean[:, None, None]
-    filtered = run_filter(
-        parameters.model(basis), times, centred[..., None], observed, states=False
-    )
-    return log_evidence(filtered, observed)[..., 0]
+    return log_evidence(parameters.model(basis), times, centred, observed)
 
 
 _FIELDS = tuple(LinearParameters.__annotations__)
@@ -197,14 +194,14 @@ class _Channel:
         model = LinearParameters(hurst, theta, 0 * one, one, ratio, start).model(self.basis)
         columns = torch.nan_to_num(self.values)
         columns = torch.stack([columns, torch.ones_like(columns)], dim=-1)
-        filtered = run_filter(model, self.times, columns, self.observed, states=False)
-        white = filtered.innovations / filtered.variances.sqrt()[..., None]
-        data, level = white.unbind(-1)
-        size = level.square().sum((1, 2))
-        mean = (data * level).sum((1, 2)) / size
+        white = whitened(model, self.times, columns, self.observed)
+        gram = white.gram.sum(1)
+        size = gram[:, 1, 1]
+        mean = gram[:, 0, 1] / size
         n = self.observed.expand_as(self.values).sum() - 1
-        variance = (data - mean[:, None, None] * level).square().sum((1, 2)) / n
-        log_det = filtered.variances.log().sum((1, 2))
+        variance = (gram[:, 0, 0] - mean * gram[:, 0, 1]) / n
+        repeats = len(self.values) // white.log_det.shape[-1]
+        log_det = repeats * white.log_det.sum(1)
         return -0.5 * (n * variance.log() + log_det + size.log()), mean, variance.sqrt()
 
 
