@@ -19,11 +19,9 @@ from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds
 from trajinfer.data.input import as_series
 from trajinfer.data.lead_times import lead_times
+from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
 from trajinfer.metrics import crps
 from trajinfer.series.forecast_examples import examples_of
-from trajinfer.series.forecasting.fitting import LawSettings
-from trajinfer.series.forecasting.lead_forecast import LeadForecast
-from trajinfer.series.forecasting.network import NetworkSettings
 from trajinfer.series.format_1 import forecaster_of
 from trajinfer.series.latent_forecaster import LatentForecaster
 from trajinfer.series.network import Dynamics

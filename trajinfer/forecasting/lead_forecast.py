@@ -16,10 +16,10 @@ from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.data.names import fits_columns
 from trajinfer.data.time_order import TimeOrder
-from trajinfer.series.forecasting.fitting import LawFit, LawSettings
-from trajinfer.series.forecasting.law import ForecastLaw
-from trajinfer.series.forecasting.quantiles import ErrorQuantiles
-from trajinfer.series.forecasting.report import Report, held_out_report
+from trajinfer.forecasting.fitting import LawFit, LawSettings
+from trajinfer.forecasting.law import ForecastLaw
+from trajinfer.forecasting.quantiles import ErrorQuantiles
+from trajinfer.forecasting.report import Report, held_out_report
 
 
 @packable

@@ -21,18 +21,18 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import ChannelKinds
-from trajinfer.series.forecasting.calendar import CalendarCycles
-from trajinfer.series.forecasting.experts import Ridge, simple_increments
-from trajinfer.series.forecasting.features import Design, Questions, questions
-from trajinfer.series.forecasting.history import LeadUnits, history
-from trajinfer.series.forecasting.lead_process import LeadProcess
-from trajinfer.series.forecasting.mixture import Mixture
-from trajinfer.series.forecasting.network import IncrementNetwork
-from trajinfer.series.forecasting.observations import Observations
-from trajinfer.series.forecasting.pairs import PairSource
-from trajinfer.series.forecasting.quantiles import ErrorQuantiles, expectation_nodes
-from trajinfer.series.forecasting.trees import Trees
-from trajinfer.series.forecasting.variogram import Variogram
+from trajinfer.forecasting.calendar import CalendarCycles
+from trajinfer.forecasting.experts import Ridge, simple_increments
+from trajinfer.forecasting.features import Design, Questions, questions
+from trajinfer.forecasting.history import LeadUnits, history
+from trajinfer.forecasting.lead_process import LeadProcess
+from trajinfer.forecasting.mixture import Mixture
+from trajinfer.forecasting.network import IncrementNetwork
+from trajinfer.forecasting.observations import Observations
+from trajinfer.forecasting.pairs import PairSource
+from trajinfer.forecasting.quantiles import ErrorQuantiles, expectation_nodes
+from trajinfer.forecasting.trees import Trees
+from trajinfer.forecasting.variogram import Variogram
 
 _CHUNK = 20_000
 _PAIRS_PER_SERIES = 2000

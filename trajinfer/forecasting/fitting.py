@@ -13,25 +13,25 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
-from trajinfer.series.forecasting.calendar import CalendarCycles, shown_period
-from trajinfer.series.forecasting.experts import (
+from trajinfer.forecasting.calendar import CalendarCycles, shown_period
+from trajinfer.forecasting.experts import (
     SIMPLE,
     fit_ridge,
     ridge_columns,
     simple_increments,
 )
-from trajinfer.series.forecasting.features import Design, Questions, questions
-from trajinfer.series.forecasting.folds import Folds
-from trajinfer.series.forecasting.history import LeadUnits, history
-from trajinfer.series.forecasting.law import ForecastLaw, Part, noise_floor
-from trajinfer.series.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
-from trajinfer.series.forecasting.mixture import Mixture, fit_mixture
-from trajinfer.series.forecasting.network import IncrementNetwork, NetworkSettings, fit_network
-from trajinfer.series.forecasting.observations import Observations
-from trajinfer.series.forecasting.pairs import Pairs, PairSource
-from trajinfer.series.forecasting.quantiles import ErrorQuantiles
-from trajinfer.series.forecasting.trees import Trees, fit_trees
-from trajinfer.series.forecasting.variogram import Variogram
+from trajinfer.forecasting.features import Design, Questions, questions
+from trajinfer.forecasting.folds import Folds
+from trajinfer.forecasting.history import LeadUnits, history
+from trajinfer.forecasting.law import ForecastLaw, Part, noise_floor
+from trajinfer.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
+from trajinfer.forecasting.mixture import Mixture, fit_mixture
+from trajinfer.forecasting.network import IncrementNetwork, NetworkSettings, fit_network
+from trajinfer.forecasting.observations import Observations
+from trajinfer.forecasting.pairs import Pairs, PairSource
+from trajinfer.forecasting.quantiles import ErrorQuantiles
+from trajinfer.forecasting.trees import Trees, fit_trees
+from trajinfer.forecasting.variogram import Variogram
 
 _PAIRS_PER_SERIES = 2000
 _MOST_PAIRS = 40_000

@@ -5,15 +5,15 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from trajinfer import IrregularSeries
-from trajinfer.series.forecasting import trees as trees_module
-from trajinfer.series.forecasting.folds import Folds
-from trajinfer.series.forecasting.mixture import fit_mixture
-from trajinfer.series.forecasting.observations import Observations, segment_search
-from trajinfer.series.forecasting.pairs import PairSource
-from trajinfer.series.forecasting.quantiles import ErrorQuantiles
-from trajinfer.series.forecasting.range_maximum import RangeMaximum
-from trajinfer.series.forecasting.trees import fit_trees
-from trajinfer.series.forecasting.variogram import Variogram
+from trajinfer.forecasting import trees as trees_module
+from trajinfer.forecasting.folds import Folds
+from trajinfer.forecasting.mixture import fit_mixture
+from trajinfer.forecasting.observations import Observations, segment_search
+from trajinfer.forecasting.pairs import PairSource
+from trajinfer.forecasting.quantiles import ErrorQuantiles
+from trajinfer.forecasting.range_maximum import RangeMaximum
+from trajinfer.forecasting.trees import fit_trees
+from trajinfer.forecasting.variogram import Variogram
 
 
 def walks(n=30, seed=0, longest=40):

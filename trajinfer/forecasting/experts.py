@@ -8,8 +8,8 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.series.forecasting.features import Design, Questions
-from trajinfer.series.forecasting.history import LeadUnits
+from trajinfer.forecasting.features import Design, Questions
+from trajinfer.forecasting.history import LeadUnits
 
 SIMPLE = (
     "persistence",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trajinfer.series.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
+from trajinfer.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
 
 N = 4000
 

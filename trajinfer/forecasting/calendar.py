@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import TimeAxis
-from trajinfer.series.forecasting.observations import Channel, Observations
+from trajinfer.forecasting.observations import Channel, Observations
 
 _DAY = 86_400.0
 _SECONDS = {"D": _DAY, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}

@@ -10,8 +10,8 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.series.forecasting.features import Questions
-from trajinfer.series.forecasting.observations import Observations
+from trajinfer.forecasting.features import Questions
+from trajinfer.forecasting.observations import Observations
 
 _FEWEST_STRETCHES = 30.0
 _THIRDS = ("near", "middle", "far")

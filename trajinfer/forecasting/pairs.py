@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.series.forecasting.observations import Observations, segment_scan, segment_search
+from trajinfer.forecasting.observations import Observations, segment_scan, segment_search
 
 _TARGETS_PER_CUT = 4
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.series.forecasting.observations import Observations
-from trajinfer.series.forecasting.pairs import Pairs
+from trajinfer.forecasting.observations import Observations
+from trajinfer.forecasting.pairs import Pairs
 
 _FEWEST_SERIES = 12
 

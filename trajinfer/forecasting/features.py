@@ -8,9 +8,9 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.series.forecasting.calendar import CalendarCycles
-from trajinfer.series.forecasting.history import History, LeadUnits
-from trajinfer.series.forecasting.observations import Observations
+from trajinfer.forecasting.calendar import CalendarCycles
+from trajinfer.forecasting.history import History, LeadUnits
+from trajinfer.forecasting.observations import Observations
 
 SEASONAL = 3
 _PAST_SEASONS = 4

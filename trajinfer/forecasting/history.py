@@ -8,14 +8,14 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.series.forecasting.observations import (
+from trajinfer.forecasting.observations import (
     Channel,
     Observations,
     segment_scan,
     segment_search,
 )
-from trajinfer.series.forecasting.range_maximum import RangeMaximum
-from trajinfer.series.forecasting.variogram import Variogram
+from trajinfer.forecasting.range_maximum import RangeMaximum
+from trajinfer.forecasting.variogram import Variogram
 
 _WINDOWS = (0.25, 0.5, 1.0, 2.0)
 _RECENT = 8

@@ -1,1 +1,0 @@
-"""Forecasts as a law of paths in the lead: experts, their validated mixture, noise along paths."""
