@@ -58,6 +58,7 @@ def from_frame(
     state: str | None,
     observation: str | None,
     signal: str | None,
+    covariates: Sequence[str],
     categories: Sequence[Hashable] | None,
     time_unit: TimeUnit,
 ) -> dict[str, Any]:
@@ -67,7 +68,8 @@ def from_frame(
         InputError: see `JumpSeries.from_frame`.
     """
     df = as_table(df)
-    for name in filter(None, (id, time, state, observation, signal)):
+    covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+    for name in filter(None, (id, time, state, observation, signal, *covariates)):
         if name not in df.columns:
             raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
     if state is None and signal is None:
@@ -87,7 +89,33 @@ def from_frame(
         for name in (state, observation, signal)
     )
     layout = RaggedLayout(np.bincount(codes))
-    return checked(layout, numbers[order], labels, kinds, measured, categories, list(ids), axis)
+    ids = list(ids)
+    fields = checked(layout, numbers[order], labels, kinds, measured, categories, ids, axis)
+    if covariates:
+        values = [_covariate(df[name], name, id, df[id])[order] for name in covariates]
+        fields |= {"flat_covariates": np.stack(values, axis=1), "covariate_names": covariates}
+    return fields
+
+
+def _covariate(column: pd.Series, name: str, id: str, ids: pd.Series) -> Array:
+    """A column of covariates as numbers (N,).
+
+    Raises:
+        InputError: for missing values, and for columns that are no numbers.
+    """
+    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+        raise InputError(
+            f"covariate '{name}' is a column of {column.dtype}; make it numbers, one column of 0 "
+            "and 1 per category but one, as pandas.get_dummies(..., drop_first=True) does"
+        )
+    values: Array = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if not np.isfinite(values).all():
+        row = int(np.argmax(~np.isfinite(values)))
+        raise InputError(
+            f"covariate '{name}' has no number in row {row} ({id} {ids.iloc[row]!r}); carry the "
+            "last one forward with groupby(...).ffill(), or drop the path"
+        )
+    return values
 
 
 def checked(

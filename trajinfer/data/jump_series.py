@@ -38,6 +38,8 @@ class JumpSeries:
             time, from an unknown state), "censored"; None means all snapshots.
         candidates: (M, S) the sets of states of censored observations.
         flat_signal: (N,) a real-valued measurement beside or in place of the label; NaN where none.
+        flat_covariates: (N, P) numbers that hold from an entry to the next one of its path.
+        covariate_names: their P names.
         ids: one identifier per path.
         axis: how times map to numbers.
 
@@ -58,6 +60,8 @@ class JumpSeries:
     flat_signal: Array | None = None
     ids: tuple[Hashable, ...] = ()
     axis: TimeAxis = field(default_factory=TimeAxis, repr=False)
+    flat_covariates: Array | None = None
+    covariate_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = int(self.lengths.sum())
@@ -75,6 +79,7 @@ class JumpSeries:
             self.lengths,
             self.flat_observation,
             self.flat_signal,
+            self.flat_covariates,
         ):
             if array is not None:
                 array.flags.writeable = False
@@ -98,6 +103,7 @@ class JumpSeries:
             flat_states=self.flat_states[entries],
             flat_observation=_some(self.flat_observation, entries),
             flat_signal=_some(self.flat_signal, entries),
+            flat_covariates=_some(self.flat_covariates, entries),
             lengths=layout.lengths,
             ids=tuple(self.ids[i] for i in rows),
         )
@@ -126,6 +132,11 @@ class JumpSeries:
     def signal(self) -> Array | None:
         """(B, T), NaN where nothing was measured."""
         return None if self.flat_signal is None else self.layout.pad(self.flat_signal, np.nan)
+
+    @cached_property
+    def covariates(self) -> Array | None:
+        """(B, T, P), padded by repeating the last ones of each path."""
+        return None if self.flat_covariates is None else self.layout.pad(self.flat_covariates)
 
     @property
     def present(self) -> Array:
@@ -192,6 +203,7 @@ class JumpSeries:
         state: str | None = None,
         observation: str | None = None,
         signal: str | None = None,
+        covariates: Sequence[str] = (),
         categories: Sequence[Hashable] | None = None,
         time_unit: TimeUnit = "D",
     ) -> JumpSeries:
@@ -205,11 +217,14 @@ class JumpSeries:
             observation: column of "snapshot", "jump", "absorption" or "censored"; rows without an
                 entry, and tables without the column, are snapshots.
             signal: column of a real-valued measurement.
+            covariates: columns of numbers or True and False that the rates may depend on; the
+                values of a row hold until the next row of its path.
             categories: the labels in the order wanted.
             time_unit: duration of 1.0 where times are datetimes or durations.
 
         Raises:
-            InputError: as for `from_arrays`; also for a missing column or a repeated time.
+            InputError: as for `from_arrays`; also for a missing column, a repeated time, or a
+                covariate that is missing or no number.
 
         Example:
             >>> df = pd.DataFrame({"who": [1, 1, 2], "t": [0, 2, 1], "s": ["well", "ill", "well"]})
@@ -227,6 +242,7 @@ class JumpSeries:
                 state=state,
                 observation=observation,
                 signal=signal,
+                covariates=covariates,
                 categories=categories,
                 time_unit=time_unit,
             )
@@ -243,6 +259,8 @@ class JumpSeries:
             columns["observation"] = np.array(OBSERVATION_KINDS)[self.flat_observation]
         if self.flat_signal is not None:
             columns["signal"] = self.flat_signal
+        if self.flat_covariates is not None:
+            columns |= dict(zip(self.covariate_names, self.flat_covariates.T))
         return pd.DataFrame(columns)
 
     def with_states(self, states: Array) -> Self:
@@ -272,6 +290,11 @@ class JumpSeries:
             )
             if part.categories != first.categories or not same:
                 raise InputError("the parts have different labels; recode them to the same states")
+            if part.covariate_names != first.covariate_names:
+                raise InputError(
+                    f"the parts have different covariates: {first.covariate_names} and "
+                    f"{part.covariate_names}"
+                )
         layout = RaggedLayout.join([part.layout for part in parts])
         return replace(
             first,
@@ -280,6 +303,9 @@ class JumpSeries:
             lengths=layout.lengths,
             flat_observation=_joined([part.flat_observation for part in parts], parts, np.int8(0)),
             flat_signal=_joined([part.flat_signal for part in parts], parts, np.float64(np.nan)),
+            flat_covariates=_joined(
+                [part.flat_covariates for part in parts], parts, np.float64(np.nan)
+            ),
             ids=tuple(name for part in parts for name in part.ids),
         )
 

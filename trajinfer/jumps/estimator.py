@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,6 +23,8 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps import methods
 from trajinfer.jumps import rates as derived
 from trajinfer.jumps.automatic import automatic
+from trajinfer.jumps.covariate_map import CovariateMap
+from trajinfer.jumps.effects import effect_rows, unidentified
 from trajinfer.jumps.emission import GaussianEmission, LabelNoise
 from trajinfer.jumps.findings import IdentifiabilityWarning, findings
 from trajinfer.jumps.fit import Search
@@ -35,7 +37,7 @@ from trajinfer.jumps.settings import (
     resolve_states,
     resolve_weights,
 )
-from trajinfer.jumps.setup import Setup, build
+from trajinfer.jumps.setup import RateStructure, Setup, build
 from trajinfer.jumps.sources import uncertainty_of
 
 Method = Literal["auto", "em", "mle", "map", "bayes", "amortized"]
@@ -68,6 +70,10 @@ class MarkovJumpProcess(FittedJumpProcess):
             fitted by the likelihood.
         theta0: start of theta; None takes ones of the smallest length that `model` accepts.
         emission: `jumps.GaussianEmission` of the signal of the series.
+        covariates: what the rates depend on, log F_ij(x) = log F_ij + beta_ij (x - mean): "all",
+            names of covariates of the series for all links, or a mapping from links (pairs of
+            labels) to names.
+        equal_effects: lists of links on which a covariate has one effect in common.
         max_iter: bound on iterations.
         tol: relative change of the likelihood at which they stop.
         random_state: seed of "bayes" and of the draws; sampling calls can override it.
@@ -88,6 +94,8 @@ class MarkovJumpProcess(FittedJumpProcess):
         method_: the method; for "auto" what it took: "network", "polished", "map" or "mle".
         expected_jumps_: (S, S) expected numbers of jumps given the data.
         theta_: fitted parameters of `model`.
+        effects_: frame of the effects of covariates: from, to, covariate, log_ratio, std_error,
+            hazard_ratio, lower, upper (95 %), identified.
         emission_: fitted `GaussianEmission`.
         draws_, r_hat_, ess_: of method "bayes".
 
@@ -116,6 +124,8 @@ class MarkovJumpProcess(FittedJumpProcess):
     model: Callable[[Array], Any] | None = None
     theta0: Sequence[float] | None = None
     emission: GaussianEmission | None = None
+    covariates: Any = None
+    equal_effects: Any = None
     max_iter: int = 500
     tol: float = 1e-8
     random_state: RandomState = None
@@ -166,18 +176,19 @@ class MarkovJumpProcess(FittedJumpProcess):
         series = as_jump_series(X)
         self._check_settings()
         states = resolve_states(series, self.n_states)
-        setup = build(
-            series.recode(states),
-            states,
-            resolve_emission(self.label_noise, self.emission, len(states)),
+        structure = RateStructure(
             resolve_links(self.links, len(states)),
-            masked=self.links is not None and not isinstance(self.links, str),
-            absorbing=self.absorbing,
-            reversible=self.reversible,
-            model=self.model,
-            theta0=self.theta0,
-            weights=resolve_weights(sample_weight, len(series)),
+            self.links is not None and not isinstance(self.links, str),
+            self.absorbing,
+            self.reversible,
+            self.model,
+            self.theta0,
+            self.covariates,
+            self.equal_effects,
         )
+        emission = resolve_emission(self.label_noise, self.emission, len(states))
+        weights = resolve_weights(sample_weight, len(series))
+        setup = build(series.recode(states), states, emission, structure, weights)
         seed = seed_from(self.random_state)
         self._series = series
         self._keep(self._run(setup, seed), series, states, seed)
@@ -192,6 +203,13 @@ class MarkovJumpProcess(FittedJumpProcess):
         select = isinstance(self.links, str)
         if select and (self.method not in ("mle", "em") or self.reversible or self.model):
             raise InputError("links='select' needs method='mle' or 'em' and free rates")
+        if self.covariates is not None and (
+            self.method not in ("auto", "mle", "em") or isinstance(self.links, str)
+        ):
+            raise InputError(
+                "covariates= are fitted by the likelihood: take method='mle' or 'auto', and links "
+                "as a mask or None"
+            )
         if self.model is not None and self.method in ("bayes", "amortized", "map"):
             raise InputError("a model is fitted by its likelihood: take method='mle' or 'auto'")
 
@@ -215,7 +233,11 @@ class MarkovJumpProcess(FittedJumpProcess):
         seed: int,
     ) -> None:
         result, setup = estimate.result, estimate.setup
-        self.model_ = JumpModel(result.parameters, states, series.axis)
+        rate_map, parameters, effects = setup.problem.rate_map, result.parameters, None
+        if isinstance(rate_map, CovariateMap):
+            effects = rate_map.effects(result.p)
+            parameters = replace(parameters, rates=rate_map.reference(result.p))
+        self.model_ = JumpModel(parameters, states, series.axis, effects=effects)
         self.method_ = estimate.method
         self.log_likelihood_ = result.log_likelihood
         self.n_paths_, self.n_observations_ = len(series), series.n_observations
@@ -228,6 +250,9 @@ class MarkovJumpProcess(FittedJumpProcess):
         self.groups_ = limits.labelled_groups(states)
         self.absorbing_ = tuple(states[k] for k in np.flatnonzero(setup.absorbing.states))
         self.uncertainty_ = uncertainty_of(estimate, expected, limits.unbounded)
+        if isinstance(rate_map, CovariateMap):
+            self.effect_rows_ = effect_rows(setup.problem, result, states)
+            limits.notes.extend(unidentified(self.effect_rows_))
         if self.model is not None:
             self.theta_ = result.p
         if estimate.draws is not None:

@@ -10,11 +10,11 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.minimise import minimise
 from trajinfer.jumps.acceleration import Accelerator
 from trajinfer.jumps.emission import logistic, logit
 from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.problem import Problem
-from trajinfer.jumps.quasi_newton import minimise
 
 _MANY = 600
 _TRIAL_STEPS = 4
@@ -209,8 +209,7 @@ def _polished(
     hidden = expected.labels is not None
     place = _Coordinates(problem, now, len(p), now.emission.learn_error, hidden)
     start = place.vector(p)
-    sizes = problem.rate_map.vjp(p, expected.jumps / np.maximum(now.rates, 1e-300))
-    widths = 1 / np.sqrt(np.maximum(np.abs(sizes), 1.0))
+    widths = 1 / np.sqrt(np.maximum(problem.rate_map.sizes(p, expected.jumps), 1.0))
     scale = np.concatenate([widths, np.full(len(start) - len(p), 0.1)])
     values: list[float] = []
 
@@ -219,8 +218,10 @@ def _polished(
         values.append(value)
         return -value, -gradient
 
-    result = minimise(cost, start, scale, search.max_iter, search.tol, place.bounds(start))
+    options = {"maxiter": search.max_iter, "ftol": search.tol * 1e-4, "gtol": 1e-7, "maxcor": 30}
+    bounds = place.bounds(start)
+    result = minimise(cost, start, stretch=scale, bounds=bounds, options=options)
     best = place.parameters(result.x)
     if not hidden:
         best = replace(best, initial=expected.first / expected.first.sum())
-    return best, result.x[: len(p)], values, bool(result.success)
+    return best, result.x[: len(p)], values, result.converged

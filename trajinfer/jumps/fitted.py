@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array
@@ -50,6 +51,7 @@ class FittedJumpProcess(Estimator):
     model_: JumpModel
     uncertainty_: Uncertainty
     seed_: int
+    effect_rows_: list[dict[str, Any]]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -83,6 +85,11 @@ class FittedJumpProcess(Estimator):
     def axis_(self) -> TimeAxis | None:
         """The times of the data."""
         return self.model_.axis
+
+    @property
+    def effects_(self) -> pd.DataFrame:
+        """Effects of covariates, one row per link and covariate, with 95 % intervals."""
+        return pd.DataFrame(self.effect_rows_)
 
     @cached_property
     def std_errors_(self) -> Array:
@@ -212,6 +219,36 @@ class FittedJumpProcess(Estimator):
 
     def _draw_seed(self, random_state: RandomState) -> int:
         return self.seed_ if random_state is None else seed_from(random_state)
+
+    def rates(self, x: Any = None) -> Array:
+        """(S, S) rates at covariates x.
+
+        Args:
+            x: a mapping by name, or numbers in the order of `model_.effects.names`; None for the
+                mean covariates.
+
+        Raises:
+            InputError: if x does not fit the covariates.
+        """
+        check_is_fitted(self)
+        return self.model_.rates_at(x)
+
+    def transition_probabilities(self, t: Any, x: Any = None) -> Array:
+        """(S, S) probabilities to be in each state after the duration t, at covariates x."""
+        return self.model_.transition_probabilities(self._duration(t), x)
+
+    def time_in_state(self, t: Any, x: Any = None) -> Array:
+        """(S, S) expected times spent in j within the duration t, from a start in i."""
+        return self.model_.time_in_state(self._duration(t), x)
+
+    def expected_visits(self, t: Any, x: Any = None) -> Array:
+        """(S, S) expected numbers of entries into j within the duration t, from a start in i."""
+        return self.model_.expected_visits(self._duration(t), x)
+
+    def _duration(self, t: Any) -> float:
+        check_is_fitted(self)
+        axis = TimeAxis() if self.axis_ is None else self.axis_
+        return axis.duration(t, "t")
 
     def stationary_distribution(self) -> Array:
         """(S,) the law that does not change; see `jumps.stationary_distribution`.

@@ -238,30 +238,30 @@ class CountData:
 
     def _closed_terms(self, rates: Array, initial: Array | None) -> float:
         value = -float(self.jump_dwell @ -np.diag(rates))
-        value += _sum_logs(self.jump_counts, rates)
+        value += sum_logs(self.jump_counts, rates)
         if initial is not None:
-            value += _sum_logs(self.first, initial)
+            value += sum_logs(self.first, initial)
         return value
 
     def _node_terms(self, rates: Array) -> tuple[float, Array, Array, Array, Array]:
         matrices = self._matrices(rates, self.nodes)
-        value = _sum_logs(self.counts, matrices)
+        value = sum_logs(self.counts, matrices)
         before = self._matrices(rates, self.end_nodes)
         arrived = before @ off_diagonal(rates)
-        value += _sum_logs(self.end_counts, arrived)
+        value += sum_logs(self.end_counts, arrived)
         return value, matrices, before, arrived, off_diagonal(rates)
 
     def expectation(self, parameters: Parameters) -> Expectation:
         """Statistics by Van Loan's integral over the (collapsed) gaps."""
         rates = parameters.rates
         value, matrices, before, arrived, entering = self._node_terms(rates)
-        weights = _quotient(self.counts, matrices)
-        ends = _quotient(self.end_counts, arrived)
+        weights = quotient(self.counts, matrices)
+        ends = quotient(self.end_counts, arrived)
         into = np.einsum("gid,gik->kd", ends, before)
         gaps = np.concatenate([self.nodes, self.end_nodes])
         stacked = np.concatenate([weights, ends @ entering.T])
         kernel = self._convolution(rates, gaps, stacked) if len(gaps) else np.zeros_like(rates)
-        direct = into + _quotient(self.jump_counts, np.maximum(entering, 0.0))
+        direct = into + quotient(self.jump_counts, np.maximum(entering, 0.0))
         dwell = np.diag(kernel) + self.jump_dwell
         score = kernel + direct - dwell[:, None]
         jumps = entering * (kernel + into) + self.jump_counts
@@ -278,12 +278,14 @@ def _direct(gaps: Array) -> GapTable:
     return GapTable(unique, index.ravel())
 
 
-def _sum_logs(counts: Array, values: Array) -> float:
+def sum_logs(counts: Array, values: Array) -> float:
+    """Sum of counts times logarithms; -inf where something observed is impossible."""
     used = counts != 0
     if (values[used] <= _IMPOSSIBLE).any():
         return -np.inf
     return float((counts[used] * np.log(np.maximum(values[used], _TINY))).sum())
 
 
-def _quotient(counts: Array, values: Array) -> Array:
+def quotient(counts: Array, values: Array) -> Array:
+    """Counts over values, 0 where nothing was counted."""
     return np.where(counts != 0, counts / np.maximum(values, _TINY), 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,12 +15,14 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.jumps import rates as derived
+from trajinfer.jumps.covariates import CovariateEffects
 from trajinfer.jumps.decoding import most_probable_states
 from trajinfer.jumps.emission import EmissionModel, GaussianEmission
 from trajinfer.jumps.hidden import HiddenData, is_hidden
 from trajinfer.jumps.likelihood import CountData
 from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.posterior import state_probabilities
+from trajinfer.jumps.regime_counts import RegimeCountData
 from trajinfer.jumps.settings import resolve_emission
 from trajinfer.jumps.simulate import draw_rows, skeleton
 from trajinfer.jumps.transitions import transition_matrices
@@ -36,12 +38,14 @@ class JumpModel:
         states: the S labels.
         axis: the times.
         conditional: whether likelihoods of known states condition on the first one.
+        effects: of covariates on the rates; None for none.
     """
 
     parameters: Parameters
     states: tuple[Hashable, ...]
     axis: TimeAxis | None = field(default=None, repr=False)
     conditional: bool = False
+    effects: CovariateEffects | None = None
 
     @classmethod
     def from_rates(
@@ -75,6 +79,7 @@ class JumpModel:
             "states": self.states,
             "axis": self.axis,
             "conditional": self.conditional,
+            "effects": self.effects,
         }
 
     @classmethod
@@ -118,10 +123,36 @@ class JumpModel:
         """
         series = series.recode(self.states)
         n = len(self.states)
-        if is_hidden(series, self.emission):
-            hidden = HiddenData(series, n, top=2 * self.parameters.fastest)
-            return hidden.log_likelihood(self.parameters)
-        return CountData(series, n).log_likelihood(self.parameters, conditional=self.conditional)
+        here, regime = self.in_regimes(series)
+        top, n_regimes = 2 * here.fastest, len(here.stack)
+        if is_hidden(series, self.emission) or (
+            regime is not None and (series.flat_states < 0).any()
+        ):
+            data = HiddenData(series, n, top=top, regimes=regime, n_regimes=n_regimes)
+            return data.log_likelihood(here)
+        if regime is None:
+            return CountData(series, n).log_likelihood(here, conditional=self.conditional)
+        counts = RegimeCountData(series, n, regime, n_regimes)
+        return counts.log_likelihood(here, conditional=self.conditional)
+
+    def in_regimes(self, series: JumpSeries) -> tuple[Parameters, Array | None]:
+        """Parameters with the rates of all covariates that occur, and which each entry (N,) has."""
+        if self.effects is None:
+            return self.parameters, None
+        x, regime = self.effects.regimes(series)
+        return replace(self.parameters, rates=self.effects.rates(self.rates, x)), regime
+
+    def rates_at(self, x: Any = None) -> Array:
+        """(S, S) rates at covariates x; None for the mean ones.
+
+        Raises:
+            InputError: if x does not fit the covariates of the model.
+        """
+        if x is None:
+            return self.rates
+        if self.effects is None:
+            raise InputError("the rates of this model depend on no covariates; leave out x=")
+        return np.asarray(self.effects.rates(self.rates, self.effects.values(x)[None])[0])
 
     def predict_proba(self, series: JumpSeries, ts: Any) -> Array:
         """(B, T, S) probabilities of the states at the times, given all observations.
@@ -129,7 +160,8 @@ class JumpModel:
         Raises:
             InputError: if a time is too early or a label unknown.
         """
-        return state_probabilities(series.recode(self.states), ts, self.parameters)
+        series = series.recode(self.states)
+        return state_probabilities(series, ts, *self.in_regimes(series))
 
     def most_probable_states(self, series: JumpSeries) -> JumpSeries:
         """The most probable states at the observation times, jointly along each path.
@@ -137,7 +169,8 @@ class JumpModel:
         Raises:
             InputError: if a label is unknown, or the observations have probability 0.
         """
-        return most_probable_states(series.recode(self.states), self.parameters)
+        series = series.recode(self.states)
+        return most_probable_states(series, *self.in_regimes(series))
 
     def sample(self, n: int, ts: Any, *, noisy: bool, seed: int) -> JumpSeries:
         """N paths at times (T,) or (n, T), in any order, which may repeat.
@@ -162,6 +195,18 @@ class JumpModel:
             axis=axis,
         )
 
-    def transition_probabilities(self, t: float) -> Array:
-        """(S, S) probabilities to be in each state after the duration t."""
-        return np.asarray(transition_matrices(self.rates, np.array([float(t)]))[0])
+    def transition_probabilities(self, t: float, x: Any = None) -> Array:
+        r"""(S, S) $P(t) = e^{F(x) t}$: probabilities to be in each state after the duration t."""
+        return np.asarray(transition_matrices(self.rates_at(x), np.array([float(t)]))[0])
+
+    def time_in_state(self, t: float, x: Any = None) -> Array:
+        r"""(S, S) $\int_0^t P(s)\, ds$: expected times spent in j within t, from a start in i."""
+        rates = self.rates_at(x)
+        n = len(rates)
+        block = np.zeros((2 * n, 2 * n))
+        block[:n, :n], block[:n, n:] = rates * t, np.eye(n)
+        return np.asarray(transition_matrices(block, np.ones(1))[0][:n, n:] * t)
+
+    def expected_visits(self, t: float, x: Any = None) -> Array:
+        r"""(S, S) $\sum_k \int_0^t P_{ik}(s) F_{kj}\, ds$: expected entries into j within t."""
+        return np.asarray(self.time_in_state(t, x) @ derived.off_diagonal(self.rates_at(x)))

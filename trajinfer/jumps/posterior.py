@@ -79,6 +79,8 @@ def _with_queries(
         lengths=np.bincount(path[fresh], minlength=len(series)),
         flat_observation=None if kinds is None else fill(kinds, 0),
         flat_signal=None if signal is None else fill(signal, np.nan),
+        flat_covariates=None,
+        covariate_names=(),
     )
     held = None if regimes is None else fill(regimes, -1)
     if held is not None:  # a query takes the regime that is in force

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.minimise import minimise
 from trajinfer.jumps.likelihood import Expectation, JumpData
 from trajinfer.jumps.parameters import GammaPrior, Parameters
-from trajinfer.jumps.quasi_newton import minimise
 from trajinfer.jumps.rate_map import LogLinear, RateMap
 
 
@@ -79,4 +79,5 @@ class Problem:
             slope = np.where(links, jumps / safe - dwell, 0.0)
             return -float(value) / scale, -self.rate_map.vjp(q, slope) / scale
 
-        return np.asarray(minimise(cost, p, np.ones(len(p)), 50, 1e-10, self.rate_map.bounds(p)).x)
+        options = {"maxiter": 50, "ftol": 1e-14, "gtol": 1e-7, "maxcor": 30}
+        return minimise(cost, p, bounds=self.rate_map.bounds(p), options=options).x

@@ -75,6 +75,10 @@ class RateMap(Protocol):
         """Bounds of the parameters for a search from p; None for none."""
         ...
 
+    def sizes(self, p: Array, jumps: Array) -> Array:
+        """(P,) rough information on the parameters in expected jumps (R, S, S)."""
+        ...
+
     def reference(self, p: Array) -> Array:
         """(S, S) the rates that are reported; those at mean covariates where there are any."""
         ...
@@ -165,6 +169,10 @@ class LogLinear:
         matrix[self.links] = np.exp(np.clip(logs, self.low - 2, self.high + 2))
         return with_diagonal(matrix)
 
+    def sizes(self, p: Array, jumps: Array) -> Array:
+        """Jumps per parameter."""
+        return np.abs(self.vjp(p, jumps / np.maximum(self.rates(p), 1e-300)))
+
     def reference(self, p: Array) -> Array:
         """The rates themselves."""
         return self.rates(p)
@@ -243,6 +251,10 @@ class ThetaMap:
     def bounds(self, p: Array) -> list[tuple[float, float]] | None:
         """None: theta is not bounded."""
         return None
+
+    def sizes(self, p: Array, jumps: Array) -> Array:
+        """Jumps per parameter."""
+        return np.abs(self.vjp(p, jumps / np.maximum(self.rates(p), 1e-300)))
 
     def reference(self, p: Array) -> Array:
         """The rates themselves."""

@@ -12,12 +12,15 @@ from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.absorbing import Absorbing
+from trajinfer.jumps.covariate_map import CovariateMap
+from trajinfer.jumps.covariates import CovariateDesign
 from trajinfer.jumps.emission import EmissionModel
 from trajinfer.jumps.hidden import HiddenData, is_hidden
 from trajinfer.jumps.likelihood import CountData, JumpData, Transitions, transitions_of
 from trajinfer.jumps.parameters import GammaPrior, Parameters
 from trajinfer.jumps.problem import Problem
 from trajinfer.jumps.rate_map import LogLinear, Range, RateMap, ThetaMap
+from trajinfer.jumps.regime_counts import RegimeCountData
 from trajinfer.jumps.starts import starting_points, starting_rates, typical_rate
 
 _TOP = 10.0
@@ -88,17 +91,52 @@ class Setup:
         return GammaPrior(shape * ones, pseudo / typical * ones)
 
 
+@dataclass(frozen=True, eq=False)
+class RateStructure:
+    """What the rates may be, as the user says it.
+
+    Attributes:
+        links: (S, S) bool, possible jumps.
+        masked: whether the user ruled out links.
+        absorbing: labels of states that are never left; None goes by the data.
+        reversible: whether detailed balance holds.
+        model: function of theta to rates.
+        theta0: start of theta.
+        covariates, equal_effects: see `CovariateDesign`.
+    """
+
+    links: Array
+    masked: bool = False
+    absorbing: Any = None
+    reversible: bool = False
+    model: Callable[[Array], Any] | None = None
+    theta0: Any = None
+    covariates: Any = None
+    equal_effects: Any = None
+
+    def __post_init__(self) -> None:
+        if self.model is not None and self.reversible:
+            raise InputError("give either model= or reversible=True, not both")
+        if self.covariates is not None and (self.model is not None or self.reversible):
+            raise InputError("covariates= act on free rates: leave out model= and reversible=")
+        if self.equal_effects is not None and self.covariates is None:
+            raise InputError("equal_effects= are those of covariates=; give both")
+
+    def rate_map(self, links: Array, limits: Range) -> RateMap:
+        """Rates as a function of parameters, without covariates."""
+        if self.model is not None:
+            theta = None if self.theta0 is None else as_array(self.theta0, "theta0", ndim=1)
+            return ThetaMap.of(self.model, theta, len(links))
+        if self.reversible:
+            return LogLinear.reversible(links, limits)
+        return LogLinear.of_links(links, limits)
+
+
 def build(
     series: JumpSeries,
     states: tuple[Hashable, ...],
     emission: EmissionModel,
-    links: Array,
-    *,
-    masked: bool,
-    absorbing: Any,
-    reversible: bool,
-    model: Callable[[Array], Any] | None,
-    theta0: Any,
+    structure: RateStructure,
     weights: Array | None,
 ) -> Setup:
     """Everything that an estimate starts from.
@@ -112,40 +150,70 @@ def build(
         raise InputError(
             "no path has two observations, so nothing is known of the rates; give longer paths"
         )
-    if model is not None and reversible:
-        raise InputError("give either model= or reversible=True, not both")
     pairs = transitions_of(_provisional(series, emission), weights)
     hidden = is_hidden(series, emission)
-    readable = not (hidden or masked or reversible or model is not None)
-    ends = Absorbing.of(absorbing, states, pairs, hidden=hidden, readable=readable)
-    links = ends.without_exits(links)
+    plain = not (structure.masked or structure.reversible or structure.model is not None)
+    absorbing = Absorbing.of(
+        structure.absorbing, states, pairs, hidden=hidden, readable=plain and not hidden
+    )
+    links = absorbing.without_exits(structure.links)
     gaps = gaps_of(series)
     limits = Range.of(gaps)
-    rate_map: RateMap
-    if model is not None:
-        theta = None if theta0 is None else as_array(theta0, "theta0", ndim=1)
-        rate_map = ThetaMap.of(model, theta, n)
-    elif reversible:
-        rate_map = LogLinear.reversible(links, limits)
-    else:
-        rate_map = LogLinear.of_links(links, limits)
+    rate_map = structure.rate_map(links, limits)
+    design = None
+    if structure.covariates is not None and isinstance(rate_map, LogLinear):
+        wanted = (structure.covariates, structure.equal_effects)
+        design = CovariateDesign.of(series, _begins(series), states, links, *wanted)
+        rate_map = CovariateMap(rate_map, design)
     alike = _alike(series, emission, n)
     rates = starting_rates(pairs, n, links, gaps=gaps, alike=alike)
-    first = np.bincount(pairs.first, pairs.first_weight, minlength=n)
-    data: JumpData
-    if hidden:
-        top = _TOP * float(-np.diag(rates[0]).min())
-        data = HiddenData(series, n, top=top, weights=weights)
-        initial = (first + 0.5) / (first + 0.5).sum()
-    else:
-        data = CountData(series, n, weights=weights)
-        initial = first / first.sum()
+    data, initial = _data_of(series, pairs, rates[0], hidden, design, weights)
+    if design is not None:
+        rates = [np.repeat(matrix[None], len(design.z), axis=0) for matrix in rates]
     starts = starting_points(rates, initial, emission)
     scale = typical_rate(pairs, n) if len(rates) == 1 else _scale_of(data, starts)
-    problem = Problem(data, rate_map)
-    weighted = weights is not None
-    masked = masked or absorbing is not None
-    return Setup(series, problem, starts, scale, pairs, ends, masked, limits, weighted)
+    masked = structure.masked or structure.absorbing is not None
+    problem, weighted = Problem(data, rate_map), weights is not None
+    return Setup(series, problem, starts, scale, pairs, absorbing, masked, limits, weighted)
+
+
+def _data_of(
+    series: JumpSeries,
+    pairs: Transitions,
+    rates: Array,
+    hidden: bool,
+    design: CovariateDesign | None,
+    weights: Array | None,
+) -> tuple[JumpData, Array]:
+    """The data in the form that fits them, and a first law (S,) of the first state."""
+    n = len(rates)
+    first = np.bincount(pairs.first, pairs.first_weight, minlength=n)
+    regime = None if design is None else design.regime
+    n_regimes = 1 if design is None else len(design.z)
+    if hidden or (regime is not None and _changes_unseen(series, regime)):
+        top = _TOP * float(-np.diag(rates).min())
+        law = (first + 0.5) / (first + 0.5).sum()
+        hidden_data = HiddenData(
+            series, n, top=top, weights=weights, regimes=regime, n_regimes=n_regimes
+        )
+        return hidden_data, law
+    law = first / first.sum()
+    if regime is None:
+        return CountData(series, n, weights=weights), law
+    return RegimeCountData(series, n, regime, n_regimes, weights), law
+
+
+def _begins(series: JumpSeries) -> Array:
+    """Entries at which an interval begins: all but the last of each path."""
+    within = series.layout.series[1:] == series.layout.series[:-1]
+    return np.flatnonzero(within)
+
+
+def _changes_unseen(series: JumpSeries, regime: Array) -> bool:
+    """Whether covariates change at an entry without a known state."""
+    within = series.layout.series[1:] == series.layout.series[:-1]
+    changed = (regime[1:] != regime[:-1]) & within
+    return bool((changed & (series.flat_states[1:] < 0)).any())
 
 
 def _scale_of(data: JumpData, starts: list[Parameters]) -> float:
