@@ -10,7 +10,7 @@ from trajinfer.datasets import make_opinion_dynamics
 from trajinfer.evaluation import gaussian_process, generation_report
 
 data = make_opinion_dynamics(2048, random_state=0)
-generator = DirectedChainGenerator(random_state=0).fit(data.train)
+generator = DirectedChainGenerator(transform="standard", random_state=0).fit(data.train)
 synthetic = generator.sample(512)
 report = generation_report(data.train, data.hold_out, synthetic, n_seeds=2)
 print(report)

@@ -61,6 +61,7 @@ def predicts(fake, train, real):
 
 def fitted(series, seed, groups=None, **settings):
     start = time.process_time()
+    settings = {"transform": "standard", **settings}
     generator = DirectedChainGenerator(random_state=seed, **settings).fit(series, groups=groups)
     return generator, {"seconds": time.process_time() - start}
 

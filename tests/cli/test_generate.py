@@ -70,7 +70,8 @@ def test_the_result_folder(run, table, tmp_path):
     document = json.loads(done.stdout)
     assert (document["series"], document["held_out"], document["drawn"]) == (80, 20, 50)
     drawn = pd.read_csv(out / "synthetic.csv")
-    assert drawn["path"].nunique() == 50
+    assert drawn.columns.tolist() == ["who", "day", "x"]
+    assert drawn["who"].nunique() == 50
     assert np.isfinite(drawn["x"]).all()
     report = json.loads((out / "report.json").read_text())
     assert report["flags"] == document["flags"]

@@ -17,6 +17,7 @@ from trajinfer.cli.settings import SeededSettings, to_toml
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from trajinfer import IrregularSeries, Trajectories
     from trajinfer._core.checks import Array
@@ -38,7 +39,8 @@ def generate(
         typer.Option(help="Column of numbers: series of one group are held out together."),
     ] = None,
     transform: Annotated[
-        str | None, typer.Option(help="standard, relative (prices) or daily (readings).")
+        str | None,
+        typer.Option(help="auto, standard, rows (tables), relative (prices) or daily (readings)."),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Hold a quarter out and judge the result by it.")
@@ -92,11 +94,34 @@ def _result(
     return Result(
         summary,
         "\n".join([*lines, f"{len(drawn.values)} series drawn"]),
-        {"synthetic": drawn.to_frame()},
+        {"synthetic": _table(drawn, series)},
         models={"model": fitted},
         texts=texts,
         figures=_figures(drawn, judged),
     )
+
+
+def _table(drawn: Trajectories, series: IrregularSeries) -> DataFrame:
+    """The draws with the columns of the table they were learned from, and its types."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from trajinfer import IrregularSeries
+    from trajinfer.data.series_tables import Table
+
+    times = np.broadcast_to(drawn.ts, drawn.values.shape[:2])
+    made = IrregularSeries.from_arrays(times, drawn.values, channels=series.channels)
+    names = series.table or Table()
+    broken = {
+        name
+        for name, column in zip(series.channels, made.flat_values.T, strict=True)
+        if not (column == np.round(column)).all()
+    }
+    kept = {name: dtype for name, dtype in names.dtypes.items() if name not in broken}
+    kept = {name: dtype for name, dtype in kept.items() if name != names.id}
+    table = replace(names, dtypes=kept)
+    return replace(made, axis=drawn.axis, table=table).to_frame()
 
 
 def _groups(series: IrregularSeries, column: str) -> Array:

@@ -58,6 +58,7 @@ class ChainEngine:
     offset: Offset
 
     from_start: ClassVar[bool] = False
+    own_times: ClassVar[bool] = False
 
     @classmethod
     def fit(
@@ -135,6 +136,11 @@ class ChainEngine:
                 ExtrapolationWarning,
                 stacklevel=4,
             )
+
+    def sample_with_times(self, n: int, seed: int) -> tuple[Array, Array]:
+        """Draws on the grid that they share."""
+        grid = self.grid()
+        return grid, self.sample(n, grid, None, seed)
 
     def comparable(self, values: Array) -> Array:
         """Paths as they are."""

@@ -25,16 +25,18 @@ from trajinfer.generation.generator_model import GeneratorModel, training_scale
 from trajinfer.generation.memory_engine import MemoryEngine
 from trajinfer.generation.memory_settings import Memory
 from trajinfer.generation.prepared import Prepared, prepare, to_series
+from trajinfer.generation.row_engine import RowEngine
 from trajinfer.generation.row_transform import RowTransform
+from trajinfer.generation.schema import schema_of
 from trajinfer.generation.stages import LossName, Stage, has_settled, resolve_stages
 from trajinfer.generation.transition_likelihood import TransitionLikelihood
 from trajinfer.generation.unlisted_setting import UnlistedSetting
 from trajinfer.sde import SolverRegularization
 from trajinfer.training import Callback, Progress, Report
 
-Transform = Literal["standard", "relative", "daily"]
-_TRANSFORMS = ("standard", "relative", "daily")
-_TRANSFORM: Any = UnlistedSetting("standard")
+Transform = Literal["auto", "standard", "rows", "relative", "daily"]
+_TRANSFORMS = ("auto", "standard", "rows", "relative", "daily")
+_TRANSFORM: Any = UnlistedSetting("auto")
 
 
 @dataclass(eq=False, repr=False)
@@ -59,8 +61,13 @@ class DirectedChainGenerator(Estimator):
             group interact (`fit(X, groups=...)`).
         chain_steps: links that are walked at least before a path is taken; more, up to four times
             as many, until the dependence on the seed is at its null level.
-        transform: "standard"; "relative" for prices (and bars and volumes, see `RelativeRows`);
-            "daily" for readings that repeat daily (see `QuantisedRows`); or such an object.
+        transform: "standard" for the SDE; "rows" for tables, where every channel keeps what it can
+            be (whole numbers, positive values, levels such as 0/1, constants of a series), the
+            period, the tails, and lengths and times of series; "relative" for positive rows that
+            follow the row before, such as prices (see `RelativeRows`); "daily" for rounded rows
+            with zeros that repeat daily (see `QuantisedRows`); or such an object. "auto" takes
+            "rows" where the data show any of what it keeps, or are fewer than 100 series, and no
+            setting of the SDE is given; else the SDE. As a setting it stands in `get_params()`.
         hidden: widths of the network of the SDE.
         noise: "diagonal", "triangular" for noises of the channels that are correlated, a number of
             Brownian channels, or "auto": triangular where increments are correlated.
@@ -145,6 +152,7 @@ class DirectedChainGenerator(Estimator):
             len(data),
             training_scale(engine.comparable(data.values)),
             seed_draws,
+            schema_of(data),
         )
         self.n_features_in_ = len(data.channels)
         self.feature_names_in_ = np.array(data.channels, dtype=object)
@@ -268,6 +276,23 @@ class DirectedChainGenerator(Estimator):
         setting: Transform | RowTransform = vars(self)["transform"]
         return setting
 
+    def _is_plain(self) -> bool:
+        """Whether no setting asks for the SDE."""
+        plain = self.loss == "likelihood" if isinstance(self.loss, str) else False
+        return plain and self.neighbour == "none" and self.start is None
+
+    @property
+    def channel_kinds_(self) -> dict[str, str]:
+        """Kind of every channel, as found from the values; see `ChannelSchema`."""
+        check_is_fitted(self)
+        return {name: kind.kind for name, kind in zip(self.channels_, self.model_.schema)}
+
+    @property
+    def bounds_(self) -> dict[str, tuple[float, float]]:
+        """Bounds of every channel, as found from the values."""
+        check_is_fitted(self)
+        return {name: (k.low, k.high) for name, k in zip(self.channels_, self.model_.schema)}
+
     def _draws_seed(self, random_state: RandomState) -> int:
         return self.model_.seed if random_state is None else seed_from(random_state)
 
@@ -278,7 +303,7 @@ class DirectedChainGenerator(Estimator):
                 f"unknown neighbour {self.neighbour!r}; {nearest(str(self.neighbour), NEIGHBOURS)}"
             )
         require_integer(self.chain_steps, "chain_steps", least=1)
-        if isinstance(self._transform, RowTransform) or self._transform in _TRANSFORMS[1:]:
+        if isinstance(self._transform, RowTransform) or self._transform in _TRANSFORMS[2:]:
             if self.neighbour != "none" or self.start is not None:
                 raise InputError("neighbour= and start= belong to transform='standard'")
             if self.loss != "likelihood":
@@ -286,7 +311,7 @@ class DirectedChainGenerator(Estimator):
                     f"transform={self._transform!r} is learned by loss='likelihood', got "
                     f"{self.loss!r}; its training settings are those of memory=Memory(...)"
                 )
-        elif self._transform != "standard":
+        elif self._transform not in ("auto", "standard"):
             name = str(self._transform)
             raise InputError(f"unknown transform {name!r}; {nearest(name, _TRANSFORMS)}")
         elif self.memory is not None:
@@ -303,7 +328,11 @@ class DirectedChainGenerator(Estimator):
     def _fit_engine(
         self, prepared: Prepared, stages: tuple[Stage, ...], seed: int, hooks: Sequence[Callback]
     ) -> tuple[Engine, list[Report]]:
-        if self._transform != "standard":
+        if self._transform == "rows" or (self._transform == "auto" and self._is_plain()):
+            rows = RowEngine.fit(prepared, seed)
+            if self._transform == "rows" or rows.is_needed:
+                return rows, []
+        if self._transform not in ("auto", "standard"):
             return MemoryEngine.fit(prepared, self._transform, self.memory, seed, hooks)
         return ChainEngine.fit(
             prepared,

@@ -16,6 +16,7 @@ class Engine(Protocol):
         n_links: links of a chain that are walked by default; 1 without a chain.
         dependence: of the links on their seeds; None without a chain.
         from_start: whether times are counted from the start of a series.
+        own_times: whether every draw has times or a length of its own.
     """
 
     @property
@@ -29,6 +30,13 @@ class Engine(Protocol):
     @property
     def from_start(self) -> bool:
         """Whether times count from the start of a series."""
+
+    @property
+    def own_times(self) -> bool:
+        """Whether every draw has times or a length of its own."""
+
+    def sample_with_times(self, n: int, seed: int) -> tuple[Array, Array]:
+        """Times (T,) or (n, T), padded by the last one, and draws (n, T, D) there."""
 
     def grid(self) -> Array:
         """(T,) times that are drawn by default."""

@@ -17,6 +17,7 @@ from trajinfer.data.scaling import Standardisation
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.generation.constraints import LinearConstraints
 from trajinfer.generation.engine import Engine
+from trajinfer.generation.schema import ChannelSchema
 from trajinfer.metrics import signature_mmd
 
 _SCORED = 128
@@ -35,6 +36,7 @@ class GeneratorModel:
         n_series: number of training series.
         scale: (C,) standard deviations of the training series, as they are compared.
         seed: of draws, unless another is given.
+        schema: kinds of the C channels; () of models of version 0.1.
     """
 
     engine: Engine
@@ -44,6 +46,7 @@ class GeneratorModel:
     n_series: int
     scale: Array
     seed: int
+    schema: tuple[ChannelSchema, ...] = ()
 
     @property
     def drawn_axis(self) -> TimeAxis:
@@ -52,6 +55,8 @@ class GeneratorModel:
 
     def sample(self, n: int, ts: Any, n_links: int | None, seed: int) -> Trajectories:
         """Draw n series at the times that are asked for, or on the grid of the training series."""
+        if ts is None and self.engine.own_times:
+            return self._trajectories(*self.engine.sample_with_times(n, seed))
         times, index = self._times(ts, n)
         self._warn_of_dependence(n_links)
         drawn = self.engine.sample(n, times, n_links, seed)

@@ -55,6 +55,7 @@ class MemoryEngine:
     n_links: ClassVar[int] = 1
     dependence: ClassVar[None] = None
     from_start: ClassVar[bool] = True
+    own_times: ClassVar[bool] = False
 
     @cached_property
     def history(self) -> History:
@@ -109,6 +110,11 @@ class MemoryEngine:
     def check_times(self, ts: Array) -> None:
         """Refuse times that are no rows."""
         self._rows(ts - ts[..., :1])
+
+    def sample_with_times(self, n: int, seed: int) -> tuple[Array, Array]:
+        """Draws on the grid that they share."""
+        grid = self.grid()
+        return grid, self.sample(n, grid, None, seed)
 
     def comparable(self, values: Array) -> Array:
         """Paths in the units of the transform in which series of different times compare."""

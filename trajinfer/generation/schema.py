@@ -1,0 +1,110 @@
+"""Kinds of channels found from their values, and maps that keep their support exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.data import IrregularSeries
+from trajinfer.data.scaling import is_constant
+
+Kind = Literal["real", "positive", "whole", "levels", "static"]
+
+_FEW_LEVELS = 12
+_ATOM = 0.02
+_GRID = 0.2
+_FEWEST = 20
+_SKEW = 0.5
+_MARGIN = 0.5
+
+
+@packable
+@dataclass(frozen=True)
+class ChannelSchema:
+    """What one channel can be.
+
+    Attributes:
+        kind: "real"; "positive", whose logarithm is modelled; "whole" numbers; "levels", of which
+            only those seen occur (0/1, categories in numbers); "static", constant along a series.
+        low, high: bounds of its values.
+        atoms: values that occur often and are drawn exactly.
+        levels: (L,) values of a grid on which the channel lies; empty where there is none.
+    """
+
+    kind: Kind
+    low: float
+    high: float
+    atoms: Array
+    levels: Array
+
+    @classmethod
+    def of(cls, series: Sequence[Array]) -> Self:
+        """Find the kind of a channel from its values in every series, NaN = not observed."""
+        values = np.concatenate([part[~np.isnan(part)] for part in series])
+        levels, counts = np.unique(values, return_counts=True)
+        whole = bool((values == np.round(values)).all())
+        atoms = levels[counts >= max(_ATOM * len(values), 5)]
+        few = len(levels) <= _FEW_LEVELS and counts.mean() >= _FEWEST
+        grid = levels if len(levels) <= _GRID * len(values) else np.empty(0)
+        low, high = _bounds(levels, counts, len(values), whole)
+        kind: Kind = "real"
+        if len(series) > 1 and all(bool(is_constant(part[:, None]).all()) for part in series):
+            kind = "static"
+        elif few:
+            kind, low, high = "levels", float(levels[0]), float(levels[-1])
+        elif whole:
+            kind, grid = "whole", np.empty(0)
+        elif levels[0] > 0 and _is_skewed(values):
+            kind, low = "positive", 0.0
+        return cls(kind, low, high, atoms, grid)
+
+    def forward(self, values: Array) -> Array:
+        """Values as they are modelled."""
+        if self.kind == "positive":
+            return np.asarray(np.log(values))
+        if self.kind == "whole" and self.low >= 0:
+            return np.asarray(np.sqrt(np.maximum(values, 0) + 0.375))
+        return values
+
+    def inverse(self, latent: Array) -> Array:
+        """Values of the channel, exactly on its support."""
+        if self.kind == "positive":
+            x = np.exp(latent)
+        elif self.kind == "whole":
+            x = np.round(latent**2 - 0.375 if self.low >= 0 else latent)
+        else:
+            x = latent
+        if len(self.levels):
+            edges = (self.levels[1:] + self.levels[:-1]) / 2
+            x = self.levels[np.searchsorted(edges, x)]
+        return np.asarray(np.clip(x, self.low, self.high))
+
+
+def _bounds(levels: Array, counts: Array, n: int, whole: bool) -> tuple[float, float]:
+    """Bounds of values: those reached often, zero of what is never negative, else far outside."""
+    span = float(levels[-1] - levels[0]) * _MARGIN
+    often = counts >= max(_ATOM * n, 5)
+    low = float(levels[0]) if often[0] and not whole else float(levels[0]) - span
+    high = float(levels[-1]) if often[-1] and not whole else float(levels[-1]) + span
+    nonnegative = levels[0] >= 0 and (whole or levels[0] <= 0.05 * float(levels[-1]))
+    return (max(low, 0.0) if nonnegative else low), (np.ceil(high) if whole else high)
+
+
+def _is_skewed(values: Array) -> bool:
+    """Whether logarithms are nearer to symmetry."""
+    logs = np.log(values)
+    skews = [abs(float((((x - x.mean()) / x.std()) ** 3).mean())) for x in (values, logs)]
+    return skews[0] > _SKEW and skews[1] < skews[0]
+
+
+def schema_of(series: IrregularSeries) -> tuple[ChannelSchema, ...]:
+    """Kinds of all channels."""
+    parts = np.split(np.asarray(series.flat_values), np.cumsum(series.lengths)[:-1])
+    return tuple(
+        ChannelSchema.of([part[:, c] for part in parts]) for c in range(len(series.channels))
+    )
