@@ -84,7 +84,7 @@ def test_tables_are_saved_and_loaded(fitted, tmp_path):
 
 def test_times_are_rows(fitted):
     whole = fitted.sample(4)
-    np.testing.assert_array_equal(fitted.sample(4, [5, 2]).values, whole.values[:, [2, 5]])
+    np.testing.assert_array_equal(fitted.sample(4, [5, 2]).values, whole.values[:, [5, 2]])
     with pytest.raises(InputError, match="transform='standard'"):
         fitted.sample(4, [0.5])
 

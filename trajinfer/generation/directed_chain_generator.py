@@ -180,7 +180,7 @@ class DirectedChainGenerator(Estimator):
             n: number of series; None draws as many as were fitted. With `neighbour="pool"` they
                 come system after system, each as large as an observed one; the last may be cut off.
             ts: times (T,), one time, or a row of times per series (n, T), in any order and
-                repeated or not; the draws are given in the order of time. None takes those of the
+                repeated or not; the draws come in the order asked. None takes those of the
                 training series where they share them, else equal steps over their range. For
                 "relative" and "daily" times count from the first row, unless `given`.
             chain_steps: links walked before the paths are taken; None takes `chain_steps_`.
