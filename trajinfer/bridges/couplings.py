@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trajinfer.bridges.problem import Problem
+from trajinfer.bridges.quadrature import Quadrature
 from trajinfer.bridges.static_likelihood import pair_cost
 from trajinfer.bridges.transitions import Transitions
 from trajinfer.metrics.entropic_coupling import EntropicCoupling, couple
@@ -66,6 +67,7 @@ class Couplings:
         transitions: Transitions,
         f: Sequence[Tensor],
         g: Sequence[Tensor],
+        quadrature: Quadrature | None = None,
     ) -> Couplings:
         """The couplings whose potentials (N_k,) and (N_{k+1},) of every segment are known."""
         batches = []
@@ -74,7 +76,10 @@ class Couplings:
             padded_g = torch.full_like(batch.log_b, -torch.inf)
             for row, (k, (n, m)) in enumerate(zip(batch.segments, batch.sizes)):
                 padded_f[row, :n], padded_g[row, :m] = f[k], g[k]
-            cost = pair_cost(transitions.of(batch), batch.end)
+            if quadrature is None:
+                cost = pair_cost(transitions.of(batch), batch.end)
+            else:
+                cost = quadrature.costs(batch)
             batches.append(EntropicCoupling.of(padded_f, padded_g, cost, batch.log_a))
         return cls(problem, tuple(batches))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from trajinfer.bridges.dynamics import Dynamics, Reference
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.parameter_vector import ParameterVector
 from trajinfer.bridges.problem import Problem
+from trajinfer.bridges.quadrature import Quadrature, quadrature_for
 from trajinfer.bridges.refinement import path_round, static_round
 from trajinfer.bridges.static_likelihood import pair_cost
 from trajinfer.bridges.transitions import Transitions
@@ -48,6 +49,7 @@ class Round:
     transitions: Transitions
     couplings: Couplings
     objective: float
+    quadrature: Quadrature | None = None
 
 
 @dataclass(frozen=True)
@@ -105,15 +107,22 @@ class AlternatingFit:
             current = self._round(self.reference.frozen_dynamics, None, accuracy)
             self._record("start", current)
         settled = not refine
-        while rounds_left > 0 and not settled:
-            rounds_left -= 1
-            before, start = current, parameters.get()
-            current = self._static(before, parameters)
-            settled = self._is_settled(before, current, parameters.get() - start)
+        while True:
+            while rounds_left > 0 and not settled:
+                rounds_left -= 1
+                before, start = current, parameters.get()
+                current = self._static(before, parameters)
+                settled = self._is_settled(before, current, parameters.get() - start)
+            exact = self._with_quadrature(current)
+            if exact is None:
+                break
+            current, settled = exact, not refine
         final = current
         if refine:  # the rounds were coupled under less accurate laws
             final = self._round(current.transitions.dynamics, current, _FINAL_ACCURACY)
-        bridge = MultiMarginalBridge(self.reference, final.transitions, final.couplings)
+        bridge = MultiMarginalBridge(
+            self.reference, final.transitions, final.couplings, final.quadrature
+        )
         return Fit(bridge, self.history, settled and bridge.error <= MARGINAL_TOLERANCE)
 
     def _approach(self, parameters: ParameterVector, n_rounds: int) -> tuple[Round | None, int]:
@@ -134,10 +143,25 @@ class AlternatingFit:
             current = best = trial
         return best, n_rounds
 
+    def _with_quadrature(self, before: Round) -> Round | None:
+        """The same reference under exact densities, where they are needed and not yet there."""
+        if before.quadrature is not None:
+            return None
+        with torch.no_grad():
+            quadrature = quadrature_for(before.transitions, self.problem.batches)
+        if quadrature is None:
+            return None
+        dynamics = before.transitions.dynamics
+        current = self._round(dynamics, replace(before, quadrature=quadrature))
+        self._record("quadrature", current)
+        return current
+
     def _static(self, before: Round, parameters: ParameterVector) -> Round:
         """One static refinement, halved towards its start until the objective does not rise."""
         start = parameters.get()
-        static_round(self.reference, before.couplings, before.transitions.n_steps)
+        static_round(
+            self.reference, before.couplings, before.transitions.n_steps, before.quadrature
+        )
         goal = parameters.get()
         allowed = before.objective + _DESCENT_TOLERANCE * (1 + abs(before.objective))
         share = 1.0
@@ -168,13 +192,18 @@ class AlternatingFit:
             if before is not None:
                 coarse = Transitions(dynamics, before.transitions.n_steps)
             transitions = coarse.accurate(batches, accuracy)
-            costs = [pair_cost(transitions.of(batch), batch.end) for batch in batches]
+            quadrature = before.quadrature if before is not None else None
+            if quadrature is None:
+                costs = [pair_cost(transitions.of(batch), batch.end) for batch in batches]
+            else:
+                quadrature = quadrature.under(dynamics)
+                costs = [quadrature.costs(batch) for batch in batches]
             _require_finite(costs)
             couplings = Couplings.solve(
                 self.problem, costs, None if before is None else before.couplings
             )
             objective = couplings.objective(costs) + self.reference.penalty
-        return Round(transitions, couplings, float(objective))
+        return Round(transitions, couplings, float(objective), quadrature)
 
     def _record(self, kind: str, current: Round, *, share: float = 1.0) -> None:
         sde = self.reference.sde

@@ -21,6 +21,7 @@ from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.linalg import cholesky
 from trajinfer.bridges.problem import Problem
+from trajinfer.bridges.quadrature import Quadrature
 from trajinfer.bridges.static_likelihood import pair_cost
 from trajinfer.bridges.stratified import draw_atoms, draw_partners
 from trajinfer.bridges.transitions import Transitions
@@ -37,11 +38,15 @@ class MultiMarginalBridge:
         reference: the SDE.
         transitions: its transition laws.
         couplings: of the K-1 segments.
+        quadrature: of transition densities that are not Gaussian; the couplings, and the law of the
+            end given a position, are under these, the paths between two given points under the
+            Gaussian laws.
     """
 
     reference: Reference
     transitions: Transitions
     couplings: Couplings
+    quadrature: Quadrature | None = None
 
     @property
     def problem(self) -> Problem:
@@ -61,6 +66,8 @@ class MultiMarginalBridge:
             "sde": self.reference.sde,
             "linear_noise": self.reference.linear_noise,
             "n_steps": self.transitions.n_steps,
+            "grid": None if self.quadrature is None else self.quadrature.grid,
+            "longest": None if self.quadrature is None else self.quadrature.longest,
             "f": [segment.f for segment in segments],
             "g": [segment.g for segment in segments],
         }
@@ -70,11 +77,14 @@ class MultiMarginalBridge:
         """The path law that `to_state` described."""
         reference = Reference(state["sde"], state["linear_noise"])
         transitions = Transitions(reference.frozen_dynamics, state["n_steps"])
+        quadrature = None
+        if state.get("grid") is not None:
+            quadrature = Quadrature.of(transitions.dynamics, state["grid"], state["longest"])
         with torch.no_grad():
             couplings = Couplings.from_potentials(
-                state["problem"], transitions, state["f"], state["g"]
+                state["problem"], transitions, state["f"], state["g"], quadrature
             )
-        return cls(reference, transitions, couplings)
+        return cls(reference, transitions, couplings, quadrature)
 
     def plan(self, k: int) -> Tensor:
         """Coupling of segment k, (N_k, N_{k+1})."""
@@ -161,15 +171,18 @@ class MultiMarginalBridge:
 
     def _end_weights(self, k: int, t: Tensor, x: Tensor, remaining: Tensor) -> Tensor:
         """Probability of every end atom of segment k from x (n, D) at time t, (n, M)."""
-        end = self.problem.points[k + 1].unsqueeze(0)
+        end = self.problem.points[k + 1]
         g = self.couplings.of(k).g
-        size = max(1, _CHUNK_ELEMENTS // max(1, end[0].numel()))
-        parts = []
-        for rows in x.split(size):
-            law = self.transitions(t, rows.unsqueeze(0), remaining.reshape(1))
-            logits = g - pair_cost(law, end)[0]
-            parts.append(torch.softmax(logits, dim=1))
-        return torch.cat(parts)
+        size = max(1, _CHUNK_ELEMENTS // max(1, end.numel()))
+        logits = [g - self._cost(t, rows, remaining, end) for rows in x.split(size)]
+        return torch.softmax(torch.cat(logits), dim=1)
+
+    def _cost(self, t: Tensor, x: Tensor, remaining: Tensor, end: Tensor) -> Tensor:
+        """Minus the log transition densities (n, M) from x (n, D) to the end points (M, D)."""
+        if self.quadrature is not None:
+            return -self.quadrature.log_density(t[0], x.squeeze(1), remaining, end.squeeze(1))
+        law = self.transitions(t, x.unsqueeze(0), remaining.reshape(1))
+        return pair_cost(law, end.unsqueeze(0))[0]
 
     def _bridge(self, k: int, x: Tensor, t0: float, inside: Array) -> BridgeLaw:
         t1 = float(self.problem.times[k + 1])

@@ -24,6 +24,7 @@ from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.linalg import cholesky, whiten
 from trajinfer.bridges.parameter_vector import ParameterVector
 from trajinfer.bridges.problem import SegmentBatch
+from trajinfer.bridges.quadrature import Quadrature
 from trajinfer.bridges.static_likelihood import RowStatistics, negative_log_likelihood
 from trajinfer.bridges.stratified import draw_atoms, draw_partners
 from trajinfer.bridges.transitions import Transition, Transitions
@@ -41,35 +42,64 @@ _STATIC_ITERATIONS = 20
 Laws = Callable[[], list[Transition]]
 
 
-def static_round(reference: Reference, couplings: Couplings, n_steps: int) -> None:
+def static_round(
+    reference: Reference, couplings: Couplings, n_steps: int, quadrature: Quadrature | None
+) -> None:
     """Raise the static likelihood of the couplings within a trust region.
 
     Args:
         reference: refined in place.
         couplings: of all segments.
         n_steps: Runge-Kutta steps of the linear-noise equations.
+        quadrature: of transition densities that are not Gaussian.
     """
     batches = couplings.problem.batches
-    statistics = [
-        RowStatistics.of(coupling.log_plan.exp(), batch.end)
-        for coupling, batch in zip(couplings.batches, batches)
-    ]
 
     def laws() -> list[Transition]:
         transitions = Transitions(reference.dynamics, n_steps)
         return [transitions.of(batch) for batch in batches]
 
+    masses = [batch.log_a.exp() for batch in batches]
+    if quadrature is None:
+        likelihood = _gaussian_likelihood(couplings, laws)
+    else:
+        likelihood = _likelihood_by_quadrature(reference, couplings, quadrature)
+
     def objective() -> Tensor:
-        terms = [negative_log_likelihood(law, rows) for law, rows in zip(laws(), statistics)]
-        return torch.stack(terms).sum() + reference.penalty
+        return likelihood() + reference.penalty
 
     vector = ParameterVector(reference.sde)
     metric = None
     if len(vector) <= _MOST_COLUMNS:
-        metric = _fisher_information(reference, vector, laws, [rows.mass for rows in statistics])
+        metric = _fisher_information(reference, vector, laws, masses)
     vector.minimise(
         objective, max_iterations=_STATIC_ITERATIONS, reach=_TRUST_REGION, metric=metric
     )
+
+
+def _gaussian_likelihood(couplings: Couplings, laws: Laws) -> Callable[[], Tensor]:
+    """Minus the static likelihood, from the moments of the partners of every point."""
+    statistics = [
+        RowStatistics.of(coupling.log_plan.exp(), batch.end)
+        for coupling, batch in zip(couplings.batches, couplings.problem.batches)
+    ]
+    return lambda: torch.stack(
+        [negative_log_likelihood(law, rows) for law, rows in zip(laws(), statistics)]
+    ).sum()
+
+
+def _likelihood_by_quadrature(
+    reference: Reference, couplings: Couplings, quadrature: Quadrature
+) -> Callable[[], Tensor]:
+    """Minus the static likelihood, pair by pair."""
+    plans = [coupling.log_plan.exp() for coupling in couplings.batches]
+
+    def likelihood() -> Tensor:
+        present = quadrature.under(reference.dynamics)
+        costs = [present.costs(batch) for batch in couplings.problem.batches]
+        return torch.stack([(plan * cost).sum() for plan, cost in zip(plans, costs)]).sum()
+
+    return likelihood
 
 
 def _fisher_information(

@@ -1,0 +1,149 @@
+r"""Transition densities on a line by quadrature, where one Gaussian is wrong.
+
+A duration is cut into L parts, each short enough for the linear-noise approximation, and the
+positions between them are integrated out on an even grid (Chapman-Kolmogorov):
+
+$q(y \mid x) = \int\!\cdots\!\int N_h(z_1 \mid x)\, N_h(z_2 \mid z_1) \cdots N_h(y \mid z_{L-1})
+\,dz$.
+
+The trapezoidal rule is exact to many digits once its nodes lie closer than the standard deviation
+of a part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer.bridges.dynamics import Dynamics
+from trajinfer.bridges.linalg import cholesky
+from trajinfer.bridges.problem import SegmentBatch
+from trajinfer.bridges.transitions import Transitions
+
+_FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+_MOST_BENDING, _BENDING_OF_PARTS, _MOST_PARTS = 0.2, 0.02, 24
+_NODES_PER_DEVIATION, _MOST_NODES = 1.5, 1500
+_MARGIN = 4.0
+_EVEN_NOISE = 0.3
+_STEPS = 4
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Quadrature:
+    """Transition densities of a one-dimensional reference.
+
+    Attributes:
+        transitions: the Gaussian laws of its parts.
+        grid: (G,) even nodes.
+        longest: duration of a part at most.
+    """
+
+    transitions: Transitions
+    grid: Tensor
+    longest: float
+
+    @classmethod
+    def of(cls, dynamics: Dynamics, grid: Tensor, longest: float) -> Quadrature:
+        """The quadrature of these dynamics on a grid."""
+        return cls(Transitions(dynamics, _STEPS), grid, longest)
+
+    def under(self, dynamics: Dynamics) -> Quadrature:
+        """The same nodes for other dynamics."""
+        return replace(self, transitions=replace(self.transitions, dynamics=dynamics))
+
+    def log_density(self, t0: Tensor, x: Tensor, duration: Tensor, y: Tensor) -> Tensor:
+        """Log transition densities (N, M) from x (N,) at time t0 to y (M,) a duration later."""
+        n_parts = max(1, math.ceil(float(duration) / self.longest - 1e-9))
+        h = duration / n_parts
+        if n_parts == 1:
+            return self._log_kernel(t0, x, h, y)
+        spacing = self.grid[1] - self.grid[0]
+        density = self._log_kernel(t0, x, h, self.grid).exp()
+        for part in range(1, n_parts - 1):
+            onward = self._log_kernel(t0 + part * h, self.grid, h, self.grid).exp()
+            density = spacing * density @ onward
+        last = t0 + (n_parts - 1) * h
+        return (spacing * density @ self._log_kernel(last, self.grid, h, y).exp() + _TINY).log()
+
+    def costs(self, batch: SegmentBatch) -> Tensor:
+        """Minus the log transition densities of all pairs of a batch, (S, N, M)."""
+        return torch.stack(
+            [
+                -self.log_density(t0, x.squeeze(1), duration, y.squeeze(1))
+                for t0, x, duration, y in zip(batch.times, batch.start, batch.durations, batch.end)
+            ]
+        )
+
+    def _log_kernel(self, t: Tensor, x: Tensor, h: Tensor, y: Tensor) -> Tensor:
+        law = self.transitions(t.reshape(1), x.reshape(1, -1, 1), h.reshape(1))
+        variance = law.covariance[0, :, 0]
+        miss = y - law.mean[0]
+        exponent = -0.5 * miss.square() / variance - 0.5 * (2 * math.pi * variance).log()
+        return torch.nan_to_num(exponent, nan=-torch.inf, neginf=-torch.inf)
+
+
+def quadrature_for(transitions: Transitions, batches: Sequence[SegmentBatch]) -> Quadrature | None:
+    """The quadrature that these segments need; None where Gaussian laws are good or it cannot help.
+
+    It is needed where the drift bends within the noise of a segment, and can help in one dimension,
+    if the noise does not vanish anywhere near the data.
+    """
+    if transitions.dynamics.affine is not None or batches[0].start.shape[2] != 1:
+        return None
+    size = bending(transitions, batches)
+    if not size > _MOST_BENDING:
+        return None
+    longest = max(float(batch.durations.max()) for batch in batches)
+    # within a part the bending falls with its length to the power 3/2
+    n_parts = min(_MOST_PARTS, math.ceil((size / _BENDING_OF_PARTS) ** (2 / 3)))
+    part = longest / n_parts
+    low = min(float(torch.minimum(b.start.min(), b.end.min())) for b in batches)
+    high = max(float(torch.maximum(b.start.max(), b.end.max())) for b in batches)
+    probe = torch.linspace(low, high, 200, dtype=batches[0].start.dtype).reshape(-1, 1)
+    rate = transitions.dynamics.covariance_rate(probe.new_zeros(len(probe), 1), probe)
+    noise = rate.reshape(-1).sqrt()
+    if not float(noise.min()) > _EVEN_NOISE * float(noise.max()):
+        return None
+    margin = _MARGIN * float(noise.max()) * part**0.5
+    spacing = float(noise.min()) * part**0.5 / _NODES_PER_DEVIATION
+    n_nodes = math.ceil((high - low + 2 * margin) / spacing) + 1
+    if n_nodes > _MOST_NODES:
+        return None
+    grid = torch.as_tensor(np.linspace(low - margin, high + margin, n_nodes))
+    return Quadrature.of(transitions.dynamics, grid, part)
+
+
+def bending(transitions: Transitions, batches: Sequence[SegmentBatch]) -> float:
+    r"""Root mean square change of $\int J\,ds$ one standard deviation beside the mean path.
+
+    The linear-noise approximation neglects it; it is 0 for affine drifts.
+    """
+    total, mass = 0.0, 0.0
+    for batch in batches:
+        weights = batch.log_a.exp()
+        total += float((weights * _squared_bending(transitions, batch)).sum())
+        mass += float(weights.sum())
+    return (total / mass) ** 0.5
+
+
+def _squared_bending(transitions: Transitions, batch: SegmentBatch) -> Tensor:
+    """Of every starting point, (S, N)."""
+    shape, jacobian = batch.start.shape, transitions.dynamics.jacobian
+    changes: list[Tensor] = []
+    for fraction in _FRACTIONS:
+        law = transitions.within(fraction)(batch.times, batch.start, batch.durations * fraction)
+        factor, _ = cholesky(law.covariance)
+        factor = factor.expand(*shape, -1)
+        t = (batch.times + fraction * batch.durations).unsqueeze(1).expand(shape[:2]).reshape(-1, 1)
+        mean = law.mean.flatten(0, 1)
+        moved = [jacobian(t, mean + factor[..., d].flatten(0, 1)) for d in range(shape[2])]
+        changes.append(torch.stack(moved) - jacobian(t, mean))
+    duration = batch.durations.repeat_interleave(shape[1]).reshape(-1, 1, 1)
+    integral = torch.stack(changes).mean(0) * duration
+    return torch.linalg.matrix_norm(integral).square().sum(0).reshape(shape[:2])
