@@ -129,7 +129,7 @@ def bending(transitions: Transitions, batches: Sequence[SegmentBatch]) -> float:
         weights = batch.log_a.exp()
         total += float((weights * _squared_bending(transitions, batch)).sum())
         mass += float(weights.sum())
-    return (total / mass) ** 0.5
+    return math.sqrt(total / mass)
 
 
 def _squared_bending(transitions: Transitions, batch: SegmentBatch) -> Tensor:
@@ -146,4 +146,5 @@ def _squared_bending(transitions: Transitions, batch: SegmentBatch) -> Tensor:
         changes.append(torch.stack(moved) - jacobian(t, mean))
     duration = batch.durations.repeat_interleave(shape[1]).reshape(-1, 1, 1)
     integral = torch.stack(changes).mean(0) * duration
-    return torch.linalg.matrix_norm(integral).square().sum(0).reshape(shape[:2])
+    size: Tensor = torch.linalg.matrix_norm(integral).square().sum(0).reshape(shape[:2])
+    return size
