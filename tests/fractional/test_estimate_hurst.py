@@ -186,3 +186,20 @@ def test_unusable_input_is_refused(arguments, settings, message):
         variogram(np.arange(5.0), [5])
     with pytest.raises(InputError, match="order"):
         variogram(np.arange(5.0), [1], order=3)
+
+
+def test_noise_that_is_read_as_a_path_is_warned_of():
+    flow = simulate_fgn(0.85, 400, random_state=0)[0]
+    with pytest.warns(NonStationaryWarning, match=r"looks like increments.*increments=True"):
+        estimate_hurst(flow)
+    low, high = estimate_hurst(flow, increments=True).interval
+    assert low < 0.85 < high
+
+
+@pytest.mark.filterwarnings("ignore::trajinfer.fractional.NonStationaryWarning")
+@pytest.mark.parametrize("method", ["dfa", "variogram"])
+def test_intervals_of_scaling_laws_cover_the_index(method):
+    """At least 20 of 24: fewer have probability 0.005 where intervals cover 95 %."""
+    noise = simulate_fgn(0.8, 200, 24, random_state=5)
+    intervals = [estimate_hurst(row, method=method, increments=True).interval for row in noise]
+    assert sum(low <= 0.8 <= high for low, high in intervals) >= 20

@@ -13,7 +13,7 @@ from trajinfer._core.checks import Array, as_array, require_finite, require_incr
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.fractional.exact_likelihood import exact_mle
-from trajinfer.fractional.scaling import bootstrapped, detrended_slope, variogram_slope
+from trajinfer.fractional.scaling import detrended_slope, inverted, variogram_slope
 from trajinfer.fractional.state_space import state_space_mle
 from trajinfer.fractional.whittle import whittle
 
@@ -21,14 +21,15 @@ HurstMethod = Literal["whittle", "mle", "state_space", "dfa", "variogram"]
 Found = tuple[float, tuple[float, float]]
 _EVEN_ONLY: dict[str, Callable[[Array, float], Found]] = {
     "whittle": whittle,
-    "dfa": lambda noise, level: bootstrapped(detrended_slope, noise, level),
-    "variogram": lambda noise, level: bootstrapped(variogram_slope, noise, level),
+    "dfa": lambda noise, level: inverted(detrended_slope, noise, level),
+    "variogram": lambda noise, level: inverted(variogram_slope, noise, level),
 }
 _FEWEST = {"whittle": 16, "mle": 8, "state_space": 8, "dfa": 40, "variogram": 16}
 _EVEN = 1e-6
 _ROUNDING = 8 * np.finfo(np.float64).eps
 _EDGE = 0.01
 _SUSPICIOUS = 0.12
+_ROUGH, _STATIONARY = 0.25, 0.97
 
 
 class NonStationaryWarning(UserWarning):
@@ -96,7 +97,8 @@ def estimate_hurst(
             needs equal ones, or unknown words.
 
     Warns:
-        NonStationaryWarning: if a linear trend in the noise passes for long memory.
+        NonStationaryWarning: if a linear trend in the noise passes for long memory, or if a path
+            looks like noise: a rough path and noise of long memory resemble each other.
 
     Example:
         >>> from trajinfer.fractional import simulate_fgn
@@ -157,6 +159,8 @@ def _one(
         )
     if even:
         _warn_of_trend(noise, stacklevel=4)
+        if not increments:
+            _warn_of_kind(path, noise, stacklevel=4)
     if method in _EVEN_ONLY:
         return _EVEN_ONLY[method](noise, level)
     if method == "mle":
@@ -214,6 +218,20 @@ def _warn_of_trend(noise: Array, stacklevel: int) -> None:
         warnings.warn(
             f"taking a line out of the noise lowers H from {before:.2f} to {after:.2f}: the noise "
             "may not be stationary; remove the trend, or model it, before reading H",
+            NonStationaryWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def _warn_of_kind(path: Array, noise: Array, stacklevel: int) -> None:
+    """Warn where a rough path may as well be stationary noise of a larger H."""
+    if len(path) < _FEWEST["whittle"]:
+        return
+    rough, as_noise = whittle(noise, 0.95)[0], whittle(path, 0.95)[0]
+    if rough < _ROUGH and as_noise < _STATIONARY:
+        warnings.warn(
+            f"x looks like increments: as a path it has H = {rough:.2f}, as stationary noise H = "
+            f"{as_noise:.2f}; if it holds flows, returns or changes, give increments=True",
             NonStationaryWarning,
             stacklevel=stacklevel,
         )

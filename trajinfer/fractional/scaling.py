@@ -13,7 +13,9 @@ from trajinfer.fractional.simulate import simulate_fgn
 _SMALLEST_BOX = 8
 _N_BOXES = 15
 _LAGS = (1, 2, 4, 8)
-_N_BOOTSTRAP = 200
+_MOST_PATHS, _FEWEST_PATHS, _SIMULATED = 300, 200, 10**6
+_N_ROUNDS = 3
+_LOWEST, _HIGHEST = 0.01, 0.99
 
 
 def variogram(path: Array, lags: Sequence[int], *, order: int = 1) -> Array:
@@ -80,22 +82,32 @@ def detrended_slope(noise: Array) -> Array:
     return _slope(np.log(sizes), np.log(fluctuation))
 
 
-def bootstrapped(
+def inverted(
     slope: Callable[[Array], Array], noise: Array, level: float
 ) -> tuple[float, tuple[float, float]]:
-    """The estimate, and an interval from exact noise simulated with that index.
+    """The estimate, and the indices under which exact noise gives such an estimate.
+
+    An end of the interval is an index at which the estimate is a quantile of those of simulated
+    noise. Errors depend on the index, so that those at the estimate itself would cover too little.
 
     Args:
         slope: noise (..., n) -> H (...).
         noise: (n,).
         level: probability of the interval.
     """
-    hurst = float(slope(noise))
-    inside = min(max(hurst, 0.02), 0.98)
-    drawn = slope(simulate_fgn(inside, len(noise), _N_BOOTSTRAP, random_state=0)) - inside
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    ends = np.clip([hurst - high, hurst - low], 0.0, 1.0)
-    return min(max(hurst, 0.0), 1.0), (float(ends[0]), float(ends[1]))
+    hurst, n = float(slope(noise)), len(noise)
+    n_paths = int(np.clip(_SIMULATED // n, _FEWEST_PATHS, _MOST_PATHS))
+
+    def end(share: float) -> float:
+        index = hurst
+        for _ in range(_N_ROUNDS):
+            inside = min(max(index, _LOWEST), _HIGHEST)
+            drawn = slope(simulate_fgn(inside, n, n_paths, random_state=0)) - inside
+            index = hurst - float(np.quantile(drawn, share))
+        return 0.0 if index < _LOWEST else 1.0 if index > _HIGHEST else index
+
+    low, high = end((1 + level) / 2), end((1 - level) / 2)
+    return min(max(hurst, 0.0), 1.0), (low, high)
 
 
 def _slope(x: Array, y: Array) -> Array:
