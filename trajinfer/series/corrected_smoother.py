@@ -13,6 +13,8 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries
+from trajinfer.data.channel_kinds import ChannelKinds
+from trajinfer.series.cross_channel import CrossChannel, Surroundings
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.hidden_values import HiddenValues
 from trajinfer.series.likelihood import coverage_factors, draws, mean_nll
@@ -36,11 +38,17 @@ class CorrectedSmoother:
         series: the network and its inputs.
         share: a, the weight of the correction.
         calibration: (C,) factors on the standard deviations.
+        cross_channel: moves the smoother's law by the other channels and the neighbours in time;
+            None in models of version 0.1.
+        kinds: values that the channels can take; None in models of version 0.1, which also drew
+            anew what was observed.
     """
 
     series: SeriesModel
     share: float
     calibration: Array
+    cross_channel: CrossChannel | None = None
+    kinds: ChannelKinds | None = None
 
     def samples(
         self, data: IrregularSeries, weights: Array, times: Array, n: int, seed: int
@@ -56,17 +64,27 @@ class CorrectedSmoother:
         """
         law = self.law(data, weights, times, seed)
         generator = torch_generator(spawn(seed, 1)[0])
-        return self.series.scaling.in_units(draws(law, n, generator)).transpose(1, 0, 2, 3)
+        samples = self.series.scaling.in_units(draws(law, n, generator)).transpose(1, 0, 2, 3)
+        if self.kinds is None:
+            return samples
+        known = observed_at(data, times)[:, None]
+        return np.where(np.isnan(known), self.kinds.attainable(samples), known)
 
     def mean(self, data: IrregularSeries, weights: Array, times: Array) -> Array:
         """Means (B, Q, C) in the units of the data."""
         law = self.law(data, weights, times, self.series.seeds.draws)
-        return self.series.scaling.in_units(law.mean)
+        means = self.series.scaling.in_units(law.mean)
+        if self.kinds is None:
+            return means
+        known = observed_at(data, times)
+        return np.where(np.isnan(known), self.kinds.inside(means), known)
 
     def law(self, data: IrregularSeries, weights: Array, times: Array, seed: int) -> Normal:
         """Standardised law (B, Q, C) of new observations."""
         scaling = self.series.scaling
         base = smoothed(data, weights, times, scaling)
+        if self.cross_channel is not None:
+            base = self.cross_channel(surroundings(data, times, scaling), base)
         queries = torch.as_tensor((times - scaling.time_origin) / scaling.time_scale)
         return self.corrected(scaling.batch(data), queries, base, seed)
 
@@ -152,6 +170,24 @@ def smoothed(data: IrregularSeries, weights: Array, times: Array, scaling: Scali
     return Normal(
         torch.as_tensor(mean), torch.as_tensor(np.maximum(std, _LEAST_STD)), validate_args=False
     )
+
+
+def surroundings(data: IrregularSeries, times: Array, scaling: Scaling) -> Surroundings:
+    """Neighbours of times (B, Q) in every channel, standardised."""
+    return Surroundings.of(
+        (data.times - scaling.time_origin) / scaling.time_scale,
+        scaling.values.apply(data.values),
+        (times - scaling.time_origin) / scaling.time_scale,
+    )
+
+
+def observed_at(data: IrregularSeries, times: Array) -> Array:
+    """(B, Q, C) values observed at exactly the times (B, Q), NaN where none was."""
+    places = np.stack([np.searchsorted(own, asked) for own, asked in zip(data.times, times)])
+    places = np.minimum(places, data.times.shape[1] - 1)
+    exact = np.take_along_axis(data.times, places, axis=1) == times
+    values = np.take_along_axis(data.values, places[:, :, None], axis=1)
+    return np.where(exact[:, :, None], values, np.nan)
 
 
 def until_start(batch: SeriesBatch) -> SeriesBatch:

@@ -6,18 +6,33 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
+import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
+from torch.distributions import Normal
 
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, Seeds, seed_from, spawn
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
+from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.metrics import crps
-from trajinfer.series.corrected_smoother import CorrectedSmoother, Correction, smoothed
+from trajinfer.series.corrected_smoother import (
+    CorrectedSmoother,
+    Correction,
+    smoothed,
+    surroundings,
+)
+from trajinfer.series.cross_channel import (
+    EXPERTS,
+    CrossChannel,
+    Surroundings,
+    fit_cross_channel,
+)
 from trajinfer.series.format_1 import series_estimator_of
 from trajinfer.series.hidden_values import HiddenValues
 from trajinfer.series.network import Shape
@@ -26,6 +41,7 @@ from trajinfer.series.series_estimator import SeriesEstimator, split
 from trajinfer.series.series_model import SeriesModel, compacted
 
 _SHORTEST_STEP = 0.05
+_DRAWS_OF_INTERVALS = 400
 
 
 @renamed_settings(noise="stochastic")
@@ -53,8 +69,14 @@ class NeuralSDEInterpolator(SeriesEstimator):
         hide: share of the observations hidden in training.
         n_hidings: draws of what is hidden, per series; one more is kept to find the share a.
 
+        bounds: (lower, upper) by name of the channel, None = no bound; channels that are not named
+            are judged by their values.
+
     Attributes:
         share_: the share a of the correction.
+        shares_: shares of smoother, straight lines, ridge and kernel ridge in the mean of every
+            channel, before the correction.
+        bounds_, channel_kinds_: by name of the channel.
         calibration_: factors on the standard deviations that make nine of ten hidden values fall
             into their 90 % intervals.
         model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
@@ -66,6 +88,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
     thinning: float = 0.0
     hide: float = 0.5
     n_hidings: int = 4
+    bounds: Bounds | None = None
 
     @renamed(series="X")
     def fit(self, X: Any, y: Any = None, *, errors: Any = None) -> Self:
@@ -90,10 +113,8 @@ class NeuralSDEInterpolator(SeriesEstimator):
         seeds = Seeds.of(seed)
         scaling = Scaling.on_one_axis(data)
         batch = scaling.batch(data)
-        parts = [
-            self._hide(data, weights, scaling, one)
-            for one in spawn(seeds.split, self.n_hidings + 1)
-        ]
+        kinds = ChannelKinds.of(data.values[data.present], data.channels, self.bounds)
+        parts, cross_channel = self._examples(data, weights, scaling, seeds)
         learned, held = split(np.arange(len(data)), self.validation, seeds.split)
         shape = Shape.of(batch, self._scaled_step(scaling))
         shape = replace(shape, step=max(shape.step, _SHORTEST_STEP))
@@ -106,7 +127,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
             network, task.objective, rows, task.validate if len(held) else None
         )
         series = SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
-        model = CorrectedSmoother(series, 0.0, np.ones(shape.n_channels))
+        model = CorrectedSmoother(series, 0.0, np.ones(shape.n_channels), cross_channel, kinds)
         self.model_ = model.chosen(parts[-1])
         self._keep_features(data)
         self._conclude_training(report, seed)
@@ -116,6 +137,29 @@ class NeuralSDEInterpolator(SeriesEstimator):
     def share_(self) -> float:
         """The share of the correction."""
         return self.model_.share
+
+    @property
+    def shares_(self) -> dict[str, dict[str, float]]:
+        """Shares of the experts in the mean of every channel."""
+        model = self.model_
+        if model.cross_channel is None:
+            return {name: {"smoother": 1.0} for name in self.feature_names_in_}
+        mixtures = zip(self.feature_names_in_, model.cross_channel.channels, strict=True)
+        return {name: dict(zip(EXPERTS, one.shares.tolist())) for name, one in mixtures}
+
+    @property
+    def bounds_(self) -> dict[str, tuple[float | None, float | None]]:
+        """Bounds of the channels by name, None = no bound."""
+        kinds = self.model_.kinds
+        free = ((None, None),) * self.n_features_in_
+        return dict(zip(self.feature_names_in_, free if kinds is None else kinds.bounds))
+
+    @property
+    def channel_kinds_(self) -> dict[str, str]:
+        """Kinds of the channels by name."""
+        kinds = self.model_.kinds
+        free = ("real",) * self.n_features_in_
+        return dict(zip(self.feature_names_in_, free if kinds is None else kinds.names))
 
     @property
     def calibration_(self) -> Array:
@@ -169,6 +213,44 @@ class NeuralSDEInterpolator(SeriesEstimator):
         _, data, weights, order = self._asked(X, ts, errors)
         return order.restore(self.model_.mean(data, weights, order.times), axis=1)
 
+    def fill(
+        self, X: Any, *, level: float = 0.9, errors: Any = None, random_state: RandomState = None
+    ) -> pd.DataFrame:
+        """The table of the series with its gaps filled; what was observed is kept.
+
+        Args:
+            X: the observations.
+            level: of the intervals.
+            errors: standard errors of the values.
+            random_state: None uses the estimator's.
+
+        Returns:
+            The columns of `X.to_frame()`, and per channel `<channel>_filled`, which says where the
+            value was filled in, `<channel>_low` and `<channel>_high`, the ends of its interval.
+
+        Raises:
+            InputError: if `level` does not lie in (0, 1).
+        """
+        check_is_fitted(self)
+        if not 0 < level < 1:
+            raise InputError(f"level must lie in (0, 1), got {level!r}")
+        model = self.model_
+        asked = as_series(X).on_axis(model.series.axis)
+        data = model.series.series(asked)
+        weights = _relative_variances(asked, errors, data)
+        seed = model.series.seeds.draws if random_state is None else seed_from(random_state)
+        means = model.mean(data, weights, asked.times)
+        samples = model.samples(data, weights, asked.times, _DRAWS_OF_INTERVALS, seed)
+        tail = 50 * (1 - level)
+        low, high = np.percentile(samples, [tail, 100 - tail], axis=1)
+        values = np.where(asked.mask, asked.values, means)
+        table = asked.with_values(values).to_frame()
+        present = asked.present
+        for c, name in enumerate(asked.channels):
+            table[f"{name}_filled"] = ~asked.mask[present][:, c]
+            table[f"{name}_low"], table[f"{name}_high"] = low[present][:, c], high[present][:, c]
+        return table
+
     @renamed(series="X")
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the mean CRPS of values that are hidden from the series for the occasion.
@@ -199,12 +281,33 @@ class NeuralSDEInterpolator(SeriesEstimator):
         weights = _relative_variances(asked, errors, data)
         return asked, data, weights, TimeOrder.of(series.axis.queries(ts, len(asked)))
 
-    def _hide(
-        self, data: IrregularSeries, weights: Array, scaling: Scaling, seed: int
-    ) -> HiddenValues:
-        shown = data.drop_observations(self.hide, seed)
-        law = smoothed(shown, weights, data.times, scaling)
-        return HiddenValues.of(data, shown, law, scaling)
+    def _examples(
+        self, data: IrregularSeries, weights: Array, scaling: Scaling, seeds: Seeds
+    ) -> tuple[list[HiddenValues], CrossChannel]:
+        """Draws of what is hidden, with the law that is learned from all but the last."""
+        drawn = [
+            _hidden(data, self.hide, one, alone=k % 2 == 1)
+            for k, one in enumerate(spawn(seeds.split, self.n_hidings + 1))
+        ]
+        laws = [smoothed(shown, weights, data.times, scaling) for shown in drawn]
+        around = [surroundings(shown, data.times, scaling) for shown in drawn]
+        whole = scaling.values.apply(data.values)
+        values = [np.where(shown.mask, np.nan, whole) for shown in drawn[:-1]]
+        mean, std = (
+            torch.cat(part) for part in zip(*((one.mean, one.stddev) for one in laws[:-1]))
+        )
+        cross_channel = fit_cross_channel(
+            Surroundings.joined(around[:-1]),
+            Normal(mean, std, validate_args=False),
+            np.concatenate(values),
+            self.n_hidings,
+            seeds.weights,
+        )
+        moved = [cross_channel(one, law) for one, law in zip(around, laws, strict=True)]
+        return [
+            HiddenValues.of(data, shown, law, scaling)
+            for shown, law in zip(drawn, moved, strict=True)
+        ], cross_channel
 
     @classmethod
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -217,6 +320,23 @@ class NeuralSDEInterpolator(SeriesEstimator):
         calibration = np.array(learned["calibration"])
         estimator.model_ = CorrectedSmoother(series, learned["share"], calibration)
         return estimator
+
+
+def _hidden(data: IrregularSeries, share: float, seed: int, *, alone: bool) -> IrregularSeries:
+    """The series without a share of their observations.
+
+    Args:
+        data: the series.
+        share: of the observations of each channel.
+        seed: of the choice.
+        alone: hide in one channel at a time only, so that the others can be seen beside it.
+    """
+    shown = data.drop_observations(share, seed)
+    if not alone:
+        return shown
+    chosen = np.random.default_rng(seed).integers(data.shape[2], size=data.times.shape)
+    restored = chosen[:, :, None] != np.arange(data.shape[2])
+    return data.with_values(np.where(shown.mask | restored, data.values, np.nan))
 
 
 def _relative_variances(whole: IrregularSeries, errors: Any, data: IrregularSeries) -> Array:

@@ -1,0 +1,78 @@
+"""Filled tables: what was observed stays, bounds hold, other channels at the time count."""
+
+import numpy as np
+import pytest
+
+from trajinfer import InputError, IrregularSeries, NeuralSDEInterpolator, load
+from trajinfer.series.cross_channel import Surroundings
+
+SMALL = {"hidden": 4, "max_epochs": 1, "n_samples": 2, "random_state": 0}
+
+
+def twins(n_times=120, seed=0):
+    """Two positive channels that move together from one time to the next, without memory."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(size=n_times)
+    values = np.exp(np.stack([level, 0.8 * level], axis=1) + 0.1 * rng.normal(size=(n_times, 2)))
+    gone = rng.random(n_times) < 0.25
+    shown = values.copy()
+    shown[gone, 0] = np.nan
+    make = IrregularSeries.from_arrays
+    times = np.arange(float(n_times))[None]
+    return make(times, shown[None], channels=["a", "b"]), values, gone
+
+
+def test_a_filled_table_keeps_what_was_observed_and_the_bounds(tmp_path):
+    series, values, gone = twins()
+    model = NeuralSDEInterpolator(**SMALL).fit(series)
+    table = model.fill(series)
+    np.testing.assert_array_equal(table["a_filled"], gone)
+    assert not table["b_filled"].any()
+    np.testing.assert_array_equal(table["a"][~gone], values[~gone, 0])
+    np.testing.assert_array_equal(table["b"], values[:, 1])
+    assert table["a"].notna().all()
+    assert (table[["a", "a_low", "b_low"]] >= 0).all(axis=None)
+    inside = (table["a_low"] <= values[:, 0]) & (values[:, 0] <= table["a_high"])
+    assert 0.75 <= inside[gone].mean() <= 1.0
+    np.testing.assert_array_equal(table["a_low"][~gone], values[~gone, 0])
+    assert model.channel_kinds_ == {"a": "positive", "b": "positive"}
+    again = load(model.save(tmp_path / "model")).fill(series)
+    assert again.equals(table)
+    with pytest.raises(InputError, match="level"):
+        model.fill(series, level=1.0)
+
+
+def test_another_channel_at_the_same_time_counts():
+    series, values, gone = twins()
+    model = NeuralSDEInterpolator(**SMALL).fit(series)
+    error = model.predict(series, series.times)[0, gone, 0] - values[gone, 0]
+    lines = np.interp(np.flatnonzero(gone), np.flatnonzero(~gone), values[~gone, 0])
+    assert np.mean(error**2) < 0.5 * np.mean((lines - values[gone, 0]) ** 2)
+    assert model.shares_["a"]["ridge"] + model.shares_["a"]["kernel"] > 0.5
+
+
+def test_samples_hold_to_observations_and_times_come_in_the_order_asked():
+    series, values, _ = twins()
+    model = NeuralSDEInterpolator(**SMALL).fit(series)
+    asked = np.array([7.0, 3.5, 3.0, 7.0])
+    forecast = model.interpolate(series, asked, 20)
+    for place, time in ((0, 7), (2, 3), (3, 7)):
+        np.testing.assert_array_equal(forecast.samples[0, :, place, 1], values[time, 1])
+    assert np.ptp(forecast.samples[0, :, 1, 1]) > 0
+
+
+def test_neighbours_leave_out_what_was_observed_at_the_time():
+    values = np.array([[[1.0, np.nan], [5.0, 2.0], [3.0, np.nan]]])
+    times = np.array([[0.0, 1.0, 4.0]])
+    around = Surroundings.of(times, values, np.array([[1.0, 2.0, 5.0]]))
+    np.testing.assert_allclose(around.line[0, :, 0], [1.5, 5.0 - 2.0 / 3, 3.0])
+    np.testing.assert_array_equal(around.now[0, :, 0], [5.0, np.nan, np.nan])
+    np.testing.assert_array_equal(around.line[0, :, 1], [0.0, 2.0, 2.0])
+
+
+def test_bounds_that_are_given_hold():
+    series, _, _ = twins()
+    model = NeuralSDEInterpolator(bounds={"a": (None, None)}, **SMALL).fit(series)
+    assert model.bounds_["a"] == (None, None)
+    with pytest.raises(InputError, match="bounds are given for"):
+        NeuralSDEInterpolator(bounds={"c": (0, None)}, **SMALL).fit(series)
