@@ -15,9 +15,15 @@ def main(file: Path) -> None:
     stages = np.array(["none", "mild", "severe", "dead"])
     table = pd.DataFrame({"patient": panel["subject"], "years": panel["times"]})
     table["stage"] = pd.Categorical(stages[panel["states"]], categories=stages)
+    table["sex"], table["dage"] = panel["x_sex"], panel["x_dage"]
     table["seen"] = np.where(table["stage"] == "dead", "absorption", "snapshot")
     data = JumpSeries.from_frame(
-        table, id="patient", time="years", state="stage", observation="seen"
+        table,
+        id="patient",
+        time="years",
+        state="stage",
+        observation="seen",
+        covariates=["sex", "dage"],
     )
     print(data)
 
@@ -33,6 +39,14 @@ def main(file: Path) -> None:
     start = JumpSeries.from_arrays([[0.0]], [["none"]], categories=stages)
     survival = 1 - model.predict_proba(start, [1, 5, 10])[0, :, 3]
     print("alive after 1, 5, 10 years:", survival.round(3))
+
+    print("patients in each stage against constant rates:")
+    print(model.prevalence(data, [4, 8, 12]).round(1).to_string(index=False))
+
+    chosen = {("none", "mild"): ["sex"], ("none", "dead"): ["dage"]}
+    effects = MarkovJumpProcess(links=links, covariates=chosen).fit(data).effects_
+    print("hazard ratios, women against men and per year of the donor's age:")
+    print(effects.round(3).to_string(index=False))
 
     noise = np.eye(4)
     noise[0, :2], noise[1, :3], noise[2, 1:3] = [0.9, 0.1], [0.1, 0.8, 0.1], [0.1, 0.9]

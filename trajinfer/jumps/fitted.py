@@ -17,6 +17,7 @@ from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.data.prevalence import prevalence_counts
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.jumps import rates as derived
 from trajinfer.jumps.emission import GaussianEmission
@@ -244,6 +245,28 @@ class FittedJumpProcess(Estimator):
     def expected_visits(self, t: Any, x: Any = None) -> Array:
         """(S, S) expected numbers of entries into j within the duration t, from a start in i."""
         return self.model_.expected_visits(self._duration(t), x)
+
+    def prevalence(self, X: Any, ts: Any) -> pd.DataFrame:
+        """Observed and expected numbers of paths in each state at times since their start.
+
+        A path is in its last observed state; one that died stays counted until the study ends. The
+        expected numbers are those under observation times the law at that time, averaged over the
+        covariates at the start. Columns: time, state, observed, expected.
+
+        Args:
+            X: the observations.
+            ts: (T,) durations since the first observation of each path.
+        """
+        check_is_fitted(self)
+        series = as_jump_series(X).recode(self.states_)
+        times = series.axis.durations(ts)
+        observed = prevalence_counts(series, times)
+        law = self.model_.mean_law(series, times)
+        expected = observed.sum(axis=1)[:, None] * law
+        place, state = np.indices(observed.shape)
+        names = pd.Index(list(self.states_)).take(state.ravel())
+        columns = {"time": times[place.ravel()], "state": names}
+        return pd.DataFrame({**columns, "observed": observed.ravel(), "expected": expected.ravel()})
 
     def _duration(self, t: Any) -> float:
         check_is_fitted(self)

@@ -199,6 +199,14 @@ class JumpModel:
         r"""(S, S) $P(t) = e^{F(x) t}$: probabilities to be in each state after the duration t."""
         return np.asarray(transition_matrices(self.rates_at(x), np.array([float(t)]))[0])
 
+    def mean_law(self, series: JumpSeries, times: Array) -> Array:
+        """(T, S) laws after durations, averaged over the covariates at the start of each path."""
+        here, regime = self.in_regimes(series)
+        starts = np.zeros(1, int) if regime is None else regime[series.layout.starts]
+        share = np.bincount(starts, minlength=len(here.stack)) / len(starts)
+        several = [here.initial @ transition_matrices(rates, times) for rates in here.stack]
+        return np.asarray(np.tensordot(share, np.stack(several), 1))
+
     def time_in_state(self, t: float, x: Any = None) -> Array:
         r"""(S, S) $\int_0^t P(s)\, ds$: expected times spent in j within t, from a start in i."""
         rates = self.rates_at(x)

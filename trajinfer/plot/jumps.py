@@ -11,6 +11,7 @@ from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
 from trajinfer.data import JumpSeries
+from trajinfer.data.prevalence import prevalence_counts
 from trajinfer.plot.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_axes
 
 if TYPE_CHECKING:
@@ -107,14 +108,17 @@ def transition_graph(
 def occupation(
     series: JumpSeries, ts: Any, laws: Any, *, ax: Axes | None = None, n_bins: int = 12
 ) -> Axes:
-    """Share of the paths in each state over time: the model's law and what was seen.
+    """Prevalence of the states over time: the model's law and the share of the paths observed.
+
+    Both count a path that has died, or has reached another state that nobody leaves, until the end
+    of the study; see `trajinfer.data.prevalence.carried_states`.
 
     Args:
         series: the observations; times count from the first one of each path.
         ts: (T,) times of the model's law, from the first observation on.
         laws: (T, S) probabilities.
         ax: axes to draw into; None makes a figure.
-        n_bins: number of time bins of the data.
+        n_bins: number of times at which the data are shown.
 
     Raises:
         InputError: if shapes do not fit.
@@ -126,25 +130,17 @@ def occupation(
             f"laws must be ({len(times)}, {len(series.categories)}), got {table.shape}"
         )
     axes = new_axes(ax)
-    known = series.states >= 0
-    since = (series.times - series.times[:, :1])[known]
-    codes = series.states[known]
-    edges = np.linspace(0, float(times.max()), n_bins + 1)
-    slot = np.clip(np.digitize(since, edges) - 1, 0, n_bins - 1)
-    inside = since <= times.max()
-    count = np.zeros((n_bins, table.shape[1]))
-    np.add.at(count, (slot[inside], codes[inside]), 1)
-    total = count.sum(axis=1)
-    share = count / np.maximum(total, 1)[:, None]
-    error = np.sqrt(share * (1 - share) / np.maximum(total, 1)[:, None])
-    middle = (edges[1:] + edges[:-1]) / 2
+    shown = (np.arange(n_bins) + 0.5) * float(times.max()) / n_bins
+    count = prevalence_counts(series, shown, carry="middle")
+    total = np.maximum(count.sum(axis=1), 1)[:, None]
+    share = count / total
+    error = np.sqrt(share * (1 - share) / total)
+    observed = count.sum(axis=1) > 0
     for s, label in enumerate(series.categories):
         colour = _COLOURS[s % len(_COLOURS)]
         axes.plot(times, table[:, s], color=colour, label=str(label))
-        seen = total > 0
-        axes.errorbar(
-            middle[seen], share[seen, s], error[seen, s], fmt="o", color=colour, markersize=4
-        )
+        x, y, width = shown[observed], share[observed, s], error[observed, s]
+        axes.errorbar(x, y, width, fmt="o", color=colour, markersize=4)
     axes.set_xlabel("time since the first observation")
     axes.set_ylabel("share of paths")
     axes.set_ylim(-0.02, 1.02)
