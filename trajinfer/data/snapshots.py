@@ -137,6 +137,8 @@ class Snapshots:
         if isinstance(X, pd.DataFrame):
             features = list(map(str, X.columns)) if features is None else features
         points = as_array(X, "X", ndim=2)
+        if hasattr(t, "__array_function__") and not isinstance(t, np.ndarray):
+            t = np.asarray(t)  # such objects may refuse numpy's functions
         single = np.ndim(t) == 1 or hasattr(t, "to_pandas")
         labels = as_index(t) if single else np.asarray(unmasked(t)).ravel()
         axis = TimeAxis.of(labels, time_unit)
