@@ -334,8 +334,9 @@ def _hidden(data: IrregularSeries, share: float, seed: int, *, alone: bool) -> I
     shown = data.drop_observations(share, seed)
     if not alone:
         return shown
-    chosen = np.random.default_rng(seed).integers(data.shape[2], size=data.times.shape)
-    restored = chosen[:, :, None] != np.arange(data.shape[2])
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(data.shape[2], size=(*data.times.shape, 1))
+    restored = chosen != np.arange(data.shape[2])
     return data.with_values(np.where(shown.mask | restored, data.values, np.nan))
 
 
