@@ -49,8 +49,8 @@ class SchrodingerBridge(Estimator):
 
     by alternating couplings of neighbouring snapshots (entropic optimal transport under the
     reference's transition density) with refinements of the reference (maximum likelihood of the
-    coupling). Transition laws are exact for affine drifts, linear-noise approximations elsewhere; in
-    one dimension they are integrated by quadrature where the drift bends within the noise of a
+    coupling). Transition laws are exact for affine drifts, linear-noise approximations elsewhere;
+    in one dimension they are integrated by quadrature where the drift bends within the noise of a
     segment.
 
     Args:
