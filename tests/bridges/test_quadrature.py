@@ -101,6 +101,7 @@ def test_a_bridge_across_a_barrier_is_saved_and_answers(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the refinement was still moving")
 def test_parameters_across_a_barrier_are_right():
     """Means over ten data sets within three standard errors; Gaussian laws gave .76 for 1."""
     fits = []
