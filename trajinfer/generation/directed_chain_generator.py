@@ -99,6 +99,7 @@ class DirectedChainGenerator(Estimator):
         Detering, Fouque and Ichiba, arXiv 1805.01962 (the equation).
 
     Example:
+        >>> from trajinfer import IrregularSeries
         >>> from trajinfer.generation import TransitionLikelihood
         >>> walks = np.random.default_rng(0).normal(size=(50, 20, 1)).cumsum(axis=1)
         >>> series = IrregularSeries.from_arrays(np.arange(20.0), walks)
