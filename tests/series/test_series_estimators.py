@@ -402,3 +402,20 @@ def test_an_interpolator_learns_from_channels_with_holes_of_their_own():
     start = model.network_.plan.build(Seeds.of(model.seed_).weights).state_dict()
     moved = [name for name, p in model.network_.state_dict().items() if not p.equal(start[name])]
     assert any(name.startswith("head") for name in moved)
+
+
+@pytest.mark.parametrize("dynamics", ["langevin", "geometric", "gru"])
+def test_latent_forecasts_stay_within_the_bounds_of_their_channels(dynamics):
+    rng = np.random.default_rng(0)
+    values = np.stack([rng.lognormal(-2, 1, (40, 16)), rng.poisson(1.0, (40, 16))], axis=2)
+    times = np.sort(rng.uniform(0, 10, (40, 16)), axis=1)
+    series = IrregularSeries.from_arrays(times, values, channels=["dose", "count"])
+    model = NeuralSDEForecaster(dynamics, hidden=8, max_epochs=2, n_samples=2, random_state=0)
+    drawn = model.fit(series).forecast(series, horizon=2.0, n=50).samples
+    assert model.channel_kinds_["dose"] == "positive"
+    assert (drawn[..., 0] > 0).all()
+    assert (drawn[..., 1] >= 0).all()
+    assert (drawn[..., 1] == np.round(drawn[..., 1])).all()
+    wide = model.set_params(bounds={"dose": (None, None)}).fit(series)
+    assert wide.bounds_["dose"] == (None, None)
+    assert (wide.forecast(series, horizon=2.0, n=50).samples[..., 0] < 0).any()

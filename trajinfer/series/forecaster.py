@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from trajinfer._core.estimator import fitted_attributes
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
-from trajinfer.data.channel_kinds import Bounds
+from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series
 from trajinfer.data.lead_times import lead_times
 from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
@@ -41,7 +41,7 @@ _LEAD: dict[str, Any] = {
 _LATENT: dict[str, Any] = {
     name: SeriesEstimator.__dataclass_fields__[name].default for name in _LEAD
 }
-_OF_LEAD = ("bounds", "future")
+_OF_LEAD = ("future",)
 
 
 @renamed_settings(noise="stochastic")
@@ -86,8 +86,8 @@ class NeuralSDEForecaster(SeriesEstimator):
             every row of every series; otherwise one where there are 200 series or more, and as many
             as make 200 otherwise.
         n_lags: values back that slopes reach; length of the window of lags of latent dynamics.
-        bounds: (lower, upper) by name of a channel, None = no bound; of "lead". Channels that are
-            not named are judged by their values.
+        bounds: (lower, upper) by name of a channel, None = no bound. Channels that are not named
+            are judged by their values; samples never leave the bounds.
         future: names of channels whose later values are known and given to `forecast`; of "lead".
 
     Attributes:
@@ -251,10 +251,7 @@ class NeuralSDEForecaster(SeriesEstimator):
             model.require(other)
             model = model.recalibrated(other, self.cutoffs, seed)
         self.model_ = model
-        kinds = zip(model.channels, model.law.kinds.names, model.law.kinds.bounds, strict=True)
-        named = [(name, kind, pair) for name, kind, pair in kinds]
-        self.channel_kinds_ = {name: kind for name, kind, _ in named}
-        self.bounds_ = {name: pair for name, _, pair in named}
+        self._keep_kinds(model.law.kinds, model.channels)
         self._keep_features(data)
         epochs = max((row["epoch"] for row in history), default=0)
         self._conclude(seed=seed, n_iter=epochs, converged=True, history=history)
@@ -289,12 +286,21 @@ class NeuralSDEForecaster(SeriesEstimator):
                 raise InputError(
                     f'{name} has no effect on latent dynamics; leave it out or take dynamics="lead"'
                 )
-        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _OF_LEAD}
+        elsewhere = {*_OF_LEAD, "bounds"}
+        kinds = ChannelKinds.of(data.flat_values, data.channels, self.bounds)
+        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in elsewhere}
         values = {name: self._value(name) for name in _LATENT}
         latent = LatentForecaster(**settings | values).fit(data, held_out=held_out)
         for name, value in fitted_attributes(latent).items():
             setattr(self, name, value)
+        model: NetworkForecast = latent.model_
+        self.model_ = replace(model, kinds=kinds)  # type: ignore[assignment]
+        self._keep_kinds(kinds, data.channels)
         return self
+
+    def _keep_kinds(self, kinds: ChannelKinds, channels: Sequence[str]) -> None:
+        self.channel_kinds_ = dict(zip(channels, kinds.names, strict=True))
+        self.bounds_ = dict(zip(channels, kinds.bounds, strict=True))
 
     def _value(self, name: str) -> Any:
         """A setting, or what suits the dynamics where it is None."""

@@ -13,6 +13,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries, TimeAxis
+from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.forecast_examples import Examples
@@ -101,6 +102,7 @@ class NetworkForecast:
         horizon: duration that the training aimed at.
         window: duration of the past that is used.
         calibration: (C,) factors on the standard deviations.
+        kinds: values that the channels can take; None of models of version 0.1.
     """
 
     series: SeriesModel
@@ -108,6 +110,7 @@ class NetworkForecast:
     horizon: float
     window: float
     calibration: Array
+    kinds: ChannelKinds | None = None
 
     @property
     def axis(self) -> TimeAxis:
@@ -127,7 +130,8 @@ class NetworkForecast:
         """Means (B, Q, C) in the units of the data."""
         order = TimeOrder.of(later)
         law = self.law(past, order.times)
-        return order.restore(self.series.scaling.in_units(law.mean.mean(0)), axis=1)
+        means = self.series.scaling.in_units(law.mean.mean(0))
+        return order.restore(means if self.kinds is None else self.kinds.inside(means), axis=1)
 
     def samples(self, past: IrregularSeries, later: Array, n: int, seed: int) -> Array:
         """Draws (B, n, Q, C) in the units of the data.
@@ -144,7 +148,8 @@ class NetworkForecast:
         generator = torch_generator(spawn(seed, 1)[0])
         noise = torch.randn((n, *law.mean.shape[1:]), generator=generator)
         samples = self.series.scaling.in_units(law.mean[path] + law.stddev[path] * noise)
-        return order.restore(samples.transpose(1, 0, 2, 3), axis=2)
+        values = samples if self.kinds is None else self.kinds.attainable(samples)
+        return order.restore(values.transpose(1, 0, 2, 3), axis=2)
 
     def law(
         self,
