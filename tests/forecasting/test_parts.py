@@ -1,18 +1,15 @@
-"""Observations, examples, variograms, features, trees and mixtures, one by one."""
+"""Observations, examples, variograms, features and mixtures, one by one."""
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from trajinfer import IrregularSeries
-from trajinfer.forecasting import trees as trees_module
 from trajinfer.forecasting.folds import Folds
 from trajinfer.forecasting.mixture import fit_mixture
 from trajinfer.forecasting.observations import Observations, segment_search
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles
 from trajinfer.forecasting.range_maximum import RangeMaximum
-from trajinfer.forecasting.trees import fit_trees
 from trajinfer.forecasting.variogram import Variogram
 
 
@@ -93,28 +90,6 @@ def test_a_variogram_tends_to_its_noise(shape, nugget):
     np.testing.assert_allclose(v(h), shape(h), rtol=0.15, atol=0.02)
     assert v.nugget == pytest.approx(nugget, abs=0.15)
     assert v(np.array(1e-6)) == pytest.approx(nugget, abs=0.15)
-
-
-def test_trees_as_arrays_answer_as_those_of_scikit_learn(monkeypatch):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2000, 6))
-    y = np.sin(2 * x[:, 0]) + x[:, 1] * (x[:, 2] > 0)
-    fitted = []
-
-    class Spy(HistGradientBoostingRegressor):
-        def fit(self, features, target):
-            fitted.append(super().fit(features, target))
-            return self
-
-    monkeypatch.setattr(trees_module, "HistGradientBoostingRegressor", Spy)
-    own = np.array([0, 1, 2, 4])
-    trees = fit_trees(x, y, own, 0)
-    fresh = rng.normal(size=(500, 6))
-    np.testing.assert_allclose(trees(fresh), fitted[0].predict(fresh[:, own]), atol=1e-10)
-    assert (
-        np.mean((trees(fresh) - np.sin(2 * fresh[:, 0]) - fresh[:, 1] * (fresh[:, 2] > 0)) ** 2)
-        < 0.1
-    )
 
 
 def test_a_mixture_gives_each_its_share_and_the_useless_none():

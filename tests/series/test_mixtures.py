@@ -1,16 +1,12 @@
-"""Mixtures of networks and cheap experts: held-out shares, exact leave-one-out, causality."""
+"""Mixtures of networks and cheap experts: held-out shares, causality."""
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from trajinfer import InputError, IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor, load
-from trajinfer.series.experts.kernel_ridge import fit_kernel_ridge
 from trajinfer.series.experts.mixture import mixture_of_numbers, mixture_of_probabilities
 from trajinfer.series.experts.panel import fold_of_each
-from trajinfer.series.experts.ridge import fit_ridge, solve_ridge
 from trajinfer.series.experts.summaries import summaries
-from trajinfer.series.experts.trees import BoostedTrees
 
 SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2, "random_state": 0}
 
@@ -22,71 +18,6 @@ def levels(n=45, n_times=12, seed=0):
     times = np.sort(rng.uniform(0, 5, (n, n_times)), axis=1)
     values = 2.0 * labels[:, None, None] + rng.normal(size=(n, n_times, 2))
     return IrregularSeries.from_arrays(times, values, labels=labels).drop_observations(0.3, seed)
-
-
-@pytest.mark.parametrize("shape", [(12, 4), (8, 20)])
-def test_leave_one_out_of_ridge_is_that_of_refits(rng, shape):
-    x, y, weights = (
-        rng.normal(size=shape),
-        rng.normal(size=(shape[0], 2)),
-        rng.uniform(1, 2, shape[0]),
-    )
-    coefficients, offset, held_out = solve_ridge(x, y, weights)
-    # the penalty that was chosen follows from the normal equations of the whole fit
-    share = weights / weights.sum()
-    centred, target = x - share @ x, y - share @ y
-    gradient = centred.T @ (share[:, None] * (target - centred @ coefficients))
-    penalty = float((gradient * coefficients).sum() / (coefficients**2).sum())
-    for i in range(len(x)):
-        rest = np.arange(len(x)) != i
-        inner = share[rest]
-        mean_x, mean_y = inner @ x[rest] / inner.sum(), inner @ y[rest] / inner.sum()
-        a = (x[rest] - mean_x).T * inner
-        own = np.linalg.solve(
-            a @ (x[rest] - mean_x) + penalty * np.eye(shape[1]), a @ (y[rest] - mean_y)
-        )
-        np.testing.assert_allclose(held_out[i], mean_y + (x[i] - mean_x) @ own, atol=1e-8)
-    np.testing.assert_allclose(offset, share @ y - share @ x @ coefficients)
-
-
-def test_kernel_ridge_learns_what_is_not_linear(rng):
-    x = rng.normal(size=(200, 2))
-    y = np.sin(2 * x[:, :1]) * x[:, 1:]
-    model, held_out = fit_kernel_ridge(x, y, np.ones(200), 0)
-    linear = fit_ridge(x, y, np.ones(200))[1]
-    assert np.mean((held_out - y) ** 2) < 0.3 * np.mean((linear - y) ** 2)
-    other = rng.normal(size=(200, 2))
-    truth = np.sin(2 * other[:, :1]) * other[:, 1:]
-    assert np.mean((model(other) - truth) ** 2) < 0.3 * truth.var()
-
-
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_trees_as_arrays_answer_as_those_of_scikit_learn(rng, n_classes):
-    x, codes = rng.normal(size=(90, 4)), rng.integers(0, n_classes, 90)
-    trees = BoostedTrees.fit(x, codes, np.ones(90), n_classes, 3)
-    model = HistGradientBoostingClassifier(
-        max_iter=60,
-        learning_rate=0.1,
-        max_leaf_nodes=12,
-        max_depth=5,
-        max_bins=64,
-        min_samples_leaf=3,
-        l2_regularization=5.0,
-        max_features=0.4,
-        early_stopping=False,
-        random_state=3,
-    ).fit(x, codes)
-    scores = trees(x)
-    odds = scores[:, 1] - scores[:, 0] if n_classes == 2 else scores
-    np.testing.assert_allclose(odds, model.decision_function(x), rtol=1e-6, atol=1e-9)
-    np.testing.assert_array_equal(trees.staged(x)[20], trees.first(20)(x))
-
-
-def test_trees_know_a_class_that_was_left_out(rng):
-    x, codes = rng.normal(size=(60, 2)), np.repeat([0, 2], 30)
-    scores = BoostedTrees.fit(x, codes, np.ones(60), 3, 0)(x)
-    assert scores.shape == (60, 3)
-    assert (scores.argmax(1) != 1).all()
 
 
 def test_shares_go_to_the_expert_that_is_right(rng):

@@ -14,12 +14,7 @@ from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles, shown_period
-from trajinfer.forecasting.experts import (
-    SIMPLE,
-    fit_ridge,
-    ridge_columns,
-    simple_increments,
-)
+from trajinfer.forecasting.experts import SIMPLE, ridge_columns, simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.folds import Folds
 from trajinfer.forecasting.history import LeadUnits, history
@@ -30,8 +25,9 @@ from trajinfer.forecasting.network import IncrementNetwork, NetworkSettings, fit
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs, PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles
-from trajinfer.forecasting.trees import Trees, fit_trees
 from trajinfer.forecasting.variogram import Variogram
+from trajinfer.regression.boosted_trees import BoostedTrees, BoostingSettings
+from trajinfer.regression.ridge_by_parts import fit_ridge_by_parts
 
 _PAIRS_PER_SERIES = 2000
 _MOST_PAIRS = 40_000
@@ -39,6 +35,7 @@ _FEWEST_PAIRS = 300
 _FEWEST_STRETCHES = 25
 _TREE_WORK = 60_000
 _MOST_TREE_PAIRS = 15_000
+_FEWEST_FOR_TREES = 20
 _VARIOGRAM_PAIRS = 20_000
 
 
@@ -193,7 +190,7 @@ class LawFit:
         simple = simple_increments(asked, self.units)
         target = (truth - asked.history.last) / asked.size
         columns = ridge_columns(self.design, features.shape[1], self.units.n_channels)
-        ridges, ridge = fit_ridge(products, target, held, trains, columns)
+        ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
         del products
         increments, log_scale = [simple, ridge[:, :, None]], np.zeros_like(ridge)
         parts = [Part(one) for one in ridges]
@@ -210,7 +207,7 @@ class LawFit:
 
     def _trees(
         self, features: Array, target: Array, held: Array, trains: list[Array]
-    ) -> tuple[list[tuple[Trees, ...]], Array]:
+    ) -> tuple[list[tuple[BoostedTrees, ...]], Array]:
         n_channels = target.shape[1]
         most = min(_MOST_TREE_PAIRS, max(2000, _TREE_WORK // n_channels))
         predicted = np.zeros(target.shape)
@@ -223,10 +220,9 @@ class LawFit:
                 usable = np.flatnonzero(rows & ~np.isnan(target[:, c]))
                 if len(usable) > most:
                     usable = np.sort(rng.choice(usable, most, replace=False))
-                forest.append(
-                    _trees_or_none(features, target[:, c], usable, self.design.own[c], seed)
-                )
-                predicted[held == part, c] = forest[-1](features[held == part])
+                own = features[:, self.design.own[c]]
+                forest.append(_trees(own[usable], target[usable, c], seed))
+                predicted[held == part, c] = forest[-1](own[held == part])[:, 0]
             forests.append(tuple(forest))
         return forests, predicted
 
@@ -313,11 +309,16 @@ class LawFit:
         )
 
 
-def _trees_or_none(features: Array, target: Array, rows: Array, own: Array, seed: int) -> Trees:
-    if len(rows) < 20:
-        empty = np.zeros((1, 31))
-        return Trees(own, empty.astype(int), empty + np.inf, np.zeros((1, 32)), 0.0)
-    return fit_trees(features[rows], target[rows], own, seed)
+def _trees(design: Array, target: Array, seed: int) -> BoostedTrees:
+    if len(target) < _FEWEST_FOR_TREES:
+        return BoostedTrees.blank(0, np.zeros(1), np.zeros(design.shape[1]))
+    settings = BoostingSettings(
+        leaves=16,
+        smallest_leaf=max(5, min(40, len(target) // 40)),
+        penalty=10.0,
+        feature_share=0.5,
+    )
+    return BoostedTrees.fit(design, target, None, 0, settings, seed)
 
 
 def _without_idle(parts: list[Part], mixture: Mixture) -> list[Part]:

@@ -22,7 +22,7 @@ from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles
-from trajinfer.forecasting.experts import Ridge, simple_increments
+from trajinfer.forecasting.experts import simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.history import LeadUnits, history
 from trajinfer.forecasting.lead_process import LeadProcess
@@ -31,8 +31,9 @@ from trajinfer.forecasting.network import IncrementNetwork
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles, expectation_nodes
-from trajinfer.forecasting.trees import Trees
 from trajinfer.forecasting.variogram import Variogram
+from trajinfer.regression.boosted_trees import BoostedTrees
+from trajinfer.regression.ridge_by_parts import LinearMaps
 
 _CHUNK = 20_000
 _PAIRS_PER_SERIES = 2000
@@ -47,12 +48,12 @@ class Part:
 
     Attributes:
         ridge: on all channels.
-        trees: one per channel, None where it has no share.
+        trees: one set per channel, None where it has no share.
         network: None where there are too few examples.
     """
 
-    ridge: Ridge
-    trees: tuple[Trees | None, ...] = ()
+    ridge: LinearMaps
+    trees: tuple[BoostedTrees | None, ...] = ()
     network: IncrementNetwork | None = None
 
 
@@ -128,7 +129,9 @@ class ForecastLaw:
     def _moments(self, asked: Questions) -> tuple[Array, Array]:
         features = self.design(asked, self.units)
         products = self.design.interactions(features, asked, self.units)
-        answers = [expert_increments(part, features, products) for part in self.parts]
+        answers = [
+            expert_increments(part, self.design.own, features, products) for part in self.parts
+        ]
         learned = np.mean([answer for answer, _ in answers], axis=0)
         increments = np.concatenate([simple_increments(asked, self.units), learned], axis=2)
         share = np.minimum(asked.own_lead / self.units.horizon, 1.0)
@@ -229,15 +232,21 @@ class ForecastLaw:
         return np.asarray(np.sqrt(1 - white_share) * z + np.sqrt(white_share) * white)
 
 
-def expert_increments(part: Part, features: Array, products: Array) -> tuple[Array, Array]:
+def expert_increments(
+    part: Part, own: tuple[Array, ...], features: Array, products: Array
+) -> tuple[Array, Array]:
     """Increments (P, C, E) of the learned experts of one part and log-scales (P, C).
 
-    The order is ridge, trees, network; experts that were not fitted are left out.
+    The order is ridge, trees, network; experts that were not fitted are left out. `own` has the
+    features that the trees of each channel see.
     """
     ridge = part.ridge(products)
     columns, log_scale = [ridge], np.zeros_like(ridge)
     if part.trees:
-        made = [ridge[:, c] if t is None else t(features) for c, t in enumerate(part.trees)]
+        made = [
+            ridge[:, c] if trees is None else trees(features[:, own[c]])[:, 0]
+            for c, trees in enumerate(part.trees)
+        ]
         columns.append(np.stack(made, axis=1))
     if part.network is not None:
         mean, log_scale = part.network(features)

@@ -12,9 +12,9 @@ from torch.distributions import Normal
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
-from trajinfer.series.experts.kernel_ridge import KernelRidge, fit_kernel_ridge
+from trajinfer.regression.kernel_ridge import KernelRidge, fit_kernel_ridge
+from trajinfer.regression.ridge import RidgeMap, fit_ridge
 from trajinfer.series.experts.mixture import mixture_of_numbers
-from trajinfer.series.experts.ridge import RidgeMap, fit_ridge
 
 EXPERTS = ("smoother", "lines", "ridge", "kernel")
 _MOST_POINTS = 3000

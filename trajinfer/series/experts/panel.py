@@ -11,18 +11,19 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
+from trajinfer.regression.boosted_trees import BoostedTrees, BoostingSettings
+from trajinfer.regression.kernel_ridge import fit_kernel_ridge
+from trajinfer.regression.ridge import fit_ridge
 from trajinfer.series.experts.convolutions import Convolutions
-from trajinfer.series.experts.kernel_ridge import fit_kernel_ridge
 from trajinfer.series.experts.mixture import softmax, temperature
 from trajinfer.series.experts.resampling import resampled
-from trajinfer.series.experts.ridge import fit_ridge
 from trajinfer.series.experts.summaries import summaries
-from trajinfer.series.experts.trees import BoostedTrees
 
 ExpertName = Literal["linear", "kernel", "convolutions", "boosting"]
 EXPERTS: tuple[ExpertName, ...] = get_args(ExpertName)
 _FEWEST_FOR_TREES = 40
 _LONGEST_GRID = 32
+_STAGES = (10, 20, 35, 60)
 _FEATURES, _FEATURES_OF_MANY, _MANY = 9996, 2016, 2000
 
 
@@ -167,21 +168,22 @@ def _cross_fitted_trees(
     design: Array, target: Array, weights: Array, folds: Array, n_classes: int, seeds: list[int]
 ) -> tuple[tuple[BoostedTrees, ...], Array]:
     """Trees per fold, cut after the number of rounds that is best on all held-out rows."""
-    trees, staged = [], []
+    trees = []
+    answers = np.empty((len(_STAGES), len(target), max(n_classes, 1)))
     for k in np.unique(folds):
         rest = folds != k
-        one = BoostedTrees.fit(design[rest], target[rest], weights[rest], n_classes, seeds[k])
+        settings = BoostingSettings(
+            rounds=_STAGES[-1], smallest_leaf=max(3, min(20, int(rest.sum()) // 30))
+        )
+        one = BoostedTrees.fit(
+            design[rest], target[rest], weights[rest], n_classes, settings, seeds[k]
+        )
         trees.append(one)
-        staged.append(one.staged(design[~rest]))
-    answers = {}
-    for stage in set.intersection(*(set(stages) for stages in staged)):
-        whole = np.empty((len(target), max(n_classes, 1)))
-        for k, stages in zip(np.unique(folds), staged):
-            whole[folds == k] = _answer(stages[stage], n_classes)
-        answers[stage] = whole
-    losses = {stage: _loss(whole, target, weights, n_classes) for stage, whole in answers.items()}
-    best = min(losses, key=lambda stage: losses[stage])
-    return tuple(one.first(best) for one in trees), answers[best]
+        stages = one.staged(design[~rest], _STAGES)
+        answers[:, ~rest] = [_answer(scores, n_classes) for scores in stages]
+    losses = [_loss(whole, target, weights, n_classes) for whole in answers]
+    best = int(np.argmin(losses))
+    return tuple(one.first(_STAGES[best]) for one in trees), answers[best]
 
 
 def _answer(scores: Array, n_classes: int) -> Array:

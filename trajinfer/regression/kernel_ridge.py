@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data.scaling import Standardisation
-from trajinfer.series.experts.ridge import solve_ridge, standardised
+from trajinfer.regression.ridge import solve_ridge, standardised
 
 _MOST_CENTRES = 1000
 _WIDTHS = (0.5, 2.0, 6.0)

@@ -1,0 +1,1 @@
+"""Regression on plain features: ridge, kernel ridge and boosted trees as arrays."""
