@@ -18,24 +18,16 @@ from trajinfer import (
 )
 from trajinfer._core.seeding import Seeds
 from trajinfer.sde import SolverRegularization
+from trajinfer.series.by_name import PURE
 from trajinfer.series.controls import Controls
 from trajinfer.series.forecast_examples import examples_of, holdout_split
+from trajinfer.series.network import RECURRENT
 from trajinfer.series.recent import recent
 from trajinfer.series.series_batch import Scaling, SeriesBatch
 from trajinfer.series.step_grid import step_grid
 from trajinfer.training import Callback, Checkpoint
 
-DYNAMICS = (
-    "langevin",
-    "linear_noise",
-    "geometric",
-    "free",
-    "ode",
-    "cde",
-    "latent_sde",
-    "gru",
-    "ode_rnn",
-)
+DYNAMICS = (*PURE, *RECURRENT)
 SMALL = {"hidden": 6, "max_epochs": 2, "n_samples": 2, "random_state": 0}
 
 

@@ -105,10 +105,3 @@ class ClippedGeometricSDE(ClippedSDE):
     """Noise multiplied by the state, drift by tanh of the state."""
 
     timed, times_state, proportional = True, True, True
-
-
-CLIPPED: dict[str, type[ClippedSDE]] = {
-    "langevin": ClippedLangevinSDE,
-    "linear_noise": ClippedLinearNoiseSDE,
-    "geometric": ClippedGeometricSDE,
-}
