@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -69,7 +71,7 @@ def _call(job: Job, part: Stacked, y: Tensor, carry: tuple[Tensor, ...]) -> Any:
     before = problem.nfe_f, problem.nfe_g
     problem.reset()
     try:
-        result = _compiled_chunk(job.solver, problem, part, y, carry)
+        result = _compiler()(job.solver, problem, part, y, carry)
     except torch._dynamo.exc.BackendCompilerFailed as error:
         warnings.warn(
             f"compiling failed ({type(error.inner_exception).__name__}); the solve runs "
@@ -100,4 +102,7 @@ def _chunk(
     return tuple(ys), carry, tuple(errors)
 
 
-_compiled_chunk = torch.compile(_chunk, fullgraph=True, dynamic=False)
+@functools.cache
+def _compiler() -> Callable[..., Any]:
+    """`_chunk`, compiled. Asking for it loads torch's compiler, which takes seconds."""
+    return torch.compile(_chunk, fullgraph=True, dynamic=False)
