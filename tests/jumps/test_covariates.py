@@ -14,7 +14,7 @@ from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import IdentifiabilityWarning, MarkovJumpProcess
 from trajinfer.jumps.covariate_map import CovariateMap
-from trajinfer.jumps.parameters import Parameters
+from trajinfer.markov.parameters import Parameters
 
 LINKS = np.zeros((4, 4), dtype=bool)
 LINKS[[0, 0, 1, 1, 1, 2, 2], [1, 3, 0, 2, 3, 1, 3]] = True

@@ -13,8 +13,8 @@ from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import IdentifiabilityWarning, LabelNoise, MarkovJumpProcess
-from trajinfer.jumps.likelihood import CountData
 from trajinfer.jumps.starts import typical_rate
+from trajinfer.markov.likelihood import CountData
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from tests.jumps.jump_data import RATES, load, panel_series
 from trajinfer import jumps
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import GaussianEmission, MarkovJumpProcess
-from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.hidden import HiddenData
-from trajinfer.jumps.likelihood import CountData
-from trajinfer.jumps.parameters import Parameters
-from trajinfer.jumps.rates import with_diagonal
+from trajinfer.markov.emission import EmissionModel
+from trajinfer.markov.hidden import HiddenData
+from trajinfer.markov.likelihood import CountData
+from trajinfer.markov.parameters import Parameters
+from trajinfer.markov.rates import with_diagonal
 
 
 @pytest.fixture

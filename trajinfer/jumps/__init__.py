@@ -1,11 +1,12 @@
 """Markov jump processes: exact simulation and inference, and a recognition network."""
 
-from trajinfer.jumps.emission import GaussianEmission, LabelNoise
 from trajinfer.jumps.estimator import MarkovJumpProcess
 from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.piecewise import PiecewiseConstantJumpProcess
-from trajinfer.jumps.rates import (
+from trajinfer.jumps.signals import fit_mixture, states_from_signal
+from trajinfer.markov.emission import GaussianEmission, LabelNoise
+from trajinfer.markov.rates import (
     entropy_production,
     mean_first_passage_times,
     oscillating,
@@ -15,8 +16,7 @@ from trajinfer.jumps.rates import (
     stationary_laws,
     total_entropy_production,
 )
-from trajinfer.jumps.signals import fit_mixture, states_from_signal
-from trajinfer.jumps.simulate import simulate
+from trajinfer.markov.simulate import simulate
 from trajinfer.recognition import RecognitionNetwork, pretrained
 
 __all__ = [

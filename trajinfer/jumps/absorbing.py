@@ -10,8 +10,8 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.jumps.likelihood import Transitions
 from trajinfer.jumps.starts import typical_rate
+from trajinfer.markov.likelihood import Transitions
 
 _ABSORPTION = 2
 _EXPECTED_EXITS = 3.0

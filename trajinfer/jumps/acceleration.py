@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.emission import logistic, logit
-from trajinfer.jumps.likelihood import Expectation
-from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.problem import Problem
 from trajinfer.jumps.rate_map import LogLinear, RateMap
+from trajinfer.markov.emission import logistic, logit
+from trajinfer.markov.likelihood import Expectation
+from trajinfer.markov.parameters import Parameters
 
 
 @dataclass

@@ -16,8 +16,8 @@ from trajinfer.jumps.methods import (
     maximum_likelihood,
     recognised,
 )
-from trajinfer.jumps.parameters import GammaPrior, Parameters
 from trajinfer.jumps.setup import Setup
+from trajinfer.markov.parameters import GammaPrior, Parameters
 
 _LOG = logging.getLogger("trajinfer.jumps")
 _TOLERANCE = 0.45

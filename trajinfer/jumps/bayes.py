@@ -8,11 +8,11 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import spawn
-from trajinfer.jumps.emission import logistic, logit
 from trajinfer.jumps.fit import FitResult, Search
 from trajinfer.jumps.information import information
-from trajinfer.jumps.parameters import GammaPrior, Parameters
 from trajinfer.jumps.problem import Problem
+from trajinfer.markov.emission import logistic, logit
+from trajinfer.markov.parameters import GammaPrior, Parameters
 
 _ERROR_PRIOR = (0.5, 20.0)
 

@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer.jumps.covariates import CovariateDesign, CovariateEffects
 from trajinfer.jumps.rate_map import LogLinear
-from trajinfer.jumps.rates import with_diagonal
+from trajinfer.markov.rates import with_diagonal
 
 _MOST = 14.0
 

@@ -12,7 +12,7 @@ from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.packing import packable
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.rates import with_diagonal
+from trajinfer.markov.rates import with_diagonal
 
 Link = tuple[Hashable, Hashable]
 

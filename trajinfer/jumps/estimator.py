@@ -21,11 +21,9 @@ from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps import methods
-from trajinfer.jumps import rates as derived
 from trajinfer.jumps.automatic import automatic
 from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.effects import effect_rows, unidentified
-from trajinfer.jumps.emission import GaussianEmission, LabelNoise
 from trajinfer.jumps.findings import IdentifiabilityWarning, findings
 from trajinfer.jumps.fit import Search
 from trajinfer.jumps.fitted import FittedJumpProcess
@@ -39,6 +37,8 @@ from trajinfer.jumps.settings import (
 )
 from trajinfer.jumps.setup import RateStructure, Setup, build
 from trajinfer.jumps.sources import uncertainty_of
+from trajinfer.markov import rates as derived
+from trajinfer.markov.emission import GaussianEmission, LabelNoise
 
 Method = Literal["auto", "em", "mle", "map", "bayes", "amortized"]
 _USER = 5  # frames up to the call of fit: two here, two of the wrappers of fit

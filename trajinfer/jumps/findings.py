@@ -10,11 +10,11 @@ from scipy.stats import chi2
 
 from trajinfer._core.checks import Array
 from trajinfer.jumps.fit import FitResult
-from trajinfer.jumps.groups import groups_of
-from trajinfer.jumps.hidden import HiddenData
-from trajinfer.jumps.likelihood import CountData, Expectation
 from trajinfer.jumps.problem import Problem
 from trajinfer.jumps.setup import Setup, gaps_of
+from trajinfer.markov.groups import groups_of
+from trajinfer.markov.hidden import HiddenData
+from trajinfer.markov.likelihood import CountData, Expectation
 
 _FASTER = 10.0
 _FLAT = 0.02

@@ -12,9 +12,9 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.minimise import minimise
 from trajinfer.jumps.acceleration import Accelerator
-from trajinfer.jumps.emission import logistic, logit
-from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.problem import Problem
+from trajinfer.markov.emission import logistic, logit
+from trajinfer.markov.parameters import Parameters
 
 _MANY = 600
 _TRIAL_STEPS = 4

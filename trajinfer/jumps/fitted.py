@@ -19,11 +19,11 @@ from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.prevalence import prevalence_counts
 from trajinfer.data.time_axis import TimeAxis
-from trajinfer.jumps import rates as derived
-from trajinfer.jumps.emission import GaussianEmission
 from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.uncertainty import Intervals, Uncertainty
+from trajinfer.markov import rates as derived
+from trajinfer.markov.emission import GaussianEmission
 
 Quantity = Literal[
     "rates",

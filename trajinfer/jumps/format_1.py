@@ -10,11 +10,11 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer.data.time_axis import TimeAxis
-from trajinfer.jumps.emission import EmissionModel, GaussianEmission
 from trajinfer.jumps.model import JumpModel
-from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.rate_draws import RateDraws
 from trajinfer.jumps.uncertainty import DrawsUncertainty, Intervals, SavedUncertainty
+from trajinfer.markov.emission import EmissionModel, GaussianEmission
+from trajinfer.markov.parameters import Parameters
 
 _VALUES = (
     "log_likelihood_",

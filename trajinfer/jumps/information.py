@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.emission import logistic, logit
 from trajinfer.jumps.fit import FitResult
 from trajinfer.jumps.problem import Problem
 from trajinfer.jumps.rate_map import ThetaMap
+from trajinfer.markov.emission import logistic, logit
 
 _STEP = 1e-4
 

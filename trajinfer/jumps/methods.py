@@ -10,10 +10,10 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.jumps.bayes import Draws, sample_posterior
 from trajinfer.jumps.fit import FitResult, Search
-from trajinfer.jumps.hidden import HiddenData
-from trajinfer.jumps.parameters import GammaPrior, Parameters
-from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.setup import Setup
+from trajinfer.markov.hidden import HiddenData
+from trajinfer.markov.parameters import GammaPrior, Parameters
+from trajinfer.markov.rates import with_diagonal
 from trajinfer.recognition.network import Recognition, pretrained
 from trajinfer.recognition.statistics import statistics_of
 

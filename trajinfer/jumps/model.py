@@ -14,18 +14,18 @@ from trajinfer._core.packing import packable
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.time_order import TimeOrder
-from trajinfer.jumps import rates as derived
 from trajinfer.jumps.covariates import CovariateEffects
-from trajinfer.jumps.decoding import most_probable_states
-from trajinfer.jumps.emission import EmissionModel, GaussianEmission
-from trajinfer.jumps.hidden import HiddenData, is_hidden
-from trajinfer.jumps.likelihood import CountData
-from trajinfer.jumps.parameters import Parameters
-from trajinfer.jumps.posterior import state_probabilities
-from trajinfer.jumps.regime_counts import RegimeCountData
 from trajinfer.jumps.settings import resolve_emission
-from trajinfer.jumps.simulate import draw_rows, skeleton
-from trajinfer.jumps.transitions import transition_matrices
+from trajinfer.markov import rates as derived
+from trajinfer.markov.decoding import most_probable_states
+from trajinfer.markov.emission import EmissionModel, GaussianEmission
+from trajinfer.markov.hidden import HiddenData, is_hidden
+from trajinfer.markov.likelihood import CountData
+from trajinfer.markov.parameters import Parameters
+from trajinfer.markov.posterior import state_probabilities
+from trajinfer.markov.regime_counts import RegimeCountData
+from trajinfer.markov.simulate import draw_rows, skeleton
+from trajinfer.markov.transitions import transition_matrices
 
 
 @packable

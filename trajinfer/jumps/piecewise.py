@@ -15,17 +15,17 @@ from trajinfer._core.estimator import Estimator
 from trajinfer.data.input import as_jump_series
 from trajinfer.jumps.absorbing import Absorbing
 from trajinfer.jumps.fit import require_possible
-from trajinfer.jumps.hidden import HiddenData
-from trajinfer.jumps.likelihood import transitions_of
-from trajinfer.jumps.parameters import Parameters
 from trajinfer.jumps.rate_map import Range
-from trajinfer.jumps.rates import with_diagonal
 from trajinfer.jumps.settings import (
     resolve_emission,
     resolve_links,
     resolve_states,
 )
 from trajinfer.jumps.starts import counting_rates, typical_rate
+from trajinfer.markov.hidden import HiddenData
+from trajinfer.markov.likelihood import transitions_of
+from trajinfer.markov.parameters import Parameters
+from trajinfer.markov.rates import with_diagonal
 
 
 @dataclass(eq=False, repr=False)

@@ -8,9 +8,9 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.minimise import minimise
-from trajinfer.jumps.likelihood import Expectation, JumpData
-from trajinfer.jumps.parameters import GammaPrior, Parameters
 from trajinfer.jumps.rate_map import LogLinear, RateMap
+from trajinfer.markov.likelihood import Expectation, JumpData
+from trajinfer.markov.parameters import GammaPrior, Parameters
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.jumps.groups import groups_of
-from trajinfer.jumps.rates import with_diagonal
+from trajinfer.markov.groups import groups_of
+from trajinfer.markov.rates import with_diagonal
 
 _DECADES = 6.0
 

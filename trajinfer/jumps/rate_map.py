@@ -10,7 +10,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.jumps.rates import with_diagonal
+from trajinfer.markov.rates import with_diagonal
 
 FLOOR, CEILING = 1e-6, 1e3
 

@@ -10,8 +10,8 @@ import numpy as np
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.emission import EmissionModel, GaussianEmission, LabelNoise
-from trajinfer.jumps.simulate import as_emission
+from trajinfer.markov.emission import EmissionModel, GaussianEmission, LabelNoise
+from trajinfer.markov.simulate import as_emission
 
 _START_ERROR = 0.05
 

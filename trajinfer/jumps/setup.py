@@ -14,14 +14,14 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.absorbing import Absorbing
 from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.covariates import CovariateDesign
-from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.hidden import HiddenData, is_hidden
-from trajinfer.jumps.likelihood import CountData, JumpData, Transitions, transitions_of
-from trajinfer.jumps.parameters import GammaPrior, Parameters
 from trajinfer.jumps.problem import Problem
 from trajinfer.jumps.rate_map import LogLinear, Range, RateMap, ThetaMap
-from trajinfer.jumps.regime_counts import RegimeCountData
 from trajinfer.jumps.starts import starting_points, starting_rates, typical_rate
+from trajinfer.markov.emission import EmissionModel
+from trajinfer.markov.hidden import HiddenData, is_hidden
+from trajinfer.markov.likelihood import CountData, JumpData, Transitions, transitions_of
+from trajinfer.markov.parameters import GammaPrior, Parameters
+from trajinfer.markov.regime_counts import RegimeCountData
 
 _TOP = 10.0
 

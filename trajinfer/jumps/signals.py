@@ -12,9 +12,9 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.emission import GaussianEmission
 from trajinfer.jumps.estimator import MarkovJumpProcess
 from trajinfer.jumps.findings import IdentifiabilityWarning
+from trajinfer.markov.emission import GaussianEmission
 
 
 def fit_mixture(

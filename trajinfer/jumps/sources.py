@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.likelihood import Expectation
 from trajinfer.jumps.methods import Estimate
 from trajinfer.jumps.uncertainty import (
     CurvatureUncertainty,
@@ -15,6 +14,7 @@ from trajinfer.jumps.uncertainty import (
     NetworkUncertainty,
     Uncertainty,
 )
+from trajinfer.markov.likelihood import Expectation
 
 
 def uncertainty_of(estimate: Estimate, expected: Expectation, unbounded: Array) -> Uncertainty:

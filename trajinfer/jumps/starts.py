@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.likelihood import Transitions
-from trajinfer.jumps.parameters import Parameters
-from trajinfer.jumps.rates import with_diagonal
+from trajinfer.markov.emission import EmissionModel
+from trajinfer.markov.likelihood import Transitions
+from trajinfer.markov.parameters import Parameters
+from trajinfer.markov.rates import with_diagonal
 
 _OCTAVES = 3.0
 _MOST_SCALES = 6

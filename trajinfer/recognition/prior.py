@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from trajinfer._core.checks import Array
+from trajinfer.markov.rates import with_diagonal
 from trajinfer.recognition.statistics import N_BINS, PathStatistics, bin_of, summarise
 
 HORIZON, N_FINE = 10.0, 100
@@ -288,9 +289,3 @@ def _from_moves(
         number[rows, slot] += n_paths
         dwell[rows] += (count.sum(axis=2) + count.sum(axis=1)) * scaled[:, None] / 2
     return PathStatistics(counts, sums / np.maximum(number, 1), returns, triples, first, dwell, tau)
-
-
-def with_diagonal(off_diagonal: Array) -> Array:
-    """Rate matrices (B, S, S) with the given off-diagonal entries."""
-    eye = np.eye(off_diagonal.shape[-1])
-    return np.asarray(off_diagonal - off_diagonal.sum(axis=-1)[..., None] * eye)

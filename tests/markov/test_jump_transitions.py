@@ -6,8 +6,9 @@ from scipy.integrate import quad_vec
 from scipy.linalg import expm
 
 from trajinfer._core.errors import InputError
-from trajinfer.jumps.rates import with_diagonal
-from trajinfer.jumps.transitions import (
+from trajinfer.markov.rates import with_diagonal
+from trajinfer.markov.regime_table import RegimeTable
+from trajinfer.markov.transitions import (
     GapTable,
     convolution,
     distinct_gaps,
@@ -47,9 +48,9 @@ def test_panels_carry_weights_back():
     gaps = generator.exponential(size=900) + 1e-3
     left, right = generator.random((2, 900, 4))
     rates = random_rates(4)
-    table = GapTable.of(gaps, 10.0)
-    matrices = transition_matrices(rates, table.nodes)
-    direct = np.einsum("ni,nij,nj", left, table.spread(matrices, slice(None)), right)
+    table = RegimeTable(gaps, np.zeros(900, dtype=np.int64), 1, 10.0)
+    matrices = table.matrices(rates[None])
+    direct = np.einsum("ni,nij,nj", left, table.spread(matrices, np.arange(900)), right)
     assert np.einsum("mij,mij", table.collect(left, right), matrices) == pytest.approx(
         direct, rel=1e-11
     )

@@ -11,11 +11,12 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.emission import EmissionModel
-from trajinfer.jumps.likelihood import Expectation
-from trajinfer.jumps.observed_rows import STILL, observed_rows
-from trajinfer.jumps.parameters import Parameters
-from trajinfer.jumps.regime_table import RegimeTable
+from trajinfer.markov.emission import EmissionModel
+from trajinfer.markov.evidence import evidence_of
+from trajinfer.markov.likelihood import Expectation
+from trajinfer.markov.observed_rows import STILL, observed_rows
+from trajinfer.markov.parameters import Parameters
+from trajinfer.markov.regime_table import RegimeTable
 
 _JUMP, _ABSORPTION = 1, 2
 _SPREAD_LIMIT = 40_000_000
@@ -127,26 +128,9 @@ class HiddenData:
             chunks.append((begin, len(self.counts)))
         return chunks
 
-    def _emissions(self, emission: EmissionModel) -> tuple[Array, Array]:
-        """(N, S) probabilities of the observations, up to factors (N,), and their logarithms.
-
-        The density of a signal is taken relative to the most likely state of its row, so that a
-        value far from all means does not underflow.
-        """
-        matrix = emission.label_matrix()
-        table = [matrix.T]
-        if self.sets is not None:
-            table.append(self.sets[::-1].astype(float))
-        out = np.concatenate([*table, np.ones((1, self.n_states))])[self.labels]
+    def _evidence(self, emission: EmissionModel) -> tuple[Array, Array]:
         absorbed = np.flatnonzero(self.kinds == _ABSORPTION)
-        if len(absorbed):
-            out[absorbed] = np.eye(self.n_states)[self.labels[absorbed]]
-        if emission.gaussian is None or self.signal is None:
-            return np.asarray(out), np.zeros(len(out))
-        logs = np.where(out > 0, emission.gaussian.log_density(self.signal), -np.inf)
-        top = logs.max(axis=1)
-        top = np.where(np.isfinite(top), top, 0.0)
-        return np.asarray(out * np.exp(logs - top[:, None])), top
+        return evidence_of(self.labels, self.sets, self.signal, absorbed, emission)
 
     def _entering(self, rates: Array) -> tuple[Array, Array, Array]:
         """Rows of absorptions, their targets, and the rates into them (n, S)."""
@@ -162,7 +146,7 @@ class HiddenData:
             self.top = 4 * parameters.fastest
             self.table = RegimeTable(self.gaps, self.regime, len(rates), self.top)
         self._matrices = self.table.matrices(rates)
-        evidence, factors = self._emissions(parameters.emission)
+        evidence, factors = self._evidence(parameters.emission)
         entries = self._entering(rates)
         filtered, scale = np.empty_like(evidence), np.ones(len(evidence))
         run = _Pass(0.0, filtered, scale, evidence, entries, {})

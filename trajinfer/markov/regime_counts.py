@@ -6,9 +6,9 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.likelihood import Expectation, JumpData, quotient, sum_logs, transitions_of
-from trajinfer.jumps.parameters import Parameters
-from trajinfer.jumps.transitions import convolution_by_regime, transition_matrices
+from trajinfer.markov.likelihood import Expectation, JumpData, quotient, sum_logs, transitions_of
+from trajinfer.markov.parameters import Parameters
+from trajinfer.markov.transitions import convolution_by_regime, transition_matrices
 
 _JUMP, _ABSORPTION = 1, 2
 

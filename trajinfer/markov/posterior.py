@@ -9,8 +9,8 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.hidden import HiddenData
-from trajinfer.jumps.parameters import Parameters
+from trajinfer.markov.hidden import HiddenData
+from trajinfer.markov.parameters import Parameters
 
 
 def state_probabilities(

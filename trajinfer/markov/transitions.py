@@ -155,21 +155,6 @@ class GapTable:
             out[members] = part[members] @ flat[index[members[0]]]
         return np.maximum(out, 0.0, out=out).reshape(-1, size, size)
 
-    def collect(self, left: Array, right: Array) -> Array:
-        """Sums of outer products of rows (n, S) x (n, S), carried to the nodes: (M, S, S)."""
-        size = left.shape[1]
-        out = np.zeros((len(self.nodes), size, size))
-        order, cuts = _grouped(self.index)
-        for members in np.split(order, cuts):
-            key = self.index[members[0]]
-            if self.weights is None:
-                out[key] = left[members].T @ right[members]
-                continue
-            block = out[key * N_NODES : (key + 1) * N_NODES]
-            for m, weight in enumerate(self.weights[members].T):
-                block[m] = (left[members] * weight[:, None]).T @ right[members]
-        return out
-
 
 def _grouped(index: Array) -> tuple[Array, Array]:
     order = np.argsort(index, kind="stable")

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.transitions import convolution, transition_matrices
+from trajinfer.markov.transitions import convolution, transition_matrices
 
 _WORST_CONDITION = 1e6
 _FEW = 4

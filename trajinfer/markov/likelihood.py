@@ -16,10 +16,10 @@ from scipy import sparse
 from trajinfer._core.chebyshev import N_NODES, panels
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.parameters import Parameters
-from trajinfer.jumps.rates import off_diagonal
-from trajinfer.jumps.spectrum import quick_convolution, quick_transition_matrices
-from trajinfer.jumps.transitions import GapTable, convolution, transition_matrices
+from trajinfer.markov.parameters import Parameters
+from trajinfer.markov.rates import off_diagonal
+from trajinfer.markov.spectrum import quick_convolution, quick_transition_matrices
+from trajinfer.markov.transitions import GapTable, convolution, transition_matrices
 
 _JUMP, _ABSORPTION = 1, 2
 _COLLAPSE_LIMIT = 400

@@ -6,8 +6,8 @@ import numpy as np
 
 from trajinfer._core.chebyshev import N_NODES
 from trajinfer._core.checks import Array
-from trajinfer.jumps.spectrum import quick_convolution, quick_transition_matrices
-from trajinfer.jumps.transitions import GapTable, convolution_by_regime, transition_matrices
+from trajinfer.markov.spectrum import quick_convolution, quick_transition_matrices
+from trajinfer.markov.transitions import GapTable, convolution_by_regime, transition_matrices
 
 _FEW_NODES = 0.05
 

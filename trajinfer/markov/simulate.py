@@ -11,8 +11,8 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.ragged import RaggedLayout
-from trajinfer.jumps.rates import as_law, as_rates
-from trajinfer.jumps.transitions import GapTable, transition_matrices
+from trajinfer.markov.rates import as_law, as_rates
+from trajinfer.markov.transitions import GapTable, transition_matrices
 
 _CHUNK = 4_000_000
 

@@ -7,7 +7,7 @@ from scipy.linalg import expm
 from tests.jumps.jump_data import RATES, load
 from trajinfer import jumps
 from trajinfer._core.errors import InputError
-from trajinfer.jumps.rates import as_rates
+from trajinfer.markov.rates import as_rates
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.jumps.simulate import as_emission
+from trajinfer.markov.simulate import as_emission
 
 
 @packable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.jumps.emission import EmissionModel
+from trajinfer.markov.emission import EmissionModel
 
 
 @dataclass(frozen=True, eq=False)
