@@ -1,8 +1,8 @@
 """Stochastic dynamics from observations that are scattered in time.
 
 Estimators, containers, errors, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`,
-`fractional`, `jumps`, `metrics`, `evaluation`, `datasets`, `plot`. Names are imported when they are
-first used, so that `import trajinfer` alone costs next to nothing.
+`fractional`, `functionals`, `jumps`, `metrics`, `evaluation`, `datasets`, `plot`. Names are
+imported when they are first used, so that `import trajinfer` alone costs next to nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trajinfer import datasets, evaluation, fractional, jumps, metrics, plot, processes, sde
+    from trajinfer import (
+        datasets,
+        evaluation,
+        fractional,
+        functionals,
+        jumps,
+        metrics,
+        plot,
+        processes,
+        sde,
+    )
     from trajinfer._core.errors import (
         ExtrapolationWarning,
         InputError,
@@ -22,6 +32,13 @@ if TYPE_CHECKING:
     )
     from trajinfer.bridges import SchrodingerBridge
     from trajinfer.data import Forecast, IrregularSeries, JumpSeries, Snapshots, Trajectories
+    from trajinfer.functionals import (
+        Functional,
+        ValueFunction,
+        estimate,
+        fate_probabilities,
+    )
+    from trajinfer.functionals.passage import passage
     from trajinfer.generation import DirectedChainGenerator
     from trajinfer.jumps import MarkovJumpProcess
     from trajinfer.long_memory import FractionalSDE
@@ -42,6 +59,7 @@ __all__ = [
     "ExtrapolationWarning",
     "Forecast",
     "FractionalSDE",
+    "Functional",
     "InputError",
     "IrregularSeries",
     "JumpSeries",
@@ -56,13 +74,18 @@ __all__ = [
     "SolverError",
     "Trajectories",
     "TrajinferError",
+    "ValueFunction",
     "__version__",
     "datasets",
+    "estimate",
     "evaluation",
+    "fate_probabilities",
     "fractional",
+    "functionals",
     "jumps",
     "load",
     "metrics",
+    "passage",
     "plot",
     "processes",
     "sde",
@@ -79,7 +102,12 @@ _HOME = {
     "Forecast": "trajinfer.data",
     "IrregularSeries": "trajinfer.data",
     "JumpSeries": "trajinfer.data",
+    "Functional": "trajinfer.functionals",
     "MarkovJumpProcess": "trajinfer.jumps",
+    "ValueFunction": "trajinfer.functionals",
+    "estimate": "trajinfer.functionals",
+    "fate_probabilities": "trajinfer.functionals",
+    "passage": "trajinfer.functionals",
     "SchrodingerBridge": "trajinfer.bridges",
     "FractionalSDE": "trajinfer.long_memory",
     "NeuralSDEClassifier": "trajinfer.series",

@@ -86,7 +86,7 @@ def require_same_tables(one, other):
 
 
 def test_every_command_is_known_here():
-    assert set(COMMANDS) == {*ON_DATA, "demo", "datasets", "info"}
+    assert set(COMMANDS) == {*ON_DATA, "ask", "demo", "datasets", "info"}
 
 
 @FOR_EACH

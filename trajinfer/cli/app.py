@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from trajinfer.cli.ask import ask
 from trajinfer.cli.catalogue import datasets
 from trajinfer.cli.classify import classify
 from trajinfer.cli.console import plain_messages
@@ -37,7 +38,10 @@ app = typer.Typer(
     help="Infer stochastic dynamics from observations that are scattered in time. "
     "Exit codes: 0 done, 1 unusable input, 2 wrong usage, 3 written but not converged.",
 )
-for command in (fit, forecast, classify, evaluate, jumps, hurst, generate, demo, datasets, info):
+for command in (
+    *(fit, forecast, classify, evaluate, jumps, hurst, generate),
+    *(ask, demo, datasets, info),
+):
     app.command()(command)
 
 

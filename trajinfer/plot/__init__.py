@@ -3,6 +3,7 @@
 from trajinfer.plot.calibration import calibration
 from trajinfer.plot.fields import velocity
 from trajinfer.plot.fractional import variogram
+from trajinfer.plot.functionals import fates, passage, value
 from trajinfer.plot.generation import generation
 from trajinfer.plot.jumps import occupation, rates, state_posterior, transition_graph
 from trajinfer.plot.populations import held_out, snapshots, trajectories
@@ -10,16 +11,19 @@ from trajinfer.plot.progress import forecast, history
 
 __all__ = [
     "calibration",
+    "fates",
     "forecast",
     "generation",
     "held_out",
     "history",
     "occupation",
+    "passage",
     "rates",
     "snapshots",
     "state_posterior",
     "trajectories",
     "transition_graph",
+    "value",
     "variogram",
     "velocity",
 ]

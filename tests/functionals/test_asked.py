@@ -1,0 +1,184 @@
+"""Everything fitted can be asked, or says why not; value functions are estimators."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import trajinfer
+from trajinfer import (
+    InputError,
+    IrregularSeries,
+    MarkovJumpProcess,
+    NeuralSDEForecaster,
+    SchrodingerBridge,
+    Trajectories,
+)
+from trajinfer.functionals import (
+    Chain,
+    Diffusion,
+    PathSource,
+    ValueFunction,
+    above,
+    as_dynamics,
+    below,
+    estimate,
+    exceedance,
+    fate_probabilities,
+    fit_interval,
+    hitting_probability,
+    hitting_time,
+    occupation,
+    outside,
+    passage,
+    states,
+)
+from trajinfer.markov import simulate as simulate_jumps
+from trajinfer.processes import (
+    Brownian,
+    DoubleWell,
+    FractionalBrownian,
+    OrnsteinUhlenbeck,
+    simulate,
+)
+from trajinfer.sde import SDE
+
+
+class Turning(SDE):
+    """Stratonovich noise x dW, which drifts by x / 2 in Ito's sense."""
+
+    dim = noise_dim = 1
+    sde_type = "stratonovich"
+    noise_type = "diagonal"
+    commutes = True
+
+    def f(self, t, y, context=None):
+        return 0 * y
+
+    def g(self, t, y, context=None):
+        return y
+
+
+def test_stratonovich_noise_is_converted():
+    process = as_dynamics(Turning())
+    assert isinstance(process, Diffusion)
+    assert process.drift(0.0, np.array([[2.0]])) == pytest.approx(1.0)
+
+
+def test_a_bridge_is_asked_in_its_own_units():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 0.2 + 0.2 * k, (20, 1)) for k in range(3)])
+    bridge = SchrodingerBridge(DoubleWell(1.0, 1.0, volatility=0.5), n_refinements=0)
+    bridge.fit(X, np.repeat([0, 1, 2], 20))
+    process = as_dynamics(bridge)
+    assert process.last == pytest.approx(X[-20:])
+    assert len(process.notes) == 2
+    answer = estimate(hitting_time(outside(-1.4, 1.4)), bridge, n=50, step=0.02, random_state=0)
+    assert len(answer.value) == 20
+    exact = ValueFunction(hitting_time(outside(-1.4, 1.4))).fit(bridge).predict(X[-20:])
+    error = np.maximum(answer.std_error, 1e-9)
+    assert (np.abs(answer.value - exact) / error).mean() < 2
+
+
+def test_rates_and_jump_processes_are_chains():
+    rates = [[-1.0, 1.0], [2.0, -2.0]]
+    assert isinstance(as_dynamics(rates), Chain)
+    paths = simulate_jumps(rates, [1, 0], 80, np.arange(6) / 2, random_state=0)
+    model = MarkovJumpProcess(method="mle", random_state=0).fit(paths)
+    question = hitting_probability(states(1), horizon=0.7)
+    spread = fit_interval(question, model, [0], n=60, random_state=0)
+    truth = 1 - np.exp(-0.7)
+    assert spread.lower[0] < truth < spread.upper[0]
+    assert spread.lower[0] < spread.value[0] < spread.upper[0]
+    with pytest.raises(InputError, match="does not say how far its fit may be off"):
+        fit_interval(question, MarkovJumpProcess.from_rates(rates), [0])
+
+
+@pytest.fixture(scope="module")
+def forecaster():
+    walks = np.random.default_rng(0).normal(size=(30, 12, 1)).cumsum(axis=1)
+    series = IrregularSeries.from_arrays(np.arange(12.0), walks)
+    settings = {"horizon": 4.0, "max_epochs": 1, "hidden": 4, "random_state": 0}
+    return NeuralSDEForecaster(**settings).fit(series), series
+
+
+def test_a_forecaster_is_counted_from_the_last_value(forecaster):
+    model, series = forecaster
+    question = hitting_probability(above(50.0), horizon=4.0)
+    answer = estimate(question, model, series[:3], n=50, random_state=0)
+    assert answer.value.tolist() == [0, 0, 0]
+    last = series.values[:3, -1, 0]
+    reached = hitting_probability(above(float(last.min()) - 1.0), horizon=4.0)
+    assert estimate(reached, model, series[:3], n=50, random_state=0).value.tolist() == [1, 1, 1]
+
+
+def test_samples_that_are_no_paths_answer_for_one_time_alone(forecaster):
+    model, series = forecaster
+    source = as_dynamics(model)
+    apart = PathSource(source.draw, source.name, source.dim, coherent=False)
+    with pytest.raises(InputError, match="are no paths along them"):
+        estimate(hitting_probability(above(1.0), horizon=4.0), apart, series[:2], n=10)
+    with pytest.raises(InputError, match="are no paths along them"):
+        estimate(occupation(above(1.0), 4.0), apart, series[:2], n=10)
+    answer = estimate(exceedance(-1e9, 4.0), apart, series[:2], n=10, random_state=0)
+    assert answer.value.tolist() == [1.0, 1.0]
+
+
+def test_recorded_paths_are_counted():
+    process = OrnsteinUhlenbeck(1.0, 0.0, volatility=1.0)
+    paths = simulate(process, [0.0], np.linspace(0, 2, 201), 2000, random_state=0)
+    answer = estimate(occupation(above(0.0), 2.0), paths)
+    assert abs(answer.value[0] - 1.0) < 4 * answer.std_error[0] + 0.01
+    law = passage(paths, outside(-1, 1), ts=[0.5, 2.0])
+    exact = passage(process, outside(-1, 1), [0.0], ts=[0.5, 2.0])
+    assert (law.survival >= exact.survival - 4 * law.std_error).all()  # exits between are missed
+    with pytest.raises(InputError, match="were recorded for 2"):
+        estimate(occupation(above(0.0), 3.0), paths)
+
+
+def test_what_cannot_be_asked_says_why():
+    with pytest.raises(InputError, match="remembers its past"):
+        as_dynamics(FractionalBrownian(0.7))
+    with pytest.raises(InputError, match="volatility of DoubleWell is not known"):
+        as_dynamics(DoubleWell())
+    with pytest.raises(NotFittedError):
+        as_dynamics(MarkovJumpProcess())
+    with pytest.raises(InputError, match="only paths are known"):
+        ValueFunction(hitting_time(above(0.0))).fit(Trajectories([0, 1], np.zeros((2, 2, 1))))
+    targets = {"high": above(0.5), "higher": above(1.0)}
+    with pytest.raises(InputError, match="overlap"):
+        fate_probabilities(Brownian(volatility=1.0), [[0.0]], targets)
+    with pytest.raises(InputError, match="names states of a chain"):
+        ValueFunction(hitting_time(states(1))).fit(Brownian(volatility=1.0), [[0.0]])
+
+
+QUESTION = hitting_probability(above(1.0), before=below(-1.0))
+
+
+@pytest.mark.parametrize(
+    ("question", "process", "X"),
+    [
+        (QUESTION, DoubleWell(1.0, 1.0, volatility=0.5), [[0.2], [0.9]]),
+        (exceedance(0.5, 1.0), OrnsteinUhlenbeck(1.0, 0.0, volatility=1.0), [[0.2], [0.9]]),
+        (hitting_time(states(1)), [[-1.0, 1.0], [2.0, -2.0]], [0, 1]),
+    ],
+    ids=["exact", "grid", "chain"],
+)
+def test_saved_and_loaded_answers_the_same(tmp_path, question, process, X):
+    model = ValueFunction(question, random_state=0).fit(process, X)
+    again = trajinfer.load(model.save(tmp_path / "model"))
+    assert np.array_equal(again.predict(X), model.predict(X))
+    assert again.method_ == model.method_
+
+
+def test_a_value_function_is_an_estimator():
+    model = ValueFunction(QUESTION, resolution=50)
+    assert clone(model).get_params() == model.get_params()
+    with pytest.raises(NotFittedError):
+        model.predict([[0.0]])
+    process = Brownian(volatility=1.0)
+    before = model.fit(process).predict([[0.5]])
+    model.set_params(method="gird")
+    with pytest.raises(InputError, match="unknown method 'gird'; did you mean 'grid'"):
+        model.fit(process)
+    assert np.array_equal(model.predict([[0.5]]), before)

@@ -1,0 +1,278 @@
+"""What can be asked: a registry from the kinds of fitted things to the three kinds of process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import spawn
+from trajinfer.bridges import SchrodingerBridge
+from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
+from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource
+from trajinfer.generation import DirectedChainGenerator
+from trajinfer.jumps import JumpModel, MarkovJumpProcess
+from trajinfer.long_memory import FractionalSDE
+from trajinfer.processes import FractionalBrownian, Process
+from trajinfer.sde import SDE, SDELike
+from trajinfer.sde.conversion import convert
+from trajinfer.sde.problem import Problem
+from trajinfer.series import NeuralSDEForecaster, NeuralSDEInterpolator
+
+_SIZED = "the size of the noise is taken as known; passage times depend on it exponentially"
+
+
+@singledispatch
+def as_dynamics(process: Any) -> Dynamics:
+    """The process that stands behind a fitted estimator, an SDE, rates or recorded paths.
+
+    A further type joins by `as_dynamics.register(Type, function)`.
+
+    Args:
+        process: a fitted `SchrodingerBridge` or `MarkovJumpProcess`, an SDE, rates (S, S), a
+            forecaster or generator whose samples are paths, `Trajectories` or `IrregularSeries`.
+
+    Returns:
+        A `Diffusion`, a `Chain` or a `PathSource`.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if isinstance(process, SDELike):
+        return _of_any_sde(process)
+    raise InputError(
+        f"a {type(process).__name__} cannot be asked; give a fitted SchrodingerBridge, "
+        "MarkovJumpProcess, FractionalSDE, NeuralSDEForecaster or DirectedChainGenerator, an SDE, "
+        "or recorded Trajectories"
+    )
+
+
+@as_dynamics.register(Diffusion)
+@as_dynamics.register(Chain)
+@as_dynamics.register(PathSource)
+def _as_it_is(process: Dynamics) -> Dynamics:
+    return process
+
+
+@as_dynamics.register
+def _of_process(process: Process) -> Diffusion:
+    if process.volatility is None:
+        raise InputError(
+            f"the volatility of {type(process).__name__} is not known; give volatility= a number"
+        )
+    values = process.values(torch.float64)
+    affine = process.affine(values)
+    known = None
+    if affine is not None:
+        matrix, offset = (part.detach().numpy().copy() for part in affine)
+        known = matrix, offset, values["volatility"].detach().numpy().copy()
+
+    def diffusion(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return process.diffusion(t, y, values).expand_as(y)
+
+    return Diffusion(
+        drift=_in_numpy(lambda t, y: process.drift(t, y, values)),
+        noise=_in_numpy(diffusion),
+        dim=process.dim,
+        diagonal=True,
+        affine=known,
+        exact=_exact_step(process) if known is None and process.has_exact_step else None,
+        sde=process,
+    )
+
+
+def _exact_step(process: Process) -> Callable[[float, Array, Array], Array] | None:
+    """The exact step of a process that follows the Brownian increment."""
+    if process.exact_noise != "W":
+        return None
+
+    def step(h: float, x: Array, normals: Array) -> Array:
+        with torch.no_grad():
+            length, y = torch.tensor(h, dtype=torch.float64), torch.from_numpy(x)
+            w = torch.from_numpy(normals * np.sqrt(h))
+            return process.exact_step(torch.zeros(()), length, y, w, None, None).numpy()
+
+    return step
+
+
+@as_dynamics.register
+def _of_sde(sde: SDE) -> Diffusion:
+    return _of_any_sde(sde)
+
+
+def _of_any_sde(sde: Any) -> Diffusion:
+    problem = Problem(sde)
+    if getattr(sde, "dim", None) is None:
+        raise InputError(
+            f"{type(sde).__name__} must say how many coordinates it has; set the attribute dim"
+        )
+    if problem.noise_type == "none":
+        raise InputError(
+            f"{type(sde).__name__} has no noise, so its future is certain; solve it by "
+            "trajinfer.solve"
+        )
+    if problem.sde_type == "stratonovich":
+        problem = convert(problem, commutes=bool(problem.commutes))
+    return Diffusion(
+        drift=_in_numpy(problem.f),
+        noise=_in_numpy(problem.g),
+        dim=int(sde.dim),
+        diagonal=problem.noise_type == "diagonal",
+    )
+
+
+def _in_numpy(function: Callable[..., torch.Tensor]) -> Callable[[float, Array], Array]:
+    def call(t: float, x: Array) -> Array:
+        with torch.no_grad():
+            at = torch.tensor(t, dtype=torch.float64)
+            return function(at, torch.from_numpy(np.ascontiguousarray(x))).numpy()
+
+    return call
+
+
+@as_dynamics.register
+def _refuse_memory(_: FractionalBrownian) -> Dynamics:
+    raise InputError(
+        "fractional Brownian motion remembers its past, so its state alone does not answer; ask "
+        "paths of it: trajinfer.fractional.simulate_fbm gives Trajectories"
+    )
+
+
+@as_dynamics.register
+def _of_bridge(process: SchrodingerBridge) -> Diffusion:
+    check_is_fitted(process, "bridge_")
+    reference = as_dynamics(process.reference_)
+    assert isinstance(reference, Diffusion)  # noqa: S101 (for types)
+    snapshots = process.snapshots_
+    notes = ["the refined reference of the bridge is asked, not the bridge between snapshots"]
+    if process.volatility != "learn":
+        notes.append(_SIZED)
+    return Diffusion(
+        drift=reference.drift,
+        noise=reference.noise,
+        dim=reference.dim,
+        diagonal=reference.diagonal,
+        features=snapshots.features,
+        axis=snapshots.axis,
+        affine=reference.affine,
+        exact=reference.exact,
+        last=np.asarray(snapshots.points[-1], dtype=np.float64),
+        notes=tuple(notes),
+        sde=reference.sde,
+    )
+
+
+@as_dynamics.register
+def _of_jump_process(process: MarkovJumpProcess) -> Chain:
+    check_is_fitted(process)
+    model = process.model_
+    draws = process.draw_rates if hasattr(process, "uncertainty_") else None
+
+    def draw(n: int, seed: Any) -> Array:
+        assert draws is not None  # noqa: S101 (for types)
+        return draws(n, random_state=seed)
+
+    notes = () if model.effects is None else ("rates at mean covariates",)
+    axis = TimeAxis() if model.axis is None else model.axis
+    return Chain(model.rates, model.states, axis, None if draws is None else draw, notes=notes)
+
+
+@as_dynamics.register
+def _of_jump_model(model: JumpModel) -> Chain:
+    return Chain(model.rates, model.states, TimeAxis() if model.axis is None else model.axis)
+
+
+@as_dynamics.register(np.ndarray)
+@as_dynamics.register(list)
+def _of_rates(process: Any) -> Chain:
+    return _of_jump_model(JumpModel.from_rates(process))
+
+
+@as_dynamics.register(NeuralSDEForecaster)
+def _of_forecaster(process: NeuralSDEForecaster) -> PathSource:
+    check_is_fitted(process, "model_")
+
+    def draw(starts: IrregularSeries, times: Array, n: int, seed: int) -> Array:
+        last = starts.times[np.arange(len(starts)), starts.lengths - 1]
+        asked = last[:, None] + times[1:]
+        forecast = process.forecast(starts, asked, n, random_state=seed)
+        first = _last_values(starts)
+        start = np.broadcast_to(first[:, None, None, :], (len(starts), n, 1, first.shape[1]))
+        return np.concatenate([start, forecast.samples], axis=2)
+
+    names = getattr(process, "feature_names_in_", None)
+    return PathSource(
+        draw,
+        type(process).__name__,
+        int(process.n_features_in_),
+        None if names is None else tuple(map(str, names)),
+        coherent=bool(process.coherent_paths),
+    )
+
+
+def _last_values(series: IrregularSeries) -> Array:
+    """The last observed value of every channel, (B, C)."""
+    values, mask = series.values, series.mask
+    places = np.where(mask, np.arange(values.shape[1])[None, :, None], -1).max(axis=1)
+    return np.asarray(np.take_along_axis(values, np.maximum(places, 0)[:, None], axis=1)[:, 0])
+
+
+@as_dynamics.register
+def _of_interpolator(_: NeuralSDEInterpolator) -> Dynamics:
+    raise InputError(
+        "an interpolator answers at times, not along paths, and not after the last observation; "
+        "fit a NeuralSDEForecaster and ask that"
+    )
+
+
+@as_dynamics.register
+def _of_fractional(process: FractionalSDE) -> PathSource:
+    check_is_fitted(process)
+
+    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
+        if starts is None:
+            return process.sample(n, times, random_state=seed).values[None]
+        last = starts.times[np.arange(len(starts)), starts.lengths - 1]
+        asked = last[:, None] + times[1:]
+        samples = process.forecast(starts, asked, n, random_state=seed).samples
+        first = _last_values(starts)
+        start = np.broadcast_to(first[:, None, None, :], (len(starts), n, 1, first.shape[1]))
+        return np.concatenate([start, samples], axis=2)
+
+    return PathSource(draw, "FractionalSDE", int(process.n_features_in_))
+
+
+@as_dynamics.register
+def _of_generator(process: DirectedChainGenerator) -> PathSource:
+    check_is_fitted(process)
+
+    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
+        if starts is not None:
+            raise InputError("a generator draws its own starts; leave x0 out (None)")
+        return process.sample(n, times, random_state=spawn(seed, 1)[0]).values[None]
+
+    return PathSource(draw, "DirectedChainGenerator", int(process.n_features_in_))
+
+
+@as_dynamics.register
+def _of_trajectories(process: Trajectories) -> PathSource:
+    return PathSource(
+        None, "Trajectories", process.dim, process.features, process.axis, recorded=process
+    )
+
+
+@as_dynamics.register
+def _of_series(process: IrregularSeries) -> PathSource:
+    if not process.mask.all() or (process.lengths != process.lengths[0]).any():
+        raise InputError(
+            "series with holes or of unequal length cannot be asked as paths; ask excursion_law "
+            "of them, or fit an estimator and ask that"
+        )
+    paths = Trajectories(process.times, process.values, None, process.channels, process.axis)
+    return _of_trajectories(paths)

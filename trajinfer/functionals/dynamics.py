@@ -1,0 +1,187 @@
+"""The three kinds of process that can be asked: diffusions, chains, sources of paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.errors import InputError
+from trajinfer.data import TimeAxis
+
+Field = Callable[[float, Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Diffusion:
+    """An Ito diffusion whose drift and noise are known.
+
+    Attributes:
+        drift: (t, x (n, D)) -> (n, D).
+        noise: (t, x (n, D)) -> (n, D) where noise i drives coordinate i, else (n, D, M).
+        dim: D.
+        diagonal: whether noise i drives coordinate i.
+        features: names of the coordinates.
+        axis: the times.
+        affine: matrix (D, D), offset (D,), noise (D,) where the drift is affine and noise constant.
+        exact: (step, x (n, D), normals (n, D)) -> states after it, where its law is known.
+        last: (n, D) the last observed states, for questions from there.
+        notes: what was assumed, in words.
+        sde: the process itself, whose parameters can be moved.
+    """
+
+    drift: Field
+    noise: Field
+    dim: int
+    diagonal: bool
+    features: tuple[str, ...] | None = None
+    axis: TimeAxis = field(default_factory=TimeAxis)
+    affine: tuple[Array, Array, Array] | None = None
+    exact: Callable[[float, Array, Array], Array] | None = None
+    last: Array | None = None
+    notes: tuple[str, ...] = ()
+    sde: Any = None
+
+    def covariance(self, t: float, x: Array) -> Array:
+        """The rate of the noise g g^T, (n, D, D)."""
+        g = self.noise(t, x)
+        if self.diagonal:
+            return np.asarray(np.einsum("nd,de->nde", g**2, np.eye(self.dim)))
+        return np.asarray(np.einsum("ndm,nem->nde", g, g))
+
+    @property
+    def constant_noise(self) -> bool:
+        """Whether the noise is known not to depend on the state."""
+        return self.affine is not None or getattr(self.sde, "noise_type", "") == "additive"
+
+    def depends_on_time(self, x: Array) -> bool:
+        """Whether drift or noise differ between a few times at the states x."""
+        points = x[:16]
+        times = (0.0, 0.7311, 3.1907)
+        drifts = [self.drift(t, points) for t in times]
+        noises = [self.noise(t, points) for t in times]
+        return any(not np.array_equal(v[0], w) for v in (drifts, noises) for w in v[1:])
+
+    def points(self, x: Any, name: str = "x0") -> Array:
+        """States (n, D) from what a user gives: (D,), (n, D), or numbers where D is 1.
+
+        Raises:
+            InputError: for the wrong number of coordinates, NaN or infinities.
+        """
+        return as_points(x, self.dim, name)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A Markov chain in continuous time whose rates are known.
+
+    Attributes:
+        rates: (S, S), rows sum to 0; dense or sparse.
+        states: the S labels.
+        axis: the times.
+        draw_rates: n -> (n, S, S) rates as plausible as the data leave them; None where not known.
+        last: codes (n,) of the last observed states.
+        notes: what was assumed, in words.
+    """
+
+    rates: Any
+    states: tuple[Hashable, ...]
+    axis: TimeAxis = field(default_factory=TimeAxis)
+    draw_rates: Callable[[int, Any], Array] | None = None
+    last: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> Array:
+        """The labels (S,) as an array."""
+        column = np.empty(len(self.states), dtype=object)
+        column[:] = self.states
+        return column
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the rates are a sparse matrix."""
+        return bool(scipy.sparse.issparse(self.rates))
+
+    def codes(self, x: Any, name: str = "x0") -> Array:
+        """Places (n,) of labels among the states.
+
+        Raises:
+            InputError: for a label that is not among them.
+        """
+        several = isinstance(x, (list, np.ndarray)) and np.ndim(x) > 0
+        items = np.ravel(np.asarray(x, dtype=object)).tolist() if several else [x]
+        place = {label: k for k, label in enumerate(self.states)}
+        unknown = [item for item in items if item not in place]
+        if unknown:
+            raise InputError(f"{name} holds {unknown[0]!r}, the states are {self._shown()}")
+        return np.array([place[item] for item in items])
+
+    def _shown(self) -> str:
+        shown = ", ".join(map(repr, self.states[:10]))
+        return shown + (", ..." if len(self.states) > 10 else "")
+
+
+@dataclass(frozen=True, eq=False)
+class PathSource:
+    """A process of which paths can be drawn, or were recorded, and nothing more is known.
+
+    Attributes:
+        draw: (starts, durations (T,) from 0 on, n, seed) -> paths (B, n, T, D) that begin at the
+            starts; None where paths were recorded.
+        name: of what was asked.
+        dim: D.
+        features: names of the coordinates.
+        axis: the times.
+        coherent: whether paths are right as paths, not only at each time.
+        recorded: `Trajectories`, where they were recorded.
+        last: what the paths go on from, where nothing is given.
+        notes: what was assumed, in words.
+    """
+
+    draw: Callable[[Any, Array, int, int], Array] | None
+    name: str
+    dim: int
+    features: tuple[str, ...] | None = None
+    axis: TimeAxis = field(default_factory=TimeAxis)
+    coherent: bool = True
+    recorded: Any = None
+    last: Any = None
+    notes: tuple[str, ...] = ()
+
+
+Dynamics = Diffusion | Chain | PathSource
+
+
+def as_points(x: Any, dim: int, name: str) -> Array:
+    """States (n, D) from (D,), (n, D), or numbers where D is 1.
+
+    Raises:
+        InputError: for the wrong number of coordinates, NaN or infinities.
+    """
+    array = as_array(getattr(x, "to_numpy", lambda: x)(), name)
+    if array.ndim == 0:
+        array = array.reshape(1, 1)
+    elif array.ndim == 1:
+        array = array[:, None] if dim == 1 else array[None, :]
+    if array.ndim != 2 or array.shape[1] != dim or not len(array):
+        raise InputError(
+            f"{name} must be states (n, {dim}), got shape {np.shape(x)}; the process has {dim} "
+            f"coordinate{'s' if dim > 1 else ''}"
+        )
+    require_finite(array, name)
+    return array
+
+
+def horizon_of(functional: Any, axis: TimeAxis) -> float | None:
+    """The horizon of a functional as a number on the time axis of a process."""
+    return None if functional.horizon is None else axis.duration(functional.horizon)
+
+
+def names_of(dynamics: Dynamics) -> Sequence[Hashable] | None:
+    """Names that channels, or states, go by."""
+    return dynamics.states if isinstance(dynamics, Chain) else dynamics.features

@@ -1,0 +1,243 @@
+"""Which of several regions is reached first, from each of many states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.seeding import RandomState, seed_from
+from trajinfer.functionals.asked import as_dynamics
+from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, horizon_of, names_of
+from trajinfer.functionals.functional import Functional
+from trajinfer.functionals.methods import chain as chains
+from trajinfer.functionals.methods import scale_measure
+from trajinfer.functionals.methods.domain import domain_of, natural_duration
+from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
+from trajinfer.functionals.monte_carlo import estimate
+from trajinfer.functionals.region import Region
+
+FateMethod = Literal["auto", "exact", "grid", "simulate"]
+_NONE = "none"
+_DRAWS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class FateTable:
+    """Probabilities of fates, one row per state, rows sum to 1.
+
+    Attributes:
+        probabilities: (n, K + 1); the last column is "none": no region was reached.
+        names: of the columns.
+        std_errors: (n, K + 1) of the simulation; 0 where nothing was simulated.
+        method: what was chosen, and why.
+        index: names of the rows.
+    """
+
+    probabilities: Array
+    names: tuple[str, ...]
+    std_errors: Array
+    method: str
+    index: Any = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per state, one column per fate."""
+        return pd.DataFrame(self.probabilities, index=self.index, columns=list(self.names))
+
+    def entropy(self) -> Array:
+        """(n,) entropy of each row in nats: 0 where the fate is certain."""
+        p = self.probabilities
+        return np.asarray(-(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
+
+    def most_likely(self) -> Array:
+        """(n,) name of the likeliest fate of each row."""
+        names = np.array(self.names, dtype=object)
+        return np.asarray(names[self.probabilities.argmax(axis=1)])
+
+
+def fate_probabilities(
+    process: Any,
+    X: Any,
+    targets: Mapping[str, Region],
+    *,
+    horizon: Any = None,
+    method: FateMethod = "auto",
+    resolution: int | None = None,
+    domain: Any = None,
+    n: int = _DRAWS,
+    key: str | None = None,
+    random_state: RandomState = None,
+) -> FateTable:
+    """Probabilities to reach each of several regions first.
+
+    Args:
+        process: a process, or a fitted estimator; see `as_dynamics`.
+        X: (n, D) states, a DataFrame, labels of a chain, or an AnnData of cells, of which
+            `obsm[use]` is taken that has as many columns as the process (X_pca first).
+        targets: regions by name, which must not overlap.
+        horizon: a duration after which the fate is "none"; None waits for ever.
+        method: "exact" (chains, one coordinate), "grid" (at most three), "simulate", or "auto".
+        resolution: cells along each axis of a grid.
+        domain: (low, high) corners of a grid.
+        n: paths per state, where they are simulated.
+        key: where X is an AnnData, the name in `obsm` under which the table is kept there.
+        random_state: seed of what is drawn.
+
+    Raises:
+        InputError: for regions that overlap, or a method that does not fit the process.
+    """
+    dynamics = as_dynamics(process)
+    names = _checked_names(targets)
+    regions = [
+        region.on(names_of(dynamics), getattr(dynamics, "dim", 1)) for region in targets.values()
+    ]
+    states, index = _states(dynamics, X)
+    _refuse_overlap(regions, names, states)
+    seed = seed_from(random_state)
+    questions = [
+        Functional(stop={r: float(r is mine) for r in regions}, horizon=horizon) for mine in regions
+    ]
+    known = ("auto", "exact", "grid", "simulate")
+    if method not in known:
+        raise InputError(f"unknown method {method!r}; {nearest(str(method), known)}")
+    chosen = _choice(dynamics, questions[0]) if method == "auto" else method
+    reached, errors = _probabilities(
+        chosen, questions, dynamics, states, resolution, domain, n, seed
+    )
+    table = _with_none(reached, errors, names, chosen, index)
+    if key is not None:
+        X.obsm[key] = table.to_frame()
+    return table
+
+
+def _checked_names(targets: Mapping[str, Region]) -> tuple[str, ...]:
+    if not isinstance(targets, Mapping) or not targets:
+        raise InputError("targets must be a mapping from names to regions, with at least one entry")
+    names = tuple(map(str, targets))
+    if _NONE in names:
+        raise InputError("'none' is the fate of those that reach no target; choose another name")
+    for name, region in targets.items():
+        if not isinstance(region, Region):
+            raise InputError(f"the target {name!r} is no region, got {type(region).__name__}")
+    return names
+
+
+def _states(dynamics: Any, X: Any) -> tuple[Any, Any]:
+    index = getattr(X, "obs_names", None)
+    if index is None and isinstance(X, (pd.DataFrame, pd.Series)):
+        index = X.index
+    if isinstance(dynamics, Chain):
+        return dynamics.codes(list(np.ravel(np.asarray(X, dtype=object)))), index
+    if isinstance(dynamics, PathSource):
+        return X, None
+    if hasattr(X, "obsm"):
+        return dynamics.points(_embedding(X, dynamics.dim), "X"), index
+    return dynamics.points(X, "X"), index
+
+
+def _embedding(X: Any, dim: int) -> Any:
+    """The coordinates of cells: the first entry of obsm with as many columns as the process."""
+    for name in sorted(X.obsm, key=lambda name: (name != "X_pca", name)):
+        if np.ndim(X.obsm[name]) == 2 and np.shape(X.obsm[name])[1] == dim:
+            return np.asarray(X.obsm[name])
+    if np.shape(X.X)[1] == dim:
+        return np.asarray(X.X)
+    raise InputError(f"no entry of obsm has {dim} columns, as many as the process; give an array")
+
+
+def _refuse_overlap(regions: list[Region], names: tuple[str, ...], states: Any) -> None:
+    line = [region.intervals() for region in regions]
+    for i, first in enumerate(line):
+        for j in range(i):
+            other = line[j]
+            if first is None or other is None:
+                both = _common(regions[i], regions[j], states)
+            else:
+                both = any(
+                    max(a, c) <= min(b, d) for a, b in first.pairs for c, d in other.pairs
+                ) and _same_axis(regions[i], regions[j])
+            if both:
+                raise InputError(
+                    f"the targets {names[j]!r} and {names[i]!r} overlap, so that it is not clear "
+                    "which is reached; make them disjoint"
+                )
+
+
+def _same_axis(one: Region, other: Region) -> bool:
+    return getattr(one, "channel", 0) == getattr(other, "channel", 0)
+
+
+def _common(one: Region, other: Region, states: Any) -> bool:
+    labels = getattr(one, "labels", None)
+    if labels is not None:
+        return bool(set(labels) & set(getattr(other, "labels", ())))
+    if not isinstance(states, np.ndarray) or states.ndim != 2:
+        return False
+    return bool((one.contains(states) & other.contains(states)).any())
+
+
+def _choice(dynamics: Any, functional: Functional) -> FateMethod:
+    if isinstance(dynamics, Chain):
+        return "exact"
+    if isinstance(dynamics, Diffusion):
+        if scale_measure.applies(functional, dynamics):
+            return "exact"
+        if dynamics.dim <= 3 and dynamics.diagonal:
+            return "grid"
+    return "simulate"
+
+
+def _probabilities(
+    chosen: FateMethod,
+    questions: list[Functional],
+    dynamics: Any,
+    states: Any,
+    resolution: int | None,
+    domain: Any,
+    n: int,
+    seed: int,
+) -> tuple[Array, Array]:
+    """Probabilities and standard errors, (n, K) each."""
+    if chosen == "simulate":
+        draws = [estimate(q, dynamics, states, n=n, random_state=seed) for q in questions]
+        return np.stack([d.value for d in draws], 1), np.stack([d.std_error for d in draws], 1)
+    horizon = horizon_of(questions[0], dynamics.axis)
+    if isinstance(dynamics, Chain):
+        values = chains.solve_chain(questions, dynamics, horizon)[states]
+    elif not isinstance(dynamics, Diffusion):
+        raise InputError(f"only paths of a {dynamics.name} are known; take method='simulate'")
+    elif chosen == "exact":
+        if not scale_measure.applies(questions[0], dynamics):
+            raise InputError(
+                "method='exact' is for chains and for one coordinate without a horizon; take 'grid'"
+            )
+        solved = [scale_measure.solve(q, dynamics, states).value(0.0, states) for q in questions]
+        values = np.stack(solved, axis=1)
+    else:
+        stop = stopping_set(questions[0])
+        duration = horizon or natural_duration(dynamics, states)
+        low, high = domain_of(dynamics, states, duration, stop, domain, seed)
+        grids = solve_on(questions, dynamics, low, high, resolution, horizon)
+        values = np.stack([grid.value(0.0, states) for grid in grids], axis=1)
+    return np.clip(values, 0.0, 1.0), np.zeros_like(values)
+
+
+def _with_none(
+    reached: Array, errors: Array, names: tuple[str, ...], chosen: str, index: Any
+) -> FateTable:
+    total = reached.sum(axis=1, keepdims=True)
+    reached = np.where(total > 1, reached / np.maximum(total, 1e-300), reached)
+    none = 1 - reached.sum(axis=1, keepdims=True)
+    rest = np.sqrt((errors**2).sum(axis=1, keepdims=True))
+    return FateTable(
+        np.hstack([reached, np.maximum(none, 0.0)]),
+        (*names, _NONE),
+        np.hstack([errors, rest]),
+        chosen,
+        index,
+    )

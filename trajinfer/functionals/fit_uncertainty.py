@@ -1,0 +1,94 @@
+"""The uncertainty of a fit carried into an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import RandomState, seed_from
+from trajinfer.functionals.asked import as_dynamics
+from trajinfer.functionals.dynamics import Chain
+from trajinfer.functionals.functional import Functional
+from trajinfer.functionals.value_function import ValueFunction
+
+
+@dataclass(frozen=True, eq=False)
+class FitInterval:
+    """An answer at B starts, with an interval over fits.
+
+    Attributes:
+        value: (B,) of the fit itself, or the median where only refits were given.
+        lower: (B,).
+        upper: (B,).
+        draws: (n, B) the answers of the single fits.
+    """
+
+    value: Array
+    lower: Array
+    upper: Array
+    draws: Array
+
+
+def fit_interval(
+    functional: Functional,
+    process: Any,
+    x0: Any,
+    *,
+    level: float = 0.9,
+    n: int = 200,
+    random_state: RandomState = None,
+    **settings: Any,
+) -> FitInterval:
+    """An answer with an interval that carries the uncertainty of the fit.
+
+    Args:
+        functional: the question.
+        process: a fitted `MarkovJumpProcess`, whose rates are drawn; or a sequence of fits of the
+            same estimator to resampled data, the first of them to the data themselves.
+        x0: starts, as for `estimate`.
+        level: probability of the interval.
+        n: draws of the rates.
+        random_state: seed of the draws.
+        settings: of the `ValueFunction` that answers.
+
+    Raises:
+        InputError: if there is neither a source of draws nor more than one fit.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1, got {level}")
+    seed = seed_from(random_state)
+    if isinstance(process, Sequence) and not isinstance(process, str):
+        if len(process) < 10:
+            raise InputError(
+                f"an interval needs at least 10 fits to resampled data, got {len(process)}"
+            )
+        fits = list(process)
+    else:
+        fits = [process, *_drawn(process, require_integer(n, "n", least=10), seed)]
+    answers = []
+    for fit in fits:
+        model = ValueFunction(functional, random_state=seed, **settings)
+        dynamics = as_dynamics(fit)
+        points = None if isinstance(dynamics, Chain) else x0
+        answers.append(model.fit(fit, points).predict(x0))
+    value, draws = answers[0], np.stack(answers[1:])
+    tail = (1 - level) / 2
+    lower = np.quantile(draws, tail, axis=0, method="lower")
+    upper = np.quantile(draws, 1 - tail, axis=0, method="higher")
+    return FitInterval(value, np.asarray(lower), np.asarray(upper), draws)
+
+
+def _drawn(process: Any, n: int, seed: int) -> list[Chain]:
+    """The chain with rates as plausible as the data leave them."""
+    dynamics = as_dynamics(process)
+    if not isinstance(dynamics, Chain) or dynamics.draw_rates is None:
+        raise InputError(
+            f"a {type(process).__name__} does not say how far its fit may be off; give a list of "
+            "fits to resampled data, the first of them to the data themselves"
+        )
+    return [Chain(r, dynamics.states, dynamics.axis) for r in dynamics.draw_rates(n, seed)]

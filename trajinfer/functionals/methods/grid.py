@@ -1,0 +1,220 @@
+"""A diffusion on a grid is a jump process: rates between cells, walls where they truly are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.functionals.dynamics import Diffusion
+from trajinfer.functionals.region import Region
+
+_BISECTIONS = 30
+_UPWIND = 600.0
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Equal cells of a box.
+
+    Attributes:
+        low: (D,) lower corner.
+        high: (D,) upper corner.
+        shape: number of cells along each axis.
+    """
+
+    low: Array
+    high: Array
+    shape: tuple[int, ...]
+
+    @property
+    def sizes(self) -> Array:
+        """(D,) edge lengths of a cell."""
+        return np.asarray((self.high - self.low) / np.array(self.shape))
+
+    @property
+    def axes(self) -> list[Array]:
+        """The centres along each axis."""
+        return [
+            a + (np.arange(n) + 0.5) * h
+            for a, n, h in zip(self.low, self.shape, self.sizes, strict=True)
+        ]
+
+    @property
+    def centers(self) -> Array:
+        """(N, D), the last axis running fastest."""
+        return np.stack([m.ravel() for m in np.meshgrid(*self.axes, indexing="ij")], axis=1)
+
+    def neighbours(self, axis: int, sign: int) -> Array:
+        """(N,) index of the next cell, -1 at the edge."""
+        index = np.arange(int(np.prod(self.shape))).reshape(self.shape)
+        moved = np.full(self.shape, -1)
+        here: list[slice] = [slice(None)] * len(self.shape)
+        there = list(here)
+        here[axis], there[axis] = (
+            (slice(None, -1), slice(1, None)) if sign > 0 else (slice(1, None), slice(None, -1))
+        )
+        moved[tuple(here)] = index[tuple(there)]
+        return moved.ravel()
+
+
+@dataclass(frozen=True, eq=False)
+class GridRates:
+    """Rates between the cells that go on, and into walls.
+
+    Attributes:
+        rates: sparse (N, N) among the cells that go on; rows sum to minus the rate into walls.
+        going: indices (N,) of these cells in the grid.
+        wall_from: (W,) places among the cells that go on.
+        wall_rate: (W,) rate into the wall.
+        wall_point: (W, D) where.
+        wall_gap: (W,) distance to the wall along the axis, in cells.
+        wall_step: (W, 2) axis and sign of the way there.
+    """
+
+    rates: Any
+    going: Array
+    wall_from: Array
+    wall_rate: Array
+    wall_point: Array
+    wall_gap: Array
+    wall_step: Array
+
+
+def bernoulli(z: Array) -> Array:
+    """Bernoulli's function z / (e^z - 1), by its series near 0."""
+    small = np.abs(z) < 1e-6
+    safe = np.where(small, 1.0, z)
+    series = 1 - np.where(small, z, 0.0) / 2
+    return np.asarray(np.where(small, series, safe / np.expm1(safe)))
+
+
+def crossing_rate(drift: Array, diffusivity: Array, gap: Array) -> Array:
+    """Rate across a face per unit of inverse cell width: D/h B(-b h/D); upwind where D is 0."""
+    upwind = np.abs(drift) * gap >= _UPWIND * diffusivity
+    safe = np.where(upwind, 1.0, diffusivity)
+    peclet = np.where(upwind, 0.0, drift) * gap / safe
+    return np.asarray(np.where(upwind, np.maximum(drift, 0.0), safe / gap * bernoulli(-peclet)))
+
+
+def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float = 0.0) -> GridRates:
+    """The jump process on the cells of a grid that do not stop.
+
+    Args:
+        diffusion: with noise i on coordinate i alone.
+        grid: of at most three axes.
+        stop: the stopping set; None for none.
+        t: the time at which drift and noise are taken.
+
+    Raises:
+        InputError: for more than three coordinates, or noise that is correlated.
+    """
+    require_grid(diffusion, grid.centers)
+    centers = grid.centers
+    stopped = np.zeros(len(centers), bool) if stop is None else stop.contains(centers)
+    going = np.flatnonzero(~stopped)
+    place = np.full(len(centers) + 1, -1)
+    place[going] = np.arange(len(going))
+    rows, columns, rates, walls = [], [], [], []
+    for axis, h in enumerate(grid.sizes):
+        sides = [_side(diffusion, grid, stop, going, axis, sign, t) for sign in (1, -1)]
+        width = (sides[0].gap + sides[1].gap) / 2
+        for side in sides:
+            rate = np.where(side.closed, 0.0, side.flow / width)
+            inner = ~side.wall & ~side.closed
+            rows.append(np.flatnonzero(inner))
+            columns.append(place[side.neighbour[inner]])
+            rates.append(rate[inner])
+            at = np.flatnonzero(side.wall)
+            step = np.tile([axis, side.sign], (len(at), 1))
+            walls.append((at, rate[at], side.point[at], side.gap[at] / h, step))
+    wall = [np.concatenate(part) for part in zip(*walls)]
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    rate = np.concatenate(rates)
+    n = len(going)
+    leaving = np.bincount(row, rate, n) + np.bincount(wall[0], wall[1], n)
+    matrix = scipy.sparse.csr_array((rate, (row, column)), shape=(n, n))
+    return GridRates(matrix - scipy.sparse.diags_array(leaving), going, *wall)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    sign: int
+    neighbour: Array
+    wall: Array
+    closed: Array
+    gap: Array
+    point: Array
+    flow: Array
+
+
+def _side(
+    diffusion: Diffusion,
+    grid: Grid,
+    stop: Region | None,
+    going: Array,
+    axis: int,
+    sign: int,
+    t: float,
+) -> _Side:
+    """What lies beyond one face of every cell that goes on."""
+    x = grid.centers[going]
+    h = grid.sizes[axis]
+    step = np.zeros(x.shape[1])
+    step[axis] = sign * h
+    neighbour = grid.neighbours(axis, sign)[going]
+    wall = np.zeros(len(x), bool) if stop is None else stop.contains(x + step)
+    closed = (neighbour < 0) & ~wall
+    gap = np.full(len(x), h)
+    point = x + step
+    if wall.any() and stop is not None:
+        share = _share_to_wall(stop, x[wall], step)
+        gap[wall] = share * h
+        point[wall] = x[wall] + share[:, None] * step
+    middle, far = x + (gap / h)[:, None] * step / 2, x + (gap / h)[:, None] * step
+    slope = (_diffusivity(diffusion, t, far, axis) - _diffusivity(diffusion, t, x, axis)) / gap
+    drift = sign * diffusion.drift(t, middle)[:, axis] - slope
+    flow = crossing_rate(drift, _diffusivity(diffusion, t, middle, axis), gap)
+    return _Side(sign, neighbour, wall, closed, gap, point, flow)
+
+
+def _diffusivity(diffusion: Diffusion, t: float, x: Array, axis: int) -> Array:
+    g = diffusion.noise(t, x)
+    square = g[:, axis] ** 2 if diffusion.diagonal else (g[:, axis] ** 2).sum(axis=1)
+    return np.asarray(square / 2)
+
+
+def _share_to_wall(stop: Region, x: Array, step: Array) -> Array:
+    """The share of the step (D,) from x (n, D) after which the region begins."""
+    low, high = np.zeros(len(x)), np.ones(len(x))
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        inside = stop.contains(x + middle[:, None] * step)
+        low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+    return np.asarray(np.maximum(high, 1e-3))
+
+
+def require_grid(diffusion: Diffusion, x: Array) -> None:
+    """Refuse what no grid can hold.
+
+    Raises:
+        InputError: for more than three coordinates, or noise that is correlated.
+    """
+    if diffusion.dim > 3:
+        raise InputError(
+            f"a grid of {diffusion.dim} coordinates does not fit into memory (3 at most); take "
+            "method='galerkin'"
+        )
+    if diffusion.diagonal:
+        return
+    a = diffusion.covariance(0.0, x[:: max(1, len(x) // 64)])
+    off = a - np.einsum("ndd,de->nde", a, np.eye(diffusion.dim))
+    if np.abs(off).max(initial=0.0) > 1e-12 * np.abs(a).max():
+        raise InputError(
+            "the noise of the coordinates is correlated, which rates between neighbouring cells "
+            "cannot give; take method='galerkin'"
+        )

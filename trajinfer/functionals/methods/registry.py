@@ -1,0 +1,123 @@
+"""Which method answers a question, and why: one line for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError, nearest
+from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource, horizon_of
+from trajinfer.functionals.functional import Functional
+from trajinfer.functionals.methods import chain, scale_measure
+from trajinfer.functionals.methods.domain import domain_of, natural_duration
+from trajinfer.functionals.methods.grid import require_grid
+from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """All that a method gets.
+
+    Attributes:
+        functional: the question, channels by number.
+        dynamics: what is asked.
+        X: (n, D) where to be good; None for a chain.
+        horizon: T as a number.
+        settings: of the method.
+        seed: of all draws.
+    """
+
+    functional: Functional
+    dynamics: Dynamics
+    X: Any
+    horizon: float | None
+    settings: dict[str, Any]
+    seed: int
+
+
+def solve_exact(task: Task) -> Any:
+    """Chains by linear algebra, the line by scale and speed."""
+    if isinstance(task.dynamics, Chain):
+        return chain.solve(task.functional, task.dynamics, task.horizon)
+    if isinstance(task.dynamics, Diffusion) and scale_measure.applies(
+        task.functional, task.dynamics
+    ):
+        return scale_measure.solve(task.functional, task.dynamics, task.X)
+    raise InputError(
+        "method='exact' is for chains, and for diffusions of one coordinate that are asked until "
+        "they stop, without discount and horizon; take method='grid'"
+    )
+
+
+def solve_grid(task: Task) -> Any:
+    """A diffusion on a grid, in at most three dimensions."""
+    diffusion = task.dynamics
+    if not isinstance(diffusion, Diffusion):
+        raise InputError("method='grid' is for diffusions with known drift; take method='auto'")
+    require_grid(diffusion, task.X)
+    if diffusion.depends_on_time(task.X) or task.functional.depends_on_time:
+        raise InputError(
+            "method='grid' is for drifts and rewards that do not depend on time; take estimate"
+        )
+    stop = stopping_set(task.functional)
+    duration = task.horizon or natural_duration(diffusion, task.X)
+    low, high = domain_of(diffusion, task.X, duration, stop, task.settings.get("domain"), task.seed)
+    resolution = task.settings.get("resolution")
+    return solve_on([task.functional], diffusion, low, high, resolution, task.horizon)[0]
+
+
+METHODS: dict[str, Callable[[Task], Any]] = {"exact": solve_exact, "grid": solve_grid}
+
+
+def choose(functional: Functional, dynamics: Dynamics) -> tuple[str, str]:
+    """The name of the method for a question, and the reason in words.
+
+    Raises:
+        InputError: where no method applies.
+    """
+    if isinstance(dynamics, Chain):
+        return "exact", "a chain is answered by linear algebra"
+    if isinstance(dynamics, PathSource):
+        return _for_paths(dynamics)
+    if scale_measure.applies(functional, dynamics):
+        return "exact", "one coordinate, asked until it stops: scale and speed"
+    if dynamics.dim <= 3:
+        return "grid", f"{dynamics.dim} coordinate(s): a jump process on a grid"
+    return _for_many(dynamics)
+
+
+def _for_paths(source: PathSource) -> tuple[str, str]:
+    raise InputError(f"of {source.name} only paths are known; take estimate, which counts them")
+
+
+def _for_many(diffusion: Diffusion) -> tuple[str, str]:
+    raise InputError(
+        f"{diffusion.dim} coordinates are too many for a grid; take estimate, which simulates"
+    )
+
+
+def solve_by(
+    method: str,
+    functional: Functional,
+    dynamics: Dynamics,
+    X: Array | None,
+    *,
+    seed: int = 0,
+    **settings: Any,
+) -> tuple[Any, str]:
+    """The solution by a method, and what was chosen and why.
+
+    Raises:
+        InputError: for an unknown method, or one that does not apply.
+    """
+    if method != "auto" and method not in METHODS:
+        raise InputError(f"unknown method {method!r}; {nearest(method, ('auto', *METHODS))}")
+    name, reason = choose(functional, dynamics) if method == "auto" else (method, "as asked")
+    horizon = horizon_of(functional, dynamics.axis)
+    points = None if X is None else np.asarray(X)
+    task = Task(functional, dynamics, points, horizon, settings, seed)
+    return METHODS[name](task), f"{name}: {reason}"

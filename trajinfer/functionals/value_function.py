@@ -1,0 +1,176 @@
+"""The value of a functional as a function of the state."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.estimator import Estimator
+from trajinfer._core.seeding import RandomState, seed_from
+from trajinfer.functionals.asked import as_dynamics
+from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, as_points, names_of
+from trajinfer.functionals.functional import Functional
+from trajinfer.functionals.methods.registry import solve_by
+
+Method = Literal["auto", "exact", "grid"]
+
+
+@dataclass(eq=False, repr=False)
+class ValueFunction(Estimator):
+    """What a functional is worth, as a function of the state.
+
+    Args:
+        functional: the question.
+        method: "exact" (chains; diffusions of one coordinate until they stop), "grid" (at most
+            three coordinates), or "auto".
+        resolution: cells along each axis of a grid; None takes 200, 100 or 28 in one, two or three
+            dimensions, and in one dimension the limit of two grids.
+        domain: (low, high) corners of the grid; None follows some paths to find them.
+        random_state: seed of what is drawn on the way.
+
+    Attributes:
+        method_: what was chosen, and why.
+        solution_: the values.
+        residual_: what is left of the equation at points not used, or the change from the next
+            coarser grid; 0 where the solution is exact.
+        states_: the labels, for a chain.
+
+    Example:
+        >>> from trajinfer.functionals import ValueFunction, above, below, hitting_probability
+        >>> from trajinfer.processes import Brownian
+        >>> question = hitting_probability(above(1.0), before=below(-1.0))
+        >>> ValueFunction(question).fit(Brownian(volatility=1.0)).predict([0.5]).round(6).tolist()
+        [0.75]
+    """
+
+    functional: Functional | None = None
+    _: KW_ONLY
+    method: Method = "auto"
+    resolution: int | None = None
+    domain: Any = None
+    random_state: RandomState = None
+
+    def fit(self, process: Any, X: Any = None) -> Self:
+        """Find the values.
+
+        Args:
+            process: a process, or a fitted estimator; see `as_dynamics`.
+            X: (n, D) states where the values are to be good; None takes the last observed states
+                where the process knows them, else the neighbourhood of the stopping set.
+
+        Raises:
+            InputError: for questions or settings that do not fit the process.
+        """
+        if not isinstance(self.functional, Functional):
+            raise InputError(
+                "functional must be a Functional, such as hitting_time(above(1.0)), got "
+                f"{type(self.functional).__name__}"
+            )
+        dynamics = as_dynamics(process)
+        question = self.functional.on(names_of(dynamics), getattr(dynamics, "dim", 1))
+        seed = seed_from(self.random_state)
+        points = _points(dynamics, X, question)
+        settings = {"resolution": self.resolution, "domain": self.domain}
+        solution, reason = solve_by(self.method, question, dynamics, points, seed=seed, **settings)
+        self.solution_, self.method_ = solution, reason
+        self.residual_ = float(solution.residual)
+        self.n_features_in_ = getattr(dynamics, "dim", 1)
+        if isinstance(dynamics, Chain):
+            self.states_ = dynamics.states
+        names = names_of(dynamics)
+        if names is not None:
+            self.feature_names_in_ = np.array([str(name) for name in names], dtype=object)
+        self._dynamics, self._points = dynamics, points
+        self._conclude(seed=seed, n_iter=1, converged=True, history=[{"seed": seed}])
+        return self
+
+    def predict(self, X: Any, t: Any = 0.0) -> Array:
+        """Values (n,) at X (n, D), or at labels of a chain.
+
+        Args:
+            X: states.
+            t: time since the start, with the rest of the horizon to go.
+
+        Raises:
+            InputError: for states that do not fit, or a time beyond the horizon.
+        """
+        check_is_fitted(self, "solution_")
+        x = self._states(X)
+        if np.ndim(t) == 0 and isinstance(t, (int, float)) and t == 0:
+            return np.asarray(self.solution_.value(0.0, x))
+        return np.asarray(self._later(t).value(0.0, x))
+
+    def gradient(self, X: Any) -> Array:
+        """Derivatives (n, D) of the values at X (n, D)."""
+        check_is_fitted(self, "solution_")
+        if hasattr(self, "states_"):
+            raise InputError("a chain has no gradient: its states have no distance")
+        return np.asarray(self.solution_.gradient(0.0, self._states(X)))
+
+    def _states(self, X: Any) -> Array:
+        if hasattr(self, "states_"):
+            several = isinstance(X, (list, tuple, np.ndarray))
+            column = np.empty(len(X) if several else 1, dtype=object)
+            column[:] = list(np.ravel(np.asarray(X, dtype=object))) if several else [X]
+            return column
+        return as_points(X, self.n_features_in_, "X")
+
+    def _later(self, t: Any) -> Any:
+        """The solution with less time to go."""
+        if (
+            self.functional is None
+            or self.functional.horizon is None
+            or "_dynamics" not in vars(self)
+        ):
+            raise InputError(
+                "t= is for questions with a horizon, before the value function is saved; leave t "
+                "at 0"
+            )
+        axis = self._dynamics.axis
+        left = axis.duration(self.functional.horizon) - axis.duration(t, "t")
+        if left <= 0:
+            raise InputError(
+                f"t = {t} is not before the horizon {self.functional.horizon}; give an earlier time"
+            )
+        names, dim = names_of(self._dynamics), getattr(self._dynamics, "dim", 1)
+        question = replace(self.functional.on(names, dim), horizon=left)
+        settings = {"resolution": self.resolution, "domain": self.domain}
+        return solve_by(
+            self.method, question, self._dynamics, self._points, seed=self.seed_, **settings
+        )[0]
+
+
+def _points(dynamics: Dynamics, X: Any, functional: Functional) -> Array | None:
+    """Where the values are to be good, (n, D)."""
+    if not isinstance(dynamics, Diffusion):
+        return None
+    if X is not None:
+        return dynamics.points(X, "X")
+    if dynamics.last is not None:
+        return dynamics.last
+    ends = _wall_points(functional) if dynamics.dim == 1 else np.zeros((0, 1))
+    if not len(ends):
+        raise InputError(
+            "X is needed: the states (n, D) at which the values are to be good, such as the starts"
+        )
+    return ends
+
+
+def _wall_points(functional: Functional) -> Array:
+    """States of the line between and beside the walls."""
+    ends = []
+    for region, _ in functional.stopping:
+        parts = region.intervals()
+        if parts is not None:
+            ends += [end for pair in parts.pairs for end in pair if np.isfinite(end)]
+    walls = np.unique(ends)
+    if not len(walls):
+        return np.zeros((0, 1))
+    width = np.ptp(walls) or 1.0
+    between = (walls[1:] + walls[:-1]) / 2
+    return np.concatenate([[walls[0] - width], between, [walls[-1] + width]])[:, None]
