@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
-from trajinfer import IrregularSeries
+from trajinfer import IrregularSeries, NeuralSDEForecaster
 from trajinfer.forecasting.folds import Folds
 from trajinfer.forecasting.mixture import fit_mixture
 from trajinfer.forecasting.observations import Observations, segment_search
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles
 from trajinfer.forecasting.range_maximum import RangeMaximum
+from trajinfer.forecasting.spread import fit_spread
 from trajinfer.forecasting.variogram import Variogram
 
 
@@ -116,6 +118,47 @@ def test_quantiles_of_errors_are_inverted_and_cover():
         rows = (3 * share).astype(int) == third
         inside = ((low <= errors) & (errors <= high))[rows].mean()
         assert inside == pytest.approx(0.9, abs=4 * np.sqrt(0.09 / rows.sum()) + 0.01)
+
+
+def test_quantiles_of_few_errors_cover_errors_to_come():
+    """Twelve normal errors, 2000 times: coverage within three standard errors of 90 %."""
+    rng = np.random.default_rng(0)
+    n, far = 12, np.ones((1, 1))
+    errors = rng.normal(size=(2000, n, 1))
+    fits = [ErrorQuantiles.fit(one, np.ones((n, 1))) for one in errors]
+    chance = {}
+    for name, laws in (("plain", fits), ("to come", [f.of_errors_to_come(n) for f in fits])):
+        low, high = (np.array([f(z * far, far)[0, 0] for f in laws]) for z in (-1.6449, 1.6449))
+        chance[name] = ndtr(high) - ndtr(low)
+    assert chance["plain"].mean() < 0.86
+    standard_error = chance["to come"].std() / np.sqrt(2000)
+    assert chance["to come"].mean() == pytest.approx(0.9, abs=3 * standard_error + 0.015)
+
+
+def test_many_errors_need_no_wider_quantiles():
+    rng = np.random.default_rng(0)
+    quantiles = ErrorQuantiles.fit(rng.exponential(size=(500, 1)), rng.uniform(size=(500, 1)))
+    again = quantiles.of_errors_to_come(1e6)
+    np.testing.assert_allclose(again.values, quantiles.values, atol=1e-3)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
+def test_errors_that_grow_with_the_level_have_spreads_that_do(exponent):
+    """The exponent within .1 of the truth where there are many errors."""
+    rng = np.random.default_rng(0)
+    times = np.arange(3000.0)
+    level = rng.normal(size=3000)
+    law = NeuralSDEForecaster(horizon=5.0, hidden=4, max_epochs=1, random_state=0)
+    model = law.fit(IrregularSeries.from_arrays(times[:60], level[None, :60, None])).model_.law
+    past = IrregularSeries.from_arrays(times[:60], level[None, :60, None])
+    asked = model.ask(past, np.linspace(60.0, 64.0, 3000)[None])
+    mean = model.units.center + model.units.scale * level[:, None]
+    error = rng.normal(size=(3000, 1)) * np.exp(exponent * np.clip(level, -2, 2))[:, None]
+    spread = fit_spread(asked, mean, error, model.units, None, 3000)
+    assert spread.exponent[0] == pytest.approx(exponent, abs=0.1)
+    ratio = error / spread(asked, mean, model.units, None)
+    for part in (level < -0.5, np.abs(level) < 0.5, level > 0.5):
+        assert ratio[part].std() == pytest.approx(1.0, rel=4 / np.sqrt(2 * part.sum()) + 0.05)
 
 
 def test_blocks_in_time_keep_a_gap_of_one_horizon():

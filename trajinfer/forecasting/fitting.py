@@ -17,15 +17,16 @@ from trajinfer.forecasting.calendar import CalendarCycles, shown_period
 from trajinfer.forecasting.experts import SIMPLE, ridge_columns, simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.folds import Folds
-from trajinfer.forecasting.history import LeadUnits, history
-from trajinfer.forecasting.law import ForecastLaw, Part, noise_floor
-from trajinfer.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
+from trajinfer.forecasting.history import history
+from trajinfer.forecasting.law import ForecastLaw, Part
+from trajinfer.forecasting.measures import measured, places
+from trajinfer.forecasting.memory import memory
 from trajinfer.forecasting.mixture import Mixture, fit_mixture
 from trajinfer.forecasting.network import IncrementNetwork, NetworkSettings, fit_network
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs, PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles
-from trajinfer.forecasting.variogram import Variogram
+from trajinfer.forecasting.spread import fit_spread
 from trajinfer.regression.boosted_trees import BoostedTrees, BoostingSettings
 from trajinfer.regression.ridge_by_parts import fit_ridge_by_parts
 
@@ -36,7 +37,6 @@ _FEWEST_STRETCHES = 25
 _TREE_WORK = 60_000
 _MOST_TREE_PAIRS = 15_000
 _FEWEST_FOR_TREES = 20
-_VARIOGRAM_PAIRS = 20_000
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class LawFit:
         self.data, self.settings = Observations.of(series), settings
         self.seeds = spawn(seed, 4)
         self.rng = np.random.default_rng(self.seeds[0])
-        self.known = _known(settings.future, series.channels)
+        self.known = places(settings.future, series.channels)
         self.kinds = ChannelKinds.of(self.data.values, series.channels, settings.bounds)
         self.source = PairSource.of(self.data, settings.horizon, settings.cutoffs)
         if not len(self.source):
@@ -114,9 +114,9 @@ class LawFit:
                 f"no series has observations both before and within horizon={settings.horizon:g} "
                 "after a cut; series need two times at least"
             )
-        self.units = _units(self.data, settings, self.rng)
+        self.units = measured(self.data, settings.horizon, settings.window, settings.lags, self.rng)
         self.calendar = CalendarCycles.of(self.data, series.axis)
-        span = float(np.max(self._spans()))
+        span = float(np.max(self.data.spans))
         channels = range(self.units.n_channels)
         self.periods = np.array([shown_period(self.data.channel(c), span) for c in channels])
         self.past = history(self.data, np.arange(len(self.data.times)), self.units)
@@ -131,7 +131,7 @@ class LawFit:
         folds = Folds.of(
             self.data, usable, self.settings.horizon, self.settings.parts, self.seeds[1]
         )
-        stretches = self._stretches()
+        stretches = self.source.stretches(self.data, self.settings.horizon)
         rich = len(pairs) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
         parts, held_out = self._experts(pairs, asked, folds, rich=rich)
         names = (*SIMPLE, "ridge", *(("trees", "network") if rich else ()))
@@ -163,20 +163,6 @@ class LawFit:
             self.periods,
             known,
         )
-
-    def _spans(self) -> Array:
-        """(B,) time that each series covers; 0 for a series without a value."""
-        first, end = self.data.starts[:-1], self.data.starts[1:]
-        filled = end > first
-        last = np.where(filled, self.data.times[end - 1], 0.0)
-        return last - np.where(
-            filled, self.data.times[np.minimum(first, len(self.data.times) - 1)], 0.0
-        )
-
-    def _stretches(self) -> float:
-        """Number of stretches of a horizon that hold pairs, which errors far apart stand for."""
-        usable = self.source.per_series > 0
-        return float(np.maximum(self._spans()[usable] / self.settings.horizon, 1.0).sum())
 
     def _experts(
         self, pairs: Pairs, asked: Questions, folds: Folds, *, rich: bool
@@ -271,27 +257,15 @@ class LawFit:
     ) -> ForecastLaw:
         asked = held_out.asked
         share = np.minimum(asked.own_lead / self.units.horizon, 1.0)
-        error = (
-            held_out.truth - asked.history.last - asked.size * mixture(held_out.increments, share)
-        )
-        n_channels = self.units.n_channels
-        residual = tuple(
-            _residual(asked.own_lead[:, c], error[:, c], self.units.scale[c])
-            for c in range(n_channels)
-        )
-        plain = np.stack([np.sqrt(v(asked.own_lead[:, c])) for c, v in enumerate(residual)], axis=1)
-        learned = asked.size * np.exp(held_out.log_scale)
-        better = (
-            _likelihood(error, learned) > _likelihood(error, plain)
-            if rich
-            else np.zeros(n_channels, dtype=bool)
-        )
-        scale = np.where(better, learned, plain)
+        mean = asked.history.last + asked.size * mixture(held_out.increments, share)
+        error = held_out.truth - mean
+        log_scale = held_out.log_scale if rich else None
+        spread = fit_spread(asked, mean, error, self.units, log_scale, self.stretches)
+        scale = spread(asked, mean, self.units, log_scale)
         self.held_out = replace(held_out, scale=scale)
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors, share)
-        z = quantiles.normal(errors, share)
-        process, white = _memory(z, held_out, self.units)
+        process, white = memory(quantiles.normal(errors, share), asked, held_out.pairs, self.units)
         return ForecastLaw(
             self.units,
             self.calendar,
@@ -299,9 +273,8 @@ class LawFit:
             self.design,
             tuple(parts),
             mixture,
-            residual,
-            better,
-            quantiles,
+            spread,
+            quantiles.of_errors_to_come(self.stretches),
             process,
             white,
             self.kinds,
@@ -334,104 +307,3 @@ def _without_idle(parts: list[Part], mixture: Mixture) -> list[Part]:
         )
         for part in parts
     ]
-
-
-def _known(names: Sequence[str], channels: Sequence[str]) -> tuple[int, ...]:
-    missing = [name for name in names if name not in channels]
-    if missing:
-        raise InputError(
-            f"future names {missing[0]!r}, which is no channel; the channels are "
-            f"{', '.join(channels)}"
-        )
-    return tuple(channels.index(name) for name in names)
-
-
-def _units(data: Observations, settings: LawSettings, rng: np.random.Generator) -> LeadUnits:
-    """Measure the channels; one without any value is taken as constant 0."""
-    center, scale, gaps, variograms = [], [], [], []
-    for c in range(data.values.shape[1]):
-        channel = data.channel(c)
-        own = Observations(channel.times, channel.values[:, None], channel.starts, data.statics)
-        mean = float(channel.values.mean()) if len(channel.values) else 0.0
-        size = float(channel.values.std()) if len(channel.values) else 0.0
-        flat = not size > 1e-12 * max(abs(mean), 1e-300)
-        steps = np.diff(channel.times)[np.diff(own.series) == 0]
-        center.append(mean)
-        scale.append(1.0 if flat else size)
-        gaps.append(float(np.median(steps)) if len(steps) else settings.horizon)
-        variograms.append(_variogram(own, settings.horizon, rng))
-    return LeadUnits(
-        np.array(center),
-        np.array(scale),
-        np.array(gaps),
-        settings.horizon,
-        tuple(variograms),
-        settings.window,
-        settings.lags,
-    )
-
-
-def _variogram(own: Observations, horizon: float, rng: np.random.Generator) -> Variogram:
-    lead, increments = [], []
-    for reach in (horizon, 4 * horizon):
-        pairs = PairSource.of(own, reach).draw(rng, _VARIOGRAM_PAIRS, _VARIOGRAM_PAIRS)
-        lead.append(own.times[pairs.target] - own.times[pairs.cut])
-        increments.append(own.values[pairs.target, 0] - own.values[pairs.cut, 0])
-    return Variogram.fit(np.concatenate(lead), np.concatenate(increments))
-
-
-def _residual(lead: Array, error: Array, scale: float) -> Variogram:
-    known = ~np.isnan(error)
-    if not known.any():
-        return Variogram.fit(np.ones(8), np.full(8, scale))
-    return Variogram.fit(lead[known], error[known])
-
-
-def _likelihood(error: Array, scale: Array) -> Array:
-    """Mean normal log-likelihood (C,) of errors, the scale multiplied by its best factor."""
-    scale = np.maximum(scale, 1e-300)
-    known = ~np.isnan(error)
-    z = np.where(known, error / scale, 0.0)
-    n = np.maximum(known.sum(axis=0), 1)
-    factor = np.sqrt((z**2).sum(axis=0) / n)
-    return np.asarray(
-        -np.log(np.maximum(factor, 1e-300)) - np.where(known, np.log(scale), 0.0).sum(axis=0) / n
-    )
-
-
-def _memory(z: Array, held_out: HeldOut, units: LeadUnits) -> tuple[LeadProcess, Array]:
-    """The process of the errors, and the share of the noise floor that is new at every time."""
-    pairs, asked = held_out.pairs, held_out.asked
-    floor = noise_floor(units, asked)
-    lead = np.maximum(asked.own_lead / units.horizon, 1e-9)
-    n_channels = z.shape[1]
-    fits = []
-    for c in range(n_channels):
-        first, later = [], []
-        for step in (1, 2):
-            a, b = np.arange(len(z) - step), np.arange(step, len(z))
-            same = (pairs.cut[a] == pairs.cut[b]) & (lead[b, c] > lead[a, c])
-            both = same & ~np.isnan(z[a, c]) & ~np.isnan(z[b, c])
-            first.append(a[both])
-            later.append(b[both])
-        a, b = np.concatenate(first), np.concatenate(later)
-        fits.append(fit_memory(z[a, c], z[b, c], lead[a, c], lead[b, c], floor[a, c], floor[b, c]))
-    gamma, theta, white = (
-        np.array([getattr(f, name) for f in fits]) for name in ("gamma", "theta", "white")
-    )
-    observed = _correlation(z, np.sqrt(1 - white * floor))
-    return LeadProcess(gamma, theta, drive_correlation(observed, gamma)), white
-
-
-def _correlation(z: Array, loading: Array) -> Array:
-    """Correlation (C, C) of the part of the errors that is not white."""
-    n_channels = z.shape[1]
-    result = np.eye(n_channels)
-    for c in range(n_channels):
-        for d in range(c):
-            both = ~np.isnan(z[:, c]) & ~np.isnan(z[:, d])
-            if both.sum() >= 30:
-                weight = (loading[both, c] * loading[both, d]).sum()
-                norm = np.sqrt((z[both, c] ** 2).mean() * (z[both, d] ** 2).mean()) * weight
-                result[c, d] = result[d, c] = (z[both, c] * z[both, d]).sum() / max(norm, 1e-12)
-    return np.clip(result, -0.99, 0.99) + 0.01 * np.eye(n_channels)

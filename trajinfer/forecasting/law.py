@@ -11,7 +11,7 @@ with m the mixture of the experts, s the scale, Q the quantiles of held-out erro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,13 @@ from trajinfer.forecasting.experts import simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.history import LeadUnits, history
 from trajinfer.forecasting.lead_process import LeadProcess
+from trajinfer.forecasting.memory import noise_floor
 from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles, expectation_nodes
-from trajinfer.forecasting.variogram import Variogram
+from trajinfer.forecasting.spread import Spread
 from trajinfer.regression.boosted_trees import BoostedTrees
 from trajinfer.regression.ridge_by_parts import LinearMaps
 
@@ -66,9 +67,8 @@ class ForecastLaw:
         units, calendar, periods, design: how features are made.
         parts: experts that are averaged.
         mixture: shares of the experts.
-        residual: for each channel, the mean square of held-out errors as a function of the lead.
-        learned_scale: (C,) bool, whether the scale is that of the networks instead.
-        quantiles: of the standardised held-out errors.
+        spread: scales of the errors.
+        quantiles: of the standardised errors to come.
         process: noise along the lead; times in units of the horizon.
         white: (C,) share of the noise floor that is new at every time.
         kinds: values that the channels can take.
@@ -81,8 +81,7 @@ class ForecastLaw:
     design: Design
     parts: tuple[Part, ...]
     mixture: Mixture
-    residual: tuple[Variogram, ...]
-    learned_scale: Array
+    spread: Spread
     quantiles: ErrorQuantiles
     process: LeadProcess
     white: Array
@@ -134,26 +133,19 @@ class ForecastLaw:
         ]
         learned = np.mean([answer for answer, _ in answers], axis=0)
         increments = np.concatenate([simple_increments(asked, self.units), learned], axis=2)
-        share = np.minimum(asked.own_lead / self.units.horizon, 1.0)
-        mean = asked.history.last + asked.size * self.mixture(increments, share)
-        scale = residual_size(self.residual, asked)
-        if self.learned_scale.any():
-            square = np.mean([np.exp(2 * log_scale) for _, log_scale in answers], axis=0)
-            scale = np.where(self.learned_scale, asked.size * np.sqrt(square), scale)
-        return mean, scale
+        mean = asked.history.last + asked.size * self.mixture(increments, self.share(asked))
+        square = np.mean([np.exp(2 * log_scale) for _, log_scale in answers], axis=0)
+        return mean, self.spread(asked, mean, self.units, 0.5 * np.log(square))
 
-    def errors_on(
-        self, series: IrregularSeries, cutoffs: int | None, seed: int
-    ) -> tuple[Array, Array]:
-        """Standardised errors (P, C) and shares of the horizon (P, C) on pairs of other series.
+    def recalibrated(self, series: IrregularSeries, cutoffs: int | None, seed: int) -> ForecastLaw:
+        """The same law with quantiles of its errors on pairs of other series.
 
         Raises:
             InputError: if none of the series has a past and a future.
         """
         data = Observations.of(series)
-        pairs = PairSource.of(data, self.units.horizon, cutoffs).draw(
-            np.random.default_rng(seed), _PAIRS_PER_SERIES, _CHUNK
-        )
+        source = PairSource.of(data, self.units.horizon, cutoffs)
+        pairs = source.draw(np.random.default_rng(seed), _PAIRS_PER_SERIES, _CHUNK)
         if not len(pairs):
             raise InputError(
                 "none of the series to calibrate on has observations within the horizon of each "
@@ -172,7 +164,9 @@ class ForecastLaw:
             self.standardised(truth[:, list(self.known)]) if self.known else None,
         )
         mean, scale = self.moments(asked)
-        return (truth - mean) / scale, self.share(asked)
+        quantiles = ErrorQuantiles.fit((truth - mean) / scale, self.share(asked))
+        stretches = source.stretches(data, self.units.horizon)
+        return replace(self, quantiles=quantiles.of_errors_to_come(stretches))
 
     def share(self, asked: Questions) -> Array:
         """Leads (P, C) as shares of the horizon, at most 1."""
@@ -252,15 +246,3 @@ def expert_increments(
         mean, log_scale = part.network(features)
         columns.append(mean)
     return np.stack(columns, axis=2), log_scale
-
-
-def residual_size(residual: tuple[Variogram, ...], asked: Questions) -> Array:
-    """Root mean squares (P, C) of held-out errors at the leads asked for."""
-    size = [np.sqrt(v(asked.own_lead[:, c])) for c, v in enumerate(residual)]
-    return np.stack(size, axis=1)
-
-
-def noise_floor(units: LeadUnits, asked: Questions) -> Array:
-    """Shares (P, C) of the expected squares that do not vanish with the lead."""
-    nugget = np.array([v.nugget for v in units.variograms])
-    return np.asarray(np.minimum(nugget / asked.size**2, 1.0))

@@ -18,7 +18,6 @@ from trajinfer.data.names import fits_columns
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.forecasting.fitting import LawFit, LawSettings
 from trajinfer.forecasting.law import ForecastLaw
-from trajinfer.forecasting.quantiles import ErrorQuantiles
 from trajinfer.forecasting.report import Report, held_out_report
 
 
@@ -125,8 +124,7 @@ class LeadForecast:
         Raises:
             InputError: if none of the series has a past and a future.
         """
-        errors, share = self.law.errors_on(series, cutoffs, seed)
-        return replace(self, law=replace(self.law, quantiles=ErrorQuantiles.fit(errors, share)))
+        return replace(self, law=self.law.recalibrated(series, cutoffs, seed))
 
     def shares(self) -> pd.DataFrame:
         """Shares of the experts: a row per channel, third of the horizon and expert."""

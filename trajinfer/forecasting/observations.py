@@ -48,6 +48,15 @@ class Observations:
         """(N,) number of the series of each row."""
         return np.repeat(np.arange(self.n_series), np.diff(self.starts))
 
+    @property
+    def spans(self) -> Array:
+        """(B,) time that each series covers; 0 for a series without a row."""
+        first, last = self.starts[:-1], self.starts[1:] - 1
+        rows = np.flatnonzero(last > first)
+        spans = np.zeros(self.n_series)
+        spans[rows] = self.times[last[rows]] - self.times[first[rows]]
+        return spans
+
     def channel(self, index: int) -> Channel:
         """The observed values of one channel."""
         rows = np.flatnonzero(~np.isnan(self.values[:, index]))

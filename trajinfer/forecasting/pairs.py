@@ -71,6 +71,11 @@ class PairSource:
     def __len__(self) -> int:
         return int(self.count.sum())
 
+    def stretches(self, data: Observations, horizon: float) -> float:
+        """Number of stretches of a horizon that hold pairs: errors so far apart are independent."""
+        spans = data.spans[self.per_series > 0]
+        return float(np.maximum(spans / horizon, 1.0).sum())
+
     def draw(self, rng: np.random.Generator, per_series: int, in_all: int) -> Pairs:
         """Random cuts with up to four later rows each, or with all where these are few enough.
 

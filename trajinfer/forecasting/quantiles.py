@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
@@ -15,6 +15,7 @@ _KNOTS = np.linspace(-3.0, 3.0, 25)
 _PER_UNIT = 4
 _FEWEST = 60
 _TAIL = 2.0
+_FEWEST_INDEPENDENT = 3.0
 
 
 @packable
@@ -56,6 +57,27 @@ class ErrorQuantiles:
                     whole if not len(part) else weight * _quantiles(part) + (1 - weight) * whole
                 )
         return cls(values, np.maximum(largest, 1e-12))
+
+    def of_errors_to_come(self, n_independent: float) -> ErrorQuantiles:
+        r"""Quantiles that allow for their having been read off few independent errors.
+
+        As in the predictive law of normal errors of unknown mean and variance, distances from the
+        mean are multiplied by
+
+        $$\frac{t_{n-1}^{-1}(\Phi(z))}{z} \sqrt{\frac{n + 1}{n - 1}},$$
+
+        which tends to 1 for many. The leads of the first third count 3 n independent errors, those
+        of the second 3 n / 2.
+
+        Args:
+            n_independent: number n of stretches of a horizon.
+        """
+        weight = np.exp(-0.5 * _KNOTS**2)
+        mean = (self.values @ weight / weight.sum())[:, :, None]
+        n = np.maximum(n_independent * 3.0 / np.arange(1, 4), _FEWEST_INDEPENDENT)[:, None]
+        z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
+        factor = stdtrit(n - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
+        return replace(self, values=mean + (self.values - mean) * factor[:, None])
 
     def table(self, share: Array) -> Array:
         """The errors (..., C, 25) at the places, for shares of the horizon (..., C)."""

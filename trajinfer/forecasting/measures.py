@@ -1,0 +1,70 @@
+"""Measures of the training data: centres, scales, gaps and variograms of the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trajinfer._core.errors import InputError
+from trajinfer.forecasting.history import LeadUnits
+from trajinfer.forecasting.observations import Observations
+from trajinfer.forecasting.pairs import PairSource
+from trajinfer.forecasting.variogram import Variogram
+
+_VARIOGRAM_PAIRS = 20_000
+
+
+def measured(
+    data: Observations,
+    horizon: float,
+    window: float,
+    lags: tuple[int, ...],
+    rng: np.random.Generator,
+) -> LeadUnits:
+    """Measure the channels; one without any value is taken as constant 0."""
+    center, scale, gaps, variograms = [], [], [], []
+    for c in range(data.values.shape[1]):
+        channel = data.channel(c)
+        own = Observations(channel.times, channel.values[:, None], channel.starts, data.statics)
+        mean = float(channel.values.mean()) if len(channel.values) else 0.0
+        size = float(channel.values.std()) if len(channel.values) else 0.0
+        flat = not size > 1e-12 * max(abs(mean), 1e-300)
+        steps = np.diff(channel.times)[np.diff(own.series) == 0]
+        center.append(mean)
+        scale.append(1.0 if flat else size)
+        gaps.append(float(np.median(steps)) if len(steps) else horizon)
+        variograms.append(_variogram(own, horizon, rng))
+    return LeadUnits(
+        np.array(center),
+        np.array(scale),
+        np.array(gaps),
+        horizon,
+        tuple(variograms),
+        window,
+        lags,
+    )
+
+
+def _variogram(own: Observations, horizon: float, rng: np.random.Generator) -> Variogram:
+    lead, increments = [], []
+    for reach in (horizon, 4 * horizon):
+        pairs = PairSource.of(own, reach).draw(rng, _VARIOGRAM_PAIRS, _VARIOGRAM_PAIRS)
+        lead.append(own.times[pairs.target] - own.times[pairs.cut])
+        increments.append(own.values[pairs.target, 0] - own.values[pairs.cut, 0])
+    return Variogram.fit(np.concatenate(lead), np.concatenate(increments))
+
+
+def places(names: Sequence[str], channels: Sequence[str]) -> tuple[int, ...]:
+    """Places of the channels whose later values are known.
+
+    Raises:
+        InputError: for a name that is no channel.
+    """
+    missing = [name for name in names if name not in channels]
+    if missing:
+        raise InputError(
+            f"future names {missing[0]!r}, which is no channel; the channels are "
+            f"{', '.join(channels)}"
+        )
+    return tuple(channels.index(name) for name in names)
