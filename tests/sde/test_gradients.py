@@ -126,7 +126,7 @@ def test_gradients_reach_the_context():
                 model,
                 y0,
                 [0, 1.0],
-                step=1 / 512,
+                step=1 / 128,
                 method="reversible_heun",
                 gradient=gradient,
                 context=wrap(encoder(raw)),

@@ -307,6 +307,7 @@ def test_noisy_visits_of_the_steps_estimate_the_global_sum():
 
 
 @pytest.mark.parametrize("own_times", [False, True])
+@torch.no_grad()
 def test_uniform_visits_estimate_the_integral_over_time(own_times):
     """T E[E(t1)] = int E(t) dt for a step of fixed length, by quadrature; z at 4.5."""
     model, h = Rotation(), 0.05
@@ -319,7 +320,7 @@ def test_uniform_visits_estimate_the_integral_over_time(own_times):
             for s in range(4)
         ]
     )
-    n = 500
+    n = 200
     grid = (np.arange(n) + 0.5) / n
     values = np.zeros(n)
     for b in range(3):
