@@ -61,15 +61,17 @@ class Quadrature:
         """Log transition densities (N, M) from x (N,) at time t0 to y (M,) a duration later."""
         n_parts = max(1, math.ceil(float(duration) / self.longest - 1e-9))
         h = duration / n_parts
+        first = self._laws(t0.reshape(1), x, h)
         if n_parts == 1:
-            return self._log_kernel(t0, x, h, y)
+            return _log_kernel(first, y)[0]
         spacing = self.grid[1] - self.grid[0]
-        density = self._log_kernel(t0, x, h, self.grid).exp()
-        for part in range(1, n_parts - 1):
-            onward = self._log_kernel(t0 + part * h, self.grid, h, self.grid).exp()
-            density = spacing * density @ onward
-        last = t0 + (n_parts - 1) * h
-        return (spacing * density @ self._log_kernel(last, self.grid, h, y).exp() + _TINY).log()
+        density = _log_kernel(first, self.grid)[0].exp()
+        onward = self._laws(t0 + h * torch.arange(1, n_parts), self.grid, h)
+        between = _log_kernel(onward.part(slice(0, -1)), self.grid).exp()
+        for kernel in between:
+            density = spacing * density @ kernel
+        last = _log_kernel(onward.part(slice(-1, None)), y)[0].exp()
+        return (spacing * density @ last + _TINY).log()
 
     def costs(self, batch: SegmentBatch) -> Tensor:
         """Minus the log transition densities of all pairs of a batch, (S, N, M)."""
@@ -80,12 +82,30 @@ class Quadrature:
             ]
         )
 
-    def _log_kernel(self, t: Tensor, x: Tensor, h: Tensor, y: Tensor) -> Tensor:
-        law = self.transitions(t.reshape(1), x.reshape(1, -1, 1), h.reshape(1))
-        variance = law.covariance[0, :, 0]
-        miss = y - law.mean[0]
-        exponent = -0.5 * miss.square() / variance - 0.5 * (2 * math.pi * variance).log()
-        return torch.nan_to_num(exponent, nan=-torch.inf, neginf=-torch.inf)
+    def _laws(self, times: Tensor, x: Tensor, h: Tensor) -> _Laws:
+        """Laws of one part from x (N,) on, begun at every one of these times (P,)."""
+        starts = x.reshape(1, -1, 1).expand(len(times), -1, -1)
+        law = self.transitions(times, starts, h.expand(len(times)))
+        return _Laws(law.mean[..., 0], law.covariance[..., 0, 0])
+
+
+@dataclass(frozen=True)
+class _Laws:
+    """Means and variances (P, N) of Gaussian laws on the line."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def part(self, chosen: slice) -> _Laws:
+        return _Laws(self.mean[chosen], self.variance[chosen])
+
+
+def _log_kernel(laws: _Laws, y: Tensor) -> Tensor:
+    """Log densities at y (M,), (P, N, M)."""
+    variance = laws.variance[..., None]
+    miss = y - laws.mean[..., None]
+    exponent = -0.5 * miss.square() / variance - 0.5 * (2 * math.pi * variance).log()
+    return torch.nan_to_num(exponent, nan=-torch.inf, neginf=-torch.inf)
 
 
 def quadrature_for(transitions: Transitions, batches: Sequence[SegmentBatch]) -> Quadrature | None:

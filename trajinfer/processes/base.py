@@ -17,6 +17,7 @@ from trajinfer._core.packing import packable
 from trajinfer.nn import Parameter, Parameters
 from trajinfer.processes.affine_transition import affine_transition
 from trajinfer.sde import SDE
+from trajinfer.sde.jacobian import jacobian
 
 _OWN_MODULES = "trajinfer."
 Values = Mapping[str, Tensor]
@@ -70,11 +71,7 @@ class Process(SDE):
 
     def jacobian(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
         """Jacobian of the drift, (B, D, D), at the parameter values p."""
-        columns = [
-            torch.func.jvp(lambda x: self.drift(t, x, p), (y,), (unit.expand_as(y),))[1]
-            for unit in torch.eye(self.dim, dtype=y.dtype, device=y.device)
-        ]
-        return torch.stack(columns, dim=-1)
+        return jacobian(lambda x: self.drift(t, x, p), y)
 
     def affine(self, p: Values) -> tuple[Tensor, Tensor] | None:
         """Matrix A and offset c where the drift is A y + c with constant noise; else None."""

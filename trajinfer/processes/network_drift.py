@@ -53,15 +53,6 @@ class NetworkDrift(Process):
         self.center, self.scale = torch.as_tensor(center), torch.as_tensor(scale)
         self.duration = torch.as_tensor(duration, dtype=torch.float64)
 
-    def jacobian(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
-        """Jacobian of the drift, (B, D, D), row by row.
-
-        Reverse mode: a forward-mode product through a linear layer takes torch ten times as long.
-        """
-        pull = torch.func.vjp(lambda x: self.drift(t, x, p), y)[1]
-        units = torch.eye(self.dim, dtype=y.dtype, device=y.device)
-        return torch.stack([pull(unit.expand_as(y))[0] for unit in units], dim=1)
-
     def values(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """Current parameter values and weights, differentiable."""
         weights = self.network.named_parameters(prefix=_PREFIX[:-1])
