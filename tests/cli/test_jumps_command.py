@@ -13,6 +13,7 @@ from trajinfer import jumps
 from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 from trajinfer.cli.jumps import jumps as command
+from trajinfer.data import JumpSeries
 from trajinfer.jumps import MarkovJumpProcess
 
 app = typer.Typer()
@@ -144,3 +145,32 @@ def test_dates_as_times(patients, tmp_path):
     exec(run(patients, "--dry-run").stdout, names)
     assert names["data"].axis.kind == "datetime"
     assert names["data"].times.max() == 150.0
+
+
+@pytest.mark.filterwarnings("ignore::trajinfer.jumps.IdentifiabilityWarning")  # few jumps of some
+def test_covariates_give_hazard_ratios(table, tmp_path):
+    frame = pd.read_csv(table)
+    frame["age"], frame["sex"] = 40.0 + frame["who"] % 7, frame["who"] % 2
+    frame.to_csv(table, index=False)
+    options = ("--id", "who", "--time", "years", "--no-figures", "--json")
+    out = tmp_path / "a"
+    done = run(table, *options, "--covariates", "sex, age", "--out", out, "--method", "mle")
+    written = pd.read_csv(out / "hazard_ratios.csv")
+    assert len(json.loads(done.stdout)["hazard_ratios"]) == len(written)
+    data = jumps_of(frame)
+    model = MarkovJumpProcess(method="mle", covariates=["sex", "age"]).fit(data)
+    assert np.allclose(written["hazard_ratio"], model.effects_["hazard_ratio"], rtol=1e-6)
+    run(table, *options, "--config", out / "config.toml", "--out", tmp_path / "b")
+    again = pd.read_csv(tmp_path / "b" / "hazard_ratios.csv")
+    pd.testing.assert_frame_equal(written, again)
+
+
+def jumps_of(frame):
+    return JumpSeries.from_frame(
+        frame, id="who", time="years", state="state", covariates=["sex", "age"]
+    )
+
+
+def test_covariates_that_are_not_there_are_named(table):
+    with pytest.raises(InputError, match="no column 'age'"):
+        run(table, "--id", "who", "--time", "years", "--covariates", "age", "--dry-run")

@@ -18,10 +18,7 @@ from trajinfer.cli.output import Job, Result, figure_of
 from trajinfer.cli.settings import SeededSettings, parse_value, to_toml
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from trajinfer import JumpSeries, MarkovJumpProcess
-    from trajinfer._core.checks import Array
 
 ESTIMATOR = "MarkovJumpProcess"
 METHODS = ("auto", "em", "mle", "map", "bayes", "amortized")
@@ -35,14 +32,27 @@ class _Columns:
     observation: Annotated[
         str | None, typer.Option(help="Column of snapshot, jump, absorption.")
     ] = None
+    covariates: Annotated[
+        str | None,
+        typer.Option(help="Columns that the rates depend on, such as sex,age; none if not given."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class JumpFile(TableFile, _Columns):
     """A file with one row per observation of a state."""
 
-    def read(self) -> tuple[JumpSeries, list[str]]:
+    def names(self) -> list[str] | None:
+        """The columns of the covariates; None for none."""
+        if self.covariates is None:
+            return None
+        return [name.strip() for name in self.covariates.split(",") if name.strip()]
+
+    def read(self, covariates: Sequence[str] = ()) -> tuple[JumpSeries, list[str]]:
         """The paths, and the Python that reads the same into `data`.
+
+        Args:
+            covariates: columns of covariates.
 
         Raises:
             InputError: if the file is unreadable, or as for `JumpSeries.from_frame`.
@@ -56,7 +66,9 @@ class JumpFile(TableFile, _Columns):
             "time": self.time,
             "state": self.state,
             "observation": self.observation or usual,
+            "covariates": list(covariates) or None,
         }
+        words = {name: value for name, value in words.items() if value is not None}
         call = call_of("JumpSeries.from_frame", words, "frame")
         series = JumpSeries.from_frame(frame, **words)  # type: ignore[arg-type]
         return series, ["from trajinfer import JumpSeries", *script, f"data = {call}"]
@@ -87,14 +99,13 @@ def jumps(
         ),
     ] = None,
 ) -> Job:
-    """Estimate the rates of a Markov jump process, with intervals."""
+    """Estimate the rates of a Markov jump process, with intervals; hazard ratios of covariates."""
     if method is not None and method not in METHODS:
         raise InputError(f"unknown method {method!r}; {nearest(method, METHODS)}")
     noise = None if label_noise is None else _noise(label_noise)
 
     import trajinfer
 
-    series, reading = file.read()
     arguments = settings.resolve(
         ESTIMATOR,
         list(inspect.signature(trajinfer.MarkovJumpProcess).parameters),
@@ -103,9 +114,11 @@ def jumps(
             "method": method,
             "label_noise": noise,
             "reversible": reversible,
+            "covariates": file.names(),
         },
         defaults={"method": METHODS[0], "label_noise": 0.0, "reversible": False},
     )
+    series, reading = file.read(_columns(arguments.get("covariates")))
     n_states = arguments.get("n_states")
     labels = list(series.categories if n_states is None else range(n_states))
     if links:
@@ -123,6 +136,18 @@ def jumps(
 
     toml = to_toml(arguments, ESTIMATOR)
     return Job(script, f"fitting {series} of {file.data}", work, toml)
+
+
+def _columns(covariates: Any) -> list[str]:
+    """The columns that covariates in a file of settings name."""
+    if covariates is None or isinstance(covariates, list):
+        return list(covariates or [])
+    if isinstance(covariates, str) and covariates != "all":
+        return [covariates]
+    raise InputError(
+        f"covariates in a file of settings is a list of columns, got {covariates!r}; effects of "
+        "single links need Python, see docs/jumps.md"
+    )
 
 
 def _noise(text: str) -> Any:
@@ -167,35 +192,35 @@ def _call(settings: dict[str, Any], labels: Sequence[Any]) -> dict[str, Any]:
 
 
 def _result(settings: dict[str, Any], model: MarkovJumpProcess, series: JumpSeries) -> Result:
-    import numpy as np
+    from trajinfer import plot
 
-    from trajinfer import JumpSeries, plot
-
-    table = rate_table(model)
-    span = float((series.times.max(axis=1) - series.times[:, 0]).max())
-    ts = np.linspace(0, span, 60)
-
-    def occupation(ax: Any) -> None:
-        start = JumpSeries.from_arrays([[0.0]], [[None]], categories=model.states_, signal=[[0.0]])
-        plot.occupation(series.recode(model.states_), ts, model.predict_proba(start, ts)[0], ax=ax)
-
+    tables = {"rates": model.rate_table()}
+    if hasattr(model, "effect_rows_"):
+        tables["hazard_ratios"] = model.effects_
+    since = model.prevalence_times(series, 60)
+    known = series.recode(model.states_)
     summary = {
         "settings": settings,
         "method": model.method_,
         "states": list(model.states_),
-        "links": table[["from", "to"]].to_numpy().tolist(),
-        "rates": table,
+        "links": tables["rates"][["from", "to"]].to_numpy().tolist(),
+        **tables,
         "initial": model.initial_,
         "label_noise": model.label_noise_,
         "log_likelihood": model.log_likelihood_,
         "converged": bool(model.converged_),
         "relaxation_times": model.relaxation_times(),
     }
-    likelihood = f"log-likelihood {model.log_likelihood_:.3f} by {model.method_}"
+    text = [table_text(table, digits=4) for table in tables.values()]
+    text.append(f"log-likelihood {model.log_likelihood_:.3f} by {model.method_}")
+
+    def occupation(ax: Any) -> None:
+        plot.occupation(known, since, model.model_.mean_law(known, since), ax=ax)
+
     return Result(
         summary,
-        f"{table_text(table, digits=4)}\n\n{likelihood}",
-        {"rates": table},
+        "\n\n".join(text),
+        tables,
         models={"model": model},
         figures={
             "rates": figure_of(plot.rates, model, size=(5.0, 4.2)),
@@ -203,25 +228,4 @@ def _result(settings: dict[str, Any], model: MarkovJumpProcess, series: JumpSeri
             "occupation": figure_of(occupation, size=(5.5, 3.8)),
         },
         converged=bool(model.converged_),
-    )
-
-
-def rate_table(model: MarkovJumpProcess) -> pd.DataFrame:
-    """One row per link: start, end, rate, its standard error and 95 % interval."""
-    import numpy as np
-    import pandas as pd
-
-    links: Array = np.argwhere((model.rates_ > 0) & ~np.eye(len(model.rates_), dtype=bool))
-    names = np.array([str(label) for label in model.states_])
-    i, j = links.T
-    return pd.DataFrame(
-        {
-            "from": names[i],
-            "to": names[j],
-            "rate": model.rates_[i, j],
-            "std_error": model.std_errors_[i, j],
-            "lower": model.intervals_[i, j, 0],
-            "upper": model.intervals_[i, j, 1],
-            "expected_jumps": model.expected_jumps_[i, j],
-        }
     )

@@ -28,6 +28,7 @@ from trajinfer.jumps.findings import IdentifiabilityWarning, findings
 from trajinfer.jumps.fit import Search
 from trajinfer.jumps.fitted import FittedJumpProcess
 from trajinfer.jumps.format_1 import fitted_of, settings_of
+from trajinfer.jumps.goodness import GoodnessOfFit, goodness_of_fit
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.settings import (
     resolve_emission,
@@ -241,6 +242,7 @@ class MarkovJumpProcess(FittedJumpProcess):
         self.method_ = estimate.method
         self.log_likelihood_ = result.log_likelihood
         self.n_paths_, self.n_observations_ = len(series), series.n_observations
+        self.n_parameters_ = setup.problem.n_parameters(result.parameters)
         self.n_features_in_ = len(states)
         self.feature_names_in_ = np.empty(len(states), dtype=object)
         self.feature_names_in_[:] = states
@@ -275,22 +277,91 @@ class MarkovJumpProcess(FittedJumpProcess):
             InputError: if there are fewer than two paths, or the data are not kept.
         """
         check_is_fitted(self)
-        if X is None and not hasattr(self, "_series"):
-            raise InputError("the data are not kept in a saved model; give them as X=")
-        series = self._series if X is None else as_jump_series(X)
+        series = self._data(X)
         if len(series) < 2:
             raise InputError("the bootstrap draws whole paths and needs at least two of them")
         series = series.recode(self.states_)
         seed = self._draw_seed(random_state)
         out = np.empty((n, *self.rates_.shape))
-        worker = clone(self).set_params(n_states=None, random_state=seed)
         for k, child in enumerate(spawn(seed, n)):
             rows = np.random.default_rng(child).integers(len(series), size=len(series))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", IdentifiabilityWarning)
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                out[k] = worker.fit(series[rows]).rates_
+            out[k] = self._refit(series[rows], seed).rates
         return out
+
+    def goodness_of_fit(
+        self,
+        X: Any = None,
+        *,
+        n_times: int = 2,
+        n_gaps: int = 3,
+        n_imputations: int = 20,
+        n_bootstrap: int = 0,
+        ts: Any = None,
+        random_state: RandomState = None,
+    ) -> GoodnessOfFit:
+        r"""Whether the data look as the model says: Pearson's test, and prevalence.
+
+        Pairs of consecutive labels are counted by the time since the start of the path, the gap
+        and the two labels, and compared with the numbers that the model expects given everything
+        observed before: $\sum (O - E)^2 / E$. After a death at a known time the next visit is drawn
+        from the gaps of others. The law of the statistic lies between two chi-squared laws; the
+        bootstrap draws data from the model at the same visits and fits each of them again.
+
+        Args:
+            X: the data; None takes those of the fit. Paths count once, whatever their weight.
+            n_times: groups of times since the start of the path.
+            n_gaps: groups of gaps within each.
+            n_imputations: draws of the visits after deaths.
+            n_bootstrap: data sets for a p-value by simulation; 0 gives bounds only.
+            ts: (T,) durations at which prevalence is compared; None takes ten.
+            random_state: None takes the estimator's.
+
+        Returns:
+            The report; `print` shows the findings in words, `plot.goodness_of_fit` its cells.
+
+        Raises:
+            InputError: if the data are not kept, or give exact times of jumps, or a signal.
+
+        References:
+            Aguirre-Hernandez and Farewell, Stat. Med. 2002; Titman and Sharples, Stat. Med. 2008.
+        """
+        check_is_fitted(self)
+        series = self._data(X)
+        if self.emission_ is not None:
+            raise InputError("goodness of fit compares labels; this model is one of a signal")
+        if min(n_times, n_gaps, n_imputations) < 1 or n_bootstrap < 0:
+            raise InputError("n_times, n_gaps and n_imputations must be at least 1")
+        times = self.prevalence_times(series, 11)[1:] if ts is None else ts
+        seed = self._draw_seed(random_state)
+        return goodness_of_fit(
+            self.model_,
+            series,
+            self.prevalence(series, times),
+            getattr(self, "n_parameters_", 0),
+            lambda drawn: self._refit(drawn, seed),
+            n_times=n_times,
+            n_gaps=n_gaps,
+            n_imputations=n_imputations,
+            n_bootstrap=n_bootstrap,
+            seed=seed,
+        )
+
+    def _data(self, X: Any) -> JumpSeries:
+        if X is None and not hasattr(self, "_series"):
+            raise InputError("the data are not kept in a saved model; give them as X=")
+        return self._series if X is None else as_jump_series(X)
+
+    def _refit(self, series: JumpSeries, seed: int) -> JumpModel:
+        """The model fitted to other paths with the same settings; a given one stays."""
+        if self.method_ == "given":
+            return self.model_
+        worker = clone(self).set_params(n_states=None, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IdentifiabilityWarning)
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            worker.fit(series)
+        model: JumpModel = worker.model_
+        return model
 
     def _settings_to_save(self) -> dict[str, Any]:
         """Without `model`, which is code; its rates are kept."""

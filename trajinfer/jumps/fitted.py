@@ -53,6 +53,7 @@ class FittedJumpProcess(Estimator):
     uncertainty_: Uncertainty
     seed_: int
     effect_rows_: list[dict[str, Any]]
+    expected_jumps_: Array
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -102,6 +103,22 @@ class FittedJumpProcess(Estimator):
         """(S, S, 2) 95 % intervals of the rates, computed when first asked for."""
         ends = self.rate_intervals(0.95)
         return np.stack([ends.lower, ends.upper], axis=-1)
+
+    def rate_table(self) -> pd.DataFrame:
+        """One row per link: from, to, rate, std_error, lower, upper (95 %), expected_jumps."""
+        i, j = np.nonzero(derived.off_diagonal(self.rates_) > 0)
+        names = pd.Index(list(self.states_), dtype=object)
+        return pd.DataFrame(
+            {
+                "from": names.take(i),
+                "to": names.take(j),
+                "rate": self.rates_[i, j],
+                "std_error": self.std_errors_[i, j],
+                "lower": self.intervals_[i, j, 0],
+                "upper": self.intervals_[i, j, 1],
+                "expected_jumps": self.expected_jumps_[i, j],
+            }
+        )
 
     def _source(self) -> Uncertainty:
         check_is_fitted(self)
@@ -267,6 +284,12 @@ class FittedJumpProcess(Estimator):
         names = pd.Index(list(self.states_)).take(state.ravel())
         columns = {"time": times[place.ravel()], "state": names}
         return pd.DataFrame({**columns, "observed": observed.ravel(), "expected": expected.ravel()})
+
+    def prevalence_times(self, X: Any, n: int = 10) -> Array:
+        """(n,) even durations from 0 to the longest path, at which to ask for the prevalence."""
+        series = as_jump_series(X)
+        since = series.flat_times - series.flat_times[series.layout.starts][series.layout.series]
+        return np.linspace(0.0, float(since.max()), n)
 
     def _duration(self, t: Any) -> float:
         check_is_fitted(self)

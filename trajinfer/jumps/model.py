@@ -23,9 +23,13 @@ from trajinfer.markov.hidden import HiddenData, is_hidden
 from trajinfer.markov.likelihood import CountData
 from trajinfer.markov.parameters import Parameters
 from trajinfer.markov.posterior import state_probabilities
+from trajinfer.markov.prediction import predicted_laws
 from trajinfer.markov.regime_counts import RegimeCountData
+from trajinfer.markov.replicate import replicate
 from trajinfer.markov.simulate import draw_rows, skeleton
 from trajinfer.markov.transitions import transition_matrices
+
+_ABSORPTION = 2
 
 
 @packable
@@ -162,6 +166,32 @@ class JumpModel:
         """
         series = series.recode(self.states)
         return state_probabilities(series, ts, *self.in_regimes(series))
+
+    def label_laws(self, series: JumpSeries) -> Array:
+        """(N, S) law of the label at every entry, given the observations of its path before it.
+
+        Args:
+            series: paths with codes of the states, seen at visits.
+        """
+        laws = predicted_laws(series, *self.in_regimes(series))
+        return laws if self.emission.noiseless else laws @ self.emission.label_matrix()
+
+    def replicate(
+        self, visits: JumpSeries, series: JumpSeries, generator: np.random.Generator
+    ) -> JumpSeries:
+        """Paths of this model that are seen at the visits of others.
+
+        Args:
+            visits: paths with codes of the states, absorptions moved to visits.
+            series: the same with absorptions, which say whose times of entry are known.
+            generator: of the draws.
+        """
+        exact = np.zeros(len(self.states), dtype=bool)
+        kinds = series.flat_observation
+        if kinds is not None:
+            exact[series.flat_states[kinds == _ABSORPTION]] = True
+        here, regime = self.in_regimes(visits)
+        return replicate(visits, exact, here, regime, generator)
 
     def most_probable_states(self, series: JumpSeries) -> JumpSeries:
         """The most probable states at the observation times, jointly along each path.

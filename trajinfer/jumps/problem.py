@@ -27,6 +27,13 @@ class Problem:
     rate_map: RateMap
     prior: GammaPrior | None = None
 
+    def n_parameters(self, parameters: Parameters) -> int:
+        """Number of parameters of the rates and of the observation model that are estimated."""
+        rate_map = self.rate_map
+        held = int(rate_map.held.sum()) if rate_map.separable else 0
+        size = len(rate_map.start(parameters.stack[0]))
+        return size - held + parameters.emission.n_parameters
+
     def objective(self, expected: Expectation, rates: Array) -> float:
         """Log-likelihood plus log prior."""
         value = expected.log_likelihood

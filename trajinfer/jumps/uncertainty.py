@@ -12,6 +12,7 @@ from scipy.stats import norm
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
+from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.fit import FitResult
 from trajinfer.jumps.information import information, log_rate_covariance
 from trajinfer.jumps.problem import Problem
@@ -118,9 +119,11 @@ class CurvatureUncertainty:
     def covariance(self) -> Array:
         """(P, P) covariance of all parameters, NaN for those at a boundary."""
         fixed = np.zeros(len(self.result.p), dtype=bool)
+        at_end = (self.weak | self.unbounded)[self.links]
         if self.problem.rate_map.separable:
-            at_end = (self.weak | self.unbounded)[self.links]
             fixed[: len(at_end)] = at_end
+        if isinstance(self.problem.rate_map, CovariateMap):
+            fixed[len(at_end) :] = self.problem.rate_map.at_bound(self.result.p)
         return information(self.problem, self.result, fixed).covariance
 
     @cached_property

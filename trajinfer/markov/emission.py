@@ -98,6 +98,16 @@ class EmissionModel:
         """Whether labels are always right and not estimated."""
         return self.labels is None and self.error == 0 and not self.learn_error
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters that are estimated."""
+        n = int(self.learn_error)
+        if self.learn_labels and self.labels is not None:
+            n += int((self.labels > 0).sum()) - self.n_states
+        if self.gaussian is not None and self.gaussian.learn:
+            n += 2 * int(np.isfinite(self.gaussian.means).sum())
+        return n
+
     def label_matrix(self) -> Array:
         """(S, S) probabilities of label o (column) in state s (row)."""
         if self.labels is not None:

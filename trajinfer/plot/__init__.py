@@ -5,7 +5,14 @@ from trajinfer.plot.fields import velocity
 from trajinfer.plot.fractional import variogram
 from trajinfer.plot.functionals import fates, passage, value
 from trajinfer.plot.generation import generation
-from trajinfer.plot.jumps import occupation, rates, state_posterior, transition_graph
+from trajinfer.plot.jumps import (
+    goodness_of_fit,
+    occupation,
+    prevalence,
+    rates,
+    state_posterior,
+    transition_graph,
+)
 from trajinfer.plot.populations import held_out, snapshots, trajectories
 from trajinfer.plot.progress import forecast, history
 
@@ -14,10 +21,12 @@ __all__ = [
     "fates",
     "forecast",
     "generation",
+    "goodness_of_fit",
     "held_out",
     "history",
     "occupation",
     "passage",
+    "prevalence",
     "rates",
     "snapshots",
     "state_posterior",

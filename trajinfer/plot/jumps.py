@@ -1,4 +1,4 @@
-"""Markov jump processes: rates, transition graph, occupation against data, state posteriors."""
+"""Markov jump processes: rates, transition graph, data against the model, state posteriors."""
 
 from __future__ import annotations
 
@@ -145,6 +145,65 @@ def occupation(
     axes.set_ylabel("share of paths")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(title="lines: model, dots: data")
+    return axes
+
+
+def prevalence(data: Any, *, ax: Axes | None = None) -> Axes:
+    """Observed numbers of paths in each state (dots) against those of the model (lines).
+
+    Bars are two binomial standard deviations of the model's number, so that dots outside of them
+    speak against the model.
+
+    Args:
+        data: the table of `MarkovJumpProcess.prevalence`, or the report of its `goodness_of_fit`.
+        ax: axes to draw into; None makes a figure.
+
+    Raises:
+        MissingExtra: if matplotlib is not installed.
+    """
+    table = getattr(data, "prevalence", data)
+    axes = new_axes(ax)
+    total = table.groupby("time", sort=False)["observed"].transform("sum")
+    share = table["expected"] / total.clip(lower=1)
+    width = 2 * np.sqrt(table["expected"] * (1 - share).clip(lower=0))
+    for s, (label, rows) in enumerate(table.groupby("state", sort=False, observed=True)):
+        colour = _COLOURS[s % len(_COLOURS)]
+        bars = width[rows.index]
+        axes.errorbar(
+            rows["time"], rows["expected"], bars, color=colour, capsize=3, label=str(label)
+        )
+        axes.plot(rows["time"], rows["observed"], "o", color=colour, markersize=5)
+    axes.set_xlabel("time since the first observation")
+    axes.set_ylabel("number of paths")
+    axes.set_ylim(bottom=0)
+    axes.legend(title="lines: model, dots: data")
+    return axes
+
+
+def goodness_of_fit(report: Any, *, ax: Axes | None = None) -> Axes:
+    """Signed roots of the deviances of a Pearson-type test, a row per jump, a column per group.
+
+    Beyond 2 or 3 a cell has many more (red) or fewer (blue) transitions than the model expects.
+
+    Args:
+        report: of `MarkovJumpProcess.goodness_of_fit`.
+        ax: axes to draw into; None makes a figure.
+
+    Raises:
+        MissingExtra: if matplotlib is not installed.
+    """
+    table = report.table
+    rows = [f"{a} to {b}" for a, b in zip(table["from"], table["to"])]
+    columns = [f"after {t:.3g}\ngap > {g:.3g}" for t, g in zip(table["since"], table["gap"])]
+    names, groups = list(dict.fromkeys(rows)), list(dict.fromkeys(columns))
+    roots = np.full((len(names), len(groups)), np.nan)
+    place = ([names.index(r) for r in rows], [groups.index(c) for c in columns])
+    roots[place] = np.sign(table["deviance"]) * np.sqrt(np.abs(table["deviance"]))
+    axes = new_axes(ax)
+    image = axes.imshow(roots, cmap="RdBu_r", vmin=-4, vmax=4, aspect="auto")
+    axes.figure.colorbar(image, ax=axes, label="(observed - expected) / root of expected")
+    axes.set_xticks(range(len(groups)), groups, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
     return axes
 
 
