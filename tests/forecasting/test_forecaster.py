@@ -1,6 +1,7 @@
 """The forecaster by its default law: coverage, coherent paths, bounds, known inputs, saving."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trajinfer import InputError, IrregularSeries, NeuralSDEForecaster, load
@@ -60,6 +61,22 @@ def test_answers_depend_neither_on_the_order_nor_on_the_other_series(of_walks):
     drawn = of_walks.forecast(past, [24.0, 26.0], 5).samples
     part = of_walks.forecast(past[order], [24.0, 26.0], 5).samples
     np.testing.assert_allclose(part, drawn[order], atol=1e-9)
+
+
+def test_a_series_without_any_value_is_forecast_by_what_all_have_in_common(of_walks):
+    """Its answer depends on no neighbour, and is as wide as the channel is."""
+    past = walks(n=3, seed=3)
+    values = past.values.copy()
+    values[1] = np.nan
+    holes = IrregularSeries.from_arrays(past.times, values)
+    answers = of_walks.predict(holes, [24.0, 26.0])
+    np.testing.assert_allclose(answers[[0, 2]], of_walks.predict(past, [24.0, 26.0])[[0, 2]])
+    np.testing.assert_allclose(answers[1], of_walks.predict(holes[[1]], [24.0, 26.0])[0])
+    scale = of_walks.model_.channel_scale[0]
+    sd = of_walks.forecast(holes, [24.0], 400).samples.std(axis=1)[:, 0, 0]
+    assert sd[1] > 0.5 * scale
+    assert sd[0] == pytest.approx(1.0, rel=0.2)
+    assert np.abs(answers[1]).max() < scale
 
 
 def test_a_smooth_series_is_forecast_from_where_it_is():
@@ -144,3 +161,35 @@ def test_few_series_have_rough_intervals_and_no_network():
     model = NeuralSDEForecaster(horizon=5.0, **QUICK).fit(walks(n=1, steps=60))
     assert model.is_rough_
     assert "network" not in set(model.shares_["expert"])
+
+
+def drifting_days(n, rows, seed):
+    """A wave of the hour of the day on a drift that a static tells, read at random hours."""
+    rng = np.random.default_rng(seed)
+    hours = np.sort(rng.uniform(0, 60, (n, rows)), axis=1)
+    slope = rng.normal(size=n)
+    values = slope[:, None] * hours / 12 + 2 * np.sin(2 * np.pi * hours / 24)
+    frame = pd.DataFrame(
+        {
+            "id": np.repeat(np.arange(n), rows),
+            "when": pd.Timestamp("2024-03-01") + pd.to_timedelta(hours.ravel(), unit="h"),
+            "x": (values + 0.05 * rng.normal(size=values.shape)).ravel(),
+            "slope": np.repeat(slope, rows),
+        }
+    )
+    return IrregularSeries.from_frame(
+        frame, id="id", time="when", channels=["x"], statics=["slope"], time_unit="h"
+    )
+
+
+def test_statics_and_the_hour_of_the_day_tell_what_one_observation_cannot():
+    """The error from a single first row is less than half of persistence's."""
+    model = NeuralSDEForecaster(horizon=12.0, **QUICK).fit(drifting_days(80, 16, 0))
+    fresh = drifting_days(60, 4, 1)
+    past = IrregularSeries.concatenate([fresh[[k]].until(fresh.times[k, 0]) for k in range(60)])
+    ahead = fresh.times[:, 1:] <= fresh.times[:, :1] + 12
+    later = np.asarray(fresh.axis.decode(fresh.times[:, 1:].ravel())).reshape(60, 3)
+    predicted = model.predict(past, later)[:, :, 0]
+    truth, last = fresh.values[:, 1:, 0], fresh.values[:, :1, 0]
+    error, persistence = (np.sqrt(np.mean((x - truth)[ahead] ** 2)) for x in (predicted, last))
+    assert error < 0.5 * persistence

@@ -17,7 +17,8 @@ class Observations:
 
     Attributes:
         times: (N,) increasing within each series.
-        values: (N, C), NaN = not observed; every row holds at least one value.
+        values: (N, C), NaN = not observed; every row holds at least one value, but for the one row
+            of a series that has none.
         starts: (B + 1,) first row of each series, then N.
         statics: (B, S), NaN = unknown.
     """
@@ -29,9 +30,11 @@ class Observations:
 
     @classmethod
     def of(cls, series: IrregularSeries) -> Observations:
-        """The rows of a container; rows without a value are left out."""
+        """The rows of a container; those without a value are left out."""
         filled = ~np.isnan(series.flat_values).all(axis=1)
         number = np.repeat(np.arange(len(series)), series.lengths)
+        without = np.bincount(number[filled], minlength=len(series)) == 0
+        filled[np.cumsum(series.lengths)[without] - 1] = True
         starts = np.searchsorted(number[filled], np.arange(len(series) + 1))
         statics = np.zeros((len(series), 0)) if series.statics is None else series.statics
         return cls(
