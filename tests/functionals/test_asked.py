@@ -143,7 +143,7 @@ def test_what_cannot_be_asked_says_why():
         as_dynamics(DoubleWell())
     with pytest.raises(NotFittedError):
         as_dynamics(MarkovJumpProcess())
-    with pytest.raises(InputError, match="only paths are known"):
+    with pytest.raises(InputError, match="2 paths are too few for 60 features"):
         ValueFunction(hitting_time(above(0.0))).fit(Trajectories([0, 1], np.zeros((2, 2, 1))))
     targets = {"high": above(0.5), "higher": above(1.0)}
     with pytest.raises(InputError, match="overlap"):

@@ -94,7 +94,7 @@ def test_the_time_of_touching_has_its_law():
 
 def test_a_control_takes_the_noise_away():
     well = DoubleWell(1.0, 1.0, volatility=0.7)
-    settings = {"n": 600, "step": 1 / 64, "random_state": 0}
+    settings = {"n": 300, "step": 1 / 32, "random_state": 0}
     plain = estimate(COMMITTOR, well, [0.3], **settings)
     controlled = estimate(COMMITTOR, well, [0.3], control="auto", **settings)
     assert off(controlled, 0.7142394) < 4 + controlled.step_error / controlled.std_error

@@ -8,7 +8,6 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("jumps_*.py"))
 LONG = {"jumps_flashing_ratchet"}
-ARGUMENTS = {"jumps_published_ratchet": ["1"]}
 WITH_DATA = {"jumps_heart_transplant", "jumps_published_ratchet"}
 
 
@@ -23,7 +22,7 @@ def test_example_runs(example, request, tmp_path, monkeypatch, capsys):
     if example.stem in WITH_DATA:
         request.getfixturevalue("shared_data")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(example), *ARGUMENTS.get(example.stem, ())])
+    monkeypatch.setattr(sys, "argv", [str(example)])
     runpy.run_path(str(example), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) > 2
     assert len(example.read_text(encoding="utf-8").splitlines()) < 80

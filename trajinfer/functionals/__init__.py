@@ -4,7 +4,9 @@ A question is a `Functional`; `estimate` answers it at given starts, `ValueFunct
 """
 
 from trajinfer.functionals.asked import as_dynamics
+from trajinfer.functionals.density import DensityPath, GridChain, density, on_grid, stationary
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource
+from trajinfer.functionals.excursions import ExcursionLaw, excursion_law, persistence_exponent
 from trajinfer.functionals.fates import FateTable, fate_probabilities
 from trajinfer.functionals.fit_uncertainty import FitInterval, fit_interval
 from trajinfer.functionals.functional import (
@@ -19,25 +21,20 @@ from trajinfer.functionals.functional import (
 )
 from trajinfer.functionals.monte_carlo import Estimate, estimate
 from trajinfer.functionals.passage import PassageLaw, passage
-from trajinfer.functionals.region import (
-    Region,
-    above,
-    ball,
-    below,
-    box,
-    outside,
-    states,
-    where,
-)
+from trajinfer.functionals.region import Region
+from trajinfer.functionals.shapes import above, ball, below, box, outside, states, where
 from trajinfer.functionals.value_function import ValueFunction
 
 __all__ = [
     "Chain",
+    "DensityPath",
     "Diffusion",
     "Estimate",
+    "ExcursionLaw",
     "FateTable",
     "FitInterval",
     "Functional",
+    "GridChain",
     "PassageLaw",
     "PathSource",
     "Region",
@@ -48,17 +45,22 @@ __all__ = [
     "below",
     "box",
     "committor",
+    "density",
     "discounted",
     "estimate",
     "exceedance",
+    "excursion_law",
     "expected",
     "fate_probabilities",
     "fit_interval",
     "hitting_probability",
     "hitting_time",
     "occupation",
+    "on_grid",
     "outside",
     "passage",
+    "persistence_exponent",
     "states",
+    "stationary",
     "where",
 ]

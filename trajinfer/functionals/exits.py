@@ -67,6 +67,38 @@ class Touch:
             share = np.where(np.isfinite(ratio), ratio / (1 + ratio), 1.0)
         return np.asarray(np.where(self.variance > 0, share, 1.0))
 
+    def first(
+        self, regions: Sequence[Region], x: Array, y: Array, uniform: Array, normal: Array
+    ) -> tuple[Array, Array, Array]:
+        """The first region that was touched.
+
+        Args:
+            regions: K of them.
+            x: states before the step.
+            y: states after it.
+            uniform: (n, 2 K) draws, for touches and their times.
+            normal: (n, K) draws for the times.
+
+        Returns:
+            Share of the step that was walked (n,), where it ended (n, D), and the region that
+            stopped it (n,), -1 for none.
+        """
+        n, k = self.chance.shape
+        if not k:
+            return np.ones(n), y, np.full(n, -1)
+        touched = uniform[:, :k] < self.chance
+        shares = np.where(touched, self.share(uniform[:, k : 2 * k], normal[:, :k]), np.inf)
+        nearest, stopped = shares.argmin(axis=1), touched.any(axis=1)
+        share = np.where(stopped, shares[np.arange(n), nearest], 1.0)
+        which = np.where(stopped, nearest, -1)
+        place = y.copy()
+        for index, region in enumerate(regions):
+            mine = which == index
+            if mine.any() and (self.variance[mine, index] > 0).any():
+                between = x[mine] + share[mine, None] * (y[mine] - x[mine])
+                place[mine] = onto_wall(region, between)
+        return share, place, which
+
 
 def _of_region(
     region: Region, x: Array, y: Array, covariance: Covariance, plain: bool

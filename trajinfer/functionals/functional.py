@@ -12,7 +12,8 @@ import numpy as np
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.functionals.region import Channel, Region, above
+from trajinfer.functionals.region import Channel, Region
+from trajinfer.functionals.shapes import above
 
 Value = float | Callable[..., Any] | None
 

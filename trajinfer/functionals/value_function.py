@@ -6,6 +6,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array
@@ -13,11 +15,12 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
+from trajinfer.functionals.diagnosis import elasticities, martingale_loss, martingale_scores
 from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, as_points, names_of
 from trajinfer.functionals.functional import Functional
 from trajinfer.functionals.methods.registry import solve_by
 
-Method = Literal["auto", "exact", "grid"]
+Method = Literal["auto", "exact", "grid", "galerkin", "lstd", "martingale"]
 
 
 @dataclass(eq=False, repr=False)
@@ -27,10 +30,16 @@ class ValueFunction(Estimator):
     Args:
         functional: the question.
         method: "exact" (chains; diffusions of one coordinate until they stop), "grid" (at most
-            three coordinates), or "auto".
+            three coordinates), "galerkin" (known equations in any dimension, by least squares),
+            "lstd" (paths, simulated with their noise or recorded), "martingale" (realised rewards
+            less the noise along the way), or "auto".
         resolution: cells along each axis of a grid; None takes 200, 100 or 28 in one, two or three
             dimensions, and in one dimension the limit of two grids.
         domain: (low, high) corners of the grid; None follows some paths to find them.
+        features: functions whose sum is the value, for "galerkin", "lstd" and "martingale"; None
+            takes 30, 200 or 300 in one, two or more dimensions, and 60 where paths are used.
+        n_paths: simulated paths; None takes 2000.
+        step: of the simulated paths; None takes one that resolves the drift.
         random_state: seed of what is drawn on the way.
 
     Attributes:
@@ -38,6 +47,7 @@ class ValueFunction(Estimator):
         solution_: the values.
         residual_: what is left of the equation at points not used, or the change from the next
             coarser grid; 0 where the solution is exact.
+        condition_: of the system that gave the coefficients; 1 where there was none.
         states_: the labels, for a chain.
 
     Example:
@@ -53,6 +63,9 @@ class ValueFunction(Estimator):
     method: Method = "auto"
     resolution: int | None = None
     domain: Any = None
+    features: int | None = None
+    n_paths: int | None = None
+    step: float | None = None
     random_state: RandomState = None
 
     def fit(self, process: Any, X: Any = None) -> Self:
@@ -75,10 +88,11 @@ class ValueFunction(Estimator):
         question = self.functional.on(names_of(dynamics), getattr(dynamics, "dim", 1))
         seed = seed_from(self.random_state)
         points = _points(dynamics, X, question)
-        settings = {"resolution": self.resolution, "domain": self.domain}
+        settings = self._settings()
         solution, reason = solve_by(self.method, question, dynamics, points, seed=seed, **settings)
         self.solution_, self.method_ = solution, reason
         self.residual_ = float(solution.residual)
+        self.condition_ = float(getattr(solution, "condition", 1.0))
         self.n_features_in_ = getattr(dynamics, "dim", 1)
         if isinstance(dynamics, Chain):
             self.states_ = dynamics.states
@@ -112,6 +126,60 @@ class ValueFunction(Estimator):
             raise InputError("a chain has no gradient: its states have no distance")
         return np.asarray(self.solution_.gradient(0.0, self._states(X)))
 
+    def std_error(self, X: Any) -> Array:
+        """What is known of the error (n,) at X (n, D).
+
+        The difference of two draws of the features; the change from the next coarser grid; zero
+        where the values are exact.
+        """
+        check_is_fitted(self, "solution_")
+        x = self._states(X)
+        spread = getattr(self.solution_, "std_error", None)
+        return np.full(len(x), self.residual_) if spread is None else np.asarray(spread(x))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the martingale loss of paths X (`Trajectories`), in squared units of the value.
+
+        The mean square of what was realised from each time on, less the value there. The best score
+        is that of the true value; it is below 0 by the noise of what is to come.
+        """
+        check_is_fitted(self, "solution_")
+        return -martingale_loss(self.solution_, as_dynamics(X))
+
+    def check(self, X: Any) -> pd.DataFrame:
+        """Whether the value is a martingale along paths X (`Trajectories`) that it has not seen.
+
+        Returns:
+            One row per test function: its name, the z-score of its sum over the increments, and
+            whether the score is beyond 4.
+        """
+        check_is_fitted(self, "solution_")
+        return martingale_scores(self.solution_, as_dynamics(X), self.seed_)
+
+    @property
+    def elasticities_(self) -> pd.DataFrame:
+        """Derivatives of the logarithm of the value by those of the parameters, mean over X.
+
+        Central differences of one per cent in each parameter of the process that was asked. A fit
+        that is one per cent off in a parameter is off by so many per cent in the answer.
+
+        Raises:
+            InputError: if the parameters of the process are not known.
+        """
+        check_is_fitted(self, "solution_")
+        if "_dynamics" not in vars(self):
+            raise InputError("elasticities_ are computed before the value function is saved")
+
+        def values(process: Any) -> Array:
+            other = clone(self).set_params(random_state=self.seed_)
+            return np.asarray(other.fit(process, self._points).predict(self._points))
+
+        return elasticities(self._dynamics, values)
+
+    def _settings(self) -> dict[str, Any]:
+        words = ("resolution", "domain", "features", "n_paths", "step")
+        return {name: getattr(self, name) for name in words}
+
     def _states(self, X: Any) -> Array:
         if hasattr(self, "states_"):
             several = isinstance(X, (list, tuple, np.ndarray))
@@ -139,7 +207,7 @@ class ValueFunction(Estimator):
             )
         names, dim = names_of(self._dynamics), getattr(self._dynamics, "dim", 1)
         question = replace(self.functional.on(names, dim), horizon=left)
-        settings = {"resolution": self.resolution, "domain": self.domain}
+        settings = self._settings()
         return solve_by(
             self.method, question, self._dynamics, self._points, seed=self.seed_, **settings
         )[0]

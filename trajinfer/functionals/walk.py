@@ -165,7 +165,7 @@ class Rules:
         n_regions = len(self.regions)
         share, place, which = np.ones(len(rows)), y, np.full(len(rows), -1)
         if n_regions and self.exits != "weights":
-            share, place, which = self._stops(touch, x, y, chance[rows], late[rows][:, :n_regions])
+            share, place, which = touch.first(self.regions, x, y, chance[rows], late[rows])
         kept = (1 - touch.chance).prod(axis=1) if self.exits == "weights" else np.ones(len(rows))
         before = part.discount
         self._pay_on_the_way(part, stepper, t, x, place, mean, share, kept)
@@ -180,25 +180,6 @@ class Rules:
         part.alive = which < 0 if self.exits != "weights" else part.survival > 1e-12
         part.x = place
         paths.put(rows, part)
-
-    def _stops(
-        self, touch: Touch, x: Array, y: Array, chance: Array, late: Array
-    ) -> tuple[Array, Array, Array]:
-        """Share of the step that was walked, where it ended, and the region that stopped it."""
-        n, k = touch.chance.shape
-        touched = chance[:, :k] < touch.chance
-        shares = np.where(touched, touch.share(chance[:, k : 2 * k], late), np.inf)
-        first = shares.argmin(axis=1)
-        stopped = touched.any(axis=1)
-        share = np.where(stopped, shares[np.arange(n), first], 1.0)
-        which = np.where(stopped, first, -1)
-        place = y.copy()
-        for index, region in enumerate(self.regions):
-            mine = which == index
-            if mine.any() and (touch.variance[mine, index] > 0).any():
-                between = x[mine] + share[mine, None] * (y[mine] - x[mine])
-                place[mine] = onto_wall(region, between)
-        return share, place, which
 
     def _pay_on_the_way(
         self,

@@ -12,7 +12,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource, horizon_of
 from trajinfer.functionals.functional import Functional
-from trajinfer.functionals.methods import chain, scale_measure
+from trajinfer.functionals.methods import chain, galerkin, lstd, scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid import require_grid
 from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
@@ -70,7 +70,41 @@ def solve_grid(task: Task) -> Any:
     return solve_on([task.functional], diffusion, low, high, resolution, task.horizon)[0]
 
 
-METHODS: dict[str, Callable[[Task], Any]] = {"exact": solve_exact, "grid": solve_grid}
+def by_galerkin(task: Task) -> Any:
+    """Least squares of what is left of a known equation."""
+    if not isinstance(task.dynamics, Diffusion):
+        raise InputError("method='galerkin' needs known drift and noise; take method='lstd'")
+    count, domain = task.settings.get("features"), task.settings.get("domain")
+    return galerkin.solve_galerkin(
+        task.functional, task.dynamics, task.X, count=count, domain=domain, seed=task.seed
+    )
+
+
+def by_lstd(task: Task) -> Any:
+    """Paths, simulated with their noise or recorded."""
+    if isinstance(task.dynamics, Chain):
+        raise InputError("a chain is answered exactly; take method='exact'")
+    return lstd.solve_lstd(task.functional, task.dynamics, task.X, **_of_paths(task))
+
+
+def by_martingale(task: Task) -> Any:
+    """Realised rewards less the noise along the way."""
+    return lstd.solve_martingale(task.functional, task.dynamics, task.X, **_of_paths(task))
+
+
+def _of_paths(task: Task) -> dict[str, Any]:
+    known = task.settings
+    words = {"count": known.get("features"), "n_paths": known.get("n_paths")}
+    return {**words, "step": known.get("step"), "seed": task.seed}
+
+
+METHODS: dict[str, Callable[[Task], Any]] = {
+    "exact": solve_exact,
+    "grid": solve_grid,
+    "galerkin": by_galerkin,
+    "lstd": by_lstd,
+    "martingale": by_martingale,
+}
 
 
 def choose(functional: Functional, dynamics: Dynamics) -> tuple[str, str]:
@@ -85,18 +119,29 @@ def choose(functional: Functional, dynamics: Dynamics) -> tuple[str, str]:
         return _for_paths(dynamics)
     if scale_measure.applies(functional, dynamics):
         return "exact", "one coordinate, asked until it stops: scale and speed"
-    if dynamics.dim <= 3:
+    if dynamics.dim <= 3 and dynamics.diagonal:
         return "grid", f"{dynamics.dim} coordinate(s): a jump process on a grid"
-    return _for_many(dynamics)
+    return _for_many(functional, dynamics)
 
 
 def _for_paths(source: PathSource) -> tuple[str, str]:
+    if source.recorded is not None:
+        return "lstd", "only recorded paths are known"
     raise InputError(f"of {source.name} only paths are known; take estimate, which counts them")
 
 
-def _for_many(diffusion: Diffusion) -> tuple[str, str]:
+def _for_many(functional: Functional, diffusion: Diffusion) -> tuple[str, str]:
+    if functional.horizon is not None:
+        raise InputError(
+            f"{diffusion.dim} coordinates are too many for a grid, and a horizon is no question "
+            "for galerkin; take estimate, which simulates"
+        )
+    origin = np.zeros((1, diffusion.dim))
+    if all(region.smooth(origin) is not None for region, _ in functional.stopping):
+        return "galerkin", f"{diffusion.dim} coordinates and a known equation: random features"
     raise InputError(
-        f"{diffusion.dim} coordinates are too many for a grid; take estimate, which simulates"
+        "the stopping set has corners or no known wall, which no features in many coordinates can "
+        "meet; take estimate, which simulates"
     )
 
 

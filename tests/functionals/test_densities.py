@@ -1,0 +1,79 @@
+"""Densities at later times and stationary laws against closed forms."""
+
+import numpy as np
+import pytest
+
+from trajinfer import InputError
+from trajinfer.functionals import (
+    ValueFunction,
+    density,
+    hitting_time,
+    on_grid,
+    states,
+    stationary,
+)
+from trajinfer.processes import AffineDrift, DoubleWell, OrnsteinUhlenbeck
+
+PROCESS = OrnsteinUhlenbeck(1.0, 0.0, volatility=np.sqrt(2))
+
+
+def normal(x, mean, variance):
+    return np.exp(-((x - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+
+
+def test_an_ornstein_uhlenbeck_density_at_second_order():
+    errors = []
+    for cells in (101, 201):
+        law = density(
+            PROCESS,
+            lambda x: normal(x[:, 0], 2.0, 0.09),
+            [1.0],
+            domain=([-6.0], [6.0]),
+            resolution=cells,
+        )
+        x, h = law.grid.centers[:, 0], law.grid.sizes[0]
+        truth = normal(x, 2 * np.exp(-1), 0.09 * np.exp(-2) + 1 - np.exp(-2))
+        errors.append(np.abs(law.at(1.0) - truth).sum() * h)
+        assert law.masses.sum() == pytest.approx(1.0, abs=1e-12)
+        assert (law.masses >= 0).all()
+    assert errors[1] < 5e-4
+    assert np.log2(errors[0] / errors[1]) > 1.9
+
+
+def test_a_turning_law_in_the_plane():
+    matrix = np.array([[-1.0, 2.0], [-2.0, -1.0]])
+    process = AffineDrift(2, matrix, [0.0, 0.0], volatility=1.0)
+    start = np.random.default_rng(0).normal([1.0, 0.0], 0.2, (200, 2))
+    law = density(process, start, [0.3, 0.0], domain=([-3.5, -3.5], [3.5, 3.5]), resolution=61)
+    turn = np.exp(-0.3) * np.array([[np.cos(0.6), np.sin(0.6)], [-np.sin(0.6), np.cos(0.6)]])
+    assert law.mean[0] == pytest.approx(turn @ start.mean(axis=0), abs=0.02)
+    assert law.mean[1] == pytest.approx(start.mean(axis=0), abs=1e-9)
+    assert law.marginal(0.3, 0).sum() * law.grid.sizes[0] == pytest.approx(1.0)
+    assert law.total_variation(0.0, start) < 0.25
+    middle = law.log_prob(0.3, [turn @ start.mean(axis=0), [3.0, -3.0]])
+    assert middle[0] > middle[1] + 3
+
+
+def test_a_stationary_law():
+    well = DoubleWell(1.0, 1.0, volatility=0.7)
+    law = stationary(well, [[-1.0], [1.0]], random_state=0)
+    x = law.grid.centers[:, 0]
+    truth = np.exp((x**2 - x**4 / 2) / 0.49)
+    assert law.densities[0] == pytest.approx(truth / truth.sum() / law.grid.sizes[0], abs=2e-3)
+    with pytest.raises(InputError, match="give X"):
+        stationary(well)
+
+
+def test_a_grid_is_a_chain():
+    chain = on_grid(PROCESS, ([-5.0], [5.0]), resolution=200)
+    reach = [int(k) for k in np.flatnonzero(chain.centers[:, 0] >= 1.0)]
+    times = ValueFunction(hitting_time(states(reach))).fit(chain)
+    start = int(np.abs(chain.centers[:, 0]).argmin())
+    # the walls lie at the centres of cells here, so the order is one
+    assert times.predict(start)[0] == pytest.approx(2.0934, rel=0.1)
+    assert chain.volumes.sum() == pytest.approx(10.0)
+
+
+def test_mass_at_the_edge_is_told():
+    with pytest.warns(UserWarning, match="meets the edge"):
+        density(PROCESS, [[0.0]], [1.0], domain=([-1.0], [1.0]), resolution=50)

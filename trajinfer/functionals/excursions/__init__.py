@@ -1,0 +1,9 @@
+"""How long a process stays above or below a level, and how fast long stays become rare."""
+
+from trajinfer.functionals.excursions.law import (
+    ExcursionLaw,
+    excursion_law,
+    persistence_exponent,
+)
+
+__all__ = ["ExcursionLaw", "excursion_law", "persistence_exponent"]

@@ -1,0 +1,143 @@
+"""Known equations by least squares of what is left of them: nothing is simulated but the places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.functionals.dynamics import Diffusion
+from trajinfer.functionals.functional import Functional, values_at
+from trajinfer.functionals.methods.bases import Polynomials, RandomFeatures
+from trajinfer.functionals.methods.domain import domain_of, natural_duration, pilot_paths
+from trajinfer.functionals.methods.grid_values import stopping_set
+from trajinfer.functionals.methods.span import Span, SpanSolution
+from trajinfer.functionals.region import Region
+
+FEATURES = {1: 30, 2: 200}
+MANY_FEATURES = 300
+_POINTS = 4
+_SMALLEST = 1e-10
+_AROUND = 0.2
+
+
+def solve_galerkin(
+    functional: Functional,
+    diffusion: Diffusion,
+    X: Array,
+    *,
+    count: int | None,
+    domain: Any,
+    seed: int,
+) -> SpanSolution:
+    """The value in a span of functions, at which the equation holds best.
+
+    Args:
+        functional: the question, without a horizon.
+        diffusion: the process.
+        X: (n, D) where to be good.
+        count: of the functions; None takes 30 polynomials on the line, 200 random features in the
+            plane, 300 in more dimensions.
+        domain: (low, high) of the polynomials.
+        seed: of the features and of the paths that find the places.
+
+    Raises:
+        InputError: for a horizon, rewards or drifts that depend on time, or walls with corners.
+    """
+    if functional.horizon is not None or functional.power > 1:
+        raise InputError("method='galerkin' has no horizon and no powers; take 'grid' or estimate")
+    if functional.depends_on_time or diffusion.depends_on_time(X):
+        raise InputError("method='galerkin' is for what does not depend on time; take estimate")
+    rng = np.random.default_rng(seed)
+    size = count or FEATURES.get(diffusion.dim, MANY_FEATURES)
+    if diffusion.dim == 1:
+        return _on_the_line(functional, diffusion, X, size, domain, seed)
+    places = states_on_the_way(functional, diffusion, X, (2 * _POINTS + 2) * size, seed)
+    draws = [
+        _fitted(functional, diffusion, RandomFeatures.draw(places, size, rng), *_split(places, k))
+        for k in range(2)
+    ]
+    first, second = draws
+    return SpanSolution(first.span, first.coefficients, first.condition, first.residual, second)
+
+
+def _split(places: Array, k: int) -> tuple[Array, Array]:
+    """Places of a fit, and others to test it at."""
+    half = len(places) // 2
+    part = places[k * half : (k + 1) * half]
+    cut = len(part) * _POINTS // (_POINTS + 1)
+    return part[:cut], part[cut:]
+
+
+def _on_the_line(
+    functional: Functional, diffusion: Diffusion, X: Array, size: int, domain: Any, seed: int
+) -> SpanSolution:
+    stop = stopping_set(functional)
+    low, high = domain_of(diffusion, X, natural_duration(diffusion, X), stop, domain, seed)
+    nodes, weights = np.polynomial.legendre.leggauss(4 * size)
+    middle, half = (low + high) / 2, (high - low) / 2
+    x = middle + half * nodes[:, None]
+    fresh = middle + half * np.linspace(-0.995, 0.995, 2 * size)[:, None]
+    basis = Polynomials(float(low[0]), float(high[0]), size)
+    inner = weights * (1 - nodes**2)  # what is left beside a wall moves the value little
+    return _fitted(functional, diffusion, basis, x, fresh, np.sqrt(inner))
+
+
+def states_on_the_way(
+    functional: Functional, diffusion: Diffusion, X: Array, n: int, seed: int
+) -> Array:
+    """States (n, D) that do not stop: half on paths from X, half in the box around them.
+
+    Beyond the states of X nothing fixes the values but the equation, so it must hold there, too: a
+    solution that is wrong at the edge of the places is wrong at some depth behind it.
+    """
+    stop: Region | None = stopping_set(functional)
+    states = pilot_paths(diffusion, X, natural_duration(diffusion, X), stop, seed)
+    if stop is not None:
+        states = states[~stop.contains(states)]
+    if not len(states):
+        raise InputError("all states of X lie in the stopping set; give states outside it")
+    rng = np.random.default_rng(seed + 1)
+    low, high = states.min(axis=0), states.max(axis=0)
+    if diffusion.dim > 3:  # a box is mostly corners
+        around = states[rng.integers(len(states), size=4 * n)]
+        around = around + rng.normal(0, _AROUND, around.shape) * states.std(axis=0)
+    else:
+        pad = _AROUND * (high - low)
+        around = rng.uniform(low - pad, high + pad, (4 * n, diffusion.dim))
+    around = around if stop is None else around[~stop.contains(around)]
+    half = min(n // 2, len(around))
+    chosen = [around[:half], states[rng.integers(len(states), size=n - half)]]
+    return rng.permutation(np.concatenate(chosen))
+
+
+def _fitted(
+    functional: Functional,
+    diffusion: Diffusion,
+    basis: Any,
+    x: Array,
+    fresh: Array,
+    weights: Any = 1.0,
+) -> SpanSolution:
+    span = Span.of(functional, basis, np.concatenate([x, fresh]))
+    matrix, right = _equation(span, diffusion, x)
+    scale = np.broadcast_to(weights, (len(x),))
+    solved = scipy.linalg.lstsq(matrix * scale[:, None], right * scale, cond=_SMALLEST)
+    coefficients, sizes = solved[0], solved[3]
+    left, wanted = _equation(span, diffusion, fresh)
+    residual = float(np.sqrt(np.mean((left @ coefficients - wanted) ** 2)))
+    condition = float(sizes[0] / max(sizes[-1], 1e-300))
+    return SpanSolution(span, coefficients, condition, residual)
+
+
+def _equation(span: Span, diffusion: Diffusion, x: Array) -> tuple[Array, Array]:
+    """The system (L - beta) p psi c = -(r + (L - beta) lift) at the states x."""
+    functional = span.functional
+    of_features, of_lift = span.generator(diffusion, x)
+    beta = values_at(functional.discount, 0.0, x)
+    reward = values_at(functional.running, 0.0, x)
+    matrix = of_features - beta[:, None] * span.features(x)
+    return np.asarray(matrix), np.asarray(-(reward + of_lift - beta * span.lift(x)))

@@ -1,0 +1,170 @@
+"""Values that meet the stopping set: a lift that is right there, and functions that vanish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
+from trajinfer.functionals.dynamics import Diffusion
+from trajinfer.functionals.functional import Functional, values_at
+
+_STEP = 1e-2
+
+
+@packable
+@dataclass(frozen=True, eq=False)
+class Span:
+    """V = lift + p sum_j c_j psi_j, with p = 0 on the stopping set and lift right there.
+
+    Attributes:
+        functional: the question.
+        basis: the functions psi.
+        scale: (D,) spread of the states, by which differences are taken.
+    """
+
+    functional: Functional
+    basis: Any
+    scale: Array
+
+    @classmethod
+    def of(cls, functional: Functional, basis: Any, X: Array) -> Span:
+        """The span, if all regions have smooth walls.
+
+        Raises:
+            InputError: naming a region that has none.
+        """
+        for region, _ in functional.stopping:
+            if region.smooth(X[:1]) is None:
+                raise InputError(
+                    f"a {type(region).__name__} has corners or no known wall, so no smooth "
+                    "function vanishes on it; take method='grid' or estimate"
+                )
+        spread = X.std(axis=0)
+        return cls(functional, basis, np.where(spread > 0, spread, 1.0))
+
+    def gate(self, x: Array) -> Array:
+        """The factor p (n,) that vanishes on the stopping set."""
+        parts = [np.asarray(region.smooth(x)) for region, _ in self.functional.stopping]
+        return np.asarray(np.prod(parts, axis=0)) if parts else np.ones(len(x))
+
+    def lift(self, x: Array) -> Array:
+        """A function (n,) that is right on the stopping set."""
+        walls = self.functional.stopping
+        if not walls:
+            return np.zeros(len(x))
+        paid = np.stack([values_at(value, 0.0, x) for _, value in walls])
+        if len(walls) == 1 or np.ptp(paid) == 0:
+            return np.asarray(paid[0])
+        smooth = np.stack([np.asarray(region.smooth(x)) for region, _ in walls])
+        others = np.stack([np.delete(smooth, k, axis=0).prod(axis=0) for k in range(len(walls))])
+        total = others.sum(axis=0)
+        return np.asarray((paid * others).sum(axis=0) / np.where(total != 0, total, 1.0))
+
+    def features(self, x: Array) -> Array:
+        """The functions p psi_j, (n, J)."""
+        return np.asarray(self.gate(x)[:, None] * self.basis.values(x))
+
+    def features_along(self, x: Array, v: Array) -> Array:
+        """Their derivatives (n, J) in the directions v (n, D)."""
+        slope = self.slope(self.gate, x, v)[:, None]
+        return np.asarray(
+            slope * self.basis.values(x) + self.gate(x)[:, None] * self.basis.along(x, v)
+        )
+
+    def lift_along(self, x: Array, v: Array) -> Array:
+        """Derivative (n,) of the lift in the directions v (n, D)."""
+        return self.slope(self.lift, x, v)
+
+    def slope(self, function: Callable[[Array], Array], x: Array, v: Array) -> Array:
+        """Derivative (n,) in the directions v (n, D), by differences of fourth order."""
+        size = np.sqrt(((v / self.scale) ** 2).sum(axis=1, keepdims=True))
+        unit = _STEP * v / np.where(size > 0, size, 1.0)
+        one, two = (function(x + k * unit) - function(x - k * unit) for k in (1, 2))
+        return np.asarray((8 * one - two) / 12 / _STEP * size[:, 0])
+
+    def bend(self, function: Callable[[Array], Array], x: Array, v: Array) -> Array:
+        """Second derivative (n,) along v (n, D), by differences of fourth order."""
+        size = np.sqrt(((v / self.scale) ** 2).sum(axis=1, keepdims=True))
+        unit = _STEP * v / np.where(size > 0, size, 1.0)
+        one, two = (function(x + k * unit) + function(x - k * unit) for k in (1, 2))
+        return np.asarray((16 * one - two - 30 * function(x)) / 12 / _STEP**2 * size[:, 0] ** 2)
+
+    def generator(self, diffusion: Diffusion, x: Array) -> tuple[Array, Array]:
+        """L of the features (n, J), and of the lift (n,)."""
+        drift, columns = diffusion.drift(0.0, x), noise_columns(diffusion, x)
+        basis, gate = self.basis, self.gate(x)[:, None]
+        ways = [columns[:, :, m] for m in range(columns.shape[2])]
+        of_gate = self._of(self.gate, x, drift, ways)[:, None]
+        whole = gate * (basis.along(x, drift) + basis.second(x, columns))
+        whole = whole + of_gate * basis.values(x)
+        for way in ways:
+            whole = whole + self.slope(self.gate, x, way)[:, None] * basis.along(x, way)
+        return np.asarray(whole), self._of(self.lift, x, drift, ways)
+
+    def _of(
+        self, function: Callable[[Array], Array], x: Array, drift: Array, ways: list[Array]
+    ) -> Array:
+        bent = sum(self.bend(function, x, way) for way in ways)
+        return np.asarray(self.slope(function, x, drift) + bent / 2)
+
+
+def noise_columns(diffusion: Diffusion, x: Array) -> Array:
+    """The columns of the noise, (n, D, M)."""
+    g = diffusion.noise(0.0, x)
+    return np.asarray(
+        np.einsum("nd,de->nde", g, np.eye(diffusion.dim)) if diffusion.diagonal else g
+    )
+
+
+@packable
+@dataclass(frozen=True, eq=False)
+class SpanSolution:
+    """Values in a span.
+
+    Attributes:
+        span: the functions.
+        coefficients: (J,).
+        condition: of the system that gave them.
+        residual: what is left of the equation, or the standard error of the fit.
+        other: coefficients and span of a second draw, whose difference is an error bar; or None.
+    """
+
+    span: Span
+    coefficients: Array
+    condition: float
+    residual: float
+    other: Any = None
+
+    @property
+    def functional(self) -> Functional:
+        """The question."""
+        return self.span.functional
+
+    def value(self, t: float, x: Array) -> Array:
+        """Values (n,) at x (n, D)."""
+        result = self.span.lift(x) + self.span.features(x) @ self.coefficients
+        for region, paid in reversed(self.functional.stopping):
+            inside = region.contains(x)
+            result[inside] = values_at(paid, t, x[inside])
+        return np.asarray(result)
+
+    def gradient(self, t: float, x: Array) -> Array:
+        """Derivatives (n, D)."""
+        columns = []
+        for unit in np.eye(x.shape[1]):
+            way = np.broadcast_to(unit, x.shape)
+            part = self.span.features_along(x, way) @ self.coefficients
+            columns.append(part + self.span.lift_along(x, way))
+        return np.stack(columns, axis=1)
+
+    def std_error(self, x: Array) -> Array:
+        """Difference (n,) of two draws of the functions over the root of 2."""
+        if self.other is None:
+            return np.full(len(x), self.residual)
+        return np.asarray(np.abs(self.value(0.0, x) - self.other.value(0.0, x)) / np.sqrt(2))
