@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from trajinfer._core.checks import Array
-from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
@@ -28,9 +28,11 @@ from trajinfer.jumps.findings import IdentifiabilityWarning, findings
 from trajinfer.jumps.fit import Search
 from trajinfer.jumps.fitted import FittedJumpProcess
 from trajinfer.jumps.format_1 import fitted_of, settings_of
-from trajinfer.jumps.goodness import GoodnessOfFit, goodness_of_fit
+from trajinfer.jumps.goodness import GoodnessOfFit, GroupingPlan, goodness_of_fit
 from trajinfer.jumps.model import JumpModel
+from trajinfer.jumps.phases import Phases, phased_setup
 from trajinfer.jumps.settings import (
+    check_settings,
     resolve_emission,
     resolve_links,
     resolve_states,
@@ -38,12 +40,12 @@ from trajinfer.jumps.settings import (
 )
 from trajinfer.jumps.setup import RateStructure, Setup, build
 from trajinfer.jumps.sources import uncertainty_of
+from trajinfer.jumps.visits import Clock
 from trajinfer.markov import rates as derived
 from trajinfer.markov.emission import GaussianEmission, LabelNoise
 
 Method = Literal["auto", "em", "mle", "map", "bayes", "amortized"]
 _USER = 5  # frames up to the call of fit: two here, two of the wrappers of fit
-_METHODS = ("auto", "em", "mle", "map", "bayes", "amortized")
 
 
 @dataclass(eq=False, repr=False)
@@ -75,6 +77,8 @@ class MarkovJumpProcess(FittedJumpProcess):
             names of covariates of the series for all links, or a mapping from links (pairs of
             labels) to names.
         equal_effects: lists of links on which a covariate has one effect in common.
+        phases: number of phases of every state that is left, or a mapping from labels to numbers;
+            the rate of leaving a state then depends on the time spent there. None is 1.
         max_iter: bound on iterations.
         tol: relative change of the likelihood at which they stop.
         random_state: seed of "bayes" and of the draws; sampling calls can override it.
@@ -127,6 +131,7 @@ class MarkovJumpProcess(FittedJumpProcess):
     emission: GaussianEmission | None = None
     covariates: Any = None
     equal_effects: Any = None
+    phases: int | Mapping[Hashable, int] | None = None
     max_iter: int = 500
     tol: float = 1e-8
     random_state: RandomState = None
@@ -175,7 +180,7 @@ class MarkovJumpProcess(FittedJumpProcess):
             InputError: for settings or data that cannot be used.
         """
         series = as_jump_series(X)
-        self._check_settings()
+        check_settings(self.get_params(deep=False))
         states = resolve_states(series, self.n_states)
         structure = RateStructure(
             resolve_links(self.links, len(states)),
@@ -192,31 +197,20 @@ class MarkovJumpProcess(FittedJumpProcess):
         setup = build(series.recode(states), states, emission, structure, weights)
         seed = seed_from(self.random_state)
         self._series = series
-        self._keep(self._run(setup, seed), series, states, seed)
+        phases = None
+        if self.phases is not None:
+            phases = Phases.of(self.phases, states, setup.absorbing.states)
+            plain = methods.maximum_likelihood(setup, self._search()).result
+            setup = phased_setup(setup, plain, phases, weights)
+        self._keep(self._run(setup, seed), series, states, seed, phases)
         return self
 
-    def _check_settings(self) -> None:
-        if self.method not in _METHODS:
-            given = str(self.method)
-            raise InputError(f"unknown method {self.method!r}; {nearest(given, _METHODS)}")
-        if self.max_iter < 1 or not self.tol > 0:
-            raise InputError(f"max_iter and tol must be positive: {self.max_iter}, {self.tol}")
-        select = isinstance(self.links, str)
-        if select and (self.method not in ("mle", "em") or self.reversible or self.model):
-            raise InputError("links='select' needs method='mle' or 'em' and free rates")
-        if self.covariates is not None and (
-            self.method not in ("auto", "mle", "em") or isinstance(self.links, str)
-        ):
-            raise InputError(
-                "covariates= are fitted by the likelihood: take method='mle' or 'auto', and links "
-                "as a mask or None"
-            )
-        if self.model is not None and self.method in ("bayes", "amortized", "map"):
-            raise InputError("a model is fitted by its likelihood: take method='mle' or 'auto'")
+    def _search(self) -> Search:
+        return Search(self.max_iter, self.tol, polish=self.method != "em")
 
     def _run(self, setup: Setup, seed: int) -> methods.Estimate:
-        search = Search(self.max_iter, self.tol, polish=self.method != "em")
-        if self.method in ("em", "mle"):
+        search = self._search()
+        if self.method in ("em", "mle") or self.phases is not None:
             return methods.maximum_likelihood(setup, search, select=isinstance(self.links, str))
         if self.method == "map":
             return methods.posterior_mode(setup, search)
@@ -232,13 +226,15 @@ class MarkovJumpProcess(FittedJumpProcess):
         series: JumpSeries,
         states: tuple[Hashable, ...],
         seed: int,
+        phases: Phases | None,
     ) -> None:
         result, setup = estimate.result, estimate.setup
         rate_map, parameters, effects = setup.problem.rate_map, result.parameters, None
         if isinstance(rate_map, CovariateMap):
             effects = rate_map.effects(result.p)
             parameters = replace(parameters, rates=rate_map.reference(result.p))
-        self.model_ = JumpModel(parameters, states, series.axis, effects=effects)
+        self.model_ = JumpModel(parameters, states, series.axis, effects=effects, phases=phases)
+        labels = self.model_.rate_labels
         self.method_ = estimate.method
         self.log_likelihood_ = result.log_likelihood
         self.n_paths_, self.n_observations_ = len(series), series.n_observations
@@ -248,9 +244,9 @@ class MarkovJumpProcess(FittedJumpProcess):
         self.feature_names_in_[:] = states
         expected = setup.problem.data.expectation(result.parameters)
         self.expected_jumps_ = expected.jumps.sum(axis=0)
-        limits = findings(setup, result, expected, states)
-        self.groups_ = limits.labelled_groups(states)
-        self.absorbing_ = tuple(states[k] for k in np.flatnonzero(setup.absorbing.states))
+        limits = findings(setup, result, expected, labels)
+        self.groups_ = limits.labelled_groups(labels)
+        self.absorbing_ = tuple(labels[k] for k in np.flatnonzero(setup.absorbing.states))
         self.uncertainty_ = uncertainty_of(estimate, expected, limits.unbounded)
         if isinstance(rate_map, CovariateMap):
             self.effect_rows_ = effect_rows(setup.problem, result, states)
@@ -292,6 +288,7 @@ class MarkovJumpProcess(FittedJumpProcess):
         self,
         X: Any = None,
         *,
+        clock: Clock = "start",
         n_times: int = 2,
         n_gaps: int = 3,
         n_imputations: int = 20,
@@ -301,15 +298,18 @@ class MarkovJumpProcess(FittedJumpProcess):
     ) -> GoodnessOfFit:
         r"""Whether the data look as the model says: Pearson's test, and prevalence.
 
-        Pairs of consecutive labels are counted by the time since the start of the path, the gap
-        and the two labels, and compared with the numbers that the model expects given everything
-        observed before: $\sum (O - E)^2 / E$. After a death at a known time the next visit is drawn
-        from the gaps of others. The law of the statistic lies between two chi-squared laws; the
+        Pairs of consecutive labels are counted by the time on a clock, the gap and the two labels,
+        and compared with the numbers that the model expects given everything observed before:
+        $\sum (O - E)^2 / E$. After a death at a known time the next visit is drawn from the gaps of
+        others. The law of the statistic lies between two chi-squared laws; the
         bootstrap draws data from the model at the same visits and fits each of them again.
 
         Args:
             X: the data; None takes those of the fit. Paths count once, whatever their weight.
-            n_times: groups of times since the start of the path.
+            clock: "start" groups by the time since the start of the path, "entry" by the time
+                since the state was first seen in a row, which tells whether sojourns are
+                exponential.
+            n_times: groups of times on that clock.
             n_gaps: groups of gaps within each.
             n_imputations: draws of the visits after deaths.
             n_bootstrap: data sets for a p-value by simulation; 0 gives bounds only.
@@ -329,8 +329,7 @@ class MarkovJumpProcess(FittedJumpProcess):
         series = self._data(X)
         if self.emission_ is not None:
             raise InputError("goodness of fit compares labels; this model is one of a signal")
-        if min(n_times, n_gaps, n_imputations) < 1 or n_bootstrap < 0:
-            raise InputError("n_times, n_gaps and n_imputations must be at least 1")
+        plan = GroupingPlan(clock, n_times, n_gaps, n_imputations, n_bootstrap)
         times = self.prevalence_times(series, 11)[1:] if ts is None else ts
         seed = self._draw_seed(random_state)
         return goodness_of_fit(
@@ -339,11 +338,8 @@ class MarkovJumpProcess(FittedJumpProcess):
             self.prevalence(series, times),
             getattr(self, "n_parameters_", 0),
             lambda drawn: self._refit(drawn, seed),
-            n_times=n_times,
-            n_gaps=n_gaps,
-            n_imputations=n_imputations,
-            n_bootstrap=n_bootstrap,
-            seed=seed,
+            plan,
+            seed,
         )
 
     def _data(self, X: Any) -> JumpSeries:

@@ -54,13 +54,15 @@ class FittedJumpProcess(Estimator):
     seed_: int
     effect_rows_: list[dict[str, Any]]
     expected_jumps_: Array
+    log_likelihood_: float
+    n_parameters_: int
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
     @property
     def rates_(self) -> Array:
-        """(S, S), rows sum to 0; at mean covariates where there are any."""
+        """(S, S), rows sum to 0; at mean covariates; of phases (P, P) where there are any."""
         return self.model_.rates
 
     @property
@@ -82,6 +84,16 @@ class FittedJumpProcess(Estimator):
     def states_(self) -> tuple[Hashable, ...]:
         """The S labels."""
         return self.model_.states
+
+    @property
+    def rate_labels_(self) -> tuple[Hashable, ...]:
+        """What the rows of `rates_` are: the states, or their phases such as "ill (2)"."""
+        return self.model_.rate_labels
+
+    @property
+    def aic_(self) -> float:
+        """Akaike's criterion, 2 k - 2 log L with k = `n_parameters_`; smaller is better."""
+        return 2.0 * self.n_parameters_ - 2.0 * self.log_likelihood_
 
     @property
     def axis_(self) -> TimeAxis | None:
@@ -107,7 +119,7 @@ class FittedJumpProcess(Estimator):
     def rate_table(self) -> pd.DataFrame:
         """One row per link: from, to, rate, std_error, lower, upper (95 %), expected_jumps."""
         i, j = np.nonzero(derived.off_diagonal(self.rates_) > 0)
-        names = pd.Index(list(self.states_), dtype=object)
+        names = pd.Index(list(self.rate_labels_), dtype=object)
         return pd.DataFrame(
             {
                 "from": names.take(i),
@@ -313,7 +325,7 @@ class FittedJumpProcess(Estimator):
                 IdentifiabilityWarning,
                 stacklevel=2,
             )
-        return derived.stationary_distribution(self.rates_)
+        return self.model_.of_states(derived.stationary_distribution(self.rates_))
 
     def relaxation_times(self) -> Array:
         """(S - 1,) relaxation times, slowest first; see `jumps.relaxation_times`."""

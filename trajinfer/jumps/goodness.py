@@ -11,10 +11,11 @@ import pandas as pd
 from scipy.stats import chi2
 
 from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.model import JumpModel
-from trajinfer.jumps.visits import Contingency, LabelledPairs, VisitGroups, visits_of
+from trajinfer.jumps.visits import Clock, Contingency, LabelledPairs, VisitGroups, visits_of
 
 _LEVEL = 0.05
 _FAR = 3.0
@@ -80,6 +81,32 @@ class GoodnessOfFit:
         return cls(**{**state, **frames})
 
 
+@dataclass(frozen=True)
+class GroupingPlan:
+    """How transitions are grouped and how often data are drawn.
+
+    Attributes:
+        clock: "start" of the path, or "entry" into the state.
+        n_times, n_gaps: groups of times on that clock, and of gaps within each.
+        n_imputations: draws of the visits after deaths.
+        n_bootstrap: data sets drawn from the model.
+    """
+
+    clock: Clock = "start"
+    n_times: int = 2
+    n_gaps: int = 3
+    n_imputations: int = 20
+    n_bootstrap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.clock not in ("start", "entry"):
+            raise InputError(f"clock must be 'start' or 'entry', got {self.clock!r}")
+        if min(self.n_times, self.n_gaps, self.n_imputations) < 1 or self.n_bootstrap < 0:
+            raise InputError(
+                "n_times, n_gaps and n_imputations must be at least 1, and n_bootstrap at least 0"
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class PearsonTest:
     """Pearson's statistic of a model, with groups that are settled on the data once.
@@ -87,10 +114,12 @@ class PearsonTest:
     Attributes:
         groups: of times and gaps.
         n_imputations: how often the visits after deaths are drawn.
+        clock: on which the times are.
     """
 
     groups: VisitGroups
     n_imputations: int
+    clock: Clock
 
     def imputed(
         self, model: JumpModel, series: JumpSeries, generator: np.random.Generator
@@ -100,8 +129,8 @@ class PearsonTest:
         n = self.n_imputations if kinds is not None and kinds.any() else 1
         out = []
         for _ in range(n):
-            visits = visits_of(series, self.groups, generator)
-            pairs = LabelledPairs.of(visits)
+            visits = visits_of(series, self.groups, generator, self.clock)
+            pairs = LabelledPairs.of(visits, self.clock)
             out.append(Contingency.of(pairs, model.label_laws(visits)[pairs.row], self.groups))
         return out
 
@@ -112,25 +141,22 @@ def goodness_of_fit(
     prevalence: pd.DataFrame,
     n_parameters: int,
     refit: Refit,
-    *,
-    n_times: int,
-    n_gaps: int,
-    n_imputations: int,
-    n_bootstrap: int,
+    plan: GroupingPlan,
     seed: int,
 ) -> GoodnessOfFit:
     """The report; see `MarkovJumpProcess.goodness_of_fit`."""
     generator = np.random.default_rng(seed)
     series = series.recode(model.states)
-    rough = LabelledPairs.of(visits_of(series, None, np.random.default_rng(seed)))
-    test = PearsonTest(VisitGroups.of(rough, n_times, n_gaps), n_imputations)
+    rough = visits_of(series, None, np.random.default_rng(seed), plan.clock)
+    groups = VisitGroups.of(LabelledPairs.of(rough, plan.clock), plan.n_times, plan.n_gaps)
+    test = PearsonTest(groups, plan.n_imputations, plan.clock)
     several = test.imputed(model, series, generator)
     statistic = float(np.mean([one.statistic for one in several]))
     most = max(one.freedom for one in several)
     degrees = (max(most - n_parameters, 1), max(most, 1))
     p_values = (float(chi2.sf(statistic, degrees[0])), float(chi2.sf(statistic, degrees[1])))
-    drawn = _bootstrap(model, series, test, refit, n_bootstrap, generator)
-    p = None if not n_bootstrap else float((1 + (drawn >= statistic).sum()) / (1 + len(drawn)))
+    drawn = _bootstrap(model, series, test, refit, plan.n_bootstrap, generator)
+    p = None if not len(drawn) else float((1 + (drawn >= statistic).sum()) / (1 + len(drawn)))
     refuted = _verdict(p_values, p)
     table = Contingency.mean(several).table(test.groups, model.states)
     prevalence = _with_deviations(prevalence)
@@ -151,7 +177,9 @@ def _bootstrap(
     """(n,) statistics of data drawn from the model, each under the model fitted to it."""
     out = np.empty(n)
     for k in range(n):
-        drawn = model.replicate(visits_of(series, test.groups, generator), series, generator)
+        drawn = model.replicate(
+            visits_of(series, test.groups, generator, test.clock), series, generator
+        )
         other = refit(drawn)
         out[k] = np.mean([one.statistic for one in test.imputed(other, drawn, generator)])
     return out

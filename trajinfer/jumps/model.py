@@ -15,6 +15,7 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.jumps.covariates import CovariateEffects
+from trajinfer.jumps.phases import Phases
 from trajinfer.jumps.settings import resolve_emission
 from trajinfer.markov import rates as derived
 from trajinfer.markov.decoding import most_probable_states
@@ -43,6 +44,7 @@ class JumpModel:
         axis: the times.
         conditional: whether likelihoods of known states condition on the first one.
         effects: of covariates on the rates; None for none.
+        phases: of which the states are made; the rates are those of the P phases.
     """
 
     parameters: Parameters
@@ -50,6 +52,7 @@ class JumpModel:
     axis: TimeAxis | None = field(default=None, repr=False)
     conditional: bool = False
     effects: CovariateEffects | None = None
+    phases: Phases | None = None
 
     @classmethod
     def from_rates(
@@ -84,6 +87,7 @@ class JumpModel:
             "axis": self.axis,
             "conditional": self.conditional,
             "effects": self.effects,
+            "phases": self.phases,
         }
 
     @classmethod
@@ -99,6 +103,24 @@ class JumpModel:
         return self.parameters.rates
 
     @property
+    def rate_labels(self) -> tuple[Hashable, ...]:
+        """What the rows of the rates are: the states, or phases of states."""
+        return self.states if self.phases is None else self.phases.names
+
+    def read(self, series: JumpSeries) -> JumpSeries:
+        """The series with codes of the rows of the rates."""
+        series = series.recode(self.states)
+        return series if self.phases is None else self.phases.expanded(series)
+
+    def of_states(self, laws: Array) -> Array:
+        """Laws (..., S) of the states from those over the rows of the rates."""
+        return laws if self.phases is None else self.phases.of_states(laws)
+
+    def _of_entries(self, values: Array) -> Array:
+        """(S, S) from (P, P): from a fresh entry into each state, summed over phases."""
+        return values if self.phases is None else self.of_states(values[self.phases.first])
+
+    @property
     def emission(self) -> EmissionModel:
         """The observation model."""
         return self.parameters.emission
@@ -110,14 +132,14 @@ class JumpModel:
         return self.emission.error if matrix is None else matrix
 
     def code(self, label: Hashable) -> int:
-        """The place of a label among the states.
+        """The place of a label among the rows of the rates.
 
         Raises:
             InputError: if there is no such label.
         """
-        if label not in self.states:
-            raise InputError(f"no state {label!r}; the states are {self.states}")
-        return self.states.index(label)
+        if label not in self.rate_labels:
+            raise InputError(f"no state {label!r}; the states are {self.rate_labels}")
+        return self.rate_labels.index(label)
 
     def log_likelihood(self, series: JumpSeries) -> float:
         """Log-likelihood of data.
@@ -125,8 +147,8 @@ class JumpModel:
         Raises:
             InputError: if a label is not among the states.
         """
-        series = series.recode(self.states)
-        n = len(self.states)
+        series = self.read(series)
+        n = len(self.rates)
         here, regime = self.in_regimes(series)
         top, n_regimes = 2 * here.fastest, len(here.stack)
         if is_hidden(series, self.emission) or (
@@ -164,8 +186,8 @@ class JumpModel:
         Raises:
             InputError: if a time is too early or a label unknown.
         """
-        series = series.recode(self.states)
-        return state_probabilities(series, ts, *self.in_regimes(series))
+        series = self.read(series)
+        return self.of_states(state_probabilities(series, ts, *self.in_regimes(series)))
 
     def label_laws(self, series: JumpSeries) -> Array:
         """(N, S) law of the label at every entry, given the observations of its path before it.
@@ -173,7 +195,8 @@ class JumpModel:
         Args:
             series: paths with codes of the states, seen at visits.
         """
-        laws = predicted_laws(series, *self.in_regimes(series))
+        series = self.read(series)
+        laws = self.of_states(predicted_laws(series, *self.in_regimes(series)))
         return laws if self.emission.noiseless else laws @ self.emission.label_matrix()
 
     def replicate(
@@ -186,12 +209,14 @@ class JumpModel:
             series: the same with absorptions, which say whose times of entry are known.
             generator: of the draws.
         """
-        exact = np.zeros(len(self.states), dtype=bool)
+        visits, series = self.read(visits), self.read(series)
+        exact = np.zeros(len(self.rates), dtype=bool)
         kinds = series.flat_observation
         if kinds is not None:
             exact[series.flat_states[kinds == _ABSORPTION]] = True
         here, regime = self.in_regimes(visits)
-        return replicate(visits, exact, here, regime, generator)
+        drawn = replicate(visits, exact, here, regime, generator)
+        return drawn if self.phases is None else self.phases.merged(drawn)
 
     def most_probable_states(self, series: JumpSeries) -> JumpSeries:
         """The most probable states at the observation times, jointly along each path.
@@ -199,8 +224,9 @@ class JumpModel:
         Raises:
             InputError: if a label is unknown, or the observations have probability 0.
         """
-        series = series.recode(self.states)
-        return most_probable_states(series, *self.in_regimes(series))
+        series = self.read(series)
+        best = most_probable_states(series, *self.in_regimes(series))
+        return best if self.phases is None else self.phases.merged(best)
 
     def sample(self, n: int, ts: Any, *, noisy: bool, seed: int) -> JumpSeries:
         """N paths at times (T,) or (n, T), in any order, which may repeat.
@@ -217,6 +243,8 @@ class JumpModel:
         states = skeleton(here.rates, here.initial, order.times, generator)
         if noisy and not self.emission.noiseless:
             states = draw_rows(self.emission.label_matrix()[states], generator)
+        if self.phases is not None:
+            states = self.phases.owner[states]
         return JumpSeries(
             order.restore(order.times, axis=1).ravel(),
             order.restore(states, axis=1).ravel(),
@@ -227,7 +255,8 @@ class JumpModel:
 
     def transition_probabilities(self, t: float, x: Any = None) -> Array:
         r"""(S, S) $P(t) = e^{F(x) t}$: probabilities to be in each state after the duration t."""
-        return np.asarray(transition_matrices(self.rates_at(x), np.array([float(t)]))[0])
+        matrix = transition_matrices(self.rates_at(x), np.array([float(t)]))[0]
+        return np.asarray(self._of_entries(matrix))
 
     def mean_law(self, series: JumpSeries, times: Array) -> Array:
         """(T, S) laws after durations, averaged over the covariates at the start of each path."""
@@ -235,10 +264,13 @@ class JumpModel:
         starts = np.zeros(1, int) if regime is None else regime[series.layout.starts]
         share = np.bincount(starts, minlength=len(here.stack)) / len(starts)
         several = [here.initial @ transition_matrices(rates, times) for rates in here.stack]
-        return np.asarray(np.tensordot(share, np.stack(several), 1))
+        return self.of_states(np.tensordot(share, np.stack(several), 1))
 
     def time_in_state(self, t: float, x: Any = None) -> Array:
         r"""(S, S) $\int_0^t P(s)\, ds$: expected times spent in j within t, from a start in i."""
+        return np.asarray(self._of_entries(self._times(t, x)))
+
+    def _times(self, t: float, x: Any) -> Array:
         rates = self.rates_at(x)
         n = len(rates)
         block = np.zeros((2 * n, 2 * n))
@@ -247,4 +279,8 @@ class JumpModel:
 
     def expected_visits(self, t: float, x: Any = None) -> Array:
         r"""(S, S) $\sum_k \int_0^t P_{ik}(s) F_{kj}\, ds$: expected entries into j within t."""
-        return np.asarray(self.time_in_state(t, x) @ derived.off_diagonal(self.rates_at(x)))
+        entries = derived.off_diagonal(self.rates_at(x))
+        if self.phases is not None:
+            owner = self.phases.owner
+            entries = np.where(owner[:, None] == owner, 0.0, entries)
+        return np.asarray(self._of_entries(self._times(t, x) @ entries))

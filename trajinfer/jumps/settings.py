@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,46 @@ from trajinfer.markov.emission import EmissionModel, GaussianEmission, LabelNois
 from trajinfer.markov.simulate import as_emission
 
 _START_ERROR = 0.05
+_METHODS = ("auto", "em", "mle", "map", "bayes", "amortized")
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse settings of the estimator that contradict each other.
+
+    Raises:
+        InputError: naming the setting and a remedy.
+    """
+    method, links = settings["method"], settings["links"]
+    select = isinstance(links, str)
+    if method not in _METHODS:
+        given = str(method)
+        raise InputError(f"unknown method {method!r}; {nearest(given, _METHODS)}")
+    if settings["max_iter"] < 1 or not settings["tol"] > 0:
+        raise InputError(
+            f"max_iter and tol must be positive: {settings['max_iter']}, {settings['tol']}"
+        )
+    if select and (method not in ("mle", "em") or settings["reversible"] or settings["model"]):
+        raise InputError("links='select' needs method='mle' or 'em' and free rates")
+    if settings["covariates"] is not None and (method not in ("auto", "mle", "em") or select):
+        raise InputError(
+            "covariates= are fitted by the likelihood: take method='mle' or 'auto', and links "
+            "as a mask or None"
+        )
+    others = (settings["covariates"], settings["model"], settings["emission"])
+    if settings["phases"] is not None and (
+        method not in ("auto", "mle", "em")
+        or select
+        or settings["reversible"]
+        or not np.array_equal(settings["label_noise"], 0.0)
+        or any(other is not None for other in others)
+    ):
+        raise InputError(
+            "phases= are fitted to labels by the likelihood: take method='mle' or 'auto', a "
+            "mask of links or None, and leave out label_noise=, covariates=, model=, "
+            "emission= and reversible="
+        )
+    if settings["model"] is not None and method in ("bayes", "amortized", "map"):
+        raise InputError("a model is fitted by its likelihood: take method='mle' or 'auto'")
 
 
 def resolve_states(series: JumpSeries, n_states: int | None) -> tuple[Hashable, ...]:

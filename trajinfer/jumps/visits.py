@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data.jump_series import JumpSeries
 
+Clock = Literal["start", "entry"]
 _JUMP, _ABSORPTION = 1, 2
 
 
@@ -22,7 +24,7 @@ class LabelledPairs:
     Attributes:
         row: entry of the series at which the pair ends.
         start, end: codes of the labels.
-        since: time from the start of the path to the start of the pair.
+        since: time on the clock at the start of the pair.
         gap: time between the two.
     """
 
@@ -33,18 +35,27 @@ class LabelledPairs:
     gap: Array
 
     @classmethod
-    def of(cls, series: JumpSeries) -> LabelledPairs:
-        """All pairs; entries without a single label are passed over."""
+    def of(cls, series: JumpSeries, clock: Clock = "start") -> LabelledPairs:
+        """All pairs; entries without a single label are passed over.
+
+        Args:
+            series: the paths.
+            clock: "start" counts from the start of the path, "entry" from the first of the equal
+                labels in a row.
+        """
         rows = np.flatnonzero(series.flat_states >= 0)
         path, times = series.layout.series[rows], series.flat_times[rows]
         inside = path[1:] == path[:-1]
-        start = series.flat_times[series.layout.starts][path[:-1]]
         states = series.flat_states[rows]
+        fresh = np.concatenate([[True], ~inside])
+        if clock == "entry":
+            fresh[1:] |= states[1:] != states[:-1]
+        zero = times[np.maximum.accumulate(np.where(fresh, np.arange(len(rows)), 0))]
         return cls(
             rows[1:][inside],
             states[:-1][inside],
             states[1:][inside],
-            (times[:-1] - start)[inside],
+            (times - zero)[:-1][inside],
             np.diff(times)[inside],
         )
 
@@ -158,7 +169,10 @@ class Contingency:
 
 
 def visits_of(
-    series: JumpSeries, groups: VisitGroups | None, generator: np.random.Generator
+    series: JumpSeries,
+    groups: VisitGroups | None,
+    generator: np.random.Generator,
+    clock: Clock = "start",
 ) -> JumpSeries:
     """The series with every absorption moved to the visit at which it would have been seen.
 
@@ -192,7 +206,7 @@ def visits_of(
         flat_covariates=None if series.flat_covariates is None else series.flat_covariates[stays],
     )
     died = np.flatnonzero((kinds == _ABSORPTION)[stays])
-    pairs = LabelledPairs.of(plain)
+    pairs = LabelledPairs.of(plain, clock)
     at_death = np.isin(pairs.row, died)
     times = plain.flat_times.copy()
     times[pairs.row[at_death]] += _waits(pairs, at_death, groups, generator)

@@ -71,9 +71,12 @@ def _states(
 ) -> Array:
     """(N,) states at all entries."""
     layout = visits.layout
-    law = np.broadcast_to(parameters.initial, (len(visits), len(parameters.initial)))
-    states = np.empty(layout.size, dtype=np.int64)
     known = visits.flat_states[layout.starts]
+    law = np.tile(parameters.initial, (len(visits), 1))
+    if visits.candidates is not None and parameters.emission.noiseless:
+        one_of = np.flatnonzero(known < -1)
+        law[one_of] *= visits.candidates[-2 - known[one_of]]
+    states = np.empty(layout.size, dtype=np.int64)
     certain = (known >= 0) & parameters.emission.noiseless
     states[layout.starts] = np.where(certain, known, draw_rows(law, generator))
     for step in range(1, int(layout.lengths.max())):

@@ -256,7 +256,7 @@ def _matrix_of(data: Any, states: Sequence[Hashable] | None) -> tuple[Array, Seq
     matrix = as_array(getattr(data, "rates_", data), "rates", ndim=2)
     if matrix.shape[0] != matrix.shape[1]:
         raise InputError(f"rates must be square, got shape {matrix.shape}")
-    names = states if states is not None else getattr(data, "states_", range(len(matrix)))
+    names = states if states is not None else getattr(data, "rate_labels_", range(len(matrix)))
     if len(names) != len(matrix):
         raise InputError(f"{len(names)} labels for {len(matrix)} states")
     return matrix, names
