@@ -82,7 +82,9 @@ def patients(tmp_path):
 def test_only_an_empty_state_is_missing(patients, tmp_path, name):
     text = patients.read_text().replace("None", name)
     patients.write_text(text)
-    result = run(patients, "--out", tmp_path / "r", "--method", "amortized", "--json", "--no-figures")
+    result = run(
+        patients, "--out", tmp_path / "r", "--method", "amortized", "--json", "--no-figures"
+    )
     expected = sorted({"mild-1", "severe", name} - {""})
     assert json.loads(result.stdout)["states"] == expected
     written = pd.read_csv(tmp_path / "r" / "rates.csv", dtype=str, keep_default_na=False)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from trajinfer.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
 
@@ -54,6 +55,20 @@ def test_the_cross_correlation_of_equal_ages_is_that_of_two_ornstein_uhlenbeck_p
     closed = 0.6 * 2 * np.sqrt(0.5 * 0.2) / (0.5 + 0.2)
     for k in range(2):
         assert np.corrcoef(z[:, k].T)[0, 1] == pytest.approx(closed, abs=4 / N**0.5)
+
+
+def test_cross_correlations_are_the_integral_of_the_shared_noise():
+    r"""$\int_0^h 2 \sqrt{u_1' u_2'}\,D\,e^{u(v) - u(h)}\,dv$ with $u = u_1 + u_2$, by scipy."""
+    (g1, g2), (t1, t2) = gamma, theta = (0.5, 0.2), (0.0, 3.0)
+    law, h = process(gamma, theta), 0.8
+
+    def shared(v):
+        rate = 2 * np.sqrt((g1 / v + t1) * (g2 / v + t2))
+        return rate * (v / h) ** (g1 + g2) * np.exp(-(t1 + t2) * (h - v))
+
+    z = paths(law, [h], [0.0, 0.0], n=400_000)[:, 0]
+    expected = 0.6 * quad(shared, 0, h)[0]
+    assert np.corrcoef(z.T)[0, 1] == pytest.approx(expected, abs=4 / 400_000**0.5)
 
 
 def test_the_noise_before_another_channel_was_seen_is_independent_of_it():
