@@ -31,7 +31,7 @@ class Observations:
     @classmethod
     def of(cls, series: IrregularSeries) -> Observations:
         """The rows of a container; those without a value are left out."""
-        filled = ~np.isnan(series.flat_values).all(axis=1)
+        filled = np.asarray(~np.isnan(series.flat_values).all(axis=1))
         number = np.repeat(np.arange(len(series)), series.lengths)
         without = np.bincount(number[filled], minlength=len(series)) == 0
         filled[np.cumsum(series.lengths)[without] - 1] = True
