@@ -77,3 +77,37 @@ def test_the_result_folder(run, table, tmp_path):
     assert report["flags"] == document["flags"]
     assert report["sizes"]["training"] == 60
     assert "flags:" in (out / "report.txt").read_text()
+
+
+def test_text_stays_text_and_visits_keep_their_pattern(run, tmp_path):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 7, 40)
+    mood = rng.choice(["calm", "tense"], lengths.sum())
+    frame = pd.DataFrame(
+        {
+            "who": np.repeat([f"p{i:02d}" for i in range(40)], lengths),
+            "day": np.concatenate([rng.exponential(1.0, k).cumsum() for k in lengths]),
+            "sex": np.repeat(rng.choice(["f", "m"], 40), lengths),
+            "mood": mood,
+            "visits": rng.poisson(3.0, lengths.sum()),
+            "level": rng.normal(size=lengths.sum()) + (mood == "tense"),
+        }
+    )
+    frame.to_csv(tmp_path / "visits.csv", index=False)
+    out = tmp_path / "result"
+    asked = "generate", tmp_path / "visits.csv", "--id", "who", "--time", "day", "--n", 60
+    done = run(*asked, *QUICK[2:], "--out", out)
+    assert done.exit_code == 0, done.output
+    drawn = pd.read_csv(out / "synthetic.csv")
+    assert drawn.columns.tolist() == frame.columns.tolist()
+    assert drawn[["visits", "level"]].dtypes.equals(frame[["visits", "level"]].dtypes)
+    assert set(drawn["mood"]) == {"calm", "tense"}
+    assert (drawn.groupby("who")["sex"].nunique() == 1).all()
+    counts = drawn.groupby("who").size()
+    assert set(counts) <= set(lengths)
+    assert (drawn.groupby("who")["day"].diff().dropna() > 0).all()
+    means = drawn.groupby("mood")["level"].mean()
+    # of 130 values either: standard error of the difference .13
+    assert means["tense"] - means["calm"] == pytest.approx(1.0, abs=0.55)
+    script = run(*asked, "--dry-run").stdout
+    assert "CategoryCodes.of(frame['mood'])" in script

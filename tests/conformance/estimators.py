@@ -73,6 +73,19 @@ ROWS_ARE_SERIES = {
     "check_fit1d": "numbers that are no rows are refused with the error of as_series",
 }
 
+NO_WEIGHTS = dict.fromkeys(
+    [
+        "check_sample_weights_pandas_series",
+        "check_sample_weights_not_an_array",
+        "check_sample_weights_list",
+        "check_all_zero_sample_weights_error",
+        "check_sample_weights_shape",
+        "check_sample_weights_not_overwritten",
+        "check_sample_weight_equivalence_on_dense_data",
+    ],
+    "the chain weighs no series, transform='rows' does, of 20 series at least",
+)
+
 CASES = (
     Case(
         "MarkovJumpProcess",
@@ -92,7 +105,7 @@ CASES = (
         partial(DirectedChainGenerator, loss=TransitionLikelihood(n_steps=5, batch_size=32)),
         random_walks,
         lambda generator: generator.sample(5).values,
-        expected_failures=ROWS_ARE_SERIES,
+        expected_failures=ROWS_ARE_SERIES | NO_WEIGHTS,
     ),
     Case(
         "FractionalSDE",

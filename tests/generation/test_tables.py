@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
+from scipy.stats import t as student
 
 import trajinfer
 from trajinfer import DirectedChainGenerator, InputError, IrregularSeries
+from trajinfer.generation.relations import ChannelRelations
+from trajinfer.generation.residual_tails import ResidualTails
 from trajinfer.generation.row_law import RowLaw
 from trajinfer.generation.schema import ChannelSchema
 
@@ -141,10 +144,71 @@ def test_lengths_and_times_follow_those_of_the_data(irregular):
         DirectedChainGenerator(transform="rows", random_state=0).fit(series).sample(3, [1.0])
 
 
-def test_missing_values_are_refused_by_rows():
-    holes = table().drop_observations(0.1, 0)
-    with pytest.raises(InputError, match="values are missing"):
-        DirectedChainGenerator(transform="rows").fit(holes)
+def test_the_pattern_of_missing_values_is_kept():
+    rng = np.random.default_rng(0)
+    values = np.stack([reverting(80, 12), np.exp(reverting(80, 12, seed=1))], axis=-1)
+    values[rng.random((80, 12)) < 0.3, 0] = np.nan
+    values[:40, 3:6, 1] = np.nan
+    series = IrregularSeries.from_arrays(np.arange(12.0), values)
+    drawn = DirectedChainGenerator(random_state=0).fit(series).sample(300).values
+    shares = [np.isnan(part[:, 3:6]).mean(axis=(0, 1)) for part in (values, drawn)]
+    np.testing.assert_allclose(shares[1], shares[0], atol=0.12)  # 300 of 80 series: 3 x .035
+    assert not np.isnan(drawn[:, :3, 1]).any()
+    assert np.nanstd(drawn[..., 0]) == pytest.approx(np.nanstd(values[..., 0]), rel=0.25)
+    steps = [np.nanstd(np.diff(part[..., 0], axis=1)) for part in (values, drawn)]
+    assert steps[1] == pytest.approx(steps[0], rel=0.15)
+
+
+def test_series_that_are_never_complete_are_learned():
+    values = np.stack([reverting(60, 10), reverting(60, 10, seed=1)], axis=-1)
+    values[:, ::2, 0] = np.nan
+    values[:, 1::2, 1] = np.nan
+    series = IrregularSeries.from_arrays(np.arange(10.0), values)
+    drawn = DirectedChainGenerator(random_state=0).fit(series).sample(40).values
+    np.testing.assert_array_equal(
+        np.isnan(drawn), np.broadcast_to(np.isnan(values[:1]), (40, 10, 2))
+    )
+    with pytest.raises(InputError, match="transform='rows'"):
+        DirectedChainGenerator(transform="standard").fit(series)
+
+
+def test_bounds_override_those_of_the_values():
+    share = 1 / (1 + np.exp(-reverting(60, 12)))
+    bounded = DirectedChainGenerator(bounds={"x0": (0.1, 0.8)}, random_state=0)
+    with pytest.raises(InputError, match="outside the bounds"):
+        bounded.fit(series_of(share))
+    drawn = bounded.fit(series_of(np.clip(share, 0.1, 0.8)))
+    assert drawn.bounds_["x0"] == (0.1, 0.8)
+    values = drawn.sample(300).values
+    assert (values.min(), values.max()) == (0.1, 0.8)
+    with pytest.raises(InputError, match="belong to transform='rows'"):
+        DirectedChainGenerator(transform="standard", bounds={"x0": (None, 9)}).fit(series_of(share))
+    with pytest.raises(InputError, match="the channels are"):
+        DirectedChainGenerator(bounds={"y": (0, None)}).fit(series_of(share))
+
+
+def test_series_count_by_their_weights():
+    level = np.repeat([[-4.0], [4.0]], 40, axis=0)
+    series = series_of(level + 0.5 * reverting(80, 10))
+    weight = np.repeat([3.0, 1.0], 40)
+    drawn = DirectedChainGenerator(random_state=0).fit(series, sample_weight=weight).sample(800)
+    # 800 draws: standard error .015
+    assert (drawn.values[:, -1, 0] < 0).mean() == pytest.approx(0.75, abs=0.06)
+    with pytest.raises(InputError, match="sample_weight must hold"):
+        DirectedChainGenerator().fit(series, sample_weight=weight[1:])
+
+
+def test_losses_are_named_before_draws_are_used():
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (80, 1))
+    waves = series_of(np.sin(2 * np.pi * np.arange(24) / 12 + phase))
+    faster = series_of(np.sin(2 * np.pi * np.arange(24) / 6 + phase))
+    fitted = DirectedChainGenerator(random_state=0).fit(waves)
+    assert not fitted.losses(waves)
+    sentences = " ".join(fitted.losses(faster))
+    assert "of the power lies at the main period" in sentences
+    assert "a classifier tells draws from series" in sentences
+    with pytest.raises(InputError, match="must have the channels"):
+        fitted.losses(series_of(phase + np.arange(24), np.cos(phase + np.arange(24))))
 
 
 def test_schema_maps_are_inverse():
@@ -158,8 +222,74 @@ def test_a_row_law_gives_the_conditional_law():
     rng = np.random.default_rng(0)
     x = rng.uniform(-2, 2, (6000, 1))
     y = np.abs(x[:, 0]) * (1 + 0.3 * rng.normal(size=6000))
-    law = RowLaw.fit(x, y, np.arange(6000) // 20, seed=0)
-    drawn, _ = law.draw(np.full((4000, 1), 1.5), rng)
+    none = np.zeros((6000, 0))
+    law = RowLaw.fit(x, none, np.zeros(6000), y, np.arange(6000) // 20, seed=0)
+    drawn, _ = law.draw(np.full((4000, 1), 1.5), none[:4000], np.zeros(4000), rng)
     # the regression and the pool of forty neighbours add to the error of 4000 draws
     assert drawn.mean() == pytest.approx(1.5, abs=0.12)
     assert drawn.std() == pytest.approx(0.45, rel=0.35)
+
+
+def test_the_scale_of_a_row_law_follows_recent_steps():
+    rng = np.random.default_rng(0)
+    size = rng.uniform(0.2, 2.0, (6000, 1))
+    y = size[:, 0] * rng.normal(size=6000)
+    law = RowLaw.fit(np.zeros((6000, 1)), size, np.zeros(6000), y, np.arange(6000) // 20, seed=0)
+    for asked in (0.4, 1.6):
+        drawn, _ = law.draw(np.zeros((4000, 1)), np.full((4000, 1), asked), np.zeros(4000), rng)
+        # the log-scale is linear in the size, which it is not in truth
+        assert drawn.std() == pytest.approx(asked, rel=0.3)
+
+
+def test_tails_go_beyond_the_data():
+    rng = np.random.default_rng(0)
+    residual = rng.standard_t(2.2, 30_000)
+    tails = ResidualTails.of(residual)
+    drawn = tails.extended(rng.choice(residual, 400_000), rng)
+    true = student.ppf([0.9995, 0.9999], 2.2)
+    # 300 exceedances of a tail of index 1 / 2.2
+    assert np.quantile(drawn, [0.9995, 0.9999]) == pytest.approx(true, rel=0.35)
+    assert drawn.max() > residual.max()
+    bounded = ResidualTails.of(rng.uniform(-1, 1, 6000)).extended(rng.uniform(-1, 1, 9999), rng)
+    assert np.abs(bounded).max() < 1.03
+
+
+def weather(n=40, n_times=24, seed=0):
+    """Temperature, dew point below it, and the humidity that both give, in tenths."""
+    temperature = np.round(15 + 8 * reverting(n, n_times, seed), 1)
+    dew = np.round(temperature - np.maximum(0, 4 + 5 * reverting(n, n_times, seed + 1)), 1)
+    pressures = [np.exp(17.625 * t / (243.04 + t)) for t in (dew, temperature)]
+    return np.stack([temperature, dew, np.round(100 * pressures[0] / pressures[1], 2)], axis=-1)
+
+
+def test_relations_between_channels_are_found_and_kept():
+    real = weather()
+    relations = ChannelRelations.of(real.reshape(-1, 3))
+    assert [(r.channel, r.inputs) for r in relations.smooth] == [(2, (0, 1))]
+    assert [(r.channel, r.above) for r in relations.order] == [(1, 0)]
+    np.testing.assert_allclose(relations.inverse(relations.forward(real))[..., :2], real[..., :2])
+    series = IrregularSeries.from_arrays(np.arange(24.0), real)
+    drawn = DirectedChainGenerator(random_state=0).fit(series).sample(60).values
+    assert (drawn[..., 1] <= drawn[..., 0]).all()
+    assert drawn[..., 2].max() <= 100
+    pressures = [np.exp(17.625 * t / (243.04 + t)) for t in (drawn[..., 1], drawn[..., 0])]
+    off = np.abs(drawn[..., 2] - 100 * pressures[0] / pressures[1])
+    # a hundredth of the spread where there are data; beyond it the grid of values ends
+    assert np.quantile(off, 0.95) < 0.02 * real[..., 2].std()
+
+
+def test_channels_without_relations_have_none():
+    rng = np.random.default_rng(0)
+    relations = ChannelRelations.of(rng.normal(size=(500, 4)))
+    assert relations.modelled == (0, 1, 2, 3)
+    assert not relations.smooth
+    assert not relations.order
+
+
+def test_waves_keep_their_amplitude():
+    """All series lie on one ring; starts moved between neighbours stay on it."""
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (150, 1))
+    x = np.sin(2 * np.pi * np.arange(24) / 12 + phase)
+    drawn = DirectedChainGenerator(random_state=0).fit(series_of(x)).sample(100).values[..., 0]
+    amplitude = np.sqrt(2 * (drawn[:, :12] ** 2).mean(axis=1))
+    np.testing.assert_allclose(amplitude, 1.0, atol=0.01)

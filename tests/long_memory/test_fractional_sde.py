@@ -397,8 +397,10 @@ def test_score_prefers_the_right_memory():
     assert learned.elbo_ > markov.elbo_ + 10
 
 
-def test_a_second_fit_forgets_the_steps_of_the_first(series):
-    settings = {"inference": "variational", "max_epochs": 1, "n_ou": 6, "random_state": 0}
+def test_a_second_fit_forgets_the_steps_of_the_first():
+    series = returning(n=2)
+    settings = {"hurst": 0.5, "inference": "variational", "max_epochs": 1, "n_ou": 3}
+    settings |= {"random_state": 0}
     slower = IrregularSeries.from_arrays(10 * series.times, series.values)
     again = FractionalSDE(**settings).fit(series).fit(slower)
     once = FractionalSDE(**settings).fit(slower)

@@ -49,7 +49,7 @@ def generate(
     """Draw synthetic series; with --report, say what is wrong with them."""
     if n < 1:
         raise InputError(f"--n must be at least 1, got {n}")
-    series, reading = file.read(statics=group or "")
+    series, reading, categories = file.read_with_categories(statics=group or "")
     arguments = MODEL.resolve(settings, options={"transform": transform})
     groups = None if group is None else _groups(series, group)
     script = [*reading, *_script(arguments, n, report, grouped=group is not None)]
@@ -61,11 +61,18 @@ def generate(
         pooled = arguments.get("neighbour") == "pool" and groups is not None
         systems = {"groups": groups[~held_out]} if pooled and groups is not None else {}
         fitted = MODEL.load()(**arguments).fit(series[np.flatnonzero(~held_out)], **systems)
+        losses = () if pooled else fitted.losses(series[np.flatnonzero(~held_out)])
+        for sentence in losses:
+            say(f"lost in draws: {sentence}", quiet=run.quiet)
         drawn = fitted.sample(n)
         judged = None
         if report:
             judged = _judge(series, held_out, drawn, groups, arguments, run.quiet)
-        return _result(arguments, fitted, series, held_out, drawn, judged)
+        table = _table(drawn, series)
+        for name, codes in categories.items():
+            table[name] = codes.decode(table[name].to_numpy(dtype=float)).to_numpy()
+            table[name] = table[name].astype(codes.dtype)
+        return _result(arguments, fitted, series, held_out, drawn, table, losses, judged)
 
     toml = to_toml(arguments, MODEL.estimator)
     return Job(script, f"fitting {series} of {file.data}", work, toml)
@@ -77,6 +84,8 @@ def _result(
     series: IrregularSeries,
     held_out: Array,
     drawn: Trajectories,
+    table: DataFrame,
+    losses: tuple[str, ...],
     judged: GenerationReport | None,
 ) -> Result:
     summary = {
@@ -85,6 +94,7 @@ def _result(
         "series": len(series),
         "held_out": int(held_out.sum()),
         "drawn": len(drawn.values),
+        "losses": list(losses),
         "flags": None if judged is None else sorted(judged.flags),
     }
     lines = [] if judged is None else [str(judged)]
@@ -94,7 +104,7 @@ def _result(
     return Result(
         summary,
         "\n".join([*lines, f"{len(drawn.values)} series drawn"]),
-        {"synthetic": _table(drawn, series)},
+        {"synthetic": table},
         models={"model": fitted},
         texts=texts,
         figures=_figures(drawn, judged),
@@ -212,7 +222,8 @@ def _figures(
 ) -> dict[str, Callable[[], Figure]]:
     from trajinfer import Trajectories, plot
 
-    some = Trajectories(drawn.ts, drawn.values[:_DRAWN], features=drawn.features, axis=drawn.axis)
+    ts = drawn.ts[:_DRAWN] if drawn.ts.ndim == 2 else drawn.ts
+    some = Trajectories(ts, drawn.values[:_DRAWN], features=drawn.features, axis=drawn.axis)
     figures = {"synthetic": figure_of(plot.trajectories, some, size=(6.0, 3.8))}
     if judged is not None:
         figures["report"] = figure_of(judged.plot, size=(6.0, 5.0))

@@ -17,6 +17,7 @@ from trajinfer.cli.settings import Settings
 
 if TYPE_CHECKING:
     from trajinfer import IrregularSeries
+    from trajinfer.data.categories import CategoryCodes
 
 Statics = Annotated[str, typer.Option(help="Columns constant along a series, by commas.")]
 DYNAMICS = (
@@ -69,9 +70,29 @@ class SeriesFile(TableFile, _Columns):
         Raises:
             InputError: if the file is unreadable, or as for `IrregularSeries.from_frame`.
         """
+        series, script, _ = self.read_with_categories(labels=labels, statics=statics, encode=False)
+        return series, script
+
+    def read_with_categories(
+        self, *, labels: str | None = None, statics: str = "", encode: bool = True
+    ) -> tuple[IrregularSeries, list[str], dict[str, CategoryCodes]]:
+        """The same, and the codes by which columns of text became channels."""
         from trajinfer import IrregularSeries
 
         frame, script = self.read_table(text=(self.id, labels, self.variable), time=self.time)
+        categories: dict[str, CategoryCodes] = {}
+        if encode and self.variable is None:
+            from trajinfer.data.categories import text_categories
+
+            taken = {self.id, self.time, labels, *names(statics)}
+            categories = text_categories(frame, taken, names(self.channels))
+            frame = frame.assign(**{k: code.encode(frame[k]) for k, code in categories.items()})
+            script += [
+                f"frame[{name!r}] = CategoryCodes.of(frame[{name!r}]).encode(frame[{name!r}])"
+                for name in categories
+            ]
+            if categories:
+                script.insert(0, "from trajinfer.data.categories import CategoryCodes")
         words: dict[str, Any] = {
             "id": self.id,
             "time": self.time,
@@ -87,7 +108,8 @@ class SeriesFile(TableFile, _Columns):
         call = call_of(
             "IrregularSeries.from_frame", {**words, "channels": list(series.channels)}, "frame"
         )
-        return series, ["from trajinfer import IrregularSeries", *script, f"series = {call}"]
+        lines = ["from trajinfer import IrregularSeries", *script, f"series = {call}"]
+        return series, lines, categories
 
 
 @dataclass(frozen=True)

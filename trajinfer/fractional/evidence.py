@@ -25,6 +25,8 @@ from trajinfer.fractional.moves import Moves
 _LONGEST_BLOCK = 100
 _STEPS_PER_ROOT = 2.5
 _JITTER = 1e-14
+# lengths of gaps that agree to twelve digits are one
+_PRECISION = 2.0**40
 
 
 class Whitened(NamedTuple):
@@ -91,7 +93,7 @@ def whitened(
         n_steps = length if length <= _LONGEST_BLOCK else round(_STEPS_PER_ROOT * length**0.5)
     short = -length % n_steps
     gaps = pad(torch.diff(times, prepend=times[..., :1]), (0, short))
-    moves = model.per_step().per_step().moves(gaps.unflatten(-1, (-1, n_steps)))
+    moves = _moves(model, gaps.unflatten(-1, (-1, n_steps)))
     observations = _Observations(
         pad(columns, (0, 0, 0, short)).unflatten(-2, (-1, n_steps)),
         pad(observed, (0, short)).unflatten(-1, (-1, n_steps)),
@@ -130,6 +132,30 @@ class _Observations(NamedTuple):
     observed: Tensor
     noise: Tensor
     n_columns: int
+
+
+def _moves(model: LinearFractionalModel, gaps: Tensor) -> Moves:
+    """Moves over gaps (..., K, steps), each length of gap computed once where lengths repeat."""
+    mantissa, exponent = torch.frexp(gaps)
+    lengths, index = torch.unique(
+        torch.ldexp(torch.round(mantissa * _PRECISION) / _PRECISION, exponent), return_inverse=True
+    )
+    if 2 * len(lengths) > gaps.numel():
+        return model.per_step().per_step().moves(gaps)
+    once = model.per_step().moves(lengths)
+
+    def at_series(part: Tensor, tail: int) -> Tensor:
+        """Without the axis of series, where the gaps have one."""
+        return part if gaps.ndim == 2 else part.squeeze(-2 - tail)
+
+    return Moves(
+        at_series(once.stay, 0)[..., index],
+        at_series(once.row, 1)[..., index, :],
+        once.decay[index],
+        at_series(once.own, 0)[..., index],
+        at_series(once.with_y, 1)[..., index, :],
+        once.among[index],
+    )
 
 
 def _filtered(

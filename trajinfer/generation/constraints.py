@@ -57,13 +57,22 @@ class LinearConstraints:
                 coefficients[:, k] = rule
         return cls(tuple(kept), coefficients)
 
+    @classmethod
+    def none(cls, n_channels: int) -> LinearConstraints:
+        """No channel is redundant."""
+        whole = np.concatenate([np.zeros((1, n_channels)), np.eye(n_channels)])
+        return cls(tuple(range(n_channels)), whole)
+
     def drop(self, values: Array) -> Array:
         """The kept channels of (..., C)."""
         return np.asarray(values[..., list(self.kept)])
 
     def rebuild(self, kept: Array) -> Array:
         """All channels (..., C) from the kept ones."""
-        whole = self.coefficients[0] + kept @ self.coefficients[1:]
+        missing = np.isnan(kept)
+        whole = self.coefficients[0] + np.where(missing, 0.0, kept) @ self.coefficients[1:]
+        if missing.any():
+            whole[(missing.astype(float) @ (self.coefficients[1:] != 0)) > 0] = np.nan
         # kept channels are handed through unrounded
         whole[..., list(self.kept)] = kept
         return np.asarray(whole)

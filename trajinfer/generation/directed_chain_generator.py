@@ -16,12 +16,14 @@ from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer._core.words import renamed
 from trajinfer.data import Trajectories
+from trajinfer.data.channel_kinds import Bounds
 from trajinfer.generation import format_1
 from trajinfer.generation.chain import Dependence
 from trajinfer.generation.chain_engine import ChainEngine
 from trajinfer.generation.directed_chain import NEIGHBOURS, NeighbourKind, NoiseKind
 from trajinfer.generation.engine import Engine
 from trajinfer.generation.generator_model import GeneratorModel, training_scale
+from trajinfer.generation.losses import lost
 from trajinfer.generation.memory_engine import MemoryEngine
 from trajinfer.generation.memory_settings import Memory
 from trajinfer.generation.prepared import Prepared, prepare, to_series
@@ -36,6 +38,7 @@ from trajinfer.training import Callback, Progress, Report
 
 Transform = Literal["auto", "standard", "rows", "relative", "daily"]
 _TRANSFORMS = ("auto", "standard", "rows", "relative", "daily")
+_MOST_REHEARSED = 256
 _TRANSFORM: Any = UnlistedSetting("auto")
 
 
@@ -50,7 +53,8 @@ class DirectedChainGenerator(Estimator):
     readings.
 
     Redundant channels (copies, sums, constants) are left out of the model and rebuilt exactly.
-    Missing values: the standard transform takes the observations at which all channels are present,
+    Missing values: "rows" keeps their pattern; "standard" takes the observations at which all
+    channels are present,
     with the gaps between them as they are; the others split a recording there.
 
     Args:
@@ -74,6 +78,8 @@ class DirectedChainGenerator(Estimator):
         start: function (n, torch generator) -> (n, D) that draws starts, for a known law; None
             smooths the observed ones. Standard transform only.
         memory: what "relative" and "daily" see of the past; None takes the transform's own.
+        bounds: lowest and highest value of channels by name, {channel: (low, high)}, None = as the
+            values show; other channels are judged by their values. "rows" and "auto" only.
         regularization: penalty on what the solver's steps cost, for losses that simulate. Chains
             take fixed Euler steps, whose error is estimated by
             `SolverRegularization(mode="local", estimate="doubling")`.
@@ -117,6 +123,7 @@ class DirectedChainGenerator(Estimator):
     noise: NoiseKind | int | Literal["auto"] = "auto"
     start: Callable[[int, torch.Generator], Any] | None = None
     memory: Memory | None = None
+    bounds: Bounds | None = None
     regularization: SolverRegularization | None = None
     callbacks: Sequence[Callback] = ()
     random_state: RandomState = None
@@ -125,7 +132,7 @@ class DirectedChainGenerator(Estimator):
     training_only: ClassVar[Mapping[str, Any]] = {"callbacks": ()}
 
     @renamed(series="X")
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None) -> Self:
         """Learn the law of series.
 
         Args:
@@ -134,12 +141,13 @@ class DirectedChainGenerator(Estimator):
                 or, where all have the same, by the rows they share.
             y: ignored.
             groups: (B,) the interacting system of every series, for `neighbour="pool"`.
+            sample_weight: (B,) how often each series counts, not negative; "rows" and "auto" only.
 
         Raises:
             InputError: for settings or series that cannot be used, before any work.
         """
         stages = self._check_settings()
-        prepared = prepare(X, groups)
+        prepared = prepare(X, groups, sample_weight, self.bounds)
         seed = seed_from(self.random_state)
         seed_fit, seed_draws = spawn(seed, 2)
         hooks = [*self.callbacks, *([Progress(self.verbose)] if self.verbose else [])]
@@ -153,7 +161,7 @@ class DirectedChainGenerator(Estimator):
             len(data),
             training_scale(engine.comparable(data.values)),
             seed_draws,
-            schema_of(data),
+            schema_of(data, self.bounds),
         )
         self.n_features_in_ = len(data.channels)
         self.feature_names_in_ = np.array(data.channels, dtype=object)
@@ -233,6 +241,31 @@ class DirectedChainGenerator(Estimator):
         """
         check_is_fitted(self)
         return self.model_.score(to_series(X))
+
+    def losses(self, X: Any, *, random_state: RandomState = None) -> tuple[str, ...]:
+        """Sentences on what draws lose of the law of series; empty where nothing was found.
+
+        A rehearsal to be run before draws are handed out: as many series as X holds, at most 256,
+        are drawn and compared with X in the spectrum, the spread, the tails and the memory of
+        increments, the correlations of channels, the dependence of missing values on what is
+        observed, and by a classifier, whose area under the curve is named above .6.
+        `evaluation.generation_report` says more, and needs held-out series.
+
+        Args:
+            X: series of the channels that were fitted, such as the training series.
+            random_state: of the draws; None uses the estimator's.
+
+        Raises:
+            InputError: for other channels.
+        """
+        check_is_fitted(self)
+        real = to_series(X)
+        if real.channels != self.channels_:
+            raise InputError(f"X must have the channels {self.channels_}, got {real.channels}")
+        n = min(len(real), _MOST_REHEARSED)
+        drawn = self.sample(n, random_state=random_state).values
+        comparable = self.model_.engine.comparable
+        return lost(real.channels, comparable(real.values[:n]), comparable(drawn))
 
     @property
     def channels_(self) -> tuple[str, ...]:
@@ -333,6 +366,9 @@ class DirectedChainGenerator(Estimator):
             rows = RowEngine.fit(prepared, seed)
             if self._transform == "rows" or rows.is_needed:
                 return rows, []
+        if prepared.weight is not None or prepared.bounds:
+            raise InputError("bounds= and sample_weight= belong to transform='rows' or 'auto'")
+        prepared.require_complete_rows()
         if self._transform not in ("auto", "standard"):
             return MemoryEngine.fit(prepared, self._transform, self.memory, seed, hooks)
         return ChainEngine.fit(

@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
+from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series
 from trajinfer.generation.constraints import LinearConstraints
 from trajinfer.generation.observed import ObservedPaths
 from trajinfer.generation.offset import Offset
 
 _FEWEST = 20
+# complete rows per channel that show which channels are redundant
+_FEWEST_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,30 @@ class Prepared:
         series: all channels.
         constraints: which channels are redundant, and how they are rebuilt.
         groups: (B,) numbers of the interacting systems, or None.
+        weight: (B,) of the series, or None.
+        bounds: of channels by name, or None.
     """
 
     series: IrregularSeries
     constraints: LinearConstraints
     groups: Array | None
+    weight: Array | None = None
+    bounds: Bounds | None = None
+
+    def require_complete_rows(self) -> None:
+        """Refuse series with fewer than two rows at which all channels are observed.
+
+        Raises:
+            InputError: naming one.
+        """
+        complete = self.series.mask.all(axis=2)
+        short = np.flatnonzero(complete.sum(axis=1) < 2)
+        if len(short):
+            raise InputError(
+                f"{len(short)} series have fewer than two times at which all channels are "
+                f"observed, such as {self.series.ids[short[0]]!r}; leave them out, drop the "
+                "channel that is missing, or use transform='rows'"
+            )
 
     def offset(self) -> Offset:
         """What brings times and kept channels near zero."""
@@ -60,12 +82,15 @@ def to_series(X: Any) -> IrregularSeries:
     return as_series(X)
 
 
-def prepare(X: Any, groups: Any = None) -> Prepared:
+def prepare(
+    X: Any, groups: Any = None, sample_weight: Any = None, bounds: Bounds | None = None
+) -> Prepared:
     """Check series and find redundant channels.
 
     Raises:
-        InputError: for fewer than 20 series, series with fewer than two complete observations,
-            groups of the wrong length, or if no channel moves.
+        InputError: for fewer than 20 series, series of fewer than two rows, groups or weights of
+            the wrong length, bounds of unknown channels or that values exceed, or if no channel
+            moves.
     """
     data = to_series(X)
     if len(data) < _FEWEST:
@@ -73,17 +98,34 @@ def prepare(X: Any, groups: Any = None) -> Prepared:
             f"a law cannot be learned from n_samples={len(data)} series, at least {_FEWEST} are "
             "needed; cut a long series into windows first"
         )
-    complete = data.mask.all(axis=2)
-    short = np.flatnonzero(complete.sum(axis=1) < 2)
+    short = np.flatnonzero(np.asarray(data.lengths) < 2)
     if len(short):
         raise InputError(
-            f"{len(short)} series have fewer than two times at which all channels are observed, "
-            f"such as {data.ids[short[0]]!r}; leave them out, or drop the channel that is missing"
+            f"{len(short)} series have fewer than two times, such as {data.ids[short[0]]!r}; leave "
+            "them out"
         )
-    constraints = LinearConstraints.of(data.values[complete])
+    ChannelKinds.of(np.asarray(data.flat_values), data.channels, bounds)
+    complete = data.mask.all(axis=2)
+    rows = data.values[complete]
+    if len(rows) >= _FEWEST_ROWS * len(data.channels):
+        constraints = LinearConstraints.of(rows)
+    else:
+        constraints = LinearConstraints.none(len(data.channels))
     if not constraints.kept:
         raise InputError("no channel ever changes; there is nothing to learn")
-    return Prepared(data, constraints, _group_numbers(groups, len(data)))
+    weight = None if sample_weight is None else _weights(sample_weight, len(data))
+    return Prepared(data, constraints, _group_numbers(groups, len(data)), weight, bounds)
+
+
+def _weights(given: Any, n: int) -> Array:
+    weight = as_array(given, "sample_weight")
+    require_finite(weight, "sample_weight")
+    if weight.shape != (n,) or (weight < 0).any() or not weight.any():
+        raise InputError(
+            f"sample_weight must hold a number, not negative, for each of the {n} series, got "
+            f"shape {weight.shape}"
+        )
+    return np.asarray(weight * n / weight.sum())
 
 
 def _group_numbers(groups: Any, n: int) -> Array | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -15,14 +16,24 @@ from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.generation.prepared import Prepared
+from trajinfer.generation.relations import ChannelRelations
+from trajinfer.generation.row_history import (
+    HALF_LIVES,
+    SIZE_SHARE,
+    TrainingRows,
+    averages_of,
+    step_sizes,
+)
 from trajinfer.generation.row_law import RowLaw
+from trajinfer.generation.row_tables import filled_by_lines, gaps_of, rows_of, stacked
 from trajinfer.generation.schema import ChannelSchema
 
 _LAGS = (1, 2, 3, 5)
-_HALF_LIVES = (3.0, 10.0)
 _LAG_GAIN = 0.004
-_STRETCH, _SHIFT = 0.05, 0.03
+_BETWEEN = 0.2
 _TIME_WAVES = 2
+_MANY_TIME_WAVES = 6
+_NEAREST_STARTS = 3
 _MOST_ROWS = 20_000
 # fourth moment of standardised increments; 3 is normal
 _HEAVY = 6.0
@@ -36,30 +47,40 @@ class RowEngine:
 
     Every channel is modelled as its schema says (`ChannelSchema`), by a `RowLaw` of the last p
     rows, averages of all of them, the channels of the row that were drawn already, what is constant
-    along the series, its length and the number of the row. p is chosen by the likelihood of
-    held-out series. A series starts with the first p rows of a training series, stretched and
-    shifted a little, and takes its length and its constants from it, so that their joint law is
-    kept. Where times are not on equal steps, the gap to the row before is a channel of its own.
+    along the series, its length and the number of the row. p is chosen for every channel by the
+    likelihood of held-out series. A series starts with the first rows of a training series, moved
+    a little towards those of another one, and takes its length and its constants from it, so that
+    their joint law is kept. Where times are not on equal steps, the gap to the row before is a
+    channel of its own. Missing values are filled by straight lines for the laws to be learned; a
+    draw misses the values that the series misses whose constants it takes.
 
     Attributes:
         schema: of every channel, the gap last where there is one.
         laws: by channel; none of channels that are constant along a series.
-        order: p.
+        orders: p of every channel.
+        relations: between the channels.
         first_times: (B,) of the training series.
         lengths: (B,).
         latent: (B, T, D) training rows as they are modelled, NaN after the end.
         step: time from row to row, or 0 where times are irregular.
         shared: whether all series have the same times.
+        missing: (B, T, K) bool, values that training series miss, also after their ends.
+        weight: (B,) of the training series.
+        box: (2, K) bounds that the user gave, NaN = none.
     """
 
     schema: tuple[ChannelSchema, ...]
     laws: tuple[RowLaw | None, ...]
-    order: int
+    orders: tuple[int, ...]
+    relations: ChannelRelations
     first_times: Array
     lengths: Array
     latent: Array
     step: float
     shared: bool
+    missing: Array
+    weight: Array
+    box: Array
 
     n_links: ClassVar[int] = 1
     dependence: ClassVar[None] = None
@@ -70,71 +91,91 @@ class RowEngine:
         """Find the kinds of the channels and learn the laws.
 
         Raises:
-            InputError: if values are missing.
+            InputError: if there is a series of one row.
         """
-        series = prepared.series
-        rows = rows_of(series, prepared.constraints.kept)
-        step, gaps = _gaps(series)
+        series, kept = prepared.series, prepared.constraints.kept
+        whole = rows_of(series, kept)
+        limits = [(prepared.bounds or {}).get(series.channels[c], (None, None)) for c in kept]
+        relations = ChannelRelations.of(np.concatenate(whole))
+        rows = [relations.forward(part) for part in whole]
+        ends = [limits[c] for c in relations.modelled]
+        for order in relations.order:
+            ends[relations.modelled.index(order.channel)] = (0.0, None)
+        step, gaps = gaps_of(series)
         if gaps is not None:
             rows = [np.column_stack([part, gap]) for part, gap in zip(rows, gaps, strict=True)]
+            ends.append((None, None))
         schema = tuple(
-            ChannelSchema.of([part[:, c] for part in rows]) for c in range(rows[0].shape[1])
+            ChannelSchema.of([part[:, c] for part in rows], end) for c, end in enumerate(ends)
         )
         lengths = np.array([len(part) for part in rows])
-        latent = np.full((len(rows), lengths.max(), len(schema)), np.nan)
-        for i, part in enumerate(rows):
-            latent[i, : len(part)] = np.stack(
-                [kind.forward(part[:, c]) for c, kind in enumerate(schema)], axis=1
-            )
+        values = stacked(rows)
+        latent = np.stack([kind.forward(values[..., c]) for c, kind in enumerate(schema)], axis=-1)
+        missing = np.isnan(stacked(whole))
         first = np.array([series.times[i, 0] for i in range(len(series))])
         shared = step > 0 and bool((first == first[0]).all() and (lengths == lengths[0]).all())
-        empty = cls(schema, (), 1, first, lengths, latent, step, shared)
-        best: tuple[float, Self] | None = None
-        for order in _LAGS:
-            if order >= lengths.min():
-                break
-            candidate = empty._with_laws(order, seed)
-            score = sum(law.score for law in candidate.laws if law is not None)
-            if best is None or score > best[0] + _LAG_GAIN:
-                best = (score, candidate)
-        if best is None:
-            raise InputError("series of one row have no law of the next one; leave them out")
-        return best[1]
+        weight = np.ones(len(rows)) if prepared.weight is None else prepared.weight
+        box = np.array([[np.nan if end is None else end for end in pair] for pair in limits]).T
+        empty = cls(
+            schema, (), (), relations, first, lengths, latent, step, shared, missing, weight, box
+        )
+        return empty._with_laws(seed)
 
-    def _with_laws(self, order: int, seed: int) -> Self:
-        laws: list[RowLaw | None] = []
-        there = np.arange(self.latent.shape[1]) < self.lengths[:, None]
-        record, column = np.nonzero(there & (np.arange(self.latent.shape[1]) >= order))
+    def _with_laws(self, seed: int) -> Self:
+        """The engine with the law of every channel, each of as many rows as foretell it best.
+
+        Raises:
+            InputError: if there is a series of one row.
+        """
+        orders = [order for order in _LAGS if order < self.lengths.min()]
+        if not orders:
+            raise InputError("series of one row have no law of the next one; leave them out")
+        seeds = spawn(seed, len(self.schema))
+        best: list[tuple[int, RowLaw | None]] = [(1, None)] * len(self.schema)
+        for order in orders:
+            rows = self._training_rows(order)
+            for c, kind in enumerate(self.schema):
+                if kind.kind == "static":
+                    continue
+                law = rows.law(c, seeds[c], kind.has_atoms)
+                known = best[c][1]
+                if known is None or law.score > known.score + _LAG_GAIN:
+                    best[c] = (order, law)
+        return replace(
+            self, orders=tuple(order for order, _ in best), laws=tuple(law for _, law in best)
+        )
+
+    def _training_rows(self, order: int) -> TrainingRows:
+        """Rows with at least `order` rows before them, at most 20 000."""
+        row = np.arange(self.latent.shape[1])
+        record, column = np.nonzero((row < self.lengths[:, None]) & (row >= order))
         few = np.cumsum(np.bincount(record, minlength=len(self.latent))) <= _MOST_ROWS
         chosen = few[record] | (record == record[0])
         record, column = record[chosen], column[chosen]
-        filled = np.nan_to_num(self.latent)
-        averages = _averages(filled)
-        static = self._statics(filled, self.lengths)
-        seeds = spawn(seed, len(self.schema))
+        filled = self._filled
         past = self._features(
             [filled[record, column - lag] for lag in range(1, order + 1)],
-            [part[record, column] for part in averages],
-            static[record],
+            [part[record, column] for part in averages_of(filled)],
+            self._statics(filled, self.lengths)[record],
             column,
             self.lengths[record],
         )
-        for c, kind in enumerate(self.schema):
-            if kind.kind == "static":
-                laws.append(None)
-                continue
-            features = np.concatenate([past, filled[record, column, :c]], axis=1)
-            laws.append(RowLaw.fit(features, filled[record, column, c], record, seeds[c]))
-        return type(self)(
-            self.schema,
-            tuple(laws),
-            order,
-            self.first_times,
-            self.lengths,
-            self.latent,
-            self.step,
-            self.shared,
+        sizes = (step_sizes(filled) / self._step_scale)[record, column]
+        known = ~np.isnan(self.latent)
+        return TrainingRows(
+            past,
+            sizes,
+            filled[record, column - 1],
+            filled[record, column],
+            record,
+            np.stack([known[record, column], known[record, column - 1]], axis=-1),
+            self.weight[record],
         )
+
+    @property
+    def order(self) -> int:
+        """Rows that a series starts with."""
+        return max(self.orders)
 
     def _statics(self, filled: Array, lengths: Array) -> Array:
         chosen = [c for c, kind in enumerate(self.schema) if kind.kind == "static"]
@@ -153,18 +194,22 @@ class RowEngine:
         parts = [part[:, moving] for part in (*lagged, *averages)]
         if int(self.lengths.min()) < int(self.lengths.max()):
             parts.append(np.log(length)[:, None])
-        turns = np.pi * row[:, None] / self.latent.shape[1] * np.arange(1, _TIME_WAVES + 1)
+        n_waves = _MANY_TIME_WAVES if self.shared and self.latent.shape[1] >= 12 else _TIME_WAVES
+        turns = np.pi * row[:, None] / self.latent.shape[1] * np.arange(1, n_waves + 1)
         return np.concatenate([*parts, static, np.cos(turns), np.sin(turns)], axis=1)
 
     @property
     def is_needed(self) -> bool:
         """Whether the data show what an SDE in the channels loses, or are few for it."""
         plain = all(kind.kind == "real" and not len(kind.levels) for kind in self.schema)
-        steps = np.diff(self.latent, axis=1).reshape(-1, len(self.schema))
-        scale = np.nanstd(steps, axis=0)
-        tails = np.nanmean((steps / np.where(scale > 0, scale, 1.0)) ** 4, axis=0).max() > _HEAVY
+        plain = plain and not self.relations.smooth and not self.relations.order
+        steps = np.diff(self.latent, axis=1).reshape(-1, len(self.schema)) / self._step_scale
+        tails = np.nan_to_num(steps**4).sum(axis=0) > _HEAVY * (~np.isnan(steps)).sum(axis=0)
         few = len(self.latent) < _FEW_SERIES
-        return bool(not plain or self.own_times or self.order > 1 or tails or few)
+        asked = bool(np.isfinite(self.box).any() or np.ptp(self.weight) > 0)
+        holes = bool(np.isnan(self.latent).sum() > (self.latent.shape[1] - self.lengths).sum())
+        own = self.own_times or self.order > 1
+        return bool(not plain or own or tails.any() or few or asked or holes)
 
     @property
     def own_times(self) -> bool:
@@ -192,18 +237,21 @@ class RowEngine:
     def sample(self, n: int, ts: Array, n_links: int | None, seed: int) -> Array:
         """Draws (n, T, D) at ascending times (T,), or (n, T), of the rows."""
         rows = np.broadcast_to(self._rows(ts), (n, ts.shape[-1]))
-        drawn = self._simulate(n, seed)[0]
+        values, chosen = self._simulate(n, seed)
+        drawn = self._finished(values, chosen)
         return np.asarray(np.take_along_axis(drawn, rows[:, :, None], axis=1))
 
     def sample_with_times(self, n: int, seed: int) -> tuple[Array, Array]:
         """Times (n, T), padded by the last one, and draws (n, T, D), NaN after the end."""
-        values, length, first = self._simulate(n, seed)
+        values, chosen = self._simulate(n, seed)
+        length, first = self.lengths[chosen], self.first_times[chosen]
         row = np.arange(values.shape[1])
         if self.step > 0:
             times = first[:, None] + self.step * row
         else:
             gaps = np.where(row == 0, 0.0, values[..., -1])
             times, values = first[:, None] + np.cumsum(gaps, axis=1), values[..., :-1]
+        values = self._finished(values, chosen)
         last = np.take_along_axis(times, length[:, None] - 1, axis=1)
         after = row >= length[:, None]
         return np.where(after, last, times), np.where(after[:, :, None], np.nan, values)
@@ -241,26 +289,51 @@ class RowEngine:
         return np.asarray(rows)
 
     @cached_property
-    def _std(self) -> Array:
-        return np.asarray(np.nanstd(self.latent, axis=(0, 1)))
+    def _filled(self) -> Array:
+        """(B, T, D) training rows without holes."""
+        return filled_by_lines(self.latent)
+
+    @cached_property
+    def _step_scale(self) -> Array:
+        """(D,) standard deviations of steps."""
+        after = np.arange(self.latent.shape[1]) >= self.lengths[:, None]
+        within = np.where(after[:, :, None], np.nan, self._filled)
+        scale = np.nanstd(np.diff(within, axis=1), axis=(0, 1))
+        return np.asarray(np.where(scale > 0, scale, 1.0))
+
+    @cached_property
+    def _start_neighbours(self) -> Array:
+        """(B, k) series whose first p rows are nearest to those of each."""
+        block = self._filled[:, : self.order]
+        scale = block.std(axis=(0, 1))
+        flat = (block / np.where(scale > 0, scale, 1.0)).reshape(len(block), -1)
+        k = min(_NEAREST_STARTS + 1, len(flat))
+        return np.asarray(cKDTree(flat).query(flat, k=k)[1].reshape(len(flat), k)[:, 1:])
 
     def _starts(self, chosen: Array, rng: np.random.Generator) -> Array:
-        """(n, p, D) first rows of training series, stretched and shifted where values are free."""
-        block = np.nan_to_num(self.latent[chosen, : self.order])
-        shape = (len(chosen), 1, len(self.schema))
-        centre = np.nanmean(self.latent, axis=(0, 1))
-        moved = centre + (block - centre) * (1 + _STRETCH * rng.standard_normal(shape))
-        moved = moved + _SHIFT * self._std * rng.standard_normal(shape)
+        """(n, p, D) first rows of training series, moved a little towards or away from a neighbour.
+
+        So they stay on what curve or surface the starts lie, and are no copies.
+        """
+        block = self._filled[:, : self.order]
+        near = self._start_neighbours[chosen]
+        other = block[near[np.arange(len(chosen)), rng.integers(near.shape[1], size=len(chosen))]]
+        share = _BETWEEN * rng.standard_normal((len(chosen), 1, 1))
+        own = block[chosen]
+        moved = own + share * (other - own)
         for c, kind in enumerate(self.schema):
             exact = kind.kind in ("static", "levels", "whole")
-            atom = np.isin(kind.inverse(block[..., c]), kind.atoms)
-            moved[..., c] = np.where(exact | atom, block[..., c], moved[..., c])
+            atom = np.isin(kind.inverse(own[..., c]), kind.atoms)
+            moved[..., c] = np.where(exact | atom, own[..., c], moved[..., c])
         return np.asarray(moved)
 
-    def _simulate(self, n: int, seed: int) -> tuple[Array, Array, Array]:
-        """Values (n, T, D), lengths (n,) and first times (n,)."""
+    def _simulate(self, n: int, seed: int) -> tuple[Array, Array]:
+        """Modelled values (n, T, D), and (n,) the training series whose constants they take."""
         rng = np.random.default_rng(seed)
-        chosen = rng.integers(len(self.latent), size=n)
+        if np.ptp(self.weight) > 0:
+            chosen = rng.choice(len(self.latent), size=n, p=self.weight / self.weight.sum())
+        else:
+            chosen = rng.integers(len(self.latent), size=n)
         length, n_rows = self.lengths[chosen], int(self.lengths[chosen].max())
         z = np.zeros((n, n_rows, len(self.schema)))
         values = np.zeros_like(z)
@@ -271,20 +344,20 @@ class RowEngine:
             for c, kind in enumerate(self.schema):
                 values[:, row, c] = kind.inverse(z[:, row, c])
                 z[:, row, c] = kind.forward(values[:, row, c])
-        averages = _averages(z[:, : self.order], whole=False)
+        averages = averages_of(z[:, : self.order], whole=False)
+        sizes = step_sizes(z[:, : self.order], whole=False)
         for row in range(self.order, n_rows):
-            past = self._features(
-                [z[:, row - lag] for lag in range(1, self.order + 1)],
-                averages,
-                static,
-                np.full(n, row),
-                length,
-            )
+            lagged = [z[:, row - lag] for lag in range(1, self.order + 1)]
+            past = {
+                order: self._features(lagged[:order], averages, static, np.full(n, row), length)
+                for order in set(self.orders)
+            }
             for c, (kind, law) in enumerate(zip(self.schema, self.laws, strict=True)):
                 if law is None:
                     z[:, row, c], values[:, row, c] = z[:, 0, c], values[:, 0, c]
                     continue
-                drawn, like = law.draw(np.concatenate([past, z[:, row, :c]], axis=1), rng)
+                features = np.concatenate([past[self.orders[c]], z[:, row, :c]], axis=1)
+                drawn, like = law.draw(features, sizes / self._step_scale, z[:, row - 1, c], rng)
                 same = kind.inverse(like)
                 value = kind.inverse(drawn)
                 # rows that were at an atom, or in a channel of levels, hand their value on
@@ -293,47 +366,14 @@ class RowEngine:
                 z[:, row, c] = kind.forward(values[:, row, c])
             averages = [
                 part + (1 - 0.5 ** (1 / h)) * (z[:, row] - part)
-                for part, h in zip(averages, _HALF_LIVES, strict=True)
+                for part, h in zip(averages, HALF_LIVES, strict=True)
             ]
-        return values, length, self.first_times[chosen]
+            sizes = sizes + SIZE_SHARE * (np.abs(z[:, row] - z[:, row - 1]) - sizes)
+        return values, chosen
 
-
-def rows_of(series: IrregularSeries, kept: Sequence[int]) -> list[Array]:
-    """Rows (T_i, D) of every series.
-
-    Raises:
-        InputError: if a value is missing.
-    """
-    values = np.asarray(series.flat_values)[:, list(kept)]
-    if np.isnan(values).any():
-        raise InputError(
-            "values are missing; fill them, or use transform='standard', which takes the times at "
-            "which all channels are observed"
-        )
-    return list(np.split(values, np.cumsum(series.lengths)[:-1]))
-
-
-def _gaps(series: IrregularSeries) -> tuple[float, list[Array] | None]:
-    """The step that all series share and None, or 0 and the gap before every row."""
-    parts = np.split(np.asarray(series.flat_times), np.cumsum(series.lengths)[:-1])
-    gaps = [np.diff(part) for part in parts]
-    whole = np.concatenate(gaps)
-    step = float(np.median(whole)) if len(whole) else 1.0
-    if len(whole) and np.abs(whole - step).max() <= 1e-6 * step:
-        return step, None
-    return 0.0, [np.concatenate([gap[:1], gap]) if len(gap) else np.ones(1) for gap in gaps]
-
-
-def _averages(rows: Array, whole: bool = True) -> list[Array]:
-    """Exponential averages begun at the first row: before every row, or after the last one."""
-    found = []
-    for half_life in _HALF_LIVES:
-        share = 1 - 0.5 ** (1 / half_life)
-        state = rows[:, 0]
-        table = [state]
-        for t in range(1, rows.shape[1]):
-            if whole:
-                table.append(state)
-            state = state + share * (rows[:, t] - state)
-        found.append(np.stack(table, axis=1) if whole else state)
-    return found
+    def _finished(self, modelled: Array, chosen: Array) -> Array:
+        """Rows (n, T, K) of all channels, missing where the series `chosen` miss values."""
+        values = self.relations.inverse(modelled)
+        low, high = np.where(np.isnan(self.box), [[-np.inf], [np.inf]], self.box)
+        values = np.clip(values, low, high)
+        return np.where(self.missing[chosen][:, : values.shape[1]], np.nan, values)

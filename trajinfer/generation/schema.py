@@ -11,6 +11,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
+from trajinfer.data.channel_kinds import Bounds
 from trajinfer.data.scaling import is_constant
 
 Kind = Literal["real", "positive", "whole", "levels", "static"]
@@ -43,9 +44,18 @@ class ChannelSchema:
     levels: Array
 
     @classmethod
-    def of(cls, series: Sequence[Array]) -> Self:
-        """Find the kind of a channel from its values in every series, NaN = not observed."""
-        values = np.concatenate([part[~np.isnan(part)] for part in series])
+    def of(
+        cls, series: Sequence[Array], bounds: tuple[float | None, float | None] | None = None
+    ) -> Self:
+        """Find the kind of a channel from its values in every series, NaN = not observed.
+
+        Args:
+            series: values of the channel in every series.
+            bounds: lowest and highest value that can be, in place of those that the values show;
+                None of either leaves that to the values.
+        """
+        series = [part[~np.isnan(part)] for part in series]
+        values = np.concatenate(series)
         levels, counts = np.unique(values, return_counts=True)
         whole = bool((values == np.round(values)).all())
         atoms = levels[counts >= max(_ATOM * len(values), 5)]
@@ -53,7 +63,9 @@ class ChannelSchema:
         grid = levels if len(levels) <= _GRID * len(values) else np.empty(0)
         low, high = _bounds(levels, counts, len(values), whole)
         kind: Kind = "real"
-        if len(series) > 1 and all(bool(is_constant(part[:, None]).all()) for part in series):
+        if len(series) > 1 and all(
+            bool(is_constant(part[:, None]).all()) for part in series if len(part)
+        ):
             kind = "static"
         elif few:
             kind, low, high = "levels", float(levels[0]), float(levels[-1])
@@ -61,7 +73,17 @@ class ChannelSchema:
             kind, grid = "whole", np.empty(0)
         elif levels[0] > 0 and _is_skewed(values):
             kind, low = "positive", 0.0
+        if bounds is not None:
+            low, high = (
+                end if new is None else float(new)
+                for end, new in zip((low, high), bounds, strict=True)
+            )
         return cls(kind, low, high, atoms, grid)
+
+    @property
+    def has_atoms(self) -> bool:
+        """Whether single values are frequent, so that they are handed on from rows alike."""
+        return self.kind == "levels" or len(self.atoms) > 0
 
     def forward(self, values: Array) -> Array:
         """Values as they are modelled."""
@@ -102,9 +124,10 @@ def _is_skewed(values: Array) -> bool:
     return skews[0] > _SKEW and skews[1] < skews[0]
 
 
-def schema_of(series: IrregularSeries) -> tuple[ChannelSchema, ...]:
-    """Kinds of all channels."""
+def schema_of(series: IrregularSeries, bounds: Bounds | None = None) -> tuple[ChannelSchema, ...]:
+    """Kinds of all channels; `bounds` by name override those that the values show."""
     parts = np.split(np.asarray(series.flat_values), np.cumsum(series.lengths)[:-1])
     return tuple(
-        ChannelSchema.of([part[:, c] for part in parts]) for c in range(len(series.channels))
+        ChannelSchema.of([part[:, c] for part in parts], (bounds or {}).get(name))
+        for c, name in enumerate(series.channels)
     )

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
 from trajinfer._core.checks import Array
+from trajinfer._core.minimise import Minimum, minimise
 from trajinfer._core.packing import packable
 from trajinfer.fractional.evidence import log_evidence, whitened
 from trajinfer.fractional.linear_model import LinearFractionalModel
@@ -33,7 +32,7 @@ _NOISE = (1e-4, 3.0)
 _START = (1e-3, 1e2)
 _BOUNDS = [(-4.5, 4.5), *(tuple(np.log(range_)) for range_ in (_THETA, _NOISE, _START))]
 _SLOPE_STEP = 1e-4
-_FIRST, _LAST = {"maxiter": 10, "ftol": 1e-6}, {"maxiter": 40, "ftol": 1e-9}
+_FIRST, _LAST = {"maxiter": 10, "ftol": 1e-5}, {"maxiter": 40, "ftol": 1e-9}
 _CURVATURE_STEP = 0.05
 _NORMAL = 1.959963984540054
 
@@ -177,7 +176,7 @@ class _Channel:
         if len(self.values) > 1:
             free = _highest(likelihoods, _starts(4), n_valleys)
             # one parameter more for as many starts as there are series
-            if best.fun - free.fun > 0.5 * np.log(len(self.values)):
+            if best.value - free.value > 0.5 * np.log(len(self.values)):
                 best = free
         natural = _natural(best.x[None], hurst)
         with torch.no_grad():
@@ -185,7 +184,7 @@ class _Channel:
         index, theta, ratio, start = natural
         parameters = LinearParameters(index, theta, mean, size, ratio * size, start * size)
         ends = (hurst, hurst) if hurst is not None else _hurst_interval(likelihoods, best.x)
-        return LinearFit(parameters, np.array([ends]), np.nan, bool(best.success), int(best.nit))
+        return LinearFit(parameters, np.array([ends]), np.nan, best.converged, best.n_iter)
 
     def _profiled(self, natural: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Restricted log-likelihoods (P,), and the best means and volatilities."""
@@ -226,30 +225,29 @@ def _starts(dim: int) -> Array:
     return mesh.reshape(len(mesh), -1, dim)
 
 
-def _highest(
-    likelihoods: Callable[[Array], Array], starts: Array, n_valleys: int
-) -> OptimizeResult:
+def _highest(likelihoods: Callable[[Array], Array], starts: Array, n_valleys: int) -> Minimum:
     """The maximum, searched from the best starts of several indices.
 
     Noise and roughness resemble each other, so that there are several valleys; the most promising
-    are followed a little way, the best of them to its end.
+    are followed a little way, by slopes to one side, and the best of them to its end.
     """
     dim = starts.shape[-1]
-    moves = np.concatenate([np.zeros((1, dim)), np.eye(dim), -np.eye(dim)]) * _SLOPE_STEP
+    bounds = _BOUNDS[:dim]
 
-    def search(p: Array) -> tuple[float, Array]:
-        f = likelihoods(p + moves)
-        return -float(f[0]), -(f[1 : dim + 1] - f[dim + 1 :]) / (2 * _SLOPE_STEP)
+    def one_sided(p: Array) -> tuple[float, Array]:
+        f = likelihoods(p + _SLOPE_STEP * np.eye(dim + 1, dim, -1))
+        return -float(f[0]), -(f[1:] - f[0]) / _SLOPE_STEP
 
-    def descend(first: Array, options: dict[str, Any]) -> OptimizeResult:
-        bounds = _BOUNDS[:dim]
-        return minimize(search, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    def two_sided(p: Array) -> tuple[float, Array]:
+        f = likelihoods(p + _SLOPE_STEP * np.concatenate([np.eye(dim), -np.eye(dim)]))
+        return -float(f.mean()), -(f[:dim] - f[dim:]) / (2 * _SLOPE_STEP)
 
     heights = np.stack([likelihoods(part) for part in starts])
     tops = starts[np.arange(len(starts)), heights.argmax(1)]
     firsts = tops[np.argsort(-heights.max(1))[:n_valleys]]
-    tried = [descend(first, _FIRST) for first in firsts]
-    return descend(min(tried, key=lambda result: float(result.fun)).x, _LAST)
+    tried = [minimise(one_sided, first, bounds=bounds, options=_FIRST) for first in firsts]
+    best = min(tried, key=lambda minimum: minimum.value)
+    return minimise(two_sided, best.x, bounds=bounds, options=_LAST)
 
 
 def _logit(hurst: Array) -> Array:

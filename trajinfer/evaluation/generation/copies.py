@@ -23,7 +23,7 @@ from trajinfer.evaluation.generation.verbatim import (
 from trajinfer.metrics import Memorisation
 
 # chance that the figures of copies, all together, flag an honest sample
-_ALPHA = 0.01
+_ALPHA = 0.006
 _SHUFFLES = 999
 _BOOTSTRAPS = 200
 _BLOCKS_OF_TIME = 8

@@ -10,7 +10,7 @@ from scipy.special import gammaln
 from trajinfer._core.checks import Array
 
 _MOST_PERMUTED = 512
-_PERMUTATIONS = 99
+_PERMUTATIONS = 199
 
 Measures = Callable[[Array, Array], Mapping[str, float]]
 
@@ -18,7 +18,7 @@ Measures = Callable[[Array, Array], Mapping[str, float]]
 def permuted_draws(
     measures: Measures, x: Array, y: Array, rng: np.random.Generator
 ) -> dict[str, Array]:
-    r"""Values (99,) of every measure between random relabellings of two samples.
+    r"""Values (199,) of every measure between random relabellings of two samples.
 
     Under one law the labels are exchangeable, so these are draws of the null distribution. Of large
     samples 512 a side are relabelled, and the draws are brought to the sizes given, since measures

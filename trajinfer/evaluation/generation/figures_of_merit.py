@@ -17,7 +17,7 @@ from trajinfer.evaluation.generation.kernels import (
 )
 from trajinfer.evaluation.generation.law import LawMeasures, real_pairs
 from trajinfer.evaluation.generation.prediction import prediction_ratio
-from trajinfer.evaluation.generation.recurrent import discriminative_score
+from trajinfer.evaluation.generation.reservoir import discriminative_score
 from trajinfer.evaluation.generation.samples import Samples, subset
 from trajinfer.evaluation.generation.two_sample import classifier_auc
 from trajinfer.metrics import independent_dependence, path_dependence
@@ -27,7 +27,7 @@ _FAR = 4.5
 _FAR_KERNEL = 3.5
 _AUC_FAR, _ACCURACY_FAR = 3.3, 3.5
 # chance that measures of the law, all together, flag an honest sample
-_ALPHA_LAW = 0.02
+_ALPHA_LAW = 0.01
 _REAL_PAIRS = 40
 _NULL_DRAWS = 199
 # Margins below which a difference is not worth a flag however sure it is.
@@ -48,7 +48,7 @@ _KINDS = {
 def law_figures(samples: Samples, n_seeds: int, seed: int) -> Iterator[Figure]:
     """Marginals, memory, channels, modes and excursions, beside what one law gives.
 
-    Independent series are relabelled: all measures together exceed their limits in one of fifty
+    Independent series are relabelled: all measures together exceed their limits in one of a hundred
     honest samples. Grouped ones are held against pairs of real samples of whole groups.
     """
     rng = np.random.default_rng(seed)
@@ -91,14 +91,12 @@ def classifier_figures(samples: Samples, seeds: Sequence[int]) -> Iterator[Figur
         "c2st_auc", auc.value, *around(auc.value, auc.error), floor.value, limit, "classifier"
     )
     scores = np.array(
-        [discriminative_score(fake, held, fake_groups, held_groups, s) for s in seeds[:2]]
+        [discriminative_score(fake, held, fake_groups, held_groups, s) for s in seeds]
     )
     level = 0.0
     if samples.grouped:
         level = float(
-            np.mean(
-                [discriminative_score(real, held, real_groups, held_groups, s) for s in seeds[:2]]
-            )
+            np.mean([discriminative_score(real, held, real_groups, held_groups, s) for s in seeds])
         )
     # of the mean of two shares, of a third of the paths each
     error = float(np.sqrt(sum(0.75 / len(p) for p in (fake, held))) / 2)

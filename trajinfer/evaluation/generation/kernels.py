@@ -14,7 +14,7 @@ from trajinfer.evaluation.generation.samples import subset
 from trajinfer.metrics import PathKernel, SignatureKernel, from_zero, with_time
 
 _PERMUTATIONS = 499
-_FLAGGED = 0.004
+_FLAGGED = 0.002
 _MOST_PATHS = 1024
 _MOST_SIGNED, _MOST_SIGNED_TIMES = 128, 26
 
@@ -27,7 +27,7 @@ class Discrepancy:
         value: the discrepancy.
         p_value: of the permutation test.
         null_error: standard deviation under permutation.
-        null_limit: exceeded by one in 250 permutations.
+        null_limit: exceeded by one in 500 permutations.
     """
 
     value: float

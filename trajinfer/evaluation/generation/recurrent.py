@@ -1,4 +1,4 @@
-"""Recurrent networks as judges: one tells real from generated, one predicts the next value."""
+"""A trained recurrent network that predicts the next increment of a series."""
 
 from __future__ import annotations
 
@@ -28,45 +28,6 @@ class _Reader(nn.Module):
         """(B, T, C) -> (B, T, n_outputs)."""
         out: Tensor = self.readout(self.memory(x)[0])
         return out
-
-
-def discriminative_score(x: Array, y: Array, groups_x: Array, groups_y: Array, seed: int) -> float:
-    """Accuracy above one half of a network of 32 units on groups that it was not trained on.
-
-    Args:
-        x: (n, T, C).
-        y: (m, T, C).
-        groups_x: (n,) groups that are not cut.
-        groups_y: (m,) likewise.
-        seed: of the split and of the network.
-
-    Returns:
-        In [-1/2, 1/2]; 0 where the samples cannot be told apart. Both kinds of error count alike.
-    """
-    rng, (s_net, s_batch) = np.random.default_rng(seed), spawn(seed, 2)
-    parts = [_halves(paths, groups, rng) for paths, groups in ((x, groups_x), (y, groups_y))]
-    learned, asked = ([part[k] for part in parts] for k in (0, 1))
-    shift, scale = _scaling(np.concatenate(learned))
-    inputs = torch.cat([_shown(p, shift, scale) for p in learned])
-    truth = torch.repeat_interleave(torch.tensor([0.0, 1.0]), torch.tensor([*map(len, learned)]))
-    # Both samples weigh the same however many paths they have.
-    weight = torch.where(truth > 0, len(truth) / len(learned[1]), len(truth) / len(learned[0]))
-    with seeded(s_net):
-        net = _Reader(inputs.shape[2], 1)
-
-    def objective(batch: Any, _step: int) -> Loss:
-        logits = net(inputs[batch])[:, -1, 0]
-        return Loss(
-            nn.functional.binary_cross_entropy_with_logits(
-                logits, truth[batch], weight=weight[batch]
-            )
-        )
-
-    _run(net, objective, len(truth), s_batch)
-    with torch.no_grad():
-        said = [net(_shown(p, shift, scale))[:, -1, 0] > 0 for p in asked]
-    right = (1 - said[0].double().mean() + said[1].double().mean()) / 2
-    return float(right) - 0.5
 
 
 def prediction_error(learned: Array, asked: Array, scaling: Array, seed: int) -> float:
@@ -114,13 +75,6 @@ def _scaling(paths: Array) -> tuple[Array, Array]:
     scale = np.concatenate([paths.std(axis=(0, 1)), steps.std(axis=(0, 1))])
     shift = np.concatenate([paths.mean(axis=(0, 1)), np.zeros(paths.shape[2])])
     return shift, np.where(scale > 0, scale, 1.0)
-
-
-def _halves(paths: Array, groups: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Two thirds of the groups to learn from, one third to be asked, at most 1024 paths each."""
-    names = rng.permutation(np.unique(groups))
-    asked = np.isin(groups, names[: max(1, len(names) // 3)])
-    return _few(paths[~asked], rng), _few(paths[asked], rng)
 
 
 def _few(paths: Array, rng: np.random.Generator) -> Array:

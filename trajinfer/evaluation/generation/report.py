@@ -150,9 +150,8 @@ def generation_report(
             blocks of time for overlapping windows. Folds and floors then keep groups whole, and
             synthetic series get twelve groups at random.
         neighbours: the seed path of each synthetic series, on the same grid.
-        n_seeds: repetitions of the classifier, at least 2; recurrent networks are trained for the
-            first two.
-        random_state: seed of folds, networks, permutations.
+        n_seeds: repetitions of the classifiers, at least 2.
+        random_state: seed of folds, networks and permutations.
         progress: called with a line of text before every family of measures.
 
     Returns:

@@ -11,7 +11,7 @@ from trajinfer.evaluation.generation.exchangeable import fewest_alone
 from trajinfer.evaluation.generation.figure import Figure, around
 from trajinfer.evaluation.generation.samples import Samples
 
-_ALPHA = 0.004
+_ALPHA = 0.003
 _TAIL = 0.05
 _FEWEST_TAIL = 20
 _MOST_LEVELS = 50

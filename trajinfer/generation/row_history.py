@@ -1,0 +1,81 @@
+"""What is known of a series before its next row: averages of rows, sizes of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer.generation.row_law import RowLaw
+
+HALF_LIVES = (3.0, 10.0)
+SIZE_SHARE = 0.3
+_FEWEST = 50
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """N rows and what is known before them.
+
+    Attributes:
+        past: (N, F) features.
+        sizes: (N, D) sizes of recent steps.
+        last: (N, D) the rows before.
+        values: (N, D) the rows.
+        series: (N,) numbers of their series.
+        observed: (N, D, 2) bool, whether a value was observed, and the one before it.
+        weight: (N,) of the series.
+    """
+
+    past: Array
+    sizes: Array
+    last: Array
+    values: Array
+    series: Array
+    observed: Array
+    weight: Array
+
+    def law(self, channel: int, seed: int, has_atoms: bool) -> RowLaw:
+        """The law of a channel given what is known and the channels before it.
+
+        Rows at which it was not observed, or not just before, are left out where others are enough.
+        """
+        now, both = self.observed[:, channel, 0], self.observed[:, channel].all(axis=1)
+        chosen = both if both.sum() >= _FEWEST else now
+        features = np.concatenate([self.past, self.values[:, :channel]], axis=1)
+        return RowLaw.fit(
+            features[chosen],
+            self.sizes[chosen],
+            self.last[chosen, channel],
+            self.values[chosen, channel],
+            self.series[chosen],
+            seed,
+            importance=self.weight[chosen],
+            has_atoms=has_atoms,
+        )
+
+
+def averages_of(rows: Array, whole: bool = True) -> list[Array]:
+    """Exponential averages begun at the first row: before every row, or after the last one."""
+    found = []
+    for half_life in HALF_LIVES:
+        share = 1 - 0.5 ** (1 / half_life)
+        state = rows[:, 0]
+        table = [state]
+        for t in range(1, rows.shape[1]):
+            if whole:
+                table.append(state)
+            state = state + share * (rows[:, t] - state)
+        found.append(np.stack(table, axis=1) if whole else state)
+    return found
+
+
+def step_sizes(rows: Array, whole: bool = True) -> Array:
+    """Exponential averages of sizes of steps: known before every row, or after the last one."""
+    state = np.zeros_like(rows[:, 0])
+    table = [state]
+    for t in range(1, rows.shape[1]):
+        table.append(state)
+        state = state + SIZE_SHARE * (np.abs(rows[:, t] - rows[:, t - 1]) - state)
+    return np.stack(table, axis=1) if whole else state
