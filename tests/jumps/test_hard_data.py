@@ -11,6 +11,7 @@ from trajinfer import jumps
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import IdentifiabilityWarning, MarkovJumpProcess
+from trajinfer.jumps.fit import _at_rest
 
 TWO = np.array([[-0.3, 0.3], [0.6, -0.6]])
 STAGES = np.array([[-0.3, 0.2, 0.1], [0.1, -0.4, 0.3], [0, 0, 0.0]])
@@ -219,3 +220,10 @@ def test_weights_count_paths():
         assert value == pytest.approx(repeated.log_likelihood_)
     with pytest.raises(InputError, match="60 numbers"):
         model.fit(data, sample_weight=[1.0])
+
+
+def test_a_search_that_gains_nothing_is_at_rest():
+    climbing = [-100.0 + 0.5 * k for k in range(40)]
+    assert not _at_rest(climbing, 1e-8)
+    assert not _at_rest([-80.0] * 15, 1e-8)
+    assert _at_rest([*climbing, *[-85.0] * 20], 1e-8)

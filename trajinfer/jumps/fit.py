@@ -20,6 +20,7 @@ _MANY = 600
 _TRIAL_STEPS = 4
 _EM_STEPS = 10
 _LOGIT_BOUND = 30.0
+_LINE_SEARCH = 20  # evaluations after which it gives up
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,4 +225,13 @@ def _polished(
     best = place.parameters(result.x)
     if not hidden:
         best = replace(best, initial=expected.first / expected.first.sum())
-    return best, result.x[: len(p)], values, result.converged
+    rest = result.converged or _at_rest(values, search.tol)
+    return best, result.x[: len(p)], values, rest
+
+
+def _at_rest(values: list[float], tol: float) -> bool:
+    """Whether a whole line search gained nothing, as happens at a maximum known to rounding."""
+    if len(values) <= _LINE_SEARCH:
+        return False
+    top = max(values)
+    return top - max(values[:-_LINE_SEARCH]) < tol * (1 + abs(top))
