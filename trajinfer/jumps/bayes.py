@@ -42,9 +42,9 @@ def sample_posterior(
     seed: int,
     *,
     n_draws: int = 250,
-    n_warmup: int = 80,
+    n_warmup: int = 60,
     n_chains: int = 4,
-    n_leaps: int = 4,
+    n_leaps: int = 3,
 ) -> tuple[FitResult, Draws]:
     r"""Draw from the posterior of the log-rates (and of the logit of the label error).
 
