@@ -12,13 +12,13 @@ warnings.simplefilter("ignore", UserWarning)
 
 X, t = datasets.load_lotka_volterra().snapshots.select([0, 1, 2, 3]).stacked()
 
-bridge = SchrodingerBridge(LotkaVolterra(), random_state=0)
+bridge = SchrodingerBridge(LotkaVolterra(), n_refinements=5, random_state=0)
 folds = cross_validate(bridge, X, t, groups=t, cv=LeaveOneGroupOut())
 for time, score in zip(sorted(set(t)), folds["test_score"], strict=True):
     print(f"time {time:g} left out: W1 {-score:.3f}")
 
 search = GridSearchCV(
-    SchrodingerBridge(n_refinements=5, random_state=0),
+    bridge,
     {"reference": [Brownian(dim=2), LotkaVolterra()]},
     cv=LeaveOneGroupOut(),
     refit=False,

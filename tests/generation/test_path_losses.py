@@ -171,7 +171,7 @@ def test_the_game_is_played_as_published(shared):
     chain = chain_of(drifting(n=80), "one", noise=3)
     before = end_error(chain)
     game = CDECritic(
-        n_steps=60, batch_size=32, lr=0.03, decay=0.9, signature_depth=3, shared_batch=shared
+        n_steps=20, batch_size=32, lr=0.03, decay=0.9, signature_depth=3, shared_batch=shared
     )
     report = game.train(chain, seed=0)
     assert {"critic_gap", "generator_loss"} <= set(report.history[-1])

@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("jumps_*.py"))
 LONG = {"jumps_flashing_ratchet"}
+ARGUMENTS = {"jumps_published_ratchet": ["1"]}
 WITH_DATA = {"jumps_heart_transplant", "jumps_published_ratchet"}
 
 
@@ -22,7 +23,7 @@ def test_example_runs(example, request, tmp_path, monkeypatch, capsys):
     if example.stem in WITH_DATA:
         request.getfixturevalue("shared_data")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(example)])
+    monkeypatch.setattr(sys, "argv", [str(example), *ARGUMENTS.get(example.stem, ())])
     runpy.run_path(str(example), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) > 2
     assert len(example.read_text(encoding="utf-8").splitlines()) < 80

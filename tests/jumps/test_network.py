@@ -193,7 +193,7 @@ def test_training_lowers_the_loss_and_repeats():
     for a, b in zip(trained(4).parameters(), trained(4).parameters()):
         assert torch.equal(a, b)
     example = example_of(draw_batch(np.random.default_rng(99)))
-    networks = (fresh_network(5, width=16, n_rounds=1), trained(60))
+    networks = (fresh_network(5, width=16, n_rounds=1), trained(30))
     with torch.no_grad():
         before, after = (float(loss_of(n(example[0]), example[1])) for n in networks)
     assert after < before

@@ -21,6 +21,7 @@ from trajinfer._core.packing import pack, unpack
 _VERBS = {
     *("fit", "predict", "predict_proba", "predict_log_proba", "score", "log_likelihood"),
     *("sample", "forecast", "interpolate", "fill", "marginal", "velocity", "coupling", "walk"),
+    *("push", "pull", "fates", "transition_table"),
 }
 
 

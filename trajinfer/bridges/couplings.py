@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trajinfer.bridges.partners import Pairs, Partners
 from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.quadrature import Quadrature
-from trajinfer.bridges.static_likelihood import pair_cost
+from trajinfer.bridges.static_likelihood import RowStatistics, pair_cost
+from trajinfer.bridges.stratified import draw_atoms, draw_partners
 from trajinfer.bridges.transitions import Transitions
 from trajinfer.metrics.entropic_coupling import EntropicCoupling, couple
 
@@ -108,3 +110,28 @@ class Couplings:
                 for batch, cost in zip(self.batches, costs)
             ]
         ).sum()
+
+    def partners(self) -> list[Partners]:
+        """What the static likelihood needs to know of the ends that starts are coupled to."""
+        return [
+            Partners(
+                batch.times,
+                batch.durations,
+                batch.start,
+                RowStatistics.of(coupling.log_plan.exp(), batch.end),
+            )
+            for batch, coupling in zip(self.problem.batches, self.batches)
+        ]
+
+    def pairs(self, n: int, generator: torch.Generator) -> list[Pairs]:
+        """Draw n starts and ends of every segment."""
+        drawn = []
+        for batch, coupling in zip(self.problem.batches, self.batches):
+            plan, mass = coupling.log_plan.exp(), batch.log_a.exp()
+            segments = range(len(batch))
+            atoms = [draw_atoms(mass[k], n, generator) for k in segments]
+            ends = [draw_partners(plan[k], atoms[k], generator) for k in segments]
+            x = torch.stack([batch.start[k, atoms[k]] for k in segments])
+            y = torch.stack([batch.end[k, ends[k]] for k in segments])
+            drawn.append(Pairs(batch.times, batch.durations, x, y))
+        return drawn

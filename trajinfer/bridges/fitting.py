@@ -17,39 +17,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
-from trajinfer.bridges.couplings import Couplings
+from trajinfer.bridges.coupling_rules import AnyBridge, CouplingRule, Round, accurate
 from trajinfer.bridges.dynamics import Dynamics, Reference
-from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.parameter_vector import ParameterVector
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.quadrature import Quadrature, quadrature_for
 from trajinfer.bridges.refinement import path_round, static_round
-from trajinfer.bridges.static_likelihood import pair_cost
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.processes import Process
 
 logger = logging.getLogger(__name__)
 
-MARGINAL_TOLERANCE = 1e-6
 _ACCURACY, _FINAL_ACCURACY = 1e-3, 1e-7
 _PATH_ROUNDS = 2
 _PATH_STARTS = 8
-_DESCENT_TOLERANCE = 1e-7
 _MAX_DAMPING = 8
-
-
-@dataclass(frozen=True)
-class Round:
-    """Transition laws of a reference, the couplings under them, and their objective."""
-
-    transitions: Transitions
-    couplings: Couplings
-    objective: float
-    quadrature: Quadrature | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +44,7 @@ class Fit:
         converged: whether couplings and objective both met their tolerances.
     """
 
-    bridge: MultiMarginalBridge
+    bridge: AnyBridge
     history: list[dict[str, Any]]
     converged: bool
 
@@ -73,7 +55,7 @@ class AlternatingFit:
 
     Attributes:
         reference: refined in place.
-        problem: the snapshots.
+        rule: how the snapshots are coupled.
         tol: relative fall of the objective over a round, and change of the parameters, at which to
             stop.
         generator: of the draws of the path rounds.
@@ -82,7 +64,7 @@ class AlternatingFit:
     """
 
     reference: Reference
-    problem: Problem
+    rule: CouplingRule
     tol: float
     generator: torch.Generator
     on_round: Callable[[dict[str, Any]], None]
@@ -104,7 +86,7 @@ class AlternatingFit:
             rounds_left -= spent
         if current is None:
             accuracy = _ACCURACY if refine else _FINAL_ACCURACY
-            current = self._round(self.reference.frozen_dynamics, None, accuracy)
+            current = self._round(self.reference.frozen_dynamics, None, accuracy, final=not refine)
             self._record("start", current)
         settled = not refine
         while True:
@@ -119,11 +101,9 @@ class AlternatingFit:
             current, settled = exact, not refine
         final = current
         if refine:  # the rounds were coupled under less accurate laws
-            final = self._round(current.transitions.dynamics, current, _FINAL_ACCURACY)
-        bridge = MultiMarginalBridge(
-            self.reference, final.transitions, final.couplings, final.quadrature
-        )
-        return Fit(bridge, self.history, settled and bridge.error <= MARGINAL_TOLERANCE)
+            final = self._round(current.transitions.dynamics, current, _FINAL_ACCURACY, final=True)
+        bridge = self.rule.bridge(self.reference, final)
+        return Fit(bridge, self.history, settled and bridge.shortfall is None)
 
     def _approach(self, parameters: ParameterVector, n_rounds: int) -> tuple[Round | None, int]:
         """Path rounds from a reference that does not move, while they help."""
@@ -145,14 +125,11 @@ class AlternatingFit:
 
     def _with_quadrature(self, before: Round) -> Round | None:
         """The same reference under exact densities, where they are needed and not yet there."""
-        if before.quadrature is not None:
-            return None
         with torch.no_grad():
-            quadrature = quadrature_for(before.transitions, self.problem.batches)
-        if quadrature is None:
+            bare = self.rule.with_quadrature(before)
+        if bare is None:
             return None
-        dynamics = before.transitions.dynamics
-        current = self._round(dynamics, replace(before, quadrature=quadrature))
+        current = self._with_penalty(bare)
         self._record("quadrature", current)
         return current
 
@@ -163,7 +140,7 @@ class AlternatingFit:
             self.reference, before.couplings, before.transitions.n_steps, before.quadrature
         )
         goal = parameters.get()
-        allowed = before.objective + _DESCENT_TOLERANCE * (1 + abs(before.objective))
+        allowed = before.objective + self.rule.slack * (1 + abs(before.objective))
         share = 1.0
         for _ in range(_MAX_DAMPING):
             parameters.set(start + share * (goal - start))
@@ -184,26 +161,21 @@ class AlternatingFit:
             return None
 
     def _round(
-        self, dynamics: Dynamics, before: Round | None, accuracy: float = _ACCURACY
+        self,
+        dynamics: Dynamics,
+        before: Round | None,
+        accuracy: float = _ACCURACY,
+        *,
+        final: bool = False,
     ) -> Round:
-        batches = self.problem.batches
+        steps = None if before is None else before.transitions.n_steps
         with torch.no_grad():
-            coarse = Transitions(dynamics)
-            if before is not None:
-                coarse = Transitions(dynamics, before.transitions.n_steps)
-            transitions = coarse.accurate(batches, accuracy)
-            quadrature = before.quadrature if before is not None else None
-            if quadrature is None:
-                costs = [pair_cost(transitions.of(batch), batch.end) for batch in batches]
-            else:
-                quadrature = quadrature.under(dynamics)
-                costs = [quadrature.costs(batch) for batch in batches]
-            _require_finite(costs)
-            couplings = Couplings.solve(
-                self.problem, costs, None if before is None else before.couplings
-            )
-            objective = couplings.objective(costs) + self.reference.penalty
-        return Round(transitions, couplings, float(objective), quadrature)
+            transitions = accurate(self.rule, dynamics, steps, accuracy)
+            return self._with_penalty(self.rule.couple(transitions, before, final=final))
+
+    def _with_penalty(self, bare: Round) -> Round:
+        with torch.no_grad():
+            return replace(bare, objective=bare.objective + float(self.reference.penalty))
 
     def _record(self, kind: str, current: Round, *, share: float = 1.0) -> None:
         sde = self.reference.sde
@@ -230,12 +202,3 @@ class AlternatingFit:
 
 def _starts_neutral(reference: Reference) -> bool:
     return isinstance(reference.sde, Process) and bool(reference.sde.coefficients.neutral)
-
-
-def _require_finite(costs: list[Tensor]) -> None:
-    if not all(bool(torch.isfinite(cost).all()) for cost in costs):
-        raise NotConverged(
-            "the reference has no finite transition law between the snapshots (its drift "
-            "explodes or its noise vanishes); start from other parameters or a larger "
-            "volatility"
-        )

@@ -50,6 +50,7 @@ def fitted_of(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[
         "snapshots_": snapshots,
         "atoms_": atoms,
         "bridge_": MultiMarginalBridge(reference, transitions, couplings),
+        "backend_": "linear_noise" if transitions.dynamics.affine is None else "exact",
         "history_": history,
         "seed_": history[0]["seed"],
         "n_iter_": len(history) - 1,

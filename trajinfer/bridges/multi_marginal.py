@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.bridges.bridge_law import BridgeLaw, bridge_law
+from trajinfer.bridges.between import (
+    draw_between,
+    expected_between,
+    reference_means,
+    segment_times,
+)
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.linalg import cholesky
@@ -47,6 +52,17 @@ class MultiMarginalBridge:
     transitions: Transitions
     couplings: Couplings
     quadrature: Quadrature | None = None
+    tolerance: ClassVar[float] = 1e-6
+
+    @property
+    def shortfall(self) -> str | None:
+        """How far the couplings miss their marginals, in words; None where they meet them."""
+        if self.error <= self.tolerance:
+            return None
+        return (
+            f"the couplings miss their marginals by {self.error:.1e} (L1); a larger volatility "
+            "makes them easier"
+        )
 
     @property
     def problem(self) -> Problem:
@@ -90,24 +106,24 @@ class MultiMarginalBridge:
         """Coupling of segment k, (N_k, N_{k+1})."""
         return self.couplings.of(k).log_plan.exp()
 
-    def segment_of(self, t: float) -> int:
-        """Index of the segment that holds time t; at a snapshot, the one that starts there."""
-        times = self.problem.times
-        index = int(torch.searchsorted(times, torch.tensor(t, dtype=times.dtype), right=True)) - 1
-        return min(max(index, 0), self.problem.n_segments - 1)
-
     def draw(self, ts: Array, n: int, generator: torch.Generator) -> Array:
         """Draw n paths at increasing times within the range of the snapshots, (n, T, D).
 
         Atoms are drawn stratified: every one as often as its weight says, its partners
         systematically along its row.
         """
-        first, last = self.segment_of(float(ts[0])), self.segment_of(float(ts[-1]))
+        first, last = self.problem.segment_of(float(ts[0])), self.problem.segment_of(float(ts[-1]))
         atoms = draw_atoms(self.problem.log_mass[first].exp(), n, generator)
         pieces = []
         for k in range(first, last + 1):
             partners = draw_partners(self.plan(k), atoms, generator)
-            pieces.append(self._draw_segment(k, ts, atoms, partners, generator))
+            ends = self.problem.points[k][atoms], self.problem.points[k + 1][partners]
+            final = k == self.problem.n_segments - 1
+            pieces.append(
+                draw_between(
+                    self.transitions, self.problem.span(k), ends, ts, generator, with_end=final
+                )
+            )
             atoms = partners
         return torch.cat(pieces, dim=1).numpy()
 
@@ -118,7 +134,7 @@ class MultiMarginalBridge:
         dynamics = self.transitions.dynamics
         if t >= float(self.problem.times[-1]):
             return dynamics.drift(rows, x)
-        k = self.segment_of(t)
+        k = self.problem.segment_of(t)
         remaining = self.problem.times[k + 1] - t
         law = self.transitions(start, x.unsqueeze(0), remaining.reshape(1), with_flow=True)
         target = self._end_weights(k, start, x, remaining) @ self.problem.points[k + 1]
@@ -131,14 +147,15 @@ class MultiMarginalBridge:
     def expected(self, x: Tensor, t0: float, ts: Array) -> Array:
         """Mean positions at ts of individuals that stand at x (n, D) at time t0, (n, T, D)."""
         if t0 >= float(self.problem.times[-1]):
-            return self._reference_means(x, ts - float(self.problem.times[-1])).numpy()
-        k = self.segment_of(t0)
+            last = float(self.problem.times[-1])
+            return reference_means(self.transitions, last, x, ts - last).numpy()
+        k = self.problem.segment_of(t0)
         pieces = []
         weights: Tensor | None = None
         while True:
             end_time = float(self.problem.times[k + 1])
             final = k == self.problem.n_segments - 1
-            inside = ts[(ts >= t0) & ((ts < end_time) | (final & (ts <= end_time)))]
+            inside = segment_times(ts, t0, end_time, final=final)
             if weights is None:
                 remaining = self.problem.times[k + 1] - t0
                 weights_end = self._end_weights(k, x.new_full((1,), t0), x, remaining)
@@ -151,23 +168,30 @@ class MultiMarginalBridge:
                 pieces.append(torch.einsum("na,atd->ntd", weights, atoms))
                 weights_end = weights @ rows
             if final and ts[-1] > end_time:
-                atoms = self._reference_means(
-                    self.problem.points[k + 1], ts[ts > end_time] - end_time
+                atoms = reference_means(
+                    self.transitions,
+                    end_time,
+                    self.problem.points[k + 1],
+                    ts[ts > end_time] - end_time,
                 )
                 pieces.append(torch.einsum("na,atd->ntd", weights_end, atoms))
             if final or ts[-1] < end_time:
                 return torch.cat(pieces, dim=1).numpy()
             weights, k, t0 = weights_end, k + 1, end_time
 
-    def _reference_means(self, x: Tensor, durations: Array) -> Tensor:
-        """Means (n, T, D) of the reference, a while after it stood at x at the last snapshot."""
-        n_times = len(durations)
-        law = self.transitions(
-            self.problem.times[-1:].expand(n_times),
-            x.expand(n_times, -1, -1),
-            torch.as_tensor(durations),
-        )
-        return law.mean.transpose(0, 1)
+    def start_weights(self, k: int, y: Tensor) -> Tensor:
+        """Probability of every start atom of segment k, given the end y (m, D): (m, N)."""
+        start, f = self.problem.points[k], self.couplings.of(k).f
+        t0, t1 = self.problem.span(k)
+        size = max(1, _CHUNK_ELEMENTS // max(1, start.numel()))
+        time, left = y.new_full((1,), t0), y.new_tensor(t1 - t0)
+        logits = [f - self._cost(time, start, left, rows).mT for rows in y.split(size)]
+        return torch.softmax(torch.cat(logits), dim=1)
+
+    def end_weights(self, k: int, x: Tensor) -> Tensor:
+        """Probability of every end atom of segment k, given the start x (n, D): (n, M)."""
+        t0, t1 = self.problem.span(k)
+        return self._end_weights(k, x.new_full((1,), t0), x, x.new_tensor(t1 - t0))
 
     def _end_weights(self, k: int, t: Tensor, x: Tensor, remaining: Tensor) -> Tensor:
         """Probability of every end atom of segment k from x (n, D) at time t, (n, M)."""
@@ -184,37 +208,8 @@ class MultiMarginalBridge:
         law = self.transitions(t, x.unsqueeze(0), remaining.reshape(1))
         return pair_cost(law, end.unsqueeze(0))[0]
 
-    def _bridge(self, k: int, x: Tensor, t0: float, inside: Array) -> BridgeLaw:
-        t1 = float(self.problem.times[k + 1])
-        fractions = torch.as_tensor((inside - t0) / (t1 - t0))
-        start = x.new_full((1,), t0)
-        duration = x.new_full((1,), t1 - t0)
-        return bridge_law(self.transitions, start, x.unsqueeze(0), duration, fractions)
-
     def _expected_from(self, k: int, x: Tensor, t0: float, weights: Tensor, times: Array) -> Tensor:
         """Mean positions (n, T, D) at times of one segment, given the law of the end atom."""
-        t1 = float(self.problem.times[k + 1])
         target = weights @ self.problem.points[k + 1]
-        inside = times[(times > t0) & (times < t1)]
-        pieces = [x.unsqueeze(1).expand(-1, int((times <= t0).sum()), -1)]
-        if len(inside):
-            law = self._bridge(k, x, t0, inside)
-            pieces.append(law.expected(target.unsqueeze(0))[:, 0].transpose(0, 1))
-        pieces.append(target.unsqueeze(1).expand(-1, int((times >= t1).sum()), -1))
-        return torch.cat(pieces, dim=1)
-
-    def _draw_segment(
-        self, k: int, ts: Array, atoms: Tensor, partners: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Positions (n, T_k, D) at the times of segment k (its end only in the last segment)."""
-        t0, t1 = float(self.problem.times[k]), float(self.problem.times[k + 1])
-        x, y = self.problem.points[k][atoms], self.problem.points[k + 1][partners]
-        final = k == self.problem.n_segments - 1
-        inside = ts[(ts > t0) & (ts < t1)]
-        pieces = [x.unsqueeze(1)] * int((ts == t0).sum())
-        if len(inside):
-            law = self._bridge(k, x, t0, inside)
-            pieces.append(law.draw(y.unsqueeze(0), generator)[:, 0].transpose(0, 1))
-        if final:
-            pieces += [y.unsqueeze(1)] * int((ts == t1).sum())
-        return torch.cat(pieces, dim=1) if pieces else x.new_zeros(len(x), 0, x.shape[1])
+        span = t0, self.problem.span(k)[1]
+        return expected_between(self.transitions, span, x, target, times)

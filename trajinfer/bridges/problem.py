@@ -79,6 +79,20 @@ class Problem:
         """K - 1."""
         return len(self.times) - 1
 
+    @property
+    def largest(self) -> int:
+        """Number of points of the largest snapshot."""
+        return max(len(points) for points in self.points)
+
+    def segment_of(self, t: float) -> int:
+        """Index of the segment that holds time t; at a snapshot, the one that starts there."""
+        index = int(torch.searchsorted(self.times, self.times.new_tensor(t), right=True)) - 1
+        return min(max(index, 0), self.n_segments - 1)
+
+    def span(self, k: int) -> tuple[float, float]:
+        """Times of the two snapshots of segment k."""
+        return float(self.times[k]), float(self.times[k + 1])
+
     @cached_property
     def batches(self) -> tuple[SegmentBatch, ...]:
         """All segments, those of similar size together."""

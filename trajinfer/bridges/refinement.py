@@ -22,11 +22,11 @@ from trajinfer.bridges.bridge_law import bridge_law
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.linalg import cholesky, whiten
+from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.parameter_vector import ParameterVector
-from trajinfer.bridges.problem import SegmentBatch
+from trajinfer.bridges.partners import Pairs, Partners
 from trajinfer.bridges.quadrature import Quadrature
-from trajinfer.bridges.static_likelihood import RowStatistics, negative_log_likelihood
-from trajinfer.bridges.stratified import draw_atoms, draw_partners
+from trajinfer.bridges.static_likelihood import negative_log_likelihood
 from trajinfer.bridges.transitions import Transition, Transitions
 from trajinfer.processes import Process
 
@@ -40,10 +40,11 @@ _MOST_ITERATIONS = 100
 _STATIC_ITERATIONS = 20
 
 Laws = Callable[[], list[Transition]]
+AnyCouplings = Couplings | MixtureCouplings
 
 
 def static_round(
-    reference: Reference, couplings: Couplings, n_steps: int, quadrature: Quadrature | None
+    reference: Reference, couplings: AnyCouplings, n_steps: int, quadrature: Quadrature | None
 ) -> None:
     """Raise the static likelihood of the couplings within a trust region.
 
@@ -53,17 +54,17 @@ def static_round(
         n_steps: Runge-Kutta steps of the linear-noise equations.
         quadrature: of transition densities that are not Gaussian.
     """
-    batches = couplings.problem.batches
+    partners = couplings.partners()
 
     def laws() -> list[Transition]:
         transitions = Transitions(reference.dynamics, n_steps)
-        return [transitions.of(batch) for batch in batches]
+        return [transitions(p.times, p.start, p.durations) for p in partners]
 
-    masses = [batch.log_a.exp() for batch in batches]
-    if quadrature is None:
-        likelihood = _gaussian_likelihood(couplings, laws)
-    else:
+    masses = [p.statistics.mass for p in partners]
+    if isinstance(couplings, Couplings) and quadrature is not None:
         likelihood = _likelihood_by_quadrature(reference, couplings, quadrature)
+    else:
+        likelihood = _gaussian_likelihood(partners, laws)
 
     def objective() -> Tensor:
         return likelihood() + reference.penalty
@@ -77,14 +78,10 @@ def static_round(
     )
 
 
-def _gaussian_likelihood(couplings: Couplings, laws: Laws) -> Callable[[], Tensor]:
+def _gaussian_likelihood(partners: Sequence[Partners], laws: Laws) -> Callable[[], Tensor]:
     """Minus the static likelihood, from the moments of the partners of every point."""
-    statistics = [
-        RowStatistics.of(coupling.log_plan.exp(), batch.end)
-        for coupling, batch in zip(couplings.batches, couplings.problem.batches)
-    ]
     return lambda: torch.stack(
-        [negative_log_likelihood(law, rows) for law, rows in zip(laws(), statistics)]
+        [negative_log_likelihood(law, p.statistics) for law, p in zip(laws(), partners)]
     ).sum()
 
 
@@ -148,7 +145,7 @@ def _whitened_change(center: Transition, law: Transition, mass: Tensor) -> tuple
 def path_round(
     reference: Reference,
     transitions: Transitions,
-    couplings: Couplings,
+    couplings: AnyCouplings,
     generator: torch.Generator,
     n_starts: int,
 ) -> None:
@@ -211,36 +208,30 @@ RegressionData = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def _regression_data(
-    transitions: Transitions, couplings: Couplings, generator: torch.Generator
+    transitions: Transitions, couplings: AnyCouplings, generator: torch.Generator
 ) -> RegressionData:
     """Times, positions, conditional drifts, noise factors and weights along bridge paths."""
     parts = [
-        _batch_data(transitions, batch, coupling.log_plan.exp(), generator)
-        for batch, coupling in zip(couplings.problem.batches, couplings.batches)
+        _along_bridges(transitions, pairs, generator)
+        for pairs in couplings.pairs(_PATH_DRAWS, generator)
     ]
     t, x, drift, factor, weight = (torch.cat(columns) for columns in zip(*parts))
     return t, x, drift, factor, weight
 
 
-def _batch_data(
-    transitions: Transitions, batch: SegmentBatch, plan: Tensor, generator: torch.Generator
+def _along_bridges(
+    transitions: Transitions, pairs: Pairs, generator: torch.Generator
 ) -> RegressionData:
-    segments = range(len(batch))
-    mass = batch.log_a.exp()
-    atoms = [draw_atoms(mass[k], _PATH_DRAWS, generator) for k in segments]
-    partners = [draw_partners(plan[k], atoms[k], generator) for k in segments]
-    x = torch.stack([batch.start[k, atoms[k]] for k in segments])
-    y = torch.stack([batch.end[k, partners[k]] for k in segments])
-    fractions = torch.tensor(_PATH_FRACTIONS, dtype=x.dtype)
+    fractions = torch.tensor(_PATH_FRACTIONS, dtype=pairs.start.dtype)
     with torch.no_grad():
-        law = bridge_law(transitions, batch.times, x, batch.durations, fractions)
-        positions = law.draw(y, generator)
-        drift = law.conditional_drift(positions, y)
+        law = bridge_law(transitions, pairs.times, pairs.start, pairs.durations, fractions)
+        positions = law.draw(pairs.end, generator)
+        drift = law.conditional_drift(positions, pairs.end)
         t = law.times.unsqueeze(2).expand(positions.shape[:3]).reshape(-1, 1)
         flat = positions.flatten(0, 2)
         rate = transitions.dynamics.covariance_rate(t, flat)
         factor, _ = cholesky(rate)
         factor = factor.expand(len(flat), -1, -1)
-    share = batch.durations / (len(fractions) * _PATH_DRAWS)
+    share = pairs.durations / (len(fractions) * _PATH_DRAWS)
     weight = share.reshape(1, -1, 1).expand(positions.shape[:3]).flatten()
     return t, flat, drift.flatten(0, 2), factor, weight

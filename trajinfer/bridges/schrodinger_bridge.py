@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
-import scipy.sparse
 import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
-from trajinfer._core.checks import Array, as_array, require_finite, require_integer
-from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
-from trajinfer._core.estimator import Estimator
+from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer._core.threads import torch_threads
 from trajinfer.bridges import format_1
+from trajinfer.bridges.backends import Backend, check_backend, choose_backend
+from trajinfer.bridges.cell_set_verbs import CellSetVerbs
+from trajinfer.bridges.coupling_rules import coupling_rule
 from trajinfer.bridges.dynamics import Reference
-from trajinfer.bridges.fitting import MARGINAL_TOLERANCE, AlternatingFit
-from trajinfer.bridges.problem import Problem
+from trajinfer.bridges.fitting import AlternatingFit
+from trajinfer.bridges.mixture_bridge import MixtureBridge
+from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.reference import prepare_reference, snapshot_moments
 from trajinfer.bridges.stratified import draw_atoms
-from trajinfer.bridges.thinning import thin
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.data.input import as_snapshots
 from trajinfer.data.scaling import Standardisation
-from trajinfer.data.time_order import TimeOrder
 from trajinfer.metrics import MetricName, metric_names, score_of
-from trajinfer.processes import Process, simulate
+from trajinfer.processes import simulate
 from trajinfer.processes.base import require_savable
 from trajinfer.sde import SDELike
 
-Backend = Literal["auto", "exact", "linear_noise"]
-_BACKENDS = ("auto", "exact", "linear_noise")
-
 
 @dataclass(eq=False, repr=False)
-class SchrodingerBridge(Estimator):
+class SchrodingerBridge(CellSetVerbs):
     r"""Paths through population snapshots, and the dynamics that explain them.
 
     Among all path laws P whose marginals at the observation times are the snapshots, and all
@@ -140,9 +136,9 @@ class SchrodingerBridge(Estimator):
             )
         seed = seed_from(self.random_state)
         seed_thin, seed_paths, _ = spawn(seed, 3)
-        thinned, self.atoms_ = thin(snapshots, self.max_samples, seed_thin)
         sde = prepare_reference(self.reference, self.volatility, snapshots)
-        self._check_backend(sde)
+        choice = choose_backend(self.backend, self.max_samples, sde, snapshots)
+        rule, self.atoms_ = coupling_rule(choice, snapshots, seed_thin)
         with (
             torch_threads(self.n_jobs),
             tqdm(total=self.n_refinements, disable=not self.verbose or None) as bar,
@@ -154,7 +150,7 @@ class SchrodingerBridge(Estimator):
 
             result = AlternatingFit(
                 Reference(sde, linear_noise=self.backend == "linear_noise"),
-                Problem.of(thinned),
+                rule,
                 self.tol,
                 torch_generator(seed_paths),
                 on_round,
@@ -163,7 +159,8 @@ class SchrodingerBridge(Estimator):
         self.n_features_in_ = snapshots.dim
         if snapshots.features is not None:
             self.feature_names_in_ = np.array(snapshots.features, dtype=object)
-        result.history[0]["seed"] = seed
+        self.backend_ = choice.name
+        result.history[0] |= {"seed": seed, "backend": choice.name, "reason": choice.reason}
         self._conclude(
             seed=seed,
             n_iter=len(result.history) - 1,
@@ -172,32 +169,6 @@ class SchrodingerBridge(Estimator):
             reason=self._what_is_open(),
         )
         return self
-
-    @property
-    def reference_(self) -> SDELike:
-        """The refined reference."""
-        self._check_fitted()
-        return self.bridge_.reference.sde
-
-    @property
-    def objective_history_(self) -> list[float]:
-        """Objective of every round."""
-        self._check_fitted()
-        return [record["objective"] for record in self.history_]
-
-    @property
-    def parameters_(self) -> dict[str, float | Array]:
-        """Parameters of the refined reference by name."""
-        self._check_fitted()
-        return self.reference_.parameters_dict() if isinstance(self.reference_, Process) else {}
-
-    @property
-    def volatility_(self) -> Any:
-        """Volatility of the refined reference: (D,) numbers or a callable."""
-        self._check_fitted()
-        if isinstance(self.reference_, Process):
-            return self.reference_.volatility
-        return self.reference_.g
 
     def sample(
         self, n: int | None = None, ts: Any = None, *, random_state: RandomState = None
@@ -318,29 +289,6 @@ class SchrodingerBridge(Estimator):
         with torch.no_grad():
             return self.bridge_.velocity(time, points).numpy()
 
-    def coupling(self, k: int) -> Any:
-        """Joint weights (N_k, N_{k+1}) of the points of snapshots k and k + 1.
-
-        Rows sum to the weights of snapshot k, columns to those of snapshot k + 1. Where the
-        snapshots were thinned (`max_samples`) the matrix is sparse, with rows and columns of
-        zeros for the points left out.
-
-        Raises:
-            InputError: if there is no such segment.
-        """
-        self._check_fitted()
-        n_segments = len(self.snapshots_) - 1
-        if not isinstance(k, (int, np.integer)) or not -n_segments <= k < n_segments:
-            raise InputError(f"k must be one of the {n_segments} segments, got {k}")
-        k %= n_segments
-        plan = self.bridge_.plan(k).numpy()
-        shape = (len(self.snapshots_.points[k]), len(self.snapshots_.points[k + 1]))
-        if plan.shape == shape:
-            return plan
-        rows, columns = np.meshgrid(self.atoms_[k], self.atoms_[k + 1], indexing="ij")
-        indices = (rows.ravel(), columns.ravel())
-        return scipy.sparse.coo_array((plan.ravel(), indices), shape=shape).tocsr()
-
     def score(
         self,
         X: Any,
@@ -395,10 +343,7 @@ class SchrodingerBridge(Estimator):
         return tags
 
     def _check_settings(self) -> None:
-        if self.backend not in _BACKENDS:
-            raise InputError(
-                f"unknown backend {self.backend!r}; {nearest(str(self.backend), _BACKENDS)}"
-            )
+        check_backend(self.backend)
         if self.growth is not None:
             raise InputError("growth must be None: snapshots of changing mass are not modelled yet")
         if self.device not in (None, "cpu", "auto"):
@@ -408,82 +353,20 @@ class SchrodingerBridge(Estimator):
         if not (isinstance(self.tol, (int, float)) and self.tol > 0):
             raise InputError(f"tol must be positive, got {self.tol!r}")
 
-    def _check_backend(self, reference: SDELike) -> None:
-        affine = isinstance(reference, Process) and reference.affine(reference.values()) is not None
-        if self.backend == "exact" and not affine:
-            raise InputError(
-                "backend='exact' needs an affine drift with constant noise; "
-                f"use backend='linear_noise' for {type(reference).__name__}"
-            )
-
     def _check_fitted(self) -> None:
         check_is_fitted(self, "bridge_")
 
+    def _on_atoms(self) -> tuple[MultiMarginalBridge, list[Array]]:
+        """Couplings between points, and which points these are."""
+        if isinstance(self.bridge_, MixtureBridge):
+            return self.bridge_.on_atoms
+        return self.bridge_, self.atoms_
+
     def _what_is_open(self) -> str:
         """Why the fit has not converged."""
-        if self.bridge_.error > MARGINAL_TOLERANCE:
-            return (
-                f"the couplings miss their marginals by {self.bridge_.error:.1e} (L1); a larger "
-                "volatility makes them easier"
-            )
+        if self.bridge_.shortfall is not None:
+            return self.bridge_.shortfall
         return f"the refinement was still moving after n_refinements={self.n_refinements} rounds"
-
-    def _ascending(self, ts: Any) -> TimeOrder:
-        return TimeOrder.of(self.snapshots_.axis.queries(ts, 1))
-
-    def _time(self, t: Any) -> float:
-        if np.ndim(t) != 0:
-            raise InputError(f"one time was expected, got {np.size(t)}; call once for each")
-        return float(self.snapshots_.axis.queries([t], 1, name="t")[0, 0])
-
-    def _require_inside(self, times: Array) -> None:
-        first, last = self.snapshots_.times[[0, -1]]
-        outside = times[(times < first) | (times > last)]
-        if len(outside):
-            raise InputError(
-                f"time {outside[0]:g} lies outside the snapshots ({first:g} to {last:g}); use "
-                "forecast for times after the last one"
-            )
-
-    def _points(self, X: Any) -> Array:
-        points = as_array(X, "X", ndim=2)
-        if isinstance(X, pd.DataFrame):
-            self._require_columns(X)
-        self._require_features_in(points.shape[1])
-        require_finite(points, "X")
-        return points
-
-    def _require_columns(self, X: pd.DataFrame) -> None:
-        """Refuse a table with columns of other names, in scikit-learn's words and our own."""
-        ours = ""
-        try:
-            self.snapshots_.require_features([str(name) for name in X.columns])
-        except InputError as error:
-            ours = f" ({error})"
-        if hasattr(self, "feature_names_in_"):
-            try:
-                validate_data(self, X, reset=False, skip_check_array=True)
-            except ValueError as error:
-                raise InputError(f"{error}{ours}") from error
-
-    def _require_features_in(self, n: int) -> None:
-        if n != self.n_features_in_:
-            raise InputError(
-                f"X has {n} features, but SchrodingerBridge is expecting {self.n_features_in_} "
-                "features as input"
-            )
-
-    def _count(self, n: int | None) -> int:
-        return require_integer(self.n_particles if n is None else n, "n", least=1)
-
-    def _generator(self, random_state: RandomState, purpose: str) -> torch.Generator:
-        """A fresh generator; without a seed of its own, one that depends on what it is for."""
-        if random_state is not None:
-            return torch_generator(seed_from(random_state))
-        words = np.frombuffer(purpose.encode(), dtype=np.uint8)
-        seed_draws = spawn(self.seed_, 3)[2]
-        sequence = np.random.SeedSequence([seed_draws, *words.tolist()])
-        return torch_generator(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def _forecast(self, times: Array, n: int, generator: torch.Generator) -> Array:
         problem = self.bridge_.problem
@@ -497,6 +380,3 @@ class SchrodingerBridge(Estimator):
             paths = simulate(self.reference_, start, grid, n, generator)
             pieces.append(paths.values[:, 1:][:, index])
         return np.concatenate(pieces, axis=1)
-
-    def _trajectories(self, times: Array, values: Array) -> Trajectories:
-        return Trajectories(times, values, None, self.snapshots_.features, self.snapshots_.axis)

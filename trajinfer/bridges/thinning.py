@@ -41,7 +41,7 @@ def thin(snapshots: Snapshots, max_samples: int | None, seed: int) -> tuple[Snap
     else:
         bounds = [require_integer(max_samples, "max_samples", least=1)] * len(snapshots)
     rng = np.random.default_rng(seed)
-    choices = [_choose(snapshots.probabilities(k), most, rng) for k, most in enumerate(bounds)]
+    choices = [choose_rows(snapshots.probabilities(k), most, rng) for k, most in enumerate(bounds)]
     rows = [chosen for chosen, _ in choices]
     if all(len(chosen) == len(points) for chosen, points in zip(rows, snapshots.points)):
         return snapshots, rows
@@ -50,10 +50,21 @@ def thin(snapshots: Snapshots, max_samples: int | None, seed: int) -> tuple[Snap
         max(len(points) for points in snapshots.points),
         max(len(chosen) for chosen in rows),
     )
-    thinned = snapshots.take(rows)
-    if snapshots.weights is not None:
-        thinned = replace(thinned, weights=tuple(weights for _, weights in choices))
-    return thinned, rows
+    return _part(snapshots, choices), rows
+
+
+def part_of(snapshots: Snapshots, most: int, seed: int) -> Snapshots:
+    """At most so many points of every snapshot, drawn as `thin` draws them."""
+    rng = np.random.default_rng(seed)
+    choices = [choose_rows(snapshots.probabilities(k), most, rng) for k in range(len(snapshots))]
+    return _part(snapshots, choices)
+
+
+def _part(snapshots: Snapshots, choices: list[tuple[Array, Array]]) -> Snapshots:
+    thinned = snapshots.take([rows for rows, _ in choices])
+    if snapshots.weights is None:
+        return thinned
+    return replace(thinned, weights=tuple(weights for _, weights in choices))
 
 
 def _bounds(sizes: list[int]) -> list[int]:
@@ -64,7 +75,7 @@ def _bounds(sizes: list[int]) -> list[int]:
     return [min(size, most) for size in sizes]
 
 
-def _choose(weights: Array, most: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def choose_rows(weights: Array, most: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Rows that stand for all, and what they weigh."""
     n = len(weights)
     possible = np.flatnonzero(weights > 0)

@@ -1,0 +1,92 @@
+"""Which way of coupling a fit takes, and why."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+from trajinfer._core.errors import InputError, nearest
+from trajinfer.data import Snapshots
+from trajinfer.processes import Process
+from trajinfer.sde import SDELike
+
+logger = logging.getLogger(__name__)
+
+Backend = Literal["auto", "exact", "linear_noise", "mixture"]
+_BACKENDS = ("auto", "exact", "linear_noise", "mixture")
+_LARGEST_SEGMENT = 2**22
+_FEW_DIMENSIONS = 3
+
+
+@dataclass(frozen=True)
+class BackendChoice:
+    """How a fit couples snapshots.
+
+    Attributes:
+        name: "exact" or "linear_noise" (atoms against atoms under these laws) or "mixture".
+        reason: why, in a few words.
+        max_samples: bound on the points of a snapshot among atoms; None bounds their memory.
+    """
+
+    name: str
+    reason: str
+    max_samples: int | None = None
+
+    @property
+    def is_mixture(self) -> bool:
+        """Whether potentials are mixtures."""
+        return self.name == "mixture"
+
+
+def check_backend(backend: str) -> None:
+    """Refuse words that name no backend.
+
+    Raises:
+        InputError: naming the nearest one.
+    """
+    if backend not in _BACKENDS:
+        raise InputError(f"unknown backend {backend!r}; {nearest(str(backend), _BACKENDS)}")
+
+
+def choose_backend(
+    backend: Backend, max_samples: int | None, reference: SDELike, snapshots: Snapshots
+) -> BackendChoice:
+    """The backend that was asked for, or the one that these snapshots call for.
+
+    Couplings of atoms take the square of the number of points, and in many dimensions no atom
+    stands near the place where an individual should arrive. Above 2^22 pairs in a segment, "auto"
+    therefore takes mixture potentials, but for data in few dimensions, where points are dense.
+
+    Raises:
+        InputError: if "exact" is asked of a reference without exact laws.
+    """
+    affine = isinstance(reference, Process) and reference.affine(reference.values()) is not None
+    laws = "exact" if affine else "linear_noise"
+    if backend == "exact" and not affine:
+        raise InputError(
+            "backend='exact' needs an affine drift with constant noise; "
+            f"use backend='linear_noise' for {type(reference).__name__}"
+        )
+    if backend != "auto":
+        return BackendChoice(backend, "as asked", max_samples)
+    sizes = [len(points) for points in snapshots.points]
+    pairs = max(n * m for n, m in itertools.pairwise(sizes))
+    if max_samples is not None:
+        return BackendChoice(laws, "max_samples bounds the atoms", max_samples)
+    if pairs <= _LARGEST_SEGMENT:
+        return BackendChoice(laws, f"at most {pairs} pairs of points in a segment")
+    if snapshots.dim <= _FEW_DIMENSIONS:
+        choice = BackendChoice(
+            laws,
+            f"{pairs} pairs of points in a segment, dense in {snapshots.dim} dimensions: part of "
+            "the points couples, all are answered for",
+            int(_LARGEST_SEGMENT**0.5),
+        )
+    else:
+        choice = BackendChoice(
+            "mixture", f"{pairs} pairs of points in a segment, in {snapshots.dim} dimensions"
+        )
+    logger.info("backend %s: %s", choice.name, choice.reason)
+    return choice

@@ -1,0 +1,153 @@
+"""Questions about sets of cells: where they come from, where they go."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.bridges.cell_flow import CellFlow
+from trajinfer.bridges.multi_marginal import MultiMarginalBridge
+from trajinfer.bridges.snapshot_estimator import SnapshotEstimator
+
+
+class CellSetVerbs(SnapshotEstimator):
+    """Descendants, ancestors and fates, from couplings between some cells of every snapshot."""
+
+    def coupling(self, k: int) -> Any:
+        """Joint weights (N_k, N_{k+1}) of the points of snapshots k and k + 1.
+
+        Rows sum to the weights of snapshot k, columns to those of snapshot k + 1. Where the
+        snapshots were thinned (`max_samples`) the matrix is sparse, with rows and columns of
+        zeros for the points left out.
+
+        Raises:
+            InputError: if there is no such segment.
+        """
+        self._check_fitted()
+        n_segments = len(self.snapshots_) - 1
+        if not isinstance(k, (int, np.integer)) or not -n_segments <= k < n_segments:
+            raise InputError(f"k must be one of the {n_segments} segments, got {k}")
+        k %= n_segments
+        bridge, atoms = self._on_atoms()
+        plan = bridge.plan(k).numpy()
+        shape = (len(self.snapshots_.points[k]), len(self.snapshots_.points[k + 1]))
+        if plan.shape == shape:
+            return plan
+        rows, columns = np.meshgrid(atoms[k], atoms[k + 1], indexing="ij")
+        indices = (rows.ravel(), columns.ravel())
+        return scipy.sparse.coo_array((plan.ravel(), indices), shape=shape).tocsr()
+
+    def push(self, mass: Any, t0: Any, t1: Any) -> Array:
+        """Where the descendants of some cells stand later.
+
+        Args:
+            mass: (N,) non-negative weights of the cells of the snapshot at t0.
+            t0, t1: times of two snapshots, t0 before t1.
+
+        Returns:
+            Weights (M,) of the cells of the snapshot at t1; their sum is that of `mass`.
+
+        Raises:
+            InputError: if there is no snapshot at a time, or the weights do not fit.
+        """
+        flow, first, last = self._flow(t0, t1)
+        return flow.push(flow.weights(mass, first), first, last)
+
+    def pull(self, mass: Any, t0: Any, t1: Any) -> Array:
+        """Where the ancestors of some cells stood earlier.
+
+        Args:
+            mass: (M,) non-negative weights of the cells of the snapshot at t1.
+            t0, t1: times of two snapshots, t0 before t1.
+
+        Returns:
+            Weights (N,) of the cells of the snapshot at t0; their sum is that of `mass`.
+
+        Raises:
+            InputError: if there is no snapshot at a time, or the weights do not fit.
+        """
+        flow, first, last = self._flow(t0, t1)
+        return flow.pull(flow.weights(mass, last), first, last)
+
+    def fates(self, sets: Mapping[str, Any], *, t0: Any, t1: Any) -> pd.DataFrame:
+        """Share of every cell's descendants in each of several sets of cells.
+
+        Args:
+            sets: by name, a boolean mask over the cells of the snapshot at t1, or a function
+                (n, D) -> (n,) of positions; no cell may be in two of them.
+            t0, t1: times of two snapshots, t0 before t1.
+
+        Returns:
+            One row per cell of the snapshot at t0, one column per set and "other"; rows sum to 1.
+
+        Raises:
+            InputError: if there is no snapshot at a time, or the sets do not fit.
+        """
+        flow, first, last = self._flow(t0, t1)
+        return flow.fates(sets, first, last)
+
+    def transition_table(
+        self, sets: Mapping[str, Any], into: Mapping[str, Any] | None = None, *, t0: Any, t1: Any
+    ) -> pd.DataFrame:
+        """Share of the descendants of every set in each of the sets of a later snapshot.
+
+        Args:
+            sets: of the snapshot at t0, as for `fates`.
+            into: of the snapshot at t1; None takes the same functions of positions.
+            t0, t1: times of two snapshots, t0 before t1.
+
+        Returns:
+            One row per set and "other" (where not empty), columns as in `fates`; rows sum to 1.
+
+        Raises:
+            InputError: if there is no snapshot at a time, or the sets do not fit.
+        """
+        flow, first, last = self._flow(t0, t1)
+        return flow.table(sets, sets if into is None else into, first, last)
+
+    def growth_rate(self, X: Any, t: Any) -> Array:
+        """Net rate of divisions, per unit of time, of individuals at X (n, D) at time t: (n,).
+
+        It is 0, since `growth=None` is all that can be fitted: every snapshot has the same mass.
+
+        Raises:
+            InputError: for positions of another dimension, or more than one time.
+        """
+        self._check_fitted()
+        self._time(t)
+        return np.zeros(len(self._points(X)))
+
+    def mass(self, ts: Any) -> Array:
+        """Total mass of the population at times ts (T,), relative to the first snapshot: (T,).
+
+        It is 1, since `growth=None` is all that can be fitted.
+
+        Raises:
+            InputError: for times before the first snapshot.
+        """
+        self._check_fitted()
+        order = self._ascending(ts)
+        if order.times[0, 0] < self.snapshots_.times[0]:
+            raise InputError(
+                f"time {order.times[0, 0]:g} lies before the first snapshot; nothing is known there"
+            )
+        return np.ones(order.rank.shape[1])
+
+    def _flow(self, t0: Any, t1: Any) -> tuple[CellFlow, int, int]:
+        """Flow of cells between snapshots, and the two that are asked for."""
+        self._check_fitted()
+        first, last = (self._snapshot_at(t) for t in (t0, t1))
+        if first >= last:
+            raise InputError(f"t0 must lie before t1, got {t0} and {t1}")
+        return CellFlow(self.snapshots_, *self._on_atoms()), first, last
+
+    @abstractmethod
+    def _on_atoms(self) -> tuple[MultiMarginalBridge, Sequence[Array]]:
+        """Couplings between some cells of every snapshot, and which cells these are."""
