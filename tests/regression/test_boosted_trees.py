@@ -42,6 +42,21 @@ def test_trees_of_numbers_answer_as_those_of_scikit_learn(rng):
     assert np.mean((trees(fresh)[:, 0] - truth) ** 2) < 0.1
 
 
+def test_weighted_trees_answer_nearly_as_those_of_scikit_learn(rng):
+    x, weights = rng.normal(size=(400, 3)), rng.uniform(0.2, 2.0, 400)
+    codes = (x[:, 0] + x[:, 1] ** 2 > 0.7).astype(int)
+    model = HistGradientBoostingClassifier(**OF_SKLEARN, random_state=3)
+    model.fit(x, codes, sample_weight=weights)
+    other = rng.normal(size=(1000, 3))
+    ours = BoostedTrees.fit(x, codes, weights, 2, SETTINGS, 3)(other)
+    assert (ours.argmax(1) == model.predict(other)).mean() > 0.95
+    # rows without weight do not count
+    ignored = np.where(np.arange(400) < 200, 0.0, 1.0)
+    flipped = np.where(ignored > 0, codes, 1 - codes)
+    answers = BoostedTrees.fit(x, flipped, ignored, 2, SETTINGS, 3)(other).argmax(1)
+    assert (answers == model.predict(other)).mean() > 0.85
+
+
 def test_trees_know_a_class_that_was_left_out(rng):
     x, codes = rng.normal(size=(60, 2)), np.repeat([0, 2], 30)
     scores = BoostedTrees.fit(x, codes, np.ones(60), 3, SETTINGS, 0)(x)

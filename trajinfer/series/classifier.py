@@ -21,8 +21,8 @@ from trajinfer.series.labelled_estimator import LabelledEstimator
 from trajinfer.series.labels import class_labels, series_weights
 from trajinfer.series.mixture_model import SeriesMixture, alone
 from trajinfer.series.objective import TrainingPass
-from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel, compacted
+from trajinfer.series.series_rows import SeriesRows
 from trajinfer.training import Loss
 
 
@@ -53,21 +53,24 @@ class Classification:
 
     Attributes:
         passes: through the network in training.
-        batch: the series.
+        rows: the series.
         codes: (B,) their classes.
         weights: (B,) of the series.
         held: rows kept for validation.
     """
 
     passes: TrainingPass
-    batch: SeriesBatch
+    rows: SeriesRows
     codes: Tensor
     weights: Tensor
     held: Tensor
 
     def objective(self, index: Tensor, step: int) -> Loss:
         """Weighted cross-entropy with smoothed labels, of thinned series."""
-        encoding = self.passes.encode(self.batch.rows(index).thinned(self.passes.thinning))
+        return self.rows.mean_loss(index, lambda group: self._loss(group, step))
+
+    def _loss(self, index: Tensor, step: int) -> Loss:
+        encoding = self.passes.encode(self.rows.rows(index).thinned(self.passes.thinning))
         logits = self.passes.network.head(encoding).logits
         losses = nn.functional.cross_entropy(
             logits, self.codes[index].to(logits.device), label_smoothing=0.05, reduction="none"
@@ -77,10 +80,12 @@ class Classification:
 
     def validate(self) -> float:
         """Cross-entropy of the series kept aside."""
-        law = self.passes.network.head(self.passes.validation(self.batch.rows(self.held)))
-        losses = -law.log_prob(self.codes[self.held].to(law.logits.device))
-        weights = self.weights[self.held].to(losses)
-        return float((losses * weights).sum() / weights.sum().clamp(min=1e-12))
+        total = 0.0
+        for group in self.rows.groups(self.held):
+            law = self.passes.network.head(self.passes.validation(self.rows.rows(group)))
+            losses = -law.log_prob(self.codes[group].to(law.logits.device))
+            total += float((losses * self.weights[group].to(losses)).sum())
+        return total / max(float(self.weights[self.held].sum()), 1e-12)
 
 
 @renamed_settings(noise="stochastic")
@@ -161,9 +166,9 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
             raise InputError(f"two classes at least are needed, got one class only: {classes[0]!r}")
         weights = series_weights(sample_weight, len(data))
 
-        def task(passes: TrainingPass, batch: SeriesBatch, held: Tensor) -> Classification:
+        def task(passes: TrainingPass, rows: SeriesRows, held: Tensor) -> Classification:
             return Classification(
-                passes, batch, torch.as_tensor(codes), torch.as_tensor(weights), held
+                passes, rows, torch.as_tensor(codes), torch.as_tensor(weights), held
             )
 
         mixture, report, seed = self._fit_mixture(data, codes, weights, len(classes), task)

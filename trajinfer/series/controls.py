@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -71,11 +73,13 @@ class Controls(Path):
         return torch.cat([slope, still, aging, passing], dim=-1)
 
 
-def typical_slope(batch: SeriesBatch) -> float:
+def typical_slope(batches: Sequence[SeriesBatch]) -> float:
     """Root mean square slope between neighbouring times, over the channels seen at both."""
-    steps = batch.times.diff(dim=1)[:, :, None]
-    both = batch.mask[:, 1:] & batch.mask[:, :-1] & (steps > 0)
-    if not bool(both.any()):
-        return 1.0
-    slopes = batch.values.diff(dim=1) / steps.where(steps > 0, 1.0)
-    return max(1e-6, float(slopes[both].square().mean().sqrt()))
+    squares = []
+    for batch in batches:
+        steps = batch.times.diff(dim=1)[:, :, None]
+        both = batch.mask[:, 1:] & batch.mask[:, :-1] & (steps > 0)
+        slopes = batch.values.diff(dim=1) / steps.where(steps > 0, 1.0)
+        squares.append(slopes[both].square())
+    joined = torch.cat(squares)
+    return max(1e-6, float(joined.mean().sqrt())) if len(joined) else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +18,8 @@ from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.series.cross_channel import CrossChannel, Surroundings
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.hidden_values import HiddenValues
-from trajinfer.series.likelihood import coverage_factors, draws, mean_nll
-from trajinfer.series.linear_smoother import smooth
+from trajinfer.series.likelihood import coverage_factors, draws, known_losses, mean_nll
+from trajinfer.series.linear_smoother import left_out, smooth
 from trajinfer.series.objective import TrainingPass
 from trajinfer.series.series_batch import Scaling, SeriesBatch
 from trajinfer.series.series_model import SeriesModel
@@ -106,7 +107,10 @@ class CorrectedSmoother:
         return Normal(mean, std * torch.as_tensor(self.calibration), validate_args=False)
 
     def chosen(self, hidden: HiddenValues) -> CorrectedSmoother:
-        """With the share that predicts other hidden values best, and calibrated on them."""
+        """With the share that predicts other hidden values best, and calibrated on them.
+
+        The share is 0 unless another one lowers the loss by more than its standard error.
+        """
         base = Normal(hidden.mean.double(), hidden.std.double(), validate_args=False)
         laws = {}
         for share in _SHARES:
@@ -116,6 +120,9 @@ class CorrectedSmoother:
             )
         values = hidden.values.double()
         best = min(laws, key=lambda share: float(mean_nll(laws[share], values)))
+        gain = known_losses(laws[0.0], values) - known_losses(laws[best], values)
+        if len(gain) and gain.mean() <= gain.std(correction=0) / len(gain) ** 0.5:
+            best = 0.0
         factors = coverage_factors(laws[best], values)
         return replace(self, share=best, calibration=factors.numpy())
 
@@ -154,22 +161,40 @@ class Correction:
 
 def smoothed(data: IrregularSeries, weights: Array, times: Array, scaling: Scaling) -> Normal:
     """Standardised law (B, Q, C) of the smoother, which has a prior per channel and series."""
-    values = scaling.values.apply(data.values)
-    mean = np.zeros((*times.shape, values.shape[2]))
+    mean = np.zeros((*times.shape, data.shape[2]))
     std = np.ones_like(mean)
+    for row, channel, _, known in _channels(data, weights, scaling):
+        law = smooth(*known, times[row])
+        mean[row, :, channel], std[row, :, channel] = law.mean, law.std
+    return _normal(mean, std)
+
+
+def smoothed_from_others(data: IrregularSeries, weights: Array, scaling: Scaling) -> Normal:
+    """Standardised law (B, T, C) of every observation, given all others of its channel."""
+    mean = np.zeros(data.shape)
+    std = np.ones_like(mean)
+    for row, channel, observed, known in _channels(data, weights, scaling):
+        law = left_out(*known)
+        mean[row, observed, channel], std[row, observed, channel] = law.mean, law.std
+    return _normal(mean, std)
+
+
+def _channels(
+    data: IrregularSeries, weights: Array, scaling: Scaling
+) -> Iterator[tuple[int, int, Array, tuple[Array, Array, Array]]]:
+    """Every channel with an observation: places (T,), and times, values and weights there."""
+    values = scaling.values.apply(data.values)
+    times = data.times
     for row, channel in np.ndindex(len(values), values.shape[2]):
         observed = ~np.isnan(values[row, :, channel])
         if observed.any():
-            law = smooth(
-                data.times[row, observed],
-                values[row, observed, channel],
-                weights[row, observed, channel],
-                times[row],
-            )
-            mean[row, :, channel], std[row, :, channel] = law.mean, law.std
-    return Normal(
-        torch.as_tensor(mean), torch.as_tensor(np.maximum(std, _LEAST_STD)), validate_args=False
-    )
+            known = (values[row, observed, channel], weights[row, observed, channel])
+            yield row, channel, observed, (times[row, observed], *known)
+
+
+def _normal(mean: Array, std: Array) -> Normal:
+    spread = torch.as_tensor(np.maximum(std, _LEAST_STD))
+    return Normal(torch.as_tensor(mean), spread, validate_args=False)
 
 
 def surroundings(data: IrregularSeries, times: Array, scaling: Scaling) -> Surroundings:

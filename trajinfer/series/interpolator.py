@@ -25,6 +25,7 @@ from trajinfer.series.corrected_smoother import (
     CorrectedSmoother,
     Correction,
     smoothed,
+    smoothed_from_others,
     surroundings,
 )
 from trajinfer.series.cross_channel import (
@@ -116,7 +117,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         kinds = ChannelKinds.of(data.values[data.present], data.channels, self.bounds)
         parts, cross_channel = self._examples(data, weights, scaling, seeds)
         learned, held = split(np.arange(len(data)), self.validation, seeds.split)
-        shape = Shape.of(batch, self._scaled_step(scaling))
+        shape = Shape.of([batch], self._scaled_step(scaling))
         shape = replace(shape, step=max(shape.step, _SHORTEST_STEP))
         plan = self._plan(shape, "correction", n_channels=shape.n_channels)
         network = plan.build(seeds.weights)
@@ -293,14 +294,14 @@ class NeuralSDEInterpolator(SeriesEstimator):
         around = [surroundings(shown, data.times, scaling) for shown in drawn]
         whole = scaling.values.apply(data.values)
         values = [np.where(shown.mask, np.nan, whole) for shown in drawn[:-1]]
-        mean, std = (
-            torch.cat(part) for part in zip(*((one.mean, one.stddev) for one in laws[:-1]))
-        )
+        # a value alone is hidden as well: gaps are often short, and other channels beside them
+        known = [*laws[:-1], smoothed_from_others(data, weights, scaling)]
+        mean, std = (torch.cat(part) for part in zip(*((one.mean, one.stddev) for one in known)))
         cross_channel = fit_cross_channel(
-            Surroundings.joined(around[:-1]),
+            Surroundings.joined([*around[:-1], surroundings(data, data.times, scaling)]),
             Normal(mean, std, validate_args=False),
-            np.concatenate(values),
-            self.n_hidings,
+            np.concatenate([*values, whole]),
+            len(known),
             seeds.weights,
         )
         moved = [cross_channel(one, law) for one, law in zip(around, laws, strict=True)]

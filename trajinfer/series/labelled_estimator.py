@@ -19,15 +19,17 @@ from trajinfer.series.experts.panel import EXPERTS, fit_panel, fold_of_each
 from trajinfer.series.mixture_model import CrossFitting, SeriesMixture, alone, weigh
 from trajinfer.series.network import NetworkPlan, Shape
 from trajinfer.series.objective import TrainingPass
-from trajinfer.series.series_batch import Scaling, SeriesBatch
+from trajinfer.series.series_batch import Scaling
 from trajinfer.series.series_estimator import SeriesEstimator, split
 from trajinfer.series.series_model import SeriesModel
+from trajinfer.series.series_rows import SeriesRows
 from trajinfer.training import Loss, Report
 
 _FEWEST_TO_MIX = 12
 _MOST_FOLDS = 5
 _STEPS_OF_A_MEMBER = 120
 _EPOCHS_ALONE = 200
+_STEPS, _STEPS_ALONE = 20, 40
 
 
 class Task(Protocol):
@@ -40,7 +42,7 @@ class Task(Protocol):
         """Figure of the series kept aside."""
 
 
-MakeTask = Callable[[TrainingPass, SeriesBatch, Tensor], Task]
+MakeTask = Callable[[TrainingPass, SeriesRows, Tensor], Task]
 
 
 @dataclass(eq=False, repr=False)
@@ -95,31 +97,31 @@ class LabelledEstimator(SeriesEstimator):
         seed = seed_from(self.random_state)
         seeds = Seeds.of(seed)
         scaling = Scaling.on_one_axis(data)
-        batch = scaling.batch(data)
+        series = SeriesRows.of(data, scaling)
         names = self._experts(len(data))
-        shape = Shape.of(batch, self._scaled_step(scaling))
-        if names and self.step is None:
-            shape = replace(shape, step=2 * shape.step)
+        shape = Shape.of(
+            series.batches(), self._scaled_step(scaling), _STEPS if names else _STEPS_ALONE
+        )
         head, n_out = ("class", n_classes) if n_classes else ("number", 1)
         plan = self._plan(shape, head, n_out=n_out)
         if not names:
             learned, held = split(np.arange(len(data)), self.validation, seeds.split)
-            member, report = self._trained(plan, batch, scaling, data, seeds, task, learned, held)
+            member, report = self._trained(plan, series, scaling, data, seeds, task, learned, held)
             return alone(member, n_classes), report, seed
         count = int(np.clip(round(1 / self.validation), 2, _MOST_FOLDS))
         groups = target.astype(int) if n_classes else np.zeros(len(data), dtype=int)
         folds = fold_of_each(groups, count, seeds.split)
-        members, report = self._cross_fitted(plan, batch, scaling, data, seeds, task, folds)
+        members, report = self._cross_fitted(plan, series, scaling, data, seeds, task, folds)
         panel, held_out = fit_panel(
             data, target, weights, folds, n_classes, names, spawn(seeds.weights, 1)[0]
         )
-        mixture = weigh(members, batch, panel, held_out, target, weights, folds)
+        mixture = weigh(members, series, panel, held_out, target, weights, folds)
         return mixture, report, seed
 
     def _trained(
         self,
         plan: NetworkPlan,
-        batch: SeriesBatch,
+        series: SeriesRows,
         scaling: Scaling,
         data: IrregularSeries,
         seeds: Seeds,
@@ -129,7 +131,7 @@ class LabelledEstimator(SeriesEstimator):
     ) -> tuple[SeriesModel, Report]:
         """One network, stopped early on series kept aside where there are enough."""
         network = plan.build(seeds.weights)
-        one = task(self._training_pass(network, seeds), batch, torch.as_tensor(held))
+        one = task(self._training_pass(network, seeds), series, torch.as_tensor(held))
         recipe = replace(self._recipe(seeds), epochs=self.max_epochs or _EPOCHS_ALONE)
         report = recipe.fit(network, one.objective, learned, one.validate if len(held) else None)
         return SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples), report
@@ -137,7 +139,7 @@ class LabelledEstimator(SeriesEstimator):
     def _cross_fitted(
         self,
         plan: NetworkPlan,
-        batch: SeriesBatch,
+        series: SeriesRows,
         scaling: Scaling,
         data: IrregularSeries,
         seeds: Seeds,
@@ -150,7 +152,7 @@ class LabelledEstimator(SeriesEstimator):
         tasks = [
             task(
                 self._training_pass(network, seeds),
-                batch,
+                series,
                 torch.as_tensor(np.flatnonzero(folds == k)),
             )
             for k, network in enumerate(networks)

@@ -121,7 +121,7 @@ class LatentForecaster(SeriesEstimator):
     ) -> tuple[NetworkForecast, Report]:
         """A network trained on rows of the examples."""
         seeds, scale, scaling = training.seeds, training.scale, training.scaling
-        shape = Shape.of(training.batch, self._scaled_step(scaling))
+        shape = Shape.of([training.batch], self._scaled_step(scaling))
         n_channels, n_known = shape.n_channels, scale.width + shape.n_statics
         width = 2 * self._widths()[0]
         plan = self._plan(shape, "query", n_known=n_known, n_channels=n_channels, width=width)

@@ -18,11 +18,16 @@ def mean_nll(law: Normal, values: Tensor) -> Tensor:
         law: of values of the same shape.
         values: NaN = not known; they stay out of the gradient.
     """
-    known = ~values.isnan()
-    part = Normal(law.mean[known], law.stddev[known], validate_args=False)
-    terms = -part.log_prob(values[known])
+    terms = known_losses(law, values)
     mean: Tensor = terms.mean() if len(terms) else terms.sum()
     return mean
+
+
+def known_losses(law: Normal, values: Tensor) -> Tensor:
+    """Negative log-likelihoods (P,) of the P values that are known."""
+    known = ~values.isnan()
+    part = Normal(law.mean[known], law.stddev[known], validate_args=False)
+    return -part.log_prob(values[known])
 
 
 def coverage_factors(law: Normal, values: Tensor) -> Tensor:

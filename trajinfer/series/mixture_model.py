@@ -14,8 +14,10 @@ from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.series.experts.mixture import mixture_of_numbers, mixture_of_probabilities
 from trajinfer.series.experts.panel import Panel
+from trajinfer.series.grouping import in_groups
 from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel
+from trajinfer.series.series_rows import SeriesRows
 from trajinfer.training import Loss
 
 NEURAL = "neural"
@@ -42,6 +44,9 @@ class SeriesMixture:
 
     def __call__(self, data: IrregularSeries) -> Array:
         """(B, K) probabilities, or (B, 1) numbers in the unit of the fit."""
+        return in_groups(data, self._answer)
+
+    def _answer(self, data: IrregularSeries) -> Array:
         answer = 0.0
         if self.shares[NEURAL] > 0:
             batch = self.members[0].scaling.batch(data)
@@ -65,7 +70,7 @@ def member_answer(member: SeriesModel, batch: SeriesBatch, n_classes: int) -> Ar
 
 def weigh(
     members: Sequence[SeriesModel],
-    batch: SeriesBatch,
+    series: SeriesRows,
     panel: Panel,
     held_out: Array,
     target: Array,
@@ -79,7 +84,7 @@ def weigh(
 
     Args:
         members: one network per fold, trained without it.
-        batch: the training series.
+        series: the training series.
         panel: the other experts.
         held_out: (E, n, K) or (E, n, 1) their held-out answers.
         target: (n,) classes or standardised numbers.
@@ -88,8 +93,8 @@ def weigh(
     """
     neural = np.empty(held_out.shape[1:])
     for k, member in enumerate(members):
-        rows = np.flatnonzero(folds == k)
-        neural[rows] = member_answer(member, batch.rows(torch.as_tensor(rows)), panel.n_classes)
+        for rows in series.groups(np.flatnonzero(folds == k)):
+            neural[rows.numpy()] = member_answer(member, series.rows(rows), panel.n_classes)
     answers = np.concatenate([held_out, neural[None]])
     without = _shares(held_out, target, weights, panel.n_classes)
     shares = _shares(answers, target, weights, panel.n_classes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
+import torch
 from torch import Tensor, nn
 
 from trajinfer._core.errors import InputError, nearest
@@ -24,7 +26,6 @@ Dynamics = Literal[
 ]
 RECURRENT = ("gru", "ode_rnn")
 NOISELESS = ("ode", "cde", *RECURRENT)
-_STEPS_PER_SPAN = 40
 
 
 @packable
@@ -38,6 +39,8 @@ class Shape:
         step: largest step of the solver, in rescaled time.
         slope_scale: typical slope of the control path.
         most_counts: largest number of observations of a channel.
+        most_steps: bound on the steps along a series, so that a span far beyond the others costs
+            no more than twice theirs; None: no bound.
     """
 
     n_channels: int
@@ -45,24 +48,31 @@ class Shape:
     step: float
     slope_scale: float
     most_counts: float
+    most_steps: int | None = None
 
     @classmethod
-    def of(cls, batch: SeriesBatch, step: float | None = None) -> Self:
+    def of(
+        cls, batches: Sequence[SeriesBatch], step: float | None = None, per_span: int = 40
+    ) -> Self:
         """Measure training series.
 
         Args:
-            batch: the series.
-            step: in rescaled time; None: 1/40 of the median span.
+            batches: the series.
+            step: in rescaled time; None: the median span over `per_span`.
+            per_span: steps on the median span.
         """
+        most_steps = None
         if step is None:
-            span = float((batch.end - batch.times[:, 0]).median())
-            step = span / _STEPS_PER_SPAN
+            spans = torch.cat([batch.end - batch.times[:, 0] for batch in batches])
+            step = float(spans.median()) / per_span
+            most_steps = 2 * per_span
         return cls(
-            n_channels=batch.values.shape[2],
-            n_statics=batch.statics.shape[1],
+            n_channels=batches[0].values.shape[2],
+            n_statics=batches[0].statics.shape[1],
             step=step if step > 0 else 1.0,
-            slope_scale=typical_slope(batch),
-            most_counts=float(batch.mask.sum(1).max()),
+            slope_scale=typical_slope(batches),
+            most_counts=max(float(batch.mask.sum(1).max()) for batch in batches),
+            most_steps=most_steps,
         )
 
 
@@ -138,6 +148,7 @@ class NetworkPlan:
             shape.n_statics,
             interpolation=self.interpolation,
             step=shape.step,
+            most_steps=shape.most_steps,
             slope_scale=shape.slope_scale,
             most_counts=shape.most_counts,
             method=self.method,

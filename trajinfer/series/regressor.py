@@ -22,8 +22,8 @@ from trajinfer.series.labelled_estimator import LabelledEstimator
 from trajinfer.series.labels import number_labels, series_weights
 from trajinfer.series.mixture_model import SeriesMixture, alone
 from trajinfer.series.objective import TrainingPass
-from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel, compacted
+from trajinfer.series.series_rows import SeriesRows
 from trajinfer.training import Loss
 
 
@@ -52,21 +52,24 @@ class Regression:
 
     Attributes:
         passes: through the network in training.
-        batch: the series.
+        rows: the series.
         target: (B,) standardised numbers.
         weights: (B,) of the series.
         held: rows kept for validation.
     """
 
     passes: TrainingPass
-    batch: SeriesBatch
+    rows: SeriesRows
     target: Tensor
     weights: Tensor
     held: Tensor
 
     def objective(self, index: Tensor, step: int) -> Loss:
         """Weighted squared error of thinned series."""
-        encoding = self.passes.encode(self.batch.rows(index).thinned(self.passes.thinning))
+        return self.rows.mean_loss(index, lambda group: self._loss(group, step))
+
+    def _loss(self, index: Tensor, step: int) -> Loss:
+        encoding = self.passes.encode(self.rows.rows(index).thinned(self.passes.thinning))
         mean = self.passes.network.head(encoding).mean
         error = mean - self.target[index].to(mean)
         return self.passes.loss(
@@ -75,10 +78,12 @@ class Regression:
 
     def validate(self) -> float:
         """Squared error of the series kept aside."""
-        mean = self.passes.network.head(self.passes.validation(self.batch.rows(self.held))).mean
-        error = mean - self.target[self.held].to(mean)
-        weights = self.weights[self.held].to(mean)
-        return float((error.square() * weights).sum() / weights.sum().clamp(min=1e-12))
+        total = 0.0
+        for group in self.rows.groups(self.held):
+            mean = self.passes.network.head(self.passes.validation(self.rows.rows(group))).mean
+            error = mean - self.target[group].to(mean)
+            total += float((error.square() * self.weights[group].to(mean)).sum())
+        return total / max(float(self.weights[self.held].sum()), 1e-12)
 
 
 @renamed_settings(noise="stochastic")
@@ -120,9 +125,9 @@ class NeuralSDERegressor(RegressorMixin, LabelledEstimator):  # type: ignore[mis
         target = Standardisation.of(numbers[:, None], weights)
         values = target.apply(numbers[:, None])[:, 0]
 
-        def task(passes: TrainingPass, batch: SeriesBatch, held: Tensor) -> Regression:
+        def task(passes: TrainingPass, rows: SeriesRows, held: Tensor) -> Regression:
             standardised = torch.as_tensor(values).float()
-            return Regression(passes, batch, standardised, torch.as_tensor(weights), held)
+            return Regression(passes, rows, standardised, torch.as_tensor(weights), held)
 
         mixture, report, seed = self._fit_mixture(data, values, weights, 0, task)
         self.model_ = NumberModel(mixture, target)

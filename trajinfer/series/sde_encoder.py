@@ -25,6 +25,7 @@ class SDEEncoder(Encoder):
         n_statics: S.
         interpolation: scheme of the control path.
         step: largest step, in rescaled time.
+        most_steps: bound on the steps from the start to the end of a series; None: no bound.
         slope_scale, most_counts: see `Controls`.
         method: of `solve`; "euler" evaluates the drives of all steps at once.
         by_batch: take steps and noise by the place in the batch, as version 0.1 did.
@@ -38,6 +39,7 @@ class SDEEncoder(Encoder):
         *,
         interpolation: Interpolation,
         step: float,
+        most_steps: int | None = None,
         slope_scale: float,
         most_counts: float,
         method: str = "euler",
@@ -48,7 +50,7 @@ class SDEEncoder(Encoder):
         self.start = nn.Linear(Controls.width(n_channels) + n_statics, dynamics.dim)
         self.interpolation, self.step, self.method = interpolation, step, method
         self.slope_scale, self.most_counts = slope_scale, most_counts
-        self.by_batch = by_batch
+        self.by_batch, self.most_steps = by_batch, most_steps
 
     def forward(
         self,
@@ -61,8 +63,11 @@ class SDEEncoder(Encoder):
     ) -> Encoding:
         """Solve the dynamics along every series; see `Encoder`."""
         controls = Controls(batch, self.interpolation, self.slope_scale, self.most_counts)
-        steps = batch_grid if self.by_batch else step_grid
-        grid = steps(batch.times[:, 0], batch.end, queries, self.step)
+        start = batch.times[:, 0]
+        if self.by_batch:
+            grid = batch_grid(start, batch.end, queries, self.step)
+        else:
+            grid = step_grid(start, batch.end, queries, self.step, self.most_steps)
         first = controls.evaluate(grid.times[:, :1])[:, 0]
         y0 = self.dynamics.from_start(self.start(torch.cat([first, batch.statics], dim=1)))
         latent = hasattr(self.dynamics, "control")

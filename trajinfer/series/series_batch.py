@@ -152,13 +152,17 @@ class Scaling:
         times = (series.times - zero) / self.time_scale
         last = series.times[:, -1] if end is None else end
         last = (last - (self.time_origin if origin is None else origin)) / self.time_scale
-        statics = np.zeros((len(series), 0)) if series.statics is None else series.statics
         return SeriesBatch(
             torch.as_tensor(times),
             torch.as_tensor(self.values.apply(series.values), dtype=torch.float32),
-            torch.as_tensor(np.nan_to_num(self.statics.apply(statics)), dtype=torch.float32),
+            self.standardised_statics(series),
             torch.as_tensor(last),
         )
+
+    def standardised_statics(self, series: IrregularSeries) -> Tensor:
+        """(B, S), unknown ones at their mean 0."""
+        statics = np.zeros((len(series), 0)) if series.statics is None else series.statics
+        return torch.as_tensor(np.nan_to_num(self.statics.apply(statics)), dtype=torch.float32)
 
     def in_units(self, values: Tensor) -> Array:
         """Standardised values (..., C) in the units of the data."""

@@ -24,7 +24,12 @@ class Grid:
     asked: Tensor
 
 
-def step_grid(start: Tensor, end: Tensor, queries: Tensor | None, step: float) -> Grid:
+_STABLE_STEP = 1 / 40
+
+
+def step_grid(
+    start: Tensor, end: Tensor, queries: Tensor | None, step: float, most: int | None = None
+) -> Grid:
     """Steps no longer than `step` to the end of each series, and on to each of its queries.
 
     Every series divides its own spans evenly and then waits, with steps of length zero, for the one
@@ -35,11 +40,16 @@ def step_grid(start: Tensor, end: Tensor, queries: Tensor | None, step: float) -
         end: (B,).
         queries: (B, Q) ascending, not before the end.
         step: largest length.
+        most: bound on the number of steps to the end, which are then longer than `step`, but no
+            longer than 1/40, as explicit steps of damped states ask for; None: no bound.
     """
     later = end[:, None] if queries is None else torch.cat([end[:, None], queries], dim=1)
     bounds = torch.cat([start[:, None], later], dim=1)
     spans = bounds.diff(dim=1).clamp(min=0)
-    pieces = (spans / step - 1e-9).ceil().clamp(min=0).long()
+    lengths = torch.full_like(spans, step)
+    if most is not None:
+        lengths[:, 0] = (spans[:, 0] / most).clamp(max=max(step, _STABLE_STEP)).clamp(min=step)
+    pieces = (spans / lengths - 1e-9).ceil().clamp(min=0).long()
     pieces[:, 0].clamp_(min=1)
     pieces = torch.where((spans > 0) & (pieces == 0), 1, pieces)
     ends = pieces.cumsum(1)

@@ -13,9 +13,13 @@ from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.scaling import Standardisation
 from trajinfer.series.experts.resampling import resampled
+from trajinfer.series.grouping import in_groups
 
 _TAPS, _SHORTEST = 9, 9
 _TRIPLES = np.array(list(combinations(range(_TAPS), 3)))  # the 84 kernels: 2 here, -1 elsewhere
+_WEIGHTS = np.where((_TRIPLES[:, :, None] == np.arange(_TAPS)).any(1), 2.0, -1.0)
+_MOST_NUMBERS = 2**20
+_TIE = 1e-9  # a response that equals its level, but for rounding, lies not above it
 _GOLDEN = (np.sqrt(5) + 1) / 2
 
 
@@ -46,13 +50,14 @@ class Convolutions:
         """Levels from quantiles of the responses of training series.
 
         Args:
-            series: the training series; the longest one sets the grid.
+            series: the training series; the longest one sets the grid, up to twice the mean length.
             n_features: about how many features.
             seed: of the series that set the levels and of the channels combined.
         """
         rng = np.random.default_rng(seed)
-        grid = max(int(series.lengths.max()), _SHORTEST)
-        values = resampled(series, grid)
+        grid = min(int(series.lengths.max()), round(2 * float(series.lengths.mean())))
+        grid = max(grid, _SHORTEST)
+        values = in_groups(series, lambda part: resampled(part, grid))
         scaling = Standardisation.of(values)
         values = scaling.apply(values)
         dilations, counts = _dilations(grid, n_features // len(_TRIPLES))
@@ -63,17 +68,17 @@ class Convolutions:
             shares = (np.arange(start, start + count * len(_TRIPLES)) + 1) * _GOLDEN % 1
             start += count * len(_TRIPLES)
             rows = values[rng.integers(len(values), size=len(_TRIPLES))]
-            responses = _convolved(rows, dilation, mixing)
-            own = responses[np.arange(len(_TRIPLES)), np.arange(len(_TRIPLES))]
+            own = _responses(np.einsum("jtc,jc->jt", rows, mixing)[:, None], dilation)[:, 0]
             quantiles = shares.reshape(len(_TRIPLES), count)
             channels.append(mixing)
-            levels.append(np.array([np.quantile(r, q) for r, q in zip(own, quantiles)]))
+            levels.append(np.array([np.quantile(r, q) + _TIE for r, q in zip(own, quantiles)]))
         return cls(grid, scaling, dilations, channels, levels)
 
     def __call__(self, series: IrregularSeries) -> Array:
         """(B, F) shares in [0, 1]."""
-        values = self.scaling.apply(resampled(series, self.grid))
-        chunks = np.array_split(values, -(-len(values) // 64))
+        values = self.scaling.apply(in_groups(series, lambda part: resampled(part, self.grid)))
+        size = max(1, min(64, _MOST_NUMBERS // (len(_TRIPLES) * self.grid)))
+        chunks = np.array_split(values, -(-len(values) // size))
         return np.concatenate([self._shares(chunk) for chunk in chunks])
 
     def _shares(self, values: Array) -> Array:
@@ -81,7 +86,8 @@ class Convolutions:
         for k, (dilation, mixing, biases) in enumerate(
             zip(self.dilations, self.channels, self.biases)
         ):
-            response = _convolved(values, dilation, mixing)
+            mixed = np.einsum("btc,jc->jbt", values, mixing)
+            response = np.moveaxis(_responses(mixed, dilation), 0, 1)
             margin = dilation * (_TAPS // 2)
             inner = response[:, :, margin:-margin] if 2 * margin < self.grid else response
             padded = (np.arange(len(_TRIPLES)) + k) % 2 == 0  # half of the kernels see the ends
@@ -111,11 +117,11 @@ def _channel_subsets(n_channels: int, rng: np.random.Generator) -> Array:
     return np.asarray(ranks < np.maximum(sizes, 1)[:, None], dtype=float)
 
 
-def _convolved(values: Array, dilation: int, mixing: Array) -> Array:
-    """(B, 84, T) responses of all kernels, zero-padded, to values (B, T, C)."""
-    length, margin = values.shape[1], dilation * (_TAPS // 2)
-    padded = np.pad(values, ((0, 0), (margin, margin), (0, 0)))
-    taps = np.stack([padded[:, k * dilation : k * dilation + length] for k in range(_TAPS)])
-    mixed = np.einsum("kbtc,jc->kbjt", taps, mixing)
-    chosen = mixed[_TRIPLES.T, :, np.arange(len(_TRIPLES))].sum(axis=0)  # (84, B, T)
-    return np.asarray(3 * np.moveaxis(chosen, 0, 1) - mixed.sum(axis=0))
+def _responses(mixed: Array, dilation: int) -> Array:
+    """(84, B, T) responses, zero-padded, to what each kernel sees, (84, B, T)."""
+    length, margin = mixed.shape[2], dilation * (_TAPS // 2)
+    padded = np.pad(mixed, ((0, 0), (0, 0), (margin, margin)))
+    result = np.zeros_like(mixed)
+    for weights, k in zip(_WEIGHTS.T, range(_TAPS)):
+        result += weights[:, None, None] * padded[:, :, k * dilation : k * dilation + length]
+    return result

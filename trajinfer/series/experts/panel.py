@@ -18,6 +18,7 @@ from trajinfer.series.experts.convolutions import Convolutions
 from trajinfer.series.experts.mixture import softmax, temperature
 from trajinfer.series.experts.resampling import resampled
 from trajinfer.series.experts.summaries import summaries
+from trajinfer.series.grouping import in_groups
 
 ExpertName = Literal["linear", "kernel", "convolutions", "boosting"]
 EXPERTS: tuple[ExpertName, ...] = get_args(ExpertName)
@@ -42,8 +43,9 @@ class Inputs:
 
     def __call__(self, series: IrregularSeries) -> dict[str, Array]:
         """Features (B, F) by the name of the expert that sees them."""
-        short = summaries(series)
-        values = resampled(series, self.grid).reshape(len(series), -1)
+        short = in_groups(series, summaries)
+        values = in_groups(series, lambda part: resampled(part, self.grid))
+        values = values.reshape(len(series), -1)
         design = np.concatenate([short, values], axis=1)
         features = {"linear": design, "kernel": design, "boosting": short}
         if self.convolutions is not None:

@@ -1,0 +1,144 @@
+"""Cost follows the number of observations: counted in steps and elements, never in time."""
+
+import numpy as np
+import pytest
+import torch
+
+from trajinfer import IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor
+from trajinfer.series.experts import convolutions
+from trajinfer.series.grouping import in_groups, similar_lengths
+from trajinfer.series.linear_smoother import fit_prior, left_out, smooth
+from trajinfer.series.network import Shape
+from trajinfer.series.series_batch import Scaling
+from trajinfer.series.series_rows import SeriesRows
+from trajinfer.series.step_grid import step_grid
+
+
+def ragged(lengths, seed=0):
+    rng = np.random.default_rng(seed)
+    times = [np.sort(rng.uniform(0, n, n)) for n in lengths]
+    values = [rng.normal(size=(n, 2)) for n in lengths]
+    return IrregularSeries.from_arrays(times, values, labels=np.arange(len(lengths)) % 2)
+
+
+@pytest.mark.parametrize("span", [10.0, 300.0])
+def test_a_span_far_beyond_the_others_takes_at_most_twice_their_steps(span):
+    times = np.sort(np.random.default_rng(0).uniform(0, 1, (100, 10)), axis=1)
+    times[0] *= span
+    series = IrregularSeries.from_arrays(times, np.sin(times))
+    rows = SeriesRows.of(series, Scaling.on_one_axis(series))
+    shape = Shape.of(rows.batches(), per_span=20)
+    batch = rows.rows(np.arange(100))
+    grid = step_grid(batch.times[:, 0], batch.end, None, shape.step, shape.most_steps)
+    assert grid.times.shape[1] <= 41
+    assert torch.equal(grid.times[:, -1], batch.end)
+    # a step that the user gives is kept
+    assert Shape.of(rows.batches(), step=0.001).most_steps is None
+
+
+def test_steps_stay_short_enough_beyond_the_times_of_training():
+    end = torch.tensor([1.0, 30.0], dtype=torch.float64)
+    grid = step_grid(torch.zeros(2, dtype=torch.float64), end, None, 0.001, 20)
+    assert float(grid.times.diff(dim=1).max()) <= 1 / 40 + 1e-12
+
+
+def test_groups_hold_every_series_once_and_pad_at_most_threefold():
+    lengths = np.random.default_rng(0).permutation([3] * 700 + [20] * 30 + [900])
+    groups = similar_lengths(lengths)
+    assert np.array_equal(np.sort(np.concatenate(groups)), np.arange(len(lengths)))
+    assert all(len(g) * lengths[g].max() <= 3 * lengths[g].sum() for g in groups)
+    assert max(map(len, groups)) <= 512
+    # series that differ little stay together
+    assert len(similar_lengths(np.arange(14, 60))) == 1
+
+
+def test_answers_in_groups_come_in_the_order_of_the_series():
+    series = ragged([3, 80, 5, 700, 4])
+    means = in_groups(series, lambda part: np.nanmean(part.values, axis=1))
+    np.testing.assert_allclose(means, np.nanmean(series.values, axis=1))
+
+
+def test_rows_are_those_of_a_padded_batch():
+    series = ragged([5, 2, 9])
+    scaling = Scaling.on_one_axis(series)
+    rows, whole = SeriesRows.of(series, scaling), scaling.batch(series)
+    index = torch.tensor([2, 1])
+    one, other = rows.rows(index), whole.rows(index)
+    for name in ("times", "values", "statics", "end"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", [NeuralSDEClassifier, NeuralSDERegressor])
+def test_a_long_series_is_padded_beside_none_of_the_others(kind, monkeypatch):
+    """Elements that networks and experts see in a fit and an answer, long series and without."""
+    sizes = []
+    rows, made = SeriesRows.rows, convolutions.resampled
+
+    def counted(self, index):
+        batch = rows(self, index)
+        sizes.append(batch.values.numel())
+        return batch
+
+    def counted_values(series, n_points):
+        sizes.append(series.values.size + len(series) * n_points)
+        return made(series, n_points)
+
+    monkeypatch.setattr(SeriesRows, "rows", counted)
+    monkeypatch.setattr(convolutions, "resampled", counted_values)
+    totals = []
+    for lengths in ([10] * 40, [10] * 39 + [400]):
+        series = ragged(lengths)
+        sizes.clear()
+        model = kind(hidden=4, max_epochs=1, n_samples=1, random_state=0).fit(series)
+        model.predict(series)
+        totals.append(sum(sizes))
+    # the second has twice the observations; padded together it would have forty times
+    assert totals[1] <= 4 * totals[0]
+
+
+def test_a_grid_of_convolutions_follows_the_mean_length():
+    assert convolutions.Convolutions.of(ragged([10] * 30 + [3000]), 84, 0).grid <= 220
+    assert convolutions.Convolutions.of(ragged([12] * 30 + [17]), 84, 0).grid == 17
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_the_filter_is_the_gaussian_process(rng, n):
+    times, weights = np.sort(rng.uniform(0, 9, n)), rng.uniform(0.5, 2, n)
+    values = 3 + np.sin(2 * times) + 0.2 * rng.normal(size=n)
+    asked = np.concatenate([times[:2], rng.uniform(-1, 10, 20)])
+    prior = fit_prior(times, values, weights)
+
+    def kernel(a, b):
+        gaps = np.abs(a[:, None] - b) * prior.rate
+        return (1 + gaps) * np.exp(-gaps)
+
+    inverse = np.linalg.inv(kernel(times, times) + np.diag(prior.ratio * weights + 1e-9))
+    total, ones = inverse @ values, np.ones(n)
+    center = ones @ total / (ones @ inverse @ ones)
+    assert prior.center == pytest.approx(center)
+    assert prior.scale == pytest.approx((values - center) @ (inverse @ (values - center)) / n)
+    law, cross = smooth(times, values, weights, asked), kernel(asked, times)
+    mean = center + cross @ inverse @ (values - center)
+    variance = 1 - np.einsum("qn,nm,qm->q", cross, inverse, cross) + prior.ratio
+    np.testing.assert_allclose(law.mean, mean, atol=1e-8)
+    np.testing.assert_allclose(law.std, np.sqrt(prior.scale * variance), atol=1e-6)
+    # every value from the others alone
+    others = left_out(times, values, weights)
+    for i in range(n):
+        rest = np.arange(n) != i
+        inner = np.linalg.inv(
+            kernel(times[rest], times[rest]) + np.diag(prior.ratio * weights[rest] + 1e-9)
+        )
+        one = kernel(times[[i]], times[rest])[0]
+        assert others.mean[i] == pytest.approx(center + one @ inner @ (values[rest] - center))
+        size = prior.scale * (1 - one @ inner @ one + prior.ratio * weights[i])
+        assert others.std[i] == pytest.approx(np.sqrt(size), rel=1e-5)
+
+
+def test_many_observations_are_smoothed_step_by_step(rng):
+    n = 4000
+    times = np.arange(float(n))
+    values = np.sin(times / 50) + 0.1 * rng.normal(size=n)
+    law = smooth(times, values, np.ones(n), times)
+    assert np.sqrt(np.mean((law.mean - np.sin(times / 50)) ** 2)) < 0.06
+    assert law.std.mean() == pytest.approx(0.1, rel=0.15)
