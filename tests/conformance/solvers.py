@@ -28,6 +28,8 @@ ROWS = (
     Row("heun", "P2", 1.01, 1.32e-3),
     Row("reversible_heun", "P2", 1.04, 1.32e-3),
     Row("reversible_heun", "P3", 1.02),
+    Row("midpoint", "P1s", 1.10, 5.86e-4),
+    Row("midpoint", "P2", 1.0),
     Row("sra1", "P2", 1.63, 3.11e-5),
     Row("sra3", "P2", 1.57, 3.05e-5),
     Row("sosra", "P2", 1.71, 3.25e-5),

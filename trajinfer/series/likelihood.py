@@ -27,7 +27,8 @@ def known_losses(law: Normal, values: Tensor) -> Tensor:
     """Negative log-likelihoods (P,) of the P values that are known."""
     known = ~values.isnan()
     part = Normal(law.mean[known], law.stddev[known], validate_args=False)
-    return -part.log_prob(values[known])
+    losses: Tensor = -part.log_prob(values[known])
+    return losses
 
 
 def coverage_factors(law: Normal, values: Tensor) -> Tensor:

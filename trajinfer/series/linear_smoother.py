@@ -191,7 +191,7 @@ def _forward(times: Array, values: Array, noise: Array, rate: float) -> _Passed:
     steps = np.diff(times, prepend=times[0])
     means, covariances = np.zeros((n, 2)), np.zeros((n, 2, 2))
     errors, sizes = np.full(n, np.nan), np.ones(n)
-    x, v, p, q, r = 0.0, 0.0, 1.0, 0.0, 1.0
+    x, v, p, q, r = (np.asarray(one) for one in (0.0, 0.0, 1.0, 0.0, 1.0))
     for k in range(n):
         x, v, p, q, r = _moved(steps[k] * rate, x, v, p, q, r)
         means[k], covariances[k] = (x, v), ((p, q), (q, r))

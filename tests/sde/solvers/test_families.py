@@ -47,6 +47,7 @@ class Model(torch.nn.Module):
         ("sriw2", "srk", "ito"),
         ("heun", "heun", "stratonovich"),
         ("reversible_heun", "reversible_heun", "stratonovich"),
+        ("midpoint", "midpoint", "stratonovich"),
     ],
 )
 def test_equal_to_torchsde_on_the_same_noise(ours, theirs, sde_type):
@@ -101,6 +102,7 @@ def evaluations(method, noise_type="diagonal", n=10):
         ("milstein_df", "diagonal", 1, 2),
         ("heun", "diagonal", 2, 2),
         ("reversible_heun", "diagonal", 1.1, 1.1),
+        ("midpoint", "diagonal", 2, 2),
         ("sra1", "additive", 2, 1.1),
         ("sosra", "additive", 3, 2.1),
         ("shark", "additive", 2, 1.1),

@@ -7,6 +7,7 @@ from trajinfer.sde.solvers.exact import Exact
 from trajinfer.sde.solvers.exponential import ExponentialEuler
 from trajinfer.sde.solvers.foster import SEA, GeneralShARK, ShARK, SlowRK, SPaRK
 from trajinfer.sde.solvers.heun import Heun, ReversibleHeun
+from trajinfer.sde.solvers.midpoint import Midpoint
 from trajinfer.sde.solvers.milstein import Milstein, MilsteinDerivativeFree
 from trajinfer.sde.solvers.runge_kutta import BogackiShampine, HeunODE, Tsit5
 from trajinfer.sde.solvers.sra import SOSRA, SOSRA2, SRA1, SRA3
@@ -22,6 +23,7 @@ SOLVERS: dict[str, Solver] = {
         MilsteinDerivativeFree(),
         Heun(),
         ReversibleHeun(),
+        Midpoint(),
         SRA1(),
         SRA3(),
         SOSRA(),
