@@ -50,7 +50,7 @@ class Driven(torch.nn.Module):
 
 @pytest.mark.parametrize("rank", [3, 2])
 def test_the_log_ratio_is_that_of_torchsde_also_where_the_diffusion_is_singular(rank):
-    n, ts = 50, torch.linspace(0, 1, 5, dtype=torch.float64)
+    n, ts = 40, torch.linspace(0, 1, 5, dtype=torch.float64)
     y0 = torch.tensor([[1.0, 0.5, -0.3]], dtype=torch.float64).repeat(4, 1)
     path = torchsde.BrownianInterval(0, 1, size=(4, 3), dtype=torch.float64, entropy=3)
     noise = torch.stack([path(i / n, (i + 1) / n) for i in range(n)], dim=1)

@@ -75,9 +75,9 @@ def smooth(times: Array, values: Array, weights: Array, queries: Array) -> Smoot
     n = len(times)
     if n < 3:
         std = float(np.std(values)) if n > 1 else 1.0
-        mean = float(np.mean(values)) if n else 0.0
-        size = np.full(len(queries), std or 1.0)
-        return Smoothed(np.full(len(queries), mean), size, float("inf"))
+        level = float(np.mean(values)) if n else 0.0
+        spread = np.full(len(queries), std or 1.0)
+        return Smoothed(np.full(len(queries), level), spread, float("inf"))
     prior = fit_prior(times, values, weights)
     clock, place = np.unique(np.concatenate([times, queries]), return_inverse=True)
     observed = np.full(len(clock), np.nan)
