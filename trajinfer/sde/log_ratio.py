@@ -15,6 +15,7 @@ from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Stage
 
 _FLOOR, _RESIDUAL = 1e-7, 1e-4
+_SINGULAR = 1e3  # pivots below this many times the ridge
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,9 @@ def _divide(gap: Tensor, g: Tensor) -> Tensor:
 def _least_squares(g: Tensor, gap: Tensor) -> Tensor:
     """The shortest u that solves g u = gap best, through the smaller Gram matrix.
 
-    The Gram matrix squares the condition of g, so it is made in double precision; directions in
-    which g is within rounding of 0 are damped.
+    The Gram matrix squares the condition of g, so it is made in double precision. Where g is
+    singular within rounding, the pseudo-inverse leaves out the directions in which it is 0: the
+    Gram matrix would fill them with magnified rounding.
     """
     wide, eps = g.shape[2] > g.shape[1], torch.finfo(g.dtype).eps
     dtype, g, gap = gap.dtype, g.double(), gap.double()
@@ -123,6 +125,9 @@ def _least_squares(g: Tensor, gap: Tensor) -> Tensor:
     ridge = size * max((10 * eps) ** 2, 10 * torch.finfo(torch.float64).eps) + 1e-30
     eye = torch.eye(gram.shape[1], dtype=g.dtype, device=g.device)
     factor = torch.linalg.cholesky_ex(gram + ridge[:, None, None] * eye)[0]
+    if bool((factor.diagonal(dim1=1, dim2=2).amin(1).square() < _SINGULAR * ridge).any()):
+        inverse: Tensor = torch.linalg.pinv(g, rtol=10 * eps)
+        return (inverse @ gap[..., None])[..., 0].to(dtype)
     right = gap[..., None] if wide else g.mT @ gap[..., None]
     solved = torch.cholesky_solve(right, factor)
     return (g.mT @ solved if wide else solved)[..., 0].to(dtype)
