@@ -27,8 +27,7 @@ from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs, PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles
 from trajinfer.forecasting.spread import fit_spread
-from trajinfer.regression.boosted_trees import BoostedTrees, BoostingSettings
-from trajinfer.regression.ridge_by_parts import fit_ridge_by_parts
+from trajinfer.regression import BoostedTrees, BoostingSettings, fit_ridge_by_parts
 
 _PAIRS_PER_SERIES = 2000
 _MOST_PAIRS = 40_000

@@ -33,8 +33,7 @@ from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.quantiles import ErrorQuantiles, expectation_nodes
 from trajinfer.forecasting.spread import Spread
-from trajinfer.regression.boosted_trees import BoostedTrees
-from trajinfer.regression.ridge_by_parts import LinearMaps
+from trajinfer.regression import BoostedTrees, LinearMaps
 
 _CHUNK = 20_000
 _PAIRS_PER_SERIES = 2000

@@ -12,8 +12,7 @@ from torch.distributions import Normal
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
-from trajinfer.regression.kernel_ridge import KernelRidge, fit_kernel_ridge
-from trajinfer.regression.ridge import RidgeMap, fit_ridge
+from trajinfer.regression import KernelRidge, RidgeMap, fit_kernel_ridge, fit_ridge
 from trajinfer.series.experts.mixture import mixture_of_numbers
 
 EXPERTS = ("smoother", "lines", "ridge", "kernel")

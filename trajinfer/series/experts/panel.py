@@ -11,9 +11,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
-from trajinfer.regression.boosted_trees import BoostedTrees, BoostingSettings
-from trajinfer.regression.kernel_ridge import fit_kernel_ridge
-from trajinfer.regression.ridge import fit_ridge
+from trajinfer.regression import BoostedTrees, BoostingSettings, fit_kernel_ridge, fit_ridge
 from trajinfer.series.experts.convolutions import Convolutions
 from trajinfer.series.experts.mixture import softmax, temperature
 from trajinfer.series.experts.resampling import resampled
