@@ -221,7 +221,7 @@ def test_quiet_leaves_standard_error_empty(run, tables, name):
 
 @FOR_EACH
 def test_columns_left_out_are_named(run, tables, name):
-    """By every command that takes all columns of numbers where none is named."""
+    """By every command that takes all columns of numbers where none is named; one keeps text."""
     if name == "jumps":
         pytest.skip("its columns are always named")
     frame = pd.read_csv("table.csv").rename_axis("")
@@ -230,6 +230,11 @@ def test_columns_left_out_are_named(run, tables, name):
     arguments = [a for a in given(name) if a not in ("--channels", "--features", "x")]
     done = run(*arguments)
     assert "an index of rows: Unnamed: 0" in done.stderr
+    if name == "generate":
+        written = pd.read_csv("result/synthetic.csv")
+        assert set(written["note"]) == {"so so"}
+        assert set(written["state"]) <= {"ill", "well"}
+        return
     assert "not numeric: " in done.stderr
     assert "note; name " in done.stderr
 
