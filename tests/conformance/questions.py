@@ -43,6 +43,11 @@ def _unconditional(verb: str) -> Any:
     return lambda model, data, ts, **words: getattr(model, verb)(4, ts, **words).values
 
 
+def _counts(table: Any, *columns: str) -> np.ndarray:
+    """Numbers (T, S, columns) of a table with a row per time and state."""
+    return table[list(columns)].to_numpy().reshape(-1, table["state"].nunique(), len(columns))
+
+
 def samples(forecast: Any) -> np.ndarray:
     """Draws (B, n, T, C)."""
     return forecast.samples
@@ -90,6 +95,24 @@ QUESTIONS = (
         1,
         draws=False,
         series_axis=0,
+    ),
+    Question(
+        "MarkovJumpProcess",
+        "prevalence",
+        lambda model, X, ts: _counts(model.prevalence(X, ts), "observed", "expected"),
+        (0.0, 0.5, 2.0),
+        0,
+        draws=False,
+    ),
+    Question(
+        "MarkovJumpProcess",
+        "goodness_of_fit",  # its draws are of the visits after deaths, not of these numbers
+        lambda model, X, ts: _counts(
+            model.goodness_of_fit(X, ts=ts).prevalence, "observed", "expected", "z"
+        ),
+        (0.0, 0.5, 2.0),
+        0,
+        draws=False,
     ),
     Question(
         "FractionalSDE",
@@ -173,5 +196,4 @@ ASKED_ELSEWHERE = {
     ("NeuralSDEClassifier", "predict_proba"): "its times are optional: tests/series",
     ("NeuralSDERegressor", "predict"): "its times are optional: tests/series",
     ("SchrodingerBridge", "mass"): "a sum over a snapshot: tests/bridges",
-    ("MarkovJumpProcess", "prevalence"): "a table of a cohort: tests/jumps",
 }

@@ -164,6 +164,13 @@ def test_reports_can_be_written_and_drawn():
     assert len(axes.get_legend().get_texts()) == 3
 
 
+def test_a_time_asked_twice_has_one_deviation():
+    model, data = MarkovJumpProcess.from_rates(ILL, [1, 0, 0]), cohort(ILL, 80, 3)
+    z = model.goodness_of_fit(data, ts=[4, 2, 4]).prevalence["z"].to_numpy().reshape(3, 3)
+    alone = model.goodness_of_fit(data, ts=4).prevalence["z"].to_numpy()
+    assert np.allclose(z[[0, 2]], alone, rtol=1e-12)
+
+
 def test_what_cannot_be_tested_is_refused():
     exact = jumps.simulate(ILL, [1, 0, 0], 20, horizon=3.0, random_state=0)
     model = MarkovJumpProcess.from_rates(ILL, [1, 0, 0])

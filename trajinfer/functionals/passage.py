@@ -132,7 +132,7 @@ def passage(
         >>> from trajinfer.processes import Brownian
         >>> law = passage(Brownian(volatility=1.0), outside(-1, 1), [0.0], ts=[0.5, 1.0])
         >>> law.survival.round(4).tolist()
-        [[0.6861, 0.3708]]
+        [[0.6854, 0.3708]]
     """
     dynamics = as_dynamics(process)
     target = target.on(names_of(dynamics), getattr(dynamics, "dim", 1))

@@ -163,7 +163,7 @@ def _by_slepian(covariance: Covariance, level: float) -> ExcursionLaw:
     rate = np.sqrt(covariance.curvature) / np.pi
     crossing = rate * np.exp(-(level**2) / 2) / 2
     share = float(ndtr(-level))
-    means = share / crossing, (1 - share) / crossing
+    means = float(share / crossing), float((1 - share) / crossing)
     t = np.linspace(0, min(_MEANS * max(means), covariance.reach), _POINTS)
     if level == 0:
         both = slepian.level_zero(covariance, t)
