@@ -57,40 +57,38 @@ def test_settings_round_trip(case):
 
 
 @every_case
-def test_fit_returns_the_estimator_and_leaves_its_settings(case):
-    estimator = case.make(random_state=0)
-    before = estimator.get_params()
-    assert estimator.fit(*case.data()) is estimator
-    assert estimator.get_params() == before
+def test_fit_returns_the_estimator_and_leaves_its_settings(fit_of, case):
+    fit = fit_of(case.name)
+    assert fit.answer is fit.model
+    assert fit.model.get_params() == fit.settings_before
 
 
 @every_case
-def test_seeds(case):
-    one, same, other = (case.make(random_state=s).fit(*case.data()) for s in (0, 0, 1))
+def test_seeds(fitted, case):
+    one, _ = fitted(case.name)
+    same, other = (case.make(random_state=s).fit(*case.data()) for s in (0, 1))
     assert np.array_equal(case.draw(one), case.draw(same))
     assert not np.array_equal(case.draw(one), case.draw(other))
 
 
 @every_case
-def test_input_is_not_changed(case):
-    data = case.data()
-    kept = copy.deepcopy(data)
-    case.make(random_state=0).fit(*data)
-    for given, before in zip(data, kept, strict=True):
+def test_input_is_not_changed(fit_of, case):
+    fit = fit_of(case.name)
+    for given, before in zip(fit.data, fit.data_before, strict=True):
         for part, same in zip(_arrays(given), _arrays(before), strict=True):
             assert np.array_equal(part, same, equal_nan=True)
 
 
 @every_case
-def test_copies_give_the_same_draws(case):
-    estimator = case.make(random_state=0).fit(*case.data())
+def test_copies_give_the_same_draws(fitted, case):
+    estimator, _ = fitted(case.name)
     for other in (copy.deepcopy(estimator), pickle.loads(pickle.dumps(estimator))):
         assert np.array_equal(case.draw(other), case.draw(estimator))
 
 
 @every_case
-def test_saved_and_loaded_gives_the_same_draws(case, tmp_path):
-    estimator = case.make(random_state=0).fit(*case.data())
+def test_saved_and_loaded_gives_the_same_draws(fitted, case, tmp_path):
+    estimator, _ = fitted(case.name)
     path = estimator.save(tmp_path / "model")
     assert sorted(p.name for p in path.iterdir()) == ["config.json", "model.safetensors"]
     assert np.array_equal(case.draw(trajinfer.load(path)), case.draw(estimator))

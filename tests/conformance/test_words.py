@@ -1,5 +1,6 @@
 """The same words mean the same in every estimator: data, times, draws, predictions, results."""
 
+import copy
 import inspect
 import threading
 
@@ -12,27 +13,12 @@ from tests.conformance.estimators import CASES
 from tests.conformance.questions import ASKED_ELSEWHERE, QUESTIONS
 from trajinfer import InputError
 
-BY_NAME = {case.name: case for case in CASES}
 OF_DATA = ("fit", "predict", "predict_proba", "score", "interpolate", "fill", "log_likelihood")
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 every_question = pytest.mark.parametrize(
     "question", QUESTIONS, ids=lambda q: f"{q.estimator}.{q.verb}"
 )
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    """Every estimator fitted once, by name, with the data it was fitted to."""
-    models = {}
-
-    def get(name):
-        if name not in models:
-            data = BY_NAME[name].data()
-            models[name] = BY_NAME[name].make(random_state=0).fit(*data), data
-        return models[name]
-
-    return get
 
 
 def verbs(case):
@@ -173,21 +159,22 @@ def test_what_a_fit_leaves(fitted, case):
 @every_case
 @pytest.mark.parametrize(
     "state",
-    [None, np.int64(5), np.random.default_rng(2), torch.Generator().manual_seed(2)],
-    ids=["None", "numpy integer", "numpy generator", "torch generator"],
+    [None, np.random.default_rng(2), torch.Generator().manual_seed(2)],
+    ids=["None", "numpy generator", "torch generator"],
 )
 def test_any_random_state_is_saved(case, tmp_path, state):
     model = case.make(random_state=state).fit(*case.data())
     again = trajinfer.load(model.save(tmp_path / "model"))
     np.testing.assert_array_equal(case.draw(again), case.draw(model))
-    if state is None or isinstance(state, np.integer):
-        assert again.random_state == state
+    if state is None:
+        assert again.random_state is None
     assert again.history_ == model.history_
     assert again.seed_ == model.seed_
 
 
 @every_case
-def test_numpy_scalars_in_settings_are_the_numbers_they_are(case, tmp_path):
+def test_numpy_scalars_in_settings_are_the_numbers_they_are(fitted, case, tmp_path):
+    """The seed is one of them."""
     settings = case.make(random_state=0).get_params(deep=False)
     numpy_settings = {
         name: np.int64(value) if isinstance(value, int) else np.float64(value)
@@ -196,9 +183,9 @@ def test_numpy_scalars_in_settings_are_the_numbers_they_are(case, tmp_path):
     }
     model = case.make(**{**settings, **numpy_settings}).fit(*case.data())
     again = trajinfer.load(model.save(tmp_path / "model"))
+    assert "random_state" in numpy_settings
     assert all(again.get_params()[name] == value for name, value in numpy_settings.items())
-    plain = case.make(random_state=0).fit(*case.data())
-    np.testing.assert_array_equal(case.draw(again), case.draw(plain))
+    np.testing.assert_array_equal(case.draw(again), case.draw(fitted(case.name)[0]))
 
 
 @every_case
@@ -223,20 +210,19 @@ def test_fits_in_threads_are_those_of_a_fit_alone(fitted, case):
     def work():
         drawn.append(case.draw(case.make(random_state=0).fit(*case.data())))
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(drawn) == 3
+    assert len(drawn) == 2
     for values in drawn:
         np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-6)
 
 
 @every_case
-def test_a_refused_refit_leaves_the_old_model(case):
-    data = case.data()
-    model = case.make(random_state=0).fit(*data)
+def test_a_refused_refit_leaves_the_old_model(fitted, case):
+    model, data = copy.deepcopy(fitted(case.name))
     before = case.draw(model)
     with pytest.raises((InputError, ValueError)):
         model.fit(data[0][:0] if isinstance(data[0], np.ndarray) else "no data", *data[1:])

@@ -9,7 +9,7 @@ from trajinfer import InputError, IrregularSeries, NeuralSDEForecaster, load
 QUICK = {"hidden": 8, "max_epochs": 1, "random_state": 0}
 
 
-def walks(n=150, steps=24, seed=0):
+def walks(n=100, steps=24, seed=0):
     x = np.random.default_rng(seed).normal(size=(n, steps)).cumsum(axis=1)
     return IrregularSeries.from_arrays(np.arange(float(steps)), x)
 
@@ -81,8 +81,8 @@ def test_a_series_without_any_value_is_forecast_by_what_all_have_in_common(of_wa
 
 def test_a_smooth_series_is_forecast_from_where_it_is():
     rng = np.random.default_rng(0)
-    times = np.sort(rng.uniform(0, 20, (60, 30)), axis=1)
-    rate, phase = rng.uniform(0.5, 1.5, (60, 1)), rng.uniform(0, 6, (60, 1))
+    times = np.sort(rng.uniform(0, 20, (40, 30)), axis=1)
+    rate, phase = rng.uniform(0.5, 1.5, (40, 1)), rng.uniform(0, 6, (40, 1))
     series = IrregularSeries.from_arrays(times, np.sin(rate * times + phase))
     model = NeuralSDEForecaster(horizon=3.0, **QUICK).fit(series)
     later = series.last_times[:, None] + 0.01
@@ -95,7 +95,7 @@ def test_a_smooth_series_is_forecast_from_where_it_is():
 
 def test_a_channel_keeps_its_own_last_value_and_age():
     """Two walks, the second of which is observed at every third time only."""
-    values = np.random.default_rng(0).normal(size=(120, 25, 2)).cumsum(axis=1)
+    values = np.random.default_rng(0).normal(size=(80, 25, 2)).cumsum(axis=1)
     values[:, np.arange(25) % 3 > 0, 1] = np.nan
     series = IrregularSeries.from_arrays(np.arange(25.0), values)
     model = NeuralSDEForecaster(horizon=4.0, **QUICK).fit(series.until(22.0))
@@ -106,11 +106,11 @@ def test_a_channel_keeps_its_own_last_value_and_age():
 @pytest.mark.parametrize("given", [None, {"rain": (0.0, None), "clouds": (0, 8)}])
 def test_no_sample_leaves_the_bounds(given):
     rng = np.random.default_rng(0)
-    rain = np.maximum(rng.normal(size=(30, 20)), 0.0)
-    clouds = np.clip(np.round(4 + 4 * rng.normal(size=(30, 20))), 0, 8)
-    price = np.exp(rng.normal(-2, 1, (30, 20)))
+    rain = np.maximum(rng.normal(size=(20, 15)), 0.0)
+    clouds = np.clip(np.round(4 + 4 * rng.normal(size=(20, 15))), 0, 8)
+    price = np.exp(rng.normal(-2, 1, (20, 15)))
     series = IrregularSeries.from_arrays(
-        np.arange(20.0),
+        np.arange(15.0),
         np.stack([rain, clouds, price], axis=2),
         channels=["rain", "clouds", "price"],
     )
@@ -133,18 +133,18 @@ def test_bounds_that_do_not_fit_are_refused():
 
 def test_inputs_that_are_known_ahead_are_used():
     rng = np.random.default_rng(0)
-    dose = rng.normal(size=(100, 20))
+    dose = rng.normal(size=(60, 14))
     effect = 2 * dose + 0.1 * rng.normal(size=dose.shape)
     series = IrregularSeries.from_arrays(
-        np.arange(20.0), np.stack([dose, effect], axis=2), channels=["dose", "effect"]
+        np.arange(14.0), np.stack([dose, effect], axis=2), channels=["dose", "effect"]
     )
     model = NeuralSDEForecaster(horizon=3.0, future=["dose"], **QUICK).fit(series)
-    past, later = series.until(17.0), series.after(17.0)
-    predicted = model.predict(past, [18.0, 19.0], future=later.values[:, :, :1])
+    past, later = series.until(11.0), series.after(11.0)
+    predicted = model.predict(past, [12.0, 13.0], future=later.values[:, :, :1])
     error = predicted[:, :, 1] - later.values[:, :, 1]
     assert np.sqrt(np.mean(error**2)) < 0.3 * effect.std()
     with pytest.raises(InputError, match="forecast needs future="):
-        model.predict(past, [18.0])
+        model.predict(past, [12.0])
 
 
 def test_a_saved_forecaster_answers_bit_for_bit(of_walks, tmp_path):

@@ -187,7 +187,7 @@ def test_the_series_of_long_lags_continues_the_quadrature(hurst):
 
 @pytest.mark.parametrize("start", ["zero", "stationary"])
 def test_fractional_ou_paths_are_drawn_over_many_times_of_return(start):
-    ts = np.linspace(0, 1000, 200)
+    ts = np.linspace(0, 1000, 40)
     paths = simulate_fractional_ou(0.7, 10.0, ts, 2000, start=start, random_state=0).values
     expected = float(stationary_fou_autocovariance(0.7, 10.0, 0.0))
     np.testing.assert_allclose(paths[:, 1:].var(axis=0), expected, rtol=0.2)
@@ -226,18 +226,19 @@ def test_a_varying_index_that_is_constant_is_constant():
 
 
 def test_readings_of_a_varying_index_differ():
-    ts = np.linspace(0, 1, 100)
+    ts = np.linspace(0, 1, 50)
 
     def index(t):
         return 0.3 + 0.5 * t
 
     found = {
-        reading: simulate_varying_hurst(index, ts, 20_000, reading=reading, random_state=2).values[
+        reading: simulate_varying_hurst(index, ts, 10_000, reading=reading, random_state=2).values[
             :, -1, 0
         ]
         for reading in ("volterra", "incremental")
     }
-    # at the end the Volterra reading is fractional Brownian motion with H = 0.8 at time 1
+    # at the end the Volterra reading is fractional Brownian motion with H = 0.8 at time 1;
+    # the variance of 10 000 draws has the standard error 0.014
     assert found["volterra"].var() == pytest.approx(1.0, abs=0.04)
     assert abs(found["incremental"].var() - 1.0) > 0.1
 

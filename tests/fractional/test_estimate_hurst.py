@@ -21,9 +21,9 @@ from trajinfer.fractional.whittle import fgn_log_spectrum, whittle
 METHODS = ("whittle", "mle", "state_space", "dfa", "variogram")
 
 
-@pytest.mark.parametrize("hurst", [0.1, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("hurst", [0.1, 0.5, 0.9])
 def test_whittle_is_accurate_on_exact_noise(hurst):
-    noise = simulate_fgn(hurst, 1024, 200, random_state=11)
+    noise = simulate_fgn(hurst, 1024, 120, random_state=11)
     found = np.array([whittle(row, 0.95) for row in noise[:, :]], dtype=object)
     estimates = found[:, 0].astype(float)
     assert abs(estimates.mean() - hurst) <= 0.01
@@ -199,7 +199,7 @@ def test_noise_that_is_read_as_a_path_is_warned_of():
 @pytest.mark.filterwarnings("ignore::trajinfer.fractional.NonStationaryWarning")
 @pytest.mark.parametrize("method", ["dfa", "variogram"])
 def test_intervals_of_scaling_laws_cover_the_index(method):
-    """At least 20 of 24: fewer have probability 0.005 where intervals cover 95 %."""
-    noise = simulate_fgn(0.8, 200, 24, random_state=5)
+    """At least 10 of 12: fewer have probability 0.02 where intervals cover 95 %."""
+    noise = simulate_fgn(0.8, 200, 12, random_state=5)
     intervals = [estimate_hurst(row, method=method, increments=True).interval for row in noise]
-    assert sum(low <= 0.8 <= high for low, high in intervals) >= 20
+    assert sum(low <= 0.8 <= high for low, high in intervals) >= 10

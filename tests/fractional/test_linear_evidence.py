@@ -244,7 +244,7 @@ def test_many_irregular_steps_are_interpolated_to_rounding(start_sd):
 @pytest.mark.parametrize("noise", [0.1, 1e-3])
 @pytest.mark.parametrize(
     ("n_series", "length", "shared"),
-    [(3, 20, True), (3, 20, False), (2, 150, True), (2, 150, False), (1, 700, True)],
+    [(3, 20, True), (3, 20, False), (2, 150, True), (2, 150, False), (1, 310, True)],
 )
 def test_whitening_in_blocks_is_that_of_the_filter(n_series, length, shared, noise, start_sd):
     """For five sets of parameters at once, one of them with theta at a node."""

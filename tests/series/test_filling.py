@@ -22,9 +22,13 @@ def twins(n_times=120, seed=0):
     return make(times, shown[None], channels=["a", "b"]), values, gone
 
 
-def test_a_filled_table_keeps_what_was_observed_and_the_bounds(tmp_path):
+@pytest.fixture(scope="module")
+def model():
+    return NeuralSDEInterpolator(**SMALL).fit(twins()[0])
+
+
+def test_a_filled_table_keeps_what_was_observed_and_the_bounds(model, tmp_path):
     series, values, gone = twins()
-    model = NeuralSDEInterpolator(**SMALL).fit(series)
     table = model.fill(series)
     np.testing.assert_array_equal(table["a_filled"], gone)
     assert not table["b_filled"].any()
@@ -42,18 +46,16 @@ def test_a_filled_table_keeps_what_was_observed_and_the_bounds(tmp_path):
         model.fill(series, level=1.0)
 
 
-def test_another_channel_at_the_same_time_counts():
+def test_another_channel_at_the_same_time_counts(model):
     series, values, gone = twins()
-    model = NeuralSDEInterpolator(**SMALL).fit(series)
     error = model.predict(series, series.times)[0, gone, 0] - values[gone, 0]
     lines = np.interp(np.flatnonzero(gone), np.flatnonzero(~gone), values[~gone, 0])
     assert np.mean(error**2) < 0.5 * np.mean((lines - values[gone, 0]) ** 2)
     assert model.shares_["a"]["ridge"] + model.shares_["a"]["kernel"] > 0.5
 
 
-def test_samples_hold_to_observations_and_times_come_in_the_order_asked():
+def test_samples_hold_to_observations_and_times_come_in_the_order_asked(model):
     series, values, _ = twins()
-    model = NeuralSDEInterpolator(**SMALL).fit(series)
     asked = np.array([7.0, 3.5, 3.0, 7.0])
     forecast = model.interpolate(series, asked, 20)
     for place, time in ((0, 7), (2, 3), (3, 7)):

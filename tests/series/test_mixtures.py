@@ -20,6 +20,17 @@ def levels(n=45, n_times=12, seed=0):
     return IrregularSeries.from_arrays(times, values, labels=labels).drop_observations(0.3, seed)
 
 
+@pytest.fixture(scope="module")
+def classifier():
+    return NeuralSDEClassifier(**SMALL).fit(levels())
+
+
+@pytest.fixture(scope="module")
+def regressor():
+    series = levels()
+    return NeuralSDERegressor(**SMALL).fit(series, 5.0 + series.labels)
+
+
 def test_shares_go_to_the_expert_that_is_right(rng):
     codes = rng.integers(0, 3, 400)
     right = np.where(np.eye(3)[codes] > 0, 0.8, 0.1)
@@ -50,9 +61,8 @@ def test_summaries_are_those_of_the_observed_values():
     assert found[7:11].tolist() == [1.0, 0.0, 6.0, 1.0]
 
 
-def test_a_network_that_knows_nothing_has_no_share(tmp_path):
-    series = levels()
-    model = NeuralSDEClassifier(**SMALL).fit(series)
+def test_a_network_that_knows_nothing_has_no_share(classifier, tmp_path):
+    model = classifier
     assert model.shares_["neural"] == 0.0
     assert sum(model.shares_.values()) == pytest.approx(1.0)
     other = levels(seed=1)
@@ -62,20 +72,19 @@ def test_a_network_that_knows_nothing_has_no_share(tmp_path):
     assert again.shares_ == model.shares_
 
 
-def test_numbers_are_mixed_too(tmp_path):
-    series, other = levels(), levels(seed=1)
-    model = NeuralSDERegressor(**SMALL).fit(series, 5.0 + series.labels)
+def test_numbers_are_mixed_too(regressor, tmp_path):
+    model, other = regressor, levels(seed=1)
     assert model.score(other, 5.0 + other.labels) > 0.8
     again = load(model.save(tmp_path / "model"))
     np.testing.assert_array_equal(again.predict(other), model.predict(other))
 
 
-@pytest.mark.parametrize("kind", [NeuralSDEClassifier, NeuralSDERegressor])
-def test_what_comes_later_changes_no_answer_at_a_time(kind):
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_what_comes_later_changes_no_answer_at_a_time(kind, request):
     series = levels()
     planted = series.values.copy()
     planted[series.times > 2.5] *= 50.0
-    model = kind(**SMALL).fit(series)
+    model = request.getfixturevalue(kind)
     ask = getattr(model, "predict_proba", model.predict)
     first, second = (
         ask(series, [2.5, 1.0, -1.0]),

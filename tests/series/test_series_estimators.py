@@ -45,18 +45,19 @@ def waves(n=24, n_times=15, seed=0, **given):
 
 @pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_every_dynamics_classifies_and_forecasts(dynamics):
-    series = waves()
-    proba = NeuralSDEClassifier(dynamics, **SMALL).fit(series).predict_proba(series)
-    assert proba.shape == (24, 2)
+    series, small = waves(12, 10), SMALL | {"step": 0.5}
+    model = NeuralSDEClassifier(dynamics, experts=(), **small).fit(series)
+    proba = model.predict_proba(series)
+    assert proba.shape == (12, 2)
     np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-6)
-    model = NeuralSDEForecaster(dynamics, horizon=1.0, cutoffs=1, **SMALL).fit(series)
+    model = NeuralSDEForecaster(dynamics, horizon=1.0, cutoffs=1, **small).fit(series)
     assert np.isfinite(model.forecast(series, [6.0, 7.0], 3).samples).all()
 
 
 @pytest.mark.parametrize("dynamics", ["langevin", "linear_noise", "geometric"])
 def test_a_classifier_learns_what_can_be_learned(dynamics):
     model = NeuralSDEClassifier(
-        dynamics, step=0.25, hidden=12, max_epochs=60, lr=1e-2, experts=(), random_state=0
+        dynamics, step=0.5, hidden=12, max_epochs=35, lr=2e-2, experts=(), random_state=0
     )
     model.fit(waves(40))
     assert model.score(waves(40, seed=1)) >= 0.9
@@ -64,7 +65,7 @@ def test_a_classifier_learns_what_can_be_learned(dynamics):
 
 def test_a_regressor_learns_what_can_be_learned():
     train, test = waves(40), waves(40, seed=1)
-    settings = {"step": 0.25, "hidden": 12, "max_epochs": 60, "lr": 1e-2, "experts": ()}
+    settings = {"step": 0.5, "hidden": 12, "max_epochs": 35, "lr": 2e-2, "experts": ()}
     model = NeuralSDERegressor(random_state=0, **settings)
     model.fit(train, 3.0 + 10.0 * train.labels)
     assert model.score(test, 3.0 + 10.0 * test.labels) > 0.6
@@ -188,11 +189,11 @@ class Break(Callback):
 
 
 def test_resumed_training_equals_unbroken_training(tmp_path):
-    series = waves()
+    series = waves(12, 8)
 
     def fitted(folder, epoch):
         callbacks = [Checkpoint(tmp_path / folder), Break(epoch)]
-        settings = SMALL | {"max_epochs": 4, "batch_size": 8}
+        settings = SMALL | {"max_epochs": 4, "batch_size": 4, "step": 1.0}
         return NeuralSDEClassifier(callbacks=callbacks, **settings).fit(series)
 
     with pytest.raises(KeyboardInterrupt):
@@ -206,7 +207,7 @@ def test_statics_are_used():
     statics = rng.normal(size=(40, 1))
     times = np.arange(5.0)
     series = IrregularSeries.from_arrays(times, np.ones((40, 5, 1)), statics=statics)
-    settings = {"step": 1, "hidden": 8, "max_epochs": 80, "lr": 1e-2, "experts": ()}
+    settings = {"step": 1, "hidden": 8, "max_epochs": 40, "lr": 2e-2, "experts": ()}
     model = NeuralSDERegressor(random_state=0, **settings)
     model.fit(series, 2 * statics[:, 0])
     assert model.score(series, 2 * statics[:, 0]) > 0.8
@@ -214,7 +215,8 @@ def test_statics_are_used():
 
 def test_solver_penalties_are_part_of_the_loss():
     penalty = SolverRegularization("stiffness", mode="local", weight=0.1)
-    model = NeuralSDEClassifier(regularization=penalty, **SMALL).fit(waves(8))
+    model = NeuralSDEClassifier(regularization=penalty, experts=(), step=1.0, **SMALL)
+    model.fit(waves(8, 6))
     assert model.history_[-1]["penalty"] > 0
 
 
@@ -366,7 +368,8 @@ def test_columns_in_another_order_or_of_another_name_are_refused(tmp_path):
         return IrregularSeries.from_frame(table, id="id", time="t", channels=channels)
 
     series = read(["a", "b"])
-    model = NeuralSDEClassifier(hidden=4, max_epochs=1, random_state=0).fit(series, [0, 1])
+    model = NeuralSDEClassifier(hidden=4, max_epochs=1, experts=(), random_state=0)
+    model.fit(series, [0, 1])
     for one in (model, load(model.save(tmp_path / "model"))):
         with pytest.raises(InputError, match=r"columns of these series are \('b', 'a'\)"):
             one.predict(read(["b", "a"]))
@@ -377,9 +380,9 @@ def test_columns_in_another_order_or_of_another_name_are_refused(tmp_path):
 
 
 def test_series_of_two_observations_have_nothing_to_hide_and_nothing_to_score():
-    values = np.random.default_rng(0).normal(size=(30, 2, 1))
+    values = np.random.default_rng(0).normal(size=(10, 2, 1))
     short = IrregularSeries.from_arrays([0.0, 1.0], values)
-    model = NeuralSDEInterpolator(hidden=4, max_epochs=30, n_hidings=1, random_state=0).fit(short)
+    model = NeuralSDEInterpolator(hidden=4, max_epochs=10, n_hidings=1, random_state=0).fit(short)
     assert np.isfinite(model.interpolate(short, [0.5], 3).samples).all()
     with pytest.raises(InputError, match="nothing can be hidden"):
         model.score(short)
@@ -390,24 +393,25 @@ def test_an_interpolator_learns_from_channels_with_holes_of_their_own():
     values = rng.normal(size=(6, 12, 2))
     values[rng.random(values.shape) < 0.3] = np.nan
     series = IrregularSeries.from_arrays(np.arange(12.0), values)
-    model = NeuralSDEInterpolator(hidden=4, max_epochs=30, n_hidings=1, random_state=0).fit(series)
+    model = NeuralSDEInterpolator(hidden=4, max_epochs=10, n_hidings=1, random_state=0).fit(series)
     start = model.network_.plan.build(Seeds.of(model.seed_).weights).state_dict()
     moved = [name for name, p in model.network_.state_dict().items() if not p.equal(start[name])]
     assert any(name.startswith("head") for name in moved)
 
 
-@pytest.mark.parametrize("dynamics", ["langevin", "geometric", "gru"])
+@pytest.mark.parametrize("dynamics", ["langevin", "gru"])
 def test_latent_forecasts_stay_within_the_bounds_of_their_channels(dynamics):
     rng = np.random.default_rng(0)
     values = np.stack([rng.lognormal(-2, 1, (40, 16)), rng.poisson(1.0, (40, 16))], axis=2)
     times = np.sort(rng.uniform(0, 10, (40, 16)), axis=1)
     series = IrregularSeries.from_arrays(times, values, channels=["dose", "count"])
-    model = NeuralSDEForecaster(dynamics, hidden=8, max_epochs=2, n_samples=2, random_state=0)
+    model = NeuralSDEForecaster(dynamics, hidden=4, max_epochs=2, n_samples=2, random_state=0)
     drawn = model.fit(series).forecast(series, horizon=2.0, n=50).samples
     assert model.channel_kinds_["dose"] == "positive"
     assert (drawn[..., 0] > 0).all()
     assert (drawn[..., 1] >= 0).all()
     assert (drawn[..., 1] == np.round(drawn[..., 1])).all()
-    wide = model.set_params(bounds={"dose": (None, None)}).fit(series)
-    assert wide.bounds_["dose"] == (None, None)
-    assert (wide.forecast(series, horizon=2.0, n=50).samples[..., 0] < 0).any()
+    if dynamics == "gru":  # the cheapest: without bounds samples do leave them
+        wide = model.set_params(bounds={"dose": (None, None)}).fit(series)
+        assert wide.bounds_["dose"] == (None, None)
+        assert (wide.forecast(series, horizon=2.0, n=50).samples[..., 0] < 0).any()

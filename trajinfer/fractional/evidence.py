@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -174,7 +175,7 @@ def _filtered(
     size, n_all = moves.row.shape[-1] + 1, observations.columns.shape[-1]
     decay = pad(moves.decay, (1, 0))
     top = torch.cat([moves.stay[..., None], moves.row], dim=-1)
-    shape = torch.broadcast_shapes(
+    shape = np.broadcast_shapes(
         top.shape[:-2], observations.observed.shape[:-1], observations.columns.shape[:-2]
     )
     n_directions = directions.shape[-1]

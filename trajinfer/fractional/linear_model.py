@@ -56,7 +56,7 @@ class LinearFractionalModel:
     fbm_type: FbmType = 1
 
     def __post_init__(self) -> None:
-        shape = torch.broadcast_shapes(
+        shape = np.broadcast_shapes(
             self.omega.shape[:-1], self.theta.shape, self.noise.shape, self.start_sd.shape
         )
         for name, value in {

@@ -156,30 +156,36 @@ def _weights(
 
 def _projected_type_1(hurst: Tensor, rates: Tensor) -> Tensor:
     """Solution of the normal equations, which are well conditioned for type I."""
-    factor = torch.linalg.cholesky(_gram_type_1(rates))
+    factor = torch.as_tensor(_gram_factor(tuple(rates.tolist())))
     right = _projection_type_1(hurst, rates)
     solution: Tensor = torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
     return solution
 
 
-def _gram_type_1(rates: Tensor) -> Tensor:
+@lru_cache(maxsize=32)
+def _gram_factor(rates: tuple[float, ...]) -> Array:
+    """Lower Cholesky factor of the Gram matrix: a search for H asks for one again and again."""
+    return np.linalg.cholesky(_gram_type_1(np.array(rates)))
+
+
+def _gram_type_1(rates: Array) -> Array:
     r"""$\int_0^1 E[(Y_i(t) - Y_i(0))(Y_j(t) - Y_j(0))]\,dt$, also where a rate is 0."""
     drop = _integrated_drop(rates)
     total = rates[:, None] + rates
     both_zero = total == 0
-    ratio = (drop[:, None] + drop) / torch.where(both_zero, 1.0, total)
-    return torch.where(both_zero, 0.5, ratio)
+    ratio = (drop[:, None] + drop) / np.where(both_zero, 1.0, total)
+    return np.where(both_zero, 0.5, ratio)
 
 
-def _integrated_drop(rates: Tensor) -> Tensor:
+def _integrated_drop(rates: Array) -> Array:
     r"""$\int_0^1 (1 - e^{-g t})\,dt = 1 + (e^{-g} - 1)/g$, without cancellation near 0."""
     small = rates < 1e-2
-    away = torch.where(small, 1.0, rates)
-    direct = 1 + torch.expm1(-away) / away
+    away = np.where(small, 1.0, rates)
+    direct = 1 + np.expm1(-away) / away
+    near = np.where(small, rates, 0.0)
     powers = range(1, 8)
-    series = sum((-1) ** (n + 1) * rates**n / math.factorial(n + 1) for n in powers)
-    result: Tensor = torch.where(small, torch.as_tensor(series), direct)
-    return result
+    series = sum((-1) ** (n + 1) * near**n / math.factorial(n + 1) for n in powers)
+    return np.where(small, series, direct)
 
 
 def _projection_type_1(hurst: Tensor, rates: Tensor) -> Tensor:
@@ -192,10 +198,10 @@ def _projection_type_1(hurst: Tensor, rates: Tensor) -> Tensor:
     the series that is left is summed instead.
     """
     a = hurst.unsqueeze(-1) + 0.5
-    slow = rates < _SERIES_BELOW
-    below = _slow_projection(a, torch.where(slow, rates, 1.0))
-    above = _fast_projection(a, torch.where(slow, _SERIES_BELOW, rates))
-    return torch.where(slow, below, above)
+    n_slow = int((rates < _SERIES_BELOW).sum())
+    below = _slow_projection(a, rates[:n_slow])
+    above = _fast_projection(a, rates[n_slow:])
+    return torch.cat([below, above], dim=-1)
 
 
 def _slow_projection(a: Tensor, g: Tensor) -> Tensor:

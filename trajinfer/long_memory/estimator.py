@@ -100,9 +100,9 @@ class FractionalSDE(Estimator):
 
     Example:
         >>> from trajinfer.fractional import simulate_fractional_ou
-        >>> paths = simulate_fractional_ou(0.7, 1.0, np.arange(0, 6, 0.2), 4, random_state=0)
+        >>> paths = simulate_fractional_ou(0.7, 1.0, np.arange(0, 6, 0.5), 4, random_state=0)
         >>> series = IrregularSeries.from_arrays(paths.ts, paths.values)
-        >>> model = FractionalSDE(random_state=0).fit(series)
+        >>> model = FractionalSDE(n_ou=6, random_state=0).fit(series)
         >>> model.forecast(series, [6.5, 7.0], n=10).samples.shape
         (4, 10, 2, 1)
     """
