@@ -2,7 +2,7 @@
 
 import warnings
 
-from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_validate
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 
 from trajinfer import SchrodingerBridge, datasets
 from trajinfer.processes import Brownian, LotkaVolterra
@@ -13,17 +13,15 @@ warnings.simplefilter("ignore", UserWarning)
 X, t = datasets.load_lotka_volterra().snapshots.select([0, 1, 2, 3]).stacked()
 
 bridge = SchrodingerBridge(LotkaVolterra(), n_refinements=5, random_state=0)
-folds = cross_validate(bridge, X, t, groups=t, cv=LeaveOneGroupOut())
-for time, score in zip(sorted(set(t)), folds["test_score"], strict=True):
-    print(f"time {time:g} left out: W1 {-score:.3f}")
-
 search = GridSearchCV(
     bridge,
     {"reference": [Brownian(dim=2), LotkaVolterra()]},
     cv=LeaveOneGroupOut(),
     refit=False,
 ).fit(X, t, groups=t)
-for reference, score in zip(
-    search.cv_results_["param_reference"], search.cv_results_["mean_test_score"], strict=True
-):
+results = search.cv_results_
+for k, time in enumerate(sorted(set(t))):
+    scores = ", ".join(f"{-score:.3f}" for score in results[f"split{k}_test_score"])
+    print(f"time {time:g} left out: W1 {scores}")
+for reference, score in zip(results["param_reference"], results["mean_test_score"], strict=True):
     print(f"{type(reference).__name__:15s} mean W1 over all left-out times {-score:.3f}")

@@ -8,7 +8,9 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("jumps_*.py"))
 LONG = {"jumps_flashing_ratchet"}
-ARGUMENTS = {"jumps_published_ratchet": ["1"]}
+ARGUMENTS = {
+    "jumps_published_ratchet": ["1", "100"]
+}  # one draw, and few paths: the code is the same
 WITH_DATA = {"jumps_heart_transplant", "jumps_published_ratchet"}
 
 

@@ -113,7 +113,7 @@ def estimate(  # noqa: PLR0913 (each is one choice of the user)
         >>> from trajinfer.functionals import estimate, hitting_time, outside
         >>> from trajinfer.processes import Brownian
         >>> exit = estimate(hitting_time(outside(-1, 1)), Brownian(volatility=1.0), [0.0],
-        ...                 n=2000, random_state=0)
+        ...                 n=1000, step=0.05, random_state=0)
         >>> bool(abs(exit.value[0] - 1.0) < 4 * exit.std_error[0] + exit.step_error[0])
         True
     """
