@@ -126,7 +126,7 @@ def test_gradients_reach_the_context():
                 model,
                 y0,
                 [0, 1.0],
-                step=1 / 128,
+                step=1 / 64,
                 method="reversible_heun",
                 gradient=gradient,
                 context=wrap(encoder(raw)),
@@ -302,13 +302,14 @@ def test_noise_that_cannot_be_repeated():
         gradients(Net(), "checkpoint", noise=stack, random_state=None)
 
 
+@torch.no_grad()
 def test_conversion_gives_the_same_process():
     """P1 in Ito form solved by Stratonovich Heun, against the closed form."""
-    tree = sde.BrownianTree(0, 1, (500, 1), random_state=0, dtype=torch.float64)
+    tree = sde.BrownianTree(0, 1, (200, 1), random_state=0, dtype=torch.float64)
     truth = Learnable.exact(tree.increments(0, 1))
     ys = sde.solve(
         Learnable("ito"),
-        Learnable.start(500),
+        Learnable.start(200),
         [0, 1.0],
         step=1 / 256,
         method="heun",
@@ -318,7 +319,7 @@ def test_conversion_gives_the_same_process():
     assert (ys[:, -1] - truth).square().mean().sqrt() < 3e-3
     ys = sde.solve(
         Learnable(),
-        Learnable.start(500),
+        Learnable.start(200),
         [0, 1.0],
         step=1 / 256,
         method="sriw1",
