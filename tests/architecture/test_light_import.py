@@ -18,12 +18,15 @@ def test_the_import_alone_loads_nothing_heavy(record_property):
         "before, start = set(sys.modules), time.perf_counter()\n"
         "import trajinfer\n"
         "print(time.perf_counter() - start)\n"
-        "print(' '.join(set(sys.modules) - before))"
+        "print(' '.join(set(sys.modules) - before))\n"
+        "import trajinfer.plot\n"
+        "print('matplotlib' in sys.modules)"
     )
-    seconds, modules = out.splitlines()
+    seconds, modules, plots = out.splitlines()
     record_property("seconds_beyond_torch", float(seconds))
     loaded = {name.partition(".")[0] for name in modules.split()}
     assert not loaded & {*EXTRAS, "ot", "pandas", "sklearn", "scipy", "typer"}
+    assert plots == "False", "importing the room of figures imports no matplotlib"
 
 
 def test_everything_imports_where_no_extra_is_installed():

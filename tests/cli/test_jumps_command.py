@@ -79,9 +79,16 @@ def patients(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["None", "NA", "null", "nan", "NaN", "", "n/a", "007", "1e3"])
-def test_only_an_empty_state_is_missing(patients, tmp_path, name):
-    text = patients.read_text().replace("None", name)
-    patients.write_text(text)
+def test_only_an_empty_state_is_missing(patients, name):
+    patients.write_text(patients.read_text().replace("None", name))
+    names = {}
+    exec(run(patients, "--dry-run").stdout.partition("\nmodel = ")[0], names)
+    assert list(names["data"].categories) == sorted({"mild-1", "severe", name} - {""})
+
+
+@pytest.mark.parametrize("name", ["NA", "", "007"])
+def test_names_of_states_are_written_as_they_were_read(patients, tmp_path, name):
+    patients.write_text(patients.read_text().replace("None", name))
     result = run(
         patients, "--out", tmp_path / "r", "--method", "amortized", "--json", "--no-figures"
     )

@@ -123,6 +123,11 @@ def test_series_with_times_of_their_own_are_reported_on():
     assert "copies" in again.flags
     assert {match.series for match in again.matches} == {0, 1, 2}
     assert "copy: series 0" in str(again)
+
+
+@pytest.mark.slow  # the same comparison at even places as above, of another fault
+def test_lengths_of_another_law_are_seen():
+    train, held, fake = irregular(90, 0), irregular(40, 1), irregular(40, 2)
     short = fake[np.flatnonzero(fake.lengths < 9)]
     longer = IrregularSeries.concatenate([short] * 2)
     assert {"marginals", "classifier"} & generation_report(train, held, longer, n_seeds=2).flags

@@ -307,7 +307,7 @@ def test_a_past_without_a_logarithm_is_refused():
 def test_readings_keep_their_day_their_zeros_and_their_sum():
     series = days(90)
     generator = make(transform="daily", loss="likelihood", memory=None)
-    generator.set_params(memory=Memory(**{**MEMORY_OF_DAYS, "n_steps": 900})).fit(series)
+    generator.set_params(memory=Memory(**{**MEMORY_OF_DAYS, "n_steps": 450})).fit(series)
     drawn = generator.sample(200)
     values, real = drawn.values, series.values
     assert np.allclose(values[..., 2], values[..., 0] + values[..., 1], atol=1e-12)
@@ -354,9 +354,9 @@ def test_what_is_saved_draws_the_same(settings, data, groups, tmp_path):
 
 
 def test_the_score_prefers_the_law_of_the_data():
-    series = walks(200)
-    good = make(loss=TransitionLikelihood(n_steps=200, batch_size=512)).fit(series)
+    series = walks(100)
+    good = make(loss=TransitionLikelihood(n_steps=80, batch_size=256, lr=1e-2)).fit(series)
     held_out = walks(100, seed=1)
     apart = IrregularSeries.from_arrays(series.times[0], 3 * series.values)
-    bad = make(loss=TransitionLikelihood(n_steps=200, batch_size=512)).fit(apart)
+    bad = make(loss=TransitionLikelihood(n_steps=80, batch_size=256, lr=1e-2)).fit(apart)
     assert good.score(held_out) > bad.score(held_out) + 0.05

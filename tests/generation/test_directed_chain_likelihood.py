@@ -8,7 +8,8 @@ from trajinfer.generation import DirectedChainSDE, TransitionLikelihood
 from trajinfer.generation.chain import Chain
 from trajinfer.generation.observed import ObservedPaths
 
-QUICK = TransitionLikelihood(n_steps=400, batch_size=1024, lr=5e-3, decay=0.98)
+QUICK = TransitionLikelihood(n_steps=150, batch_size=512, lr=1e-2, decay=0.98)
+SMALL = (32,)
 
 
 def observed(values, times, complete=None, systems=None):
@@ -34,7 +35,7 @@ def ornstein_uhlenbeck(n=400, n_times=41, step=0.025, rate=2.0, seed=0):
 def test_drift_and_diffusion_of_a_linear_equation():
     values, times = ornstein_uhlenbeck()
     paths = observed(values, times)
-    sde = DirectedChainSDE(paths.units(), noise="triangular", random_state=0)
+    sde = DirectedChainSDE(paths.units(), noise="triangular", hidden=SMALL, random_state=0)
     QUICK.train(sde, paths, seed=0)
     x = torch.tensor([[-1.0, 0.5], [0.0, 0.0], [1.0, -0.5]])
     with torch.no_grad():
@@ -54,7 +55,7 @@ def test_gaps_are_taken_as_they_are():
     assert float(pairs.gap.max()) > 0.07
     assert len(pairs) == int(paths.complete.sum()) - len(paths)
     assert paths.units().step == pytest.approx(0.025)
-    sde = DirectedChainSDE(paths.units(), random_state=0)
+    sde = DirectedChainSDE(paths.units(), hidden=SMALL, random_state=0)
     QUICK.train(sde, paths, seed=0)
     with torch.no_grad():
         sigma = sde.g(torch.tensor(0.5), torch.zeros(1, 1))
@@ -70,8 +71,8 @@ def test_a_channel_without_noise_is_found():
         noise = np.sqrt(step) * np.stack([rng.normal(size=n), np.zeros(n)], axis=1)
         x = x + step * np.stack([-x[:, 0], x[:, 0]], axis=1) + noise
     paths = observed(np.stack(rows, axis=1), np.arange(30) * step)
-    sde = DirectedChainSDE(paths.units(), random_state=0)
-    TransitionLikelihood(n_steps=500, batch_size=512, lr=5e-3, decay=0.98).train(sde, paths, seed=0)
+    sde = DirectedChainSDE(paths.units(), hidden=SMALL, random_state=0)
+    TransitionLikelihood(n_steps=300, batch_size=512, lr=1e-2, decay=0.98).train(sde, paths, seed=0)
     assert sde.noisy.tolist() == [1, 0]
 
 
@@ -95,7 +96,7 @@ def test_the_loss_is_the_weighted_density_written_out():
 def test_a_random_neighbour_is_ignored_and_never_the_target():
     values, times = ornstein_uhlenbeck(n=200)
     paths = observed(values[:, :, :1], times)
-    sde = DirectedChainSDE(paths.units(), neighbour="one", random_state=0)
+    sde = DirectedChainSDE(paths.units(), neighbour="one", hidden=SMALL, random_state=0)
     QUICK.train(sde, paths, seed=0)
     x = torch.zeros(50, 1)
     others = torch.linspace(-2, 2, 50)[:, None]
@@ -117,8 +118,8 @@ def test_a_pool_learns_the_pull_to_the_mean_of_the_system():
     values = np.stack(rows, axis=-1).reshape(-1, 21, 1)
     systems = torch.arange(n_systems).repeat_interleave(size)
     paths = observed(values, np.arange(21) * step, systems=systems)
-    sde = DirectedChainSDE(paths.units(), neighbour="pool", random_state=0)
-    TransitionLikelihood(n_steps=500, batch_size=512, decay=0.98).train(sde, paths, seed=0)
+    sde = DirectedChainSDE(paths.units(), neighbour="pool", hidden=SMALL, random_state=0)
+    TransitionLikelihood(n_steps=200, batch_size=512, lr=1e-2, decay=0.98).train(sde, paths, seed=0)
     own = torch.zeros(2, 1)
     others = torch.stack([torch.full((size, 1), 1.0), torch.full((size, 1), -1.0)])
     seen = sde.pooled(own, others, torch.ones(2, size, dtype=torch.bool))

@@ -63,7 +63,7 @@ def autoregression(n=60, n_rows=120, phi=0.8, seed=0):
 @pytest.mark.parametrize("target", ["level", "increment"])
 def test_an_autoregression_is_recovered(target):
     rows = autoregression()
-    memory = Memory(half_lives=(2.0,), lags=(1,), target=target, hidden=(8,), n_steps=400)
+    memory = Memory(half_lives=(2.0,), lags=(1,), target=target, hidden=(8,), n_steps=200)
     model, _ = fit_memory(memory, latents(rows), numbers(rows), seed=0)
     past = model.history(latents(rows), numbers(rows))
     state = past.before(np.arange(60).repeat(20), np.full(1200, 50))
