@@ -199,7 +199,7 @@ def test_noise_that_is_read_as_a_path_is_warned_of():
 @pytest.mark.filterwarnings("ignore::trajinfer.fractional.NonStationaryWarning")
 @pytest.mark.parametrize("method", ["dfa", "variogram"])
 def test_intervals_of_scaling_laws_cover_the_index(method):
-    """At least 10 of 12: fewer have probability 0.02 where intervals cover 95 %."""
-    noise = simulate_fgn(0.8, 200, 12, random_state=5)
+    """At least 20 of 24: fewer have probability 0.005 where intervals cover 95 %."""
+    noise = simulate_fgn(0.8, 200, 24, random_state=5)
     intervals = [estimate_hurst(row, method=method, increments=True).interval for row in noise]
-    assert sum(low <= 0.8 <= high for low, high in intervals) >= 10
+    assert sum(low <= 0.8 <= high for low, high in intervals) >= 20
