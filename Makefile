@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test test-all fmt lint types arch check docs bench reproduce unseen train-jumps clean
+.PHONY: setup demo test test-all fmt lint types arch check docs site bench reproduce unseen train-jumps clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,12 @@ check: test lint types arch
 
 docs: $(STAMP)
 	$(BIN)/python -m pytest -q tests/architecture/test_documents.py tests/architecture/test_examples.py
+
+# The site, from the pages of docs/ and the docstrings, without a network; warnings are errors.
+site: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group site
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs/site docs docs/_build/html
+	$(BIN)/python -m pytest -q tests/site
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
