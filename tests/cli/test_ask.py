@@ -82,6 +82,7 @@ def test_states_of_a_chain(run, tmp_path, monkeypatch):
         (("result", "--target", "gata2>=1"), "did you mean 'gata1'?"),
         (("result", "--target", "much"), "'much' is no region: write conditions such as"),
         (("result", "--target", "gata1>=1", "--from", "0.3"), "write 'x=0.3,y=1', or last"),
+        (("result", "--target", "gata1>=1", "--from", "gata1=1", "--series", "a.csv"), "either"),
         (("result", "--target", "gata1>=1", "--horizon", "soon"), "the times of these data are"),
     ],
 )

@@ -13,8 +13,8 @@ import typer
 import trajinfer
 from tests.cli.small_estimators import ByMean, LastValue, Resample
 from trajinfer import JumpSeries
-from trajinfer.cli import app, classify, forecast, hurst, jumps
-from trajinfer.cli.series import DYNAMICS, Model
+from trajinfer.cli import app, classify, forecast, hurst, jump_settings
+from trajinfer.cli.models import DYNAMICS, Model
 from trajinfer.fractional.estimate import HurstMethod
 
 COMMANDS = typer.main.get_command(app).commands
@@ -318,7 +318,7 @@ def test_words_that_the_command_line_repeats_are_those_of_the_library():
     assert get_args(lead) == ("lead",)
     with pytest.raises(trajinfer.InputError, match="unknown method") as refused:
         trajinfer.MarkovJumpProcess(method="zzz").fit(JumpSeries.from_arrays([0.0, 1.0], [[0, 1]]))
-    assert f"known: {', '.join(jumps.METHODS)}" in str(refused.value)
+    assert f"known: {', '.join(jump_settings.METHODS)}" in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["forecast", "classify"])

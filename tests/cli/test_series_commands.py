@@ -9,7 +9,7 @@ import pytest
 import trajinfer
 from tests.cli.small_estimators import ByMean, LastValue
 from trajinfer.cli import classify, forecast
-from trajinfer.cli.series import Model
+from trajinfer.cli.models import Model
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_the_printed_classification_runs(patients, run, new):
         ((), "either --horizon"),
         (("--horizon", "2D", "--hold-out-after", "2024-01-05"), "either --horizon"),
         (("--horizon", "soon"), "duration such as 7D"),
-        (("--horizon", "-2D"), "must be positive"),
+        (("--horizon", "-2D"), "must be a positive duration"),
         (("--hold-out-after", "yesterday or so"), "is no datetime"),
         (("--hold-out-after", "2030-01-01"), "no time after the cutoff"),
         (("--horizon", "2D", "--n", 1), "--n must be at least 2"),

@@ -1,4 +1,4 @@
-"""Options of the commands that fit a bridge, its reference process, and its Python call."""
+"""Options of the commands that fit a bridge, and its Python call."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trajinfer._core.errors import InputError, nearest
+from trajinfer.cli.references import build_reference, check_reference, process_class, with_dim
 from trajinfer.cli.settings import SeededSettings, parse_value, to_toml
 
 if TYPE_CHECKING:
     from trajinfer import SchrodingerBridge
-    from trajinfer.processes import Process
 
 ESTIMATOR = "SchrodingerBridge"
 
@@ -56,7 +55,7 @@ class BridgeSettings(SeededSettings):
         if isinstance(settings.get("reference"), str):
             settings["reference"] = {"name": settings["reference"]}
         if settings.get("reference") is not None:
-            _check_reference(settings["reference"])
+            check_reference(settings["reference"])
         return BridgeCall(settings)
 
 
@@ -80,7 +79,7 @@ class BridgeCall:
 
         arguments = dict(self.settings)
         if "reference" in arguments:
-            arguments["reference"] = _build_reference(arguments["reference"], dim)
+            arguments["reference"] = build_reference(arguments["reference"], dim)
         return SchrodingerBridge(**{**arguments, "verbose": verbose})
 
     def toml(self) -> str:
@@ -95,74 +94,9 @@ class BridgeCall:
             table = dict(self.settings["reference"])
             process = process_class(table.pop("name"))
             learn = table.pop("learn", ())
-            inner = ", ".join(f"{k}={v!r}" for k, v in _with_dim(process, table, dim).items())
+            inner = ", ".join(f"{k}={v!r}" for k, v in with_dim(process, table, dim).items())
             freed = f".learn({', '.join(map(repr, learn))})" if learn else ""
             arguments = {"reference": f"{process.__name__}({inner}){freed}", **arguments}
             lines.append(f"from trajinfer.processes import {process.__name__}")
         words = ", ".join(f"{k}={v}" for k, v in arguments.items())
         return [*lines, f"bridge = {ESTIMATOR}({words})"]
-
-
-def process_class(name: str) -> type[Process]:
-    """A process by its class name or in lower case with underscores.
-
-    Raises:
-        InputError: if there is none of that name; the nearest one is named.
-    """
-    known = reference_names()
-    by_class = {process.__name__: process for process in known.values()}
-    process = known.get(name) or by_class.get(name)
-    if process is None:
-        raise InputError(f"no reference '{name}'; {nearest(name, known)}")
-    return process
-
-
-def reference_names() -> dict[str, type[Process]]:
-    """The processes that can serve as a reference, by the name the command line takes."""
-    from trajinfer import processes
-
-    members = {name: getattr(processes, name) for name in processes.__all__}
-    base = processes.Process
-    return {
-        _snake(name): value
-        for name, value in members.items()
-        if inspect.isclass(value) and issubclass(value, base) and value is not base
-    }
-
-
-def _check_reference(reference: Any) -> None:
-    if not isinstance(reference, Mapping) or "name" not in reference:
-        raise InputError(
-            "the reference needs a name, e.g. --reference lotka_volterra; known: "
-            f"{', '.join(reference_names())}"
-        )
-    process = process_class(reference["name"])
-    arguments = [*inspect.signature(process).parameters, "learn"]
-    for key in reference:
-        if key not in ("name", *arguments):
-            raise InputError(
-                f"{process.__name__} has no argument '{key}'; {nearest(key, arguments)}"
-            )
-
-
-def _build_reference(table: Mapping[str, Any], dim: int) -> Process:
-    arguments = dict(table)
-    process = process_class(arguments.pop("name"))
-    learn = arguments.pop("learn", ())
-    return process(**_with_dim(process, arguments, dim)).learn(*learn)
-
-
-def _with_dim(process: type[Process], arguments: dict[str, Any], dim: int) -> dict[str, Any]:
-    parameters = inspect.signature(process).parameters
-    if "dim" in parameters and "dim" not in arguments:
-        arguments = {"dim": dim, **arguments}
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in arguments:
-            raise InputError(
-                f"{process.__name__} needs {name}; give it with --set reference.{name}=..."
-            )
-    return arguments
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

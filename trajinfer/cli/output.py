@@ -114,16 +114,33 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def figure_of(
-    function: Callable[..., Any], *data: Any, size: tuple[float, float], **options: Any
+    function: Callable[..., Any],
+    *data: Any,
+    size: tuple[float, float],
+    panels: tuple[int, int] | None = None,
+    **options: Any,
 ) -> Callable[[], Figure]:
-    """A function that draws data on one panel of a new figure, when it is called."""
+    """A function that draws data on a new figure, when it is called.
+
+    Args:
+        function: draws on `ax`: one panel, or an array of them.
+        data: its first arguments.
+        size: of the figure, in inches.
+        panels: rows and columns of several panels; None for one.
+        options: more of its arguments.
+    """
 
     def make() -> Figure:
         figure = new_figure(*size)
-        function(*data, ax=figure.subplots(), **options)
+        ax = figure.subplots() if panels is None else _grid(figure, *panels)
+        function(*data, ax=ax, **options)
         return figure
 
     return make
+
+
+def _grid(figure: Figure, rows: int, columns: int) -> Any:
+    return figure.subplots(rows, columns, squeeze=False).ravel()
 
 
 def can_draw(*, quiet: bool) -> bool:

@@ -1,36 +1,21 @@
-"""Irregular series from a table, and models by name."""
+"""Irregular series from a table."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import trajinfer
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.cli.files import TableFile
 from trajinfer.cli.options import Channels, Id, Time, call_of, names
-from trajinfer.cli.settings import Settings
 
 if TYPE_CHECKING:
     from trajinfer import IrregularSeries
     from trajinfer.data.categories import CategoryCodes
 
 Statics = Annotated[str, typer.Option(help="Columns constant along a series, by commas.")]
-DYNAMICS = (
-    "langevin",
-    "linear_noise",
-    "geometric",
-    "free",
-    "ode",
-    "cde",
-    "latent_sde",
-    "gru",
-    "ode_rnn",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,68 +95,3 @@ class SeriesFile(TableFile, _Columns):
         )
         lines = ["from trajinfer import IrregularSeries", *script, f"series = {call}"]
         return series, lines, categories
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model the command line knows by name.
-
-    Attributes:
-        estimator: name of its class in `trajinfer`.
-        settings: constructor arguments that the name stands for.
-        horizon: whether it takes a `horizon`, the longest time ahead of the last observation.
-    """
-
-    estimator: str
-    settings: Mapping[str, Any]
-    horizon: bool = False
-
-    def load(self) -> type:
-        """The class, imported when it is asked for."""
-        estimator: type = getattr(trajinfer, self.estimator)
-        return estimator
-
-    def resolve(
-        self,
-        settings: Settings,
-        *,
-        named: bool = False,
-        defaults: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Constructor arguments.
-
-        Args:
-            settings: as the user gave them.
-            named: whether the user named the model, which then counts more than the file.
-            defaults: values for settings the file does not name.
-            options: settings that the command has an option for; None means not given.
-
-        Raises:
-            InputError: see `Settings.resolve`.
-        """
-        return settings.resolve(
-            self.estimator,
-            list(inspect.signature(self.load()).parameters),
-            options=options,
-            defaults={**(defaults or {}), **self.settings},
-            chosen=self.settings if named else {},
-        )
-
-
-def neural(estimator: str, *, horizon: bool = False) -> dict[str, Model]:
-    """One model per dynamics of a neural estimator."""
-    return {name: Model(estimator, {"dynamics": name}, horizon) for name in DYNAMICS}
-
-
-def model_of(name: str | None, models: Mapping[str, Model]) -> Model:
-    """A model by name, the first one if none is named.
-
-    Raises:
-        InputError: if there is none of that name; the nearest one is named.
-    """
-    if name is None:
-        return next(iter(models.values()))
-    if name not in models:
-        raise InputError(f"no model '{name}'; {nearest(name, models)}")
-    return models[name]

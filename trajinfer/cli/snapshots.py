@@ -1,22 +1,18 @@
-"""Population snapshots from the files people have, and their parting into two sets."""
+"""Population snapshots from the files people have."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
-from trajinfer.cli.console import say
 from trajinfer.cli.files import TableFile
 from trajinfer.cli.options import Time, call_of, names
-
-if TYPE_CHECKING:
-    from trajinfer import Snapshots
+from trajinfer.cli.population import Population
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,92 +114,3 @@ class SnapshotFile(TableFile, _Columns):
             call = call_of("Snapshots.from_frame", columns, "data.to_frame()")
             script.append(f"data = {call}")
         return Population(snapshots, None, tuple(script))
-
-
-@dataclass(frozen=True)
-class Population:
-    """Snapshots of a file.
-
-    Attributes:
-        snapshots: all of them.
-        roles: what each is for, where the file says so.
-        script: lines of Python that read the same into `data`.
-    """
-
-    snapshots: Snapshots
-    roles: tuple[str, ...] | None
-    script: tuple[str, ...]
-
-    def split(self, hold_out: Sequence[str], *, quiet: bool) -> Split:
-        """Keep the named times aside, or those that the file itself marks.
-
-        Raises:
-            InputError: for a time without a snapshot, or if fewer than two snapshots are left.
-        """
-        import numpy as np
-
-        snapshots = self.snapshots
-        labels = parse_times(snapshots, hold_out)
-        if not labels and self.roles is not None:
-            marked = [k for k, role in enumerate(self.roles) if role != "train"]
-            labels = list(np.asarray(snapshots.labels)[marked])
-            if labels:
-                say(f"held out, as the file says: {', '.join(map(str, labels))}", quiet=quiet)
-        if not labels:
-            return Split(snapshots, None, ())
-        held_out = snapshots.select(labels)
-        if len(snapshots) - len(held_out) < 2:
-            raise InputError(
-                f"holding out {len(held_out)} of {len(snapshots)} snapshots leaves fewer than two"
-            )
-        return Split(snapshots.drop(labels), held_out, tuple(labels))
-
-
-@dataclass(frozen=True)
-class Split:
-    """Snapshots to learn from, and those that are kept aside.
-
-    Attributes:
-        train: to learn from.
-        held_out: kept aside, None for none.
-        labels: times kept aside.
-    """
-
-    train: Snapshots
-    held_out: Snapshots | None
-    labels: tuple[Any, ...]
-
-    def script(self) -> list[str]:
-        """Python that parts `data` into `train` and `held_out`, where anything is kept aside."""
-        if not self.labels:
-            return []
-        times = ", ".join(_literal(label) for label in self.labels)
-        return [f"train, held_out = data.drop([{times}]), data.select([{times}])"]
-
-
-def parse_times(snapshots: Snapshots, texts: Sequence[str]) -> list[Any]:
-    """Times as a user typed them, as labels of the snapshots' own time axis.
-
-    Raises:
-        InputError: for text that is no time of that kind.
-    """
-    import numpy as np
-    import pandas as pd
-
-    kinds = {"number": float, "datetime": pd.Timestamp, "timedelta": pd.Timedelta}
-    labels = []
-    for text in texts:
-        try:
-            labels.append(kinds[snapshots.axis.kind](text))
-        except ValueError as error:
-            raise InputError(
-                f"'{text}' is no {snapshots.axis.kind}; the times are "
-                f"{', '.join(map(str, np.asarray(snapshots.labels).tolist()))}"
-            ) from error
-    return labels
-
-
-def _literal(label: Any) -> str:
-    if hasattr(label, "isoformat"):
-        return f"pd.{type(label).__name__}({str(label)!r})"
-    return repr(float(label))

@@ -183,10 +183,18 @@ class TimeAxis:
                 f"{name} must be a duration in the unit of the times, which are {self.kind}s, "
                 f"got {value!r}"
             )
-        number = float(value) if plain else float(self._ruler().encode([value])[0])
+        number = float(value) if plain else self._length(value, name)
         if not (np.isfinite(number) and number > 0):
             raise InputError(f"{name} must be a positive duration, got {value!r}")
         return number
+
+    def _length(self, value: Any, name: str) -> float:
+        try:
+            return float(self._ruler().encode([value])[0])
+        except InputError as error:
+            raise InputError(
+                f"{name} must be a duration such as 7D, got {value!r} ({error})"
+            ) from error
 
     def durations(self, ts: Any, name: str = "ts") -> Array:
         """Times since the start of a series as numbers (T,), in the order given.

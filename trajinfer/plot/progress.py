@@ -132,6 +132,25 @@ def forecast(
     return ax
 
 
+def forecasts(
+    data: Forecast, *, series: int = 0, observed: IrregularSeries | None = None, ax: Sequence[Axes]
+) -> Sequence[Axes]:
+    """The fans of the first channels of a series, one below the other.
+
+    Args:
+        data: forecasts of several series.
+        series: which of them.
+        observed: see `forecast`.
+        ax: one Axes per channel.
+
+    Returns:
+        The axes.
+    """
+    for channel, panel in enumerate(ax):
+        forecast(data, series=series, dim=channel, observed=observed, ax=panel)
+    return ax
+
+
 def _observations(
     observed: Snapshots | IrregularSeries, series: int, axis: TimeAxis, d: int
 ) -> tuple[Array, Array, int]:

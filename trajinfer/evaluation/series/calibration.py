@@ -9,7 +9,8 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.data import Forecast
+from trajinfer.data import Forecast, IrregularSeries
+from trajinfer.evaluation.series.interpolants import persistence
 from trajinfer.metrics import crps
 
 
@@ -68,6 +69,25 @@ def forecast_figures(forecast: Forecast, truth: Array) -> dict[str, float]:
         "crps": float(np.mean(crps(samples.T, truth[observed]))),
         "coverage90": float(table.coverage[0]),
     }
+
+
+def figures_beside_the_last_value(
+    forecast: Forecast, past: IrregularSeries, truth: Array
+) -> dict[str, float]:
+    """The figures of `forecast_figures`, and the squared error of the last values.
+
+    Args:
+        forecast: of B series at T times.
+        past: the series that it continues.
+        truth: (B, T, C) what came; NaN = not observed, left out.
+
+    Raises:
+        InputError: if shapes disagree or nothing was observed.
+    """
+    observed = _observed(forecast, truth)
+    error = (persistence(past, forecast.ts) - truth)[observed]
+    figures = forecast_figures(forecast, truth)
+    return {**figures, "mse_of_the_last_value": float((error**2).mean())}
 
 
 def _observed(forecast: Forecast, truth: Array) -> Array:

@@ -1,0 +1,63 @@
+"""Paths of a jump process from a table with one row per observation of a state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trajinfer.cli.files import TableFile
+from trajinfer.cli.options import Id, Time, call_of, names
+
+if TYPE_CHECKING:
+    from trajinfer import JumpSeries
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    id: Id = "id"
+    time: Time = "time"
+    state: Annotated[str, typer.Option(help="Column of the state.")] = "state"
+    observation: Annotated[
+        str | None, typer.Option(help="Column of snapshot, jump, absorption.")
+    ] = None
+    covariates: Annotated[
+        str | None,
+        typer.Option(help="Columns that the rates depend on, such as sex,age; none if not given."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JumpFile(TableFile, _Columns):
+    """A file with one row per observation of a state."""
+
+    def covariate_names(self) -> list[str] | None:
+        """The columns of the covariates; None for none."""
+        return None if self.covariates is None else names(self.covariates)
+
+    def read(self, covariates: Sequence[str] = ()) -> tuple[JumpSeries, list[str]]:
+        """The paths, and the Python that reads the same into `data`.
+
+        Args:
+            covariates: columns of covariates.
+
+        Raises:
+            InputError: if the file is unreadable, or as for `JumpSeries.from_frame`.
+        """
+        from trajinfer import JumpSeries
+
+        frame, script = self.read_table(text=(self.id, self.state), time=self.time)
+        usual = "observation" if "observation" in frame.columns else None
+        words = {
+            "id": self.id,
+            "time": self.time,
+            "state": self.state,
+            "observation": self.observation or usual,
+            "covariates": list(covariates) or None,
+        }
+        words = {name: value for name, value in words.items() if value is not None}
+        call = call_of("JumpSeries.from_frame", words, "frame")
+        series = JumpSeries.from_frame(frame, **words)  # type: ignore[arg-type]
+        return series, ["from trajinfer import JumpSeries", *script, f"data = {call}"]

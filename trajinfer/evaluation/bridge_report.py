@@ -1,0 +1,124 @@
+"""What a fitted bridge says: its paths, its parameters and its distances to what was held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer._core.text import table_text
+from trajinfer.bridges import SchrodingerBridge
+from trajinfer.data import Snapshots, Trajectories
+from trajinfer.evaluation.held_out import held_out_table, mean_scores
+
+_SCORING = ("w1", "w2")
+_STEPS_PER_INTERVAL = 10
+
+
+@dataclass(frozen=True)
+class BridgeReport:
+    """A fitted bridge as tables, plain data and text.
+
+    Attributes:
+        bridge: the fitted bridge.
+        train: the snapshots it was fitted to.
+        held_out: snapshots to score, None for none.
+        later: times after the last snapshot to forecast.
+        n: number of paths.
+    """
+
+    bridge: SchrodingerBridge
+    train: Snapshots
+    held_out: Snapshots | None
+    later: Sequence[Any]
+    n: int
+
+    @cached_property
+    def paths(self) -> Trajectories:
+        """Paths through all snapshots."""
+        return self.bridge.sample(self.n, _grid(self.train))
+
+    @cached_property
+    def scores(self) -> pd.DataFrame | None:
+        """Distances to what was held out, None for none."""
+        if self.held_out is None:
+            return None
+        return held_out_table(self.bridge, self.train, self.held_out, scoring=_SCORING)
+
+    @cached_property
+    def means(self) -> pd.DataFrame | None:
+        """Mean distances over the held-out snapshots, None for none."""
+        return None if self.scores is None else mean_scores(self.scores)
+
+    @cached_property
+    def interpolated(self) -> tuple[Snapshots, list[float]] | None:
+        """Held-out snapshots between those learned from and their W2; None for none."""
+        if self.held_out is None or self.scores is None or self.scores["extrapolation"].all():
+            return None
+        inside = self.scores[~self.scores["extrapolation"] & (self.scores["metric"] == "w2")]
+        return self.held_out.select(list(inside["time"])), inside["estimator"].tolist()
+
+    def text(self) -> str:
+        """The result in a few lines, for people."""
+        bridge = self.bridge
+        values = [f"  {k} = {_number(v)}" for k, v in bridge.parameters_.items()]
+        state = "converged" if bridge.converged_ else "NOT converged"
+        lines = [
+            f"{state} after {len(bridge.history_) - 1} rounds; "
+            f"objective {bridge.objective_history_[-1]:.5g}",
+            *(["parameters", *values] if values else []),
+            f"volatility {_number(bridge.volatility_)}",
+        ]
+        if self.scores is not None and self.means is not None:
+            lines += ["", "distance to the held-out snapshots (smaller is better)"]
+            lines += [table_text(self.scores), "", "means", table_text(self.means)]
+        return "\n".join([*lines, ""])
+
+    def summary(self) -> dict[str, Any]:
+        """The same as plain data."""
+        bridge, train = self.bridge, self.train
+        return {
+            "times": train.labels,
+            "sizes": [len(p) for p in train.points],
+            "features": self.paths.features,
+            "held_out": () if self.held_out is None else self.held_out.labels,
+            "parameters": bridge.parameters_,
+            "volatility": bridge.volatility_,
+            "converged": bool(bridge.converged_),
+            "rounds": len(bridge.history_) - 1,
+            "objective": bridge.objective_history_[-1],
+            "scores": self.scores,
+            "mean_scores": self.means,
+        }
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tables by name."""
+        tables = {
+            "paths": self.paths.to_frame(),
+            "history": pd.DataFrame(self.bridge.history_).drop(columns=["parameters"]),
+        }
+        if self.later:
+            tables["forecast"] = self.bridge.forecast(self.later, self.n).to_frame()
+        if self.scores is not None:
+            tables["scores"] = self.scores
+        return tables
+
+
+def _grid(snapshots: Snapshots) -> Array:
+    """Times of the paths: every snapshot's, and steps in between."""
+    pieces = [
+        np.linspace(a, b, _STEPS_PER_INTERVAL, endpoint=False)
+        for a, b in zip(snapshots.times[:-1], snapshots.times[1:], strict=True)
+    ]
+    return np.append(np.concatenate(pieces), snapshots.times[-1])
+
+
+def _number(value: Any) -> str:
+    if callable(value):
+        return "depends on the state"
+    return str(np.array2string(np.asarray(value), precision=4, separator=", ")).replace("\n", "")

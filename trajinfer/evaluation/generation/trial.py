@@ -1,0 +1,120 @@
+"""A generator on trial: fitted, drawn from, and judged by series that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer.data import IrregularSeries, Trajectories
+from trajinfer.evaluation.generation.report import GenerationReport, generation_report
+
+_EVERY = 4
+
+
+def _every_fourth(series: IrregularSeries, groups: Array | None) -> Array:
+    """Every fourth group (or series), so that no group is on both sides.
+
+    Args:
+        series: B series.
+        groups: (B,) their groups; None for none.
+
+    Returns:
+        (B,) whether a series is held out.
+
+    Raises:
+        InputError: for fewer than eight.
+    """
+    labels = np.arange(len(series)) if groups is None else groups
+    order = np.unique(labels, return_inverse=True)[1]
+    if order.max() + 1 < 2 * _EVERY:
+        raise InputError(
+            f"a report needs at least {2 * _EVERY} series or groups, got {order.max() + 1}; "
+            "leave it out, or give more of them"
+        )
+    return np.asarray(order % _EVERY == _EVERY - 1)
+
+
+@dataclass(frozen=True)
+class GeneratorTrial:
+    """A generator fitted to series, its draws, and a report where some were held out.
+
+    Attributes:
+        generator: the fitted generator.
+        drawn: its draws.
+        losses: what draws lose of the series, in sentences.
+        held_out: (B,) which series it was not fitted to.
+        report: on the draws beside the series held out; None where there are none.
+    """
+
+    generator: Any
+    drawn: Trajectories
+    losses: tuple[str, ...]
+    held_out: Array
+    report: GenerationReport | None
+
+    @classmethod
+    def make(
+        cls,
+        generator: Any,
+        series: IrregularSeries,
+        n: int,
+        *,
+        groups: Array | None,
+        judge: bool,
+        progress: Callable[[str], None],
+    ) -> GeneratorTrial:
+        """Fit, draw and judge.
+
+        Args:
+            generator: not yet fitted.
+            series: B series.
+            n: number of draws.
+            groups: (B,) groups of the series, held out together; None for none.
+            judge: whether to hold a quarter out and report on it.
+            progress: called with a line of text at each step.
+
+        Raises:
+            InputError: as the generator's `fit` and `generation_report`; for fewer than eight
+                groups, and values <= 0 of transform "relative", where it is to be judged.
+        """
+        held_out = _every_fourth(series, groups) if judge else np.zeros(len(series), dtype=bool)
+        train = series[np.flatnonzero(~held_out)]
+        pooled = generator.get_params().get("neighbour") == "pool" and groups is not None
+        systems = {"groups": groups[~held_out]} if pooled and groups is not None else {}
+        fitted = generator.fit(train, **systems)
+        losses = () if pooled else tuple(fitted.losses(train))
+        for sentence in losses:
+            progress(f"lost in draws: {sentence}")
+        drawn = fitted.sample(n)
+        if not judge:
+            return cls(fitted, drawn, losses, held_out, None)
+        parts = _comparable(fitted, train, series[np.flatnonzero(held_out)], drawn)
+        report = generation_report(
+            *parts,
+            groups=None if groups is None else (groups[~held_out], groups[held_out]),
+            random_state=generator.get_params()["random_state"],
+            progress=progress,
+        )
+        return cls(fitted, drawn, losses, held_out, report)
+
+
+def _comparable(generator: Any, *parts: Any) -> Sequence[Any]:
+    """Training set, held-out set and draws in the terms the transform stands for."""
+    transform = generator.get_params()["transform"]
+    if transform not in ("relative", "daily"):
+        return parts
+    values = [part.values for part in parts]
+    return [_relative(v) for v in values] if transform == "relative" else values
+
+
+def _relative(values: Array) -> Array:
+    """Logarithms relative to the first value of every series."""
+    if not (values > 0).all():
+        raise InputError(f"transform 'relative' is for positive values, got {values.min():g}")
+    logs = np.log(values)
+    return np.asarray(logs - logs[:, :1])

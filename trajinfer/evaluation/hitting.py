@@ -1,0 +1,122 @@
+"""Which of two regions a fitted process reaches first, as one table with what was assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajinfer._core.checks import Array
+from trajinfer.functionals import (
+    Chain,
+    Diffusion,
+    PassageLaw,
+    PathSource,
+    Region,
+    ValueFunction,
+    estimate,
+    fate_probabilities,
+    fit_interval,
+    hitting_probability,
+    hitting_time,
+    passage,
+)
+from trajinfer.functionals.methods.scale_measure import NeverSurely
+
+_LEVEL, _FITS, _TIMES = 0.9, 100, 40
+
+
+@dataclass(frozen=True)
+class HittingQuestion:
+    """How likely and how soon a process reaches its target, from given starts.
+
+    Attributes:
+        fitted: the model.
+        dynamics: its process, as `functionals.as_dynamics` gives it.
+        regions: the target, and `before`, what ends the attempt, where there is one.
+        start: states, labels or series; None for what the process itself starts from.
+        horizon: duration of the attempt; None for no end.
+        n: number of paths, where paths are counted.
+        random_state: of these.
+    """
+
+    fitted: Any
+    dynamics: Any
+    regions: Mapping[str, Region]
+    start: Any
+    horizon: Any
+    n: int
+    random_state: int
+
+    def answer(self) -> HittingAnswer:
+        """The probability from each start, its interval where one is known, times and their law."""
+        table, method = self._probabilities()
+        notes, law = self.dynamics.notes, None
+        if "before" in self.regions:
+            return HittingAnswer(table, method, notes, None)
+        if self.horizon is None:
+            table = table.assign(mean_time=self._mean_time())
+        elif isinstance(self.dynamics, (Chain, Diffusion)):
+            length = self.dynamics.axis.duration(self.horizon)
+            ts = np.linspace(length / _TIMES, length, _TIMES)
+            law = passage(self.dynamics, self.regions["target"], self.start, ts=ts, random_state=0)
+        return HittingAnswer(table, method, notes, law)
+
+    def _probabilities(self) -> tuple[pd.DataFrame, str]:
+        """Starts and the probability to reach the target, and how it was computed."""
+        question = hitting_probability(
+            self.regions["target"], before=self.regions.get("before"), horizon=self.horizon
+        )
+        starts, seed = self._starts(), self.random_state
+        if isinstance(self.dynamics, PathSource):
+            paths = estimate(question, self.dynamics, self.start, n=self.n, random_state=seed)
+            low, high = paths.interval(_LEVEL)
+            columns = {"probability": paths.value, "lower": low.clip(0, 1)}
+            columns["upper"] = high.clip(0, 1)
+            return starts.assign(**columns), "paths counted; the interval is that of the simulation"
+        if isinstance(self.dynamics, Chain) and self.dynamics.draw_rates is not None:
+            fit = fit_interval(question, self.fitted, self.start, n=_FITS, random_state=seed)
+            columns = {"probability": fit.value, "lower": fit.lower, "upper": fit.upper}
+            return starts.assign(**columns), "exact; the interval is that of the fit"
+        fates = fate_probabilities(
+            self.dynamics, self.start, self.regions, horizon=self.horizon, random_state=seed
+        )
+        return starts.assign(probability=fates.probabilities[:, 0]), fates.method
+
+    def _starts(self) -> pd.DataFrame:
+        """The starts as a table."""
+        if isinstance(self.dynamics, Chain):
+            return pd.DataFrame({"from": list(map(str, self.start))})
+        if isinstance(self.dynamics, Diffusion):
+            names = self.dynamics.features or [f"x{d}" for d in range(self.dynamics.dim)]
+            return pd.DataFrame(self.start, columns=list(names))
+        return pd.DataFrame({"series": ["all"] if self.start is None else list(self.start.ids)})
+
+    def _mean_time(self) -> Array | float:
+        model = ValueFunction(hitting_time(self.regions["target"]), random_state=self.random_state)
+        try:
+            times = model.fit(self.dynamics, self.start).predict(self.start)
+        except NeverSurely:
+            return float("inf")
+        axis = self.dynamics.axis
+        return times if axis.kind == "number" else axis.since_start().decode(times)
+
+
+@dataclass(frozen=True)
+class HittingAnswer:
+    """A table of answers, and what was assumed.
+
+    Attributes:
+        table: a row per start.
+        method: how the probabilities were computed.
+        notes: what was assumed.
+        law: of the time until the target, where it is known.
+    """
+
+    table: pd.DataFrame
+    method: str
+    notes: tuple[str, ...]
+    law: PassageLaw | None
