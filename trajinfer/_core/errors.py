@@ -111,7 +111,7 @@ class UntrackedContext(SolverError):
     """A context tensor requires a gradient that the chosen method cannot give."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[object]) -> str:
     """A hint naming the known word closest to `name`, for error messages.
 
     >>> nearest("tiem", ["time", "x"])
@@ -119,6 +119,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", ["time", "x"])
     'known: time, x'
     """
-    known = list(known)
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean '{match[0]}'?" if match else "known: " + ", ".join(map(str, known))
+    words = list(map(str, known))
+    match = difflib.get_close_matches(str(name), words, n=1, cutoff=0.5)
+    return f"did you mean '{match[0]}'?" if match else "known: " + ", ".join(words)

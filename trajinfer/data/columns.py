@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trajinfer._core.checks import Array
-from trajinfer._core.errors import InputError, UnusedColumnsWarning
+from trajinfer._core.errors import InputError, UnusedColumnsWarning, nearest
 
 _INDEX_NAME = re.compile(r"(Unnamed: \d+(\.\d+)*|)")
 _COUNTER_NAMES = ("index", "level_0", "rownames")
@@ -27,9 +29,31 @@ def as_table(df: Any) -> pd.DataFrame:
     if isinstance(df, pd.DataFrame):
         return df
     if not hasattr(df, "to_pandas"):
-        raise InputError(f"a table was expected, got {type(df).__name__}")
+        raise InputError(
+            f"a table was expected, got {type(df).__name__}; make it one by pandas.DataFrame(...), "
+            "or read a file by pandas.read_csv(...)"
+        )
     frame: pd.DataFrame = df.to_pandas()
     return frame
+
+
+def require_columns(frame: pd.DataFrame, names: Iterable[Any]) -> None:
+    """Check that a table has rows, and each of the columns once.
+
+    Raises:
+        InputError: if not, naming the column.
+    """
+    for name in names:
+        if name not in frame.columns:
+            raise InputError(f"no column '{name}' in the table; {nearest(name, frame.columns)}")
+        _require_one(frame, name)
+    if not len(frame):
+        raise InputError("the table has no rows; give one row per observation")
+
+
+def _require_one(frame: pd.DataFrame, name: Any) -> None:
+    if isinstance(frame[name], pd.DataFrame):
+        raise InputError(f"the table has several columns '{name}'; give each its own name")
 
 
 def number_columns(
@@ -44,13 +68,16 @@ def number_columns(
         stacklevel: of the warning; 3 is the caller of the function that calls this one.
 
     Raises:
-        InputError: for a column of numbers but for a few cells, naming row and text.
+        InputError: for a column of numbers but for a few cells, naming row and text, and for two
+            columns of one name.
 
     Warns:
         UnusedColumnsWarning: naming the columns that are no numbers, and those that count rows as
             an index that was written along does.
     """
     rest = [name for name in frame.columns if name not in taken]
+    for name in rest:
+        _require_one(frame, name)
     counters = [name for name in rest if is_written_index(frame[name])]
     rest = [name for name in rest if name not in counters]
     numbers = [name for name in rest if is_number(frame[name])]
@@ -69,13 +96,20 @@ def number_columns(
 
 
 def is_number(column: pd.Series) -> bool:
-    """Whether a column holds real numbers; truth values are none."""
+    """Whether a column holds real numbers, also as Python objects; truth values are none."""
     types = pd.api.types
+    if types.is_object_dtype(column):
+        known = column.dropna()
+        return bool(len(known)) and all(map(_is_real, known))
     return bool(
         types.is_numeric_dtype(column)
         and not types.is_bool_dtype(column)
         and not types.is_complex_dtype(column)
     )
+
+
+def _is_real(cell: Any) -> bool:
+    return isinstance(cell, Real | Decimal) and not isinstance(cell, bool | np.bool_)
 
 
 def is_written_index(column: pd.Series) -> bool:
@@ -96,7 +130,15 @@ def numbers_of(frame: pd.DataFrame, name: Any) -> Array:
         InputError: if it holds anything else, naming row and text.
     """
     column = frame[name]
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+    types = pd.api.types
+    if types.is_object_dtype(column) and is_number(column):
+        # numbers of a database: Decimal, fractions, None among floats
+        return np.array([np.nan if pd.isna(cell) else float(cell) for cell in column])
+    if types.is_complex_dtype(column):
+        raise InputError(
+            f"column '{name}' holds complex numbers; give real and imaginary part a column each"
+        )
+    if not types.is_numeric_dtype(column):
         raise InputError(
             f"column '{name}' is not numeric{_first_text(column)}; convert it with "
             "pandas.to_numeric, or leave it out"

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, unmasked
-from trajinfer._core.errors import InputError, nearest
-from trajinfer.data.columns import as_table
+from trajinfer._core.errors import InputError
+from trajinfer.data.columns import as_table, require_columns
 from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import parse_times, require_order
@@ -69,13 +69,10 @@ def from_frame(
     """
     df = as_table(df)
     covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
-    for name in filter(None, (id, time, state, observation, signal, *covariates)):
-        if name not in df.columns:
-            raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+    named = (id, time, state, observation, signal, *covariates)
+    require_columns(df, [name for name in named if name is not None])
     if state is None and signal is None:
         raise InputError("name the column of states= or of signal=")
-    if not len(df):
-        raise InputError("the table has no rows")
     if df[id].isna().any():
         raise InputError(f"column '{id}' has missing entries; drop these rows")
     axis = TimeAxis.of(df[time], time_unit)

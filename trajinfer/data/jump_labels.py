@@ -42,7 +42,8 @@ def encode(
         return codes.astype(np.int64).ravel(), tuple(names.tolist()), None
     if labels.dtype.kind in "mM":
         _require_label(pd.Timestamp(0) if labels.dtype.kind == "M" else pd.Timedelta(0))
-    single, sets = labels.astype(object), _sets(labels)
+    single = as_objects([_scalar(label) for label in labels])
+    sets = _sets(single)
     single[list(sets)] = None
     codes, distinct = pd.factorize(single, use_na_sentinel=True)
     alone = [_plain(label) for label in distinct]
@@ -109,6 +110,11 @@ def _memberships(sets: Sequence[tuple[Hashable, ...]], table: Mapping[Hashable, 
     return members
 
 
+def _scalar(label: Any) -> Any:
+    """An array without axes as the one label that it holds."""
+    return label.item() if isinstance(label, np.ndarray) and label.ndim == 0 else label
+
+
 def _plain(label: Any) -> Hashable:
     """Whole floats as integers, numpy scalars as Python ones."""
     is_time = isinstance(label, (np.datetime64, np.timedelta64))
@@ -122,6 +128,11 @@ def _require_label(value: Any) -> None:
         raise InputError(
             f"label {value!r} is a date or a duration; states are whole numbers or names: give "
             "another column, or write dates as text"
+        )
+    if isinstance(value, complex) or not isinstance(value, Hashable):
+        raise InputError(
+            f"label {value!r} is of type {type(value).__name__}; states are whole numbers or "
+            "names: write it as text"
         )
     if isinstance(value, float) and not value.is_integer():
         raise InputError(
@@ -142,4 +153,9 @@ def _ordered(known: list[Hashable]) -> tuple[Hashable, ...]:
     kinds = {isinstance(label, (int, bool)) for label in known}
     if len(kinds) > 1:
         raise InputError(f"labels mix numbers and text: {known[:6]}; use one kind")
-    return tuple(sorted(known, key=lambda label: label))  # type: ignore[arg-type,return-value]
+    try:
+        return tuple(sorted(known))  # type: ignore[type-var]
+    except TypeError as error:
+        raise InputError(
+            f"labels mix kinds of names: {known[:6]}; use one kind, such as text"
+        ) from error

@@ -12,7 +12,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.data.columns import as_table, number_columns, numbers_of
+from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import require_observable
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
@@ -59,8 +59,12 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
     frame = _checked(df, columns, duplicates)
     axis = TimeAxis.of(frame[columns.time], time_unit)
     numbers = axis.encode(frame[columns.time])
-    if not np.isfinite(numbers).all():
-        raise InputError(f"column '{columns.time}' has missing or infinite times; drop these rows")
+    lost = np.flatnonzero(~np.isfinite(numbers))
+    if len(lost):
+        raise InputError(
+            f"column '{columns.time}' has missing or infinite times at {len(lost)} of "
+            f"{len(numbers)} rows, such as row {lost[0]} (counted from 0); drop these rows"
+        )
     codes, ids = _numbered(frame[columns.id], columns.id)
     channel, names, given = _observations(frame, columns)
     # in a long table the variables of a series may come one after the other
@@ -155,13 +159,7 @@ def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
     named = [columns.id, columns.time, columns.variable, columns.value, columns.labels]
     named += list(columns.statics or ())
     named += [] if columns.long else list(columns.channels or ())
-    for name in filter(None, named):
-        if name not in df.columns:
-            raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
-        if isinstance(df[name], pd.DataFrame):
-            raise InputError(f"the table has several columns '{name}'; give each its own name")
-    if not len(df):
-        raise InputError("the table has no rows")
+    require_columns(df, [name for name in named if name is not None])
     return df
 
 

@@ -17,10 +17,10 @@ from trajinfer._core.checks import (
     require_weights,
     unmasked,
 )
-from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.data.cells import read_cells
-from trajinfer.data.columns import as_table, number_columns, numbers_of
+from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 from trajinfer.data.time_labels import as_index
 
@@ -196,10 +196,7 @@ class Snapshots:
             2    2  3.0
         """
         df = as_table(df)
-        wanted = [time, *(features or ()), *([weight] if weight else ())]
-        for name in wanted:
-            if name not in df.columns:
-                raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+        require_columns(df, [time, *(features or ()), *([] if weight is None else [weight])])
         TimeAxis.of(df[time], time_unit)  # its errors come before a warning about other columns
         if features is None:
             features = number_columns(df, (time, weight), "features=")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -92,11 +95,17 @@ def _of_categories(index: pd.Index) -> pd.Index:
 def _numbers_in_text(index: pd.Index) -> pd.Index:
     """Numbers that are written as text; the index as it is where there is other text."""
     present = index.notna()
-    plain = [isinstance(label, (str, int, float, np.number)) for label in index[present]]
-    if not plain or not all(plain):
-        return index
-    numbers = pd.to_numeric(pd.Series(index).where(present), errors="coerce")
-    return index if numbers[present].isna().any() else pd.Index(numbers)
+    numbers = _read_numbers(index)
+    return index if not present.any() or np.isnan(numbers[present]).any() else pd.Index(numbers)
+
+
+def _read_numbers(index: pd.Index) -> Array:
+    """(N,) numbers, also of text, fractions and decimals; NaN for everything else."""
+    numeric = [isinstance(x, str | Real | Decimal) and not isinstance(x, bool) for x in index]
+    exact = [float(x) if isinstance(x, Real | Decimal) else x for x in index[numeric]]
+    numbers = np.full(len(index), np.nan)
+    numbers[numeric] = pd.to_numeric(pd.Series(exact, dtype=object), errors="coerce")
+    return numbers
 
 
 def _described(index: pd.Index) -> str:
@@ -108,14 +117,17 @@ def _described(index: pd.Index) -> str:
             "(counted from 0); drop these rows first"
         )
     text = pd.Series(index)
-    strings = [isinstance(label, str) for label in index]
-    if not all(strings):
-        row = int(np.argmin(strings))
+    row = int(np.isnan(_read_numbers(index)).argmax())
+    if all(isinstance(label, datetime) for label in index):
         return (
-            f"a column of {index.dtype} with {index[row]!r} in row {row} (counted from 0); convert "
-            "it with pandas.to_datetime or pandas.to_numeric"
+            "dates with and without a time zone, or of several; make them one kind by "
+            "pandas.to_datetime(column, utc=True)"
         )
-    row = int(pd.to_numeric(text, errors="coerce").isna().to_numpy().argmax())
+    if not all(isinstance(label, str) for label in index):
+        return (
+            f"a column of {index.dtype} with {index[row]!r} in row {row} (counted from 0); correct "
+            "it, drop this row, or convert the column with pandas.to_numeric"
+        )
     found = f"text such as {index[row]!r} in row {row} (counted from 0)"
     if pd.to_datetime(text, errors="coerce", format="mixed").notna().all():
         return f"{found}; convert it with pandas.to_datetime(column)"
