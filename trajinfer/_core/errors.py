@@ -111,6 +111,9 @@ class UntrackedContext(SolverError):
     """A context tensor requires a gradient that the chosen method cannot give."""
 
 
+_LISTED = 24
+
+
 def nearest(name: object, known: Iterable[object]) -> str:
     """A hint naming the known word closest to `name`, for error messages.
 
@@ -121,4 +124,7 @@ def nearest(name: object, known: Iterable[object]) -> str:
     """
     words = list(map(str, known))
     match = difflib.get_close_matches(str(name), words, n=1, cutoff=0.5)
-    return f"did you mean '{match[0]}'?" if match else "known: " + ", ".join(words)
+    if match:
+        return f"did you mean '{match[0]}'?"
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return f"known: {', '.join(words[:_LISTED])}{more}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TEXT = (".csv", ".tsv", ".txt")
+_SEPARATORS = (";", "\t", "|", ",")
 _NUMBER = r"0|-?[1-9][0-9]{0,17}"
 _NO_NUMBER = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
 
@@ -50,6 +51,8 @@ class TableFile(Options):
             raise InputError(
                 f"{self.data} has the suffix '{suffix}'; expected one of {', '.join(self.suffixes)}"
             )
+        if self.data.is_dir():
+            raise InputError(f"{self.data} is a folder; name a file in it")
         if not self.data.is_file():
             folder = self.data.parent
             beside = [p.name for p in folder.glob(f"*{suffix}")] if folder.is_dir() else []
@@ -73,6 +76,8 @@ class TableFile(Options):
             codecs.lookup(self.encoding)
         except LookupError as error:
             raise InputError(f"no encoding '{self.encoding}'; try utf-8 or latin-1") from error
+        if not self.data.stat().st_size:
+            raise InputError(f"{self.data} is empty; give a table with names in its first line")
 
     def read_table(
         self, *, text: Iterable[str | None] = (), time: str | None = None
@@ -136,10 +141,11 @@ class TableFile(Options):
         except UnicodeError as error:
             raise InputError(
                 f"{self.data} cannot be read as {self.encoding}: {error}; name its encoding, such "
-                "as --encoding latin-1"
+                f"as --encoding {self._likely_encoding()}"
             ) from error
         except (OSError, ValueError) as error:
             raise InputError(f"{self.data} cannot be read: {error}") from error
+        self._require_cells(frame)
         dtypes = {name: _dtype(frame[name]) for name in text if name in frame.columns}
         usual = {"sep": ",", "decimal": ".", "encoding": "utf-8"}
         shown = {"dtype": dtypes} if dtypes else {}
@@ -147,6 +153,24 @@ class TableFile(Options):
         arguments = ", ".join(f"{key}={value!r}" for key, value in shown.items())
         whole = {name: dtype for name, dtype in dtypes.items() if dtype != "str"}
         return frame.astype(whole), f"pd.read_csv({str(self.data)!r}, {arguments})"
+
+    def _likely_encoding(self) -> str:
+        with self.data.open("rb") as file:
+            mark = file.read(2)
+        return "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
+
+    def _require_cells(self, frame: pd.DataFrame) -> None:
+        """Refuse a table whose only column holds what another separator would take apart."""
+        if frame.shape[1] != 1:
+            return
+        others = (mark for mark in _SEPARATORS if mark in str(frame.columns[0]))
+        mark = next(others, None)
+        if mark is not None and mark != self._separator():
+            written = "\\t" if mark == "\t" else mark
+            raise InputError(
+                f"{self.data} has one column, named {frame.columns[0]!r}; if its cells are "
+                f"separated by {mark!r}, say --sep '{written}'"
+            )
 
 
 def _gaps_among_numbers(frame: pd.DataFrame, text: Iterable[str]) -> dict[Any, list[str]]:

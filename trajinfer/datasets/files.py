@@ -120,7 +120,10 @@ def read_arrays(path: Path) -> dict[str, Array]:
                 return {"array": loaded}
             return {key: loaded[key] for key in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
+        reason = "it holds Python objects, not arrays" if "allow_pickle" in str(error) else error
+        raise DatasetError(
+            f"{path} cannot be read: {reason}; write it by numpy.savez, or take another file"
+        ) from error
 
 
 def read_snapshots(path: str | Path) -> tuple[Snapshots, tuple[Role, ...]]:

@@ -1,0 +1,87 @@
+"""Whatever is wrong with a table: a right answer, or an error of ours that says what to do."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from tests.reliability import mistakes
+from trajinfer import IrregularSeries, JumpSeries, MarkovJumpProcess, SchrodingerBridge, Snapshots
+from trajinfer._core.errors import TrajinferError
+
+CONTAINERS = {
+    "snapshots": (mistakes.snapshot_table, lambda t: Snapshots.from_frame(t, time="t")),
+    "weighted": (
+        mistakes.snapshot_table,
+        lambda t: Snapshots.from_frame(t, time="t", features=["x"], weight="y"),
+    ),
+    "wide": (mistakes.series_table, lambda t: IrregularSeries.from_frame(t, id="id", time="t")),
+    "statics": (
+        mistakes.series_table,
+        lambda t: IrregularSeries.from_frame(t, id="id", time="t", channels=["x"], statics=["y"]),
+    ),
+    "long": (
+        mistakes.series_table,
+        lambda t: IrregularSeries.from_frame(t, id="id", time="t", variable="y", value="x"),
+    ),
+    "jumps": (
+        mistakes.jump_table,
+        lambda t: JumpSeries.from_frame(t, id="id", time="t", state="s"),
+    ),
+}
+FITS = {
+    "bridge": (
+        mistakes.snapshot_table,
+        lambda t: SchrodingerBridge(n_refinements=1, random_state=0).fit(t, time="t"),
+    ),
+    "jumps": (
+        mistakes.jump_table,
+        lambda t: MarkovJumpProcess(max_iter=20, random_state=0).fit(
+            JumpSeries.from_frame(t, id="id", time="t", state="s")
+        ),
+    ),
+}
+SHORTEST = 25  # letters of an error that still says what was expected and what to do
+
+
+def _answers(door, n, seed):
+    """Errors of `n` malformed tables, those of other libraries as strings that name the mistake."""
+    table, read = door
+    rng = np.random.default_rng(seed)
+    ours, foreign = [], []
+    for _ in range(n):
+        names = [str(name) for name in rng.choice(list(mistakes.IN_TABLES), rng.integers(1, 3))]
+        given = table(rng)
+        try:
+            for name in names:
+                given = mistakes.IN_TABLES[name](given, rng)
+        except Exception:  # noqa: BLE001  the second mistake is impossible after the first
+            continue
+        try:
+            read(given)
+        except TrajinferError as error:
+            ours.append(str(error))
+        except Exception as error:  # noqa: BLE001  which is what the test looks for
+            foreign.append(f"{names}: {type(error).__name__}: {error}")
+    return ours, foreign
+
+
+def _check(door, n, seed):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours, foreign = _answers(door, n, seed)
+    assert foreign == []
+    assert [message for message in ours if len(message) < SHORTEST] == []
+    assert len(ours) > n / 5  # the mistakes are mistakes
+
+
+@pytest.mark.parametrize("door", CONTAINERS)
+def test_a_container_reads_or_refuses(door):
+    _check(CONTAINERS[door], 100, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", [*CONTAINERS, *(f"fit {name}" for name in FITS)])
+def test_five_hundred_tables_at_every_door(door):
+    doors = CONTAINERS | {f"fit {name}": FITS[name] for name in FITS}
+    _check(doors[door], 500, seed=1)
