@@ -26,6 +26,10 @@ class NotConverged(TrajinferError, RuntimeError):
     """An iteration ended without reaching its tolerance."""
 
 
+class TaskFailure(TrajinferError, RuntimeError):
+    """One of many independent fits failed; the message names it and its seed."""
+
+
 class ExtrapolationWarning(UserWarning):
     """A result is asked for outside the range of the observations."""
 

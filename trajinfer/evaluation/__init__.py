@@ -18,10 +18,12 @@ from trajinfer.evaluation.individuals import (
     successor_counts,
     true_pair_dynamics,
 )
+from trajinfer.evaluation.resampling import bootstrap
 
 __all__ = [
     "GenerationReport",
     "block_bootstrap",
+    "bootstrap",
     "exact_line",
     "forecast_scores",
     "gaussian_process",

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import ExtrapolationWarning, InputError
+from trajinfer._core.parallel import Task, fan_out
 from trajinfer.bridges.thinning import thin
 from trajinfer.data import Snapshots
 from trajinfer.evaluation.baselines import exact_line, nearest_snapshot, sampling_floor
@@ -21,6 +22,7 @@ from trajinfer.metrics import metric_names, score_of
 
 MAX_SAMPLES = 2000
 _SEED = 0
+_QUIET = (ConvergenceWarning, ExtrapolationWarning)  # the tables say both, row by row
 ANCHORS = ("exact_ot_line", "persistence", "sampling_floor")
 
 
@@ -43,6 +45,7 @@ def leave_one_snapshot_out(
     scoring: str | Sequence[str] = "w1",
     max_samples: int = MAX_SAMPLES,
     progress: Callable[[str], None] | None = None,
+    n_jobs: int | None = None,
 ) -> pd.DataFrame:
     """Hold out each snapshot in turn, fit a clone to the others, and score what it draws there.
 
@@ -55,6 +58,8 @@ def leave_one_snapshot_out(
         scoring: one or several names of distances: "w1", "w2", "mmd" (squared), "energy".
         max_samples: as in `held_out_table`.
         progress: called with a line of text before every fit.
+        n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
+            what is configured there, else 1. The scores are the same for any number.
 
     Returns:
         One row per held-out time and metric with columns `time`, `metric`, `estimator`,
@@ -80,12 +85,15 @@ def leave_one_snapshot_out(
             f"leaving one of {len(snapshots)} snapshots out leaves fewer than two; give at least "
             "three"
         )
-    tables = []
-    for k, label in enumerate(snapshots.labels):
-        if progress is not None:
-            progress(f"leaving out time {label} ({k + 1} of {len(snapshots)})")
-        rest, left_out = snapshots.drop([label]), snapshots.select([label])
-        tables.append(_fit_and_score(clone(estimator), rest, left_out, scoring, max_samples))
+
+    def tasks() -> Iterator[Task]:
+        for k, label in enumerate(snapshots.labels):
+            name = f"leaving out time {label} ({k + 1} of {len(snapshots)})"
+            if progress is not None:
+                progress(name)
+            yield Task(name, (clone(estimator), snapshots, label, scoring, max_samples))
+
+    tables = fan_out(_fit_and_score, tasks(), n_jobs=n_jobs, quiet=_QUIET)
     table = pd.concat(tables, ignore_index=True)
     _warn_of_unconverged(table)
     return table
@@ -174,15 +182,14 @@ def mean_scores(table: pd.DataFrame) -> pd.DataFrame:
 
 def _fit_and_score(
     estimator: SnapshotEstimator,
-    train: Snapshots,
-    held_out: Snapshots,
+    snapshots: Snapshots,
+    label: Any,
     scoring: str | Sequence[str],
     max_samples: int,
 ) -> pd.DataFrame:
+    train, held_out = snapshots.drop([label]), snapshots.select([label])
     started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        estimator.fit(train)
+    estimator.fit(train)
     seconds = time.perf_counter() - started
     table = held_out_table(estimator, train, held_out, scoring=scoring, max_samples=max_samples)
     return table.assign(converged=getattr(estimator, "converged_", True), seconds=seconds)

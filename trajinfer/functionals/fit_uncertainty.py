@@ -10,6 +10,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
+from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain
@@ -42,6 +43,7 @@ def fit_interval(
     level: float = 0.9,
     n: int = 200,
     random_state: RandomState = None,
+    n_jobs: int | None = None,
     **settings: Any,
 ) -> FitInterval:
     """An answer with an interval that carries the uncertainty of the fit.
@@ -54,6 +56,8 @@ def fit_interval(
         level: probability of the interval.
         n: draws of the rates.
         random_state: seed of the draws.
+        n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
+            what is configured there, else 1. The answer is the same for any number.
         settings: of the `ValueFunction` that answers.
 
     Raises:
@@ -70,17 +74,23 @@ def fit_interval(
         fits = list(process)
     else:
         fits = [process, *_drawn(process, require_integer(n, "n", least=10), seed)]
-    answers = []
-    for fit in fits:
-        model = ValueFunction(functional, random_state=seed, **settings)
-        dynamics = as_dynamics(fit)
-        points = None if isinstance(dynamics, Chain) else x0
-        answers.append(model.fit(fit, points).predict(x0))
+    settings |= {"functional": functional, "random_state": seed}
+    tasks = (
+        Task(f"answer of fit {k + 1} of {len(fits)} (seed {seed})", (settings, fit, x0))
+        for k, fit in enumerate(fits)
+    )
+    answers = fan_out(_answer, tasks, n_jobs=n_jobs)
     value, draws = answers[0], np.stack(answers[1:])
     tail = (1 - level) / 2
     lower = np.quantile(draws, tail, axis=0, method="lower")
     upper = np.quantile(draws, 1 - tail, axis=0, method="higher")
     return FitInterval(value, np.asarray(lower), np.asarray(upper), draws)
+
+
+def _answer(settings: dict[str, Any], fit: Any, x0: Any) -> Array:
+    points = None if isinstance(as_dynamics(fit), Chain) else x0
+    answer: Array = ValueFunction(**settings).fit(fit, points).predict(x0)
+    return answer
 
 
 def _drawn(process: Any, n: int, seed: int) -> list[Chain]:

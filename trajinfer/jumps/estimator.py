@@ -11,17 +11,17 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
-from trajinfer._core.seeding import RandomState, seed_from, spawn
+from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps import methods
 from trajinfer.jumps.automatic import automatic
+from trajinfer.jumps.bootstrap import QUIET, resampled_rates
 from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.effects import effect_rows, unidentified
 from trajinfer.jumps.findings import IdentifiabilityWarning, findings
@@ -261,13 +261,22 @@ class MarkovJumpProcess(FittedJumpProcess):
         history = [{"iteration": k, "objective": v} for k, v in enumerate(result.history)]
         self._conclude(seed=seed, n_iter=len(history), converged=result.converged, history=history)
 
-    def bootstrap(self, n: int, X: Any = None, *, random_state: RandomState = None) -> Array:
+    def bootstrap(
+        self,
+        n: int,
+        X: Any = None,
+        *,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+    ) -> Array:
         """(n, S, S) rates refitted to paths drawn again with replacement.
 
         Args:
             n: number of refits.
             X: the data; None takes those of the fit.
             random_state: None takes the estimator's.
+            n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
+                what is configured there, else 1. The rates are the same for any number.
 
         Raises:
             InputError: if there are fewer than two paths, or the data are not kept.
@@ -278,11 +287,11 @@ class MarkovJumpProcess(FittedJumpProcess):
             raise InputError("the bootstrap draws whole paths and needs at least two of them")
         series = series.recode(self.states_)
         seed = self._draw_seed(random_state)
-        out = np.empty((n, *self.rates_.shape))
-        for k, child in enumerate(spawn(seed, n)):
-            rows = np.random.default_rng(child).integers(len(series), size=len(series))
-            out[k] = self._refit(series[rows], seed).rates
-        return out
+        n = require_integer(n, "n", least=1)
+        if self.method_ == "given":
+            return np.tile(self.model_.rates, (n, 1, 1))
+        worker = clone(self).set_params(n_states=None, random_state=seed)
+        return np.stack(resampled_rates(worker, series, n, seed, n_jobs))
 
     def goodness_of_fit(
         self,
@@ -353,8 +362,8 @@ class MarkovJumpProcess(FittedJumpProcess):
             return self.model_
         worker = clone(self).set_params(n_states=None, random_state=seed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", IdentifiabilityWarning)
-            warnings.simplefilter("ignore", ConvergenceWarning)
+            for category in QUIET:
+                warnings.simplefilter("ignore", category)
             worker.fit(series)
         model: JumpModel = worker.model_
         return model

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import spawn
 from trajinfer.evaluation.generation.exchangeable import joint_limits, permuted_draws
 from trajinfer.evaluation.generation.figure import Figure, around
@@ -90,9 +91,11 @@ def classifier_figures(samples: Samples, seeds: Sequence[int]) -> Iterator[Figur
     yield Figure(
         "c2st_auc", auc.value, *around(auc.value, auc.error), floor.value, limit, "classifier"
     )
-    scores = np.array(
-        [discriminative_score(fake, held, fake_groups, held_groups, s) for s in seeds]
+    tasks = (
+        Task(f"recurrent classifier (seed {s})", (fake, held, fake_groups, held_groups, s))
+        for s in seeds
     )
+    scores = np.array(fan_out(discriminative_score, tasks))
     level = 0.0
     if samples.grouped:
         level = float(

@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from trajinfer._core.checks import Array
+from trajinfer._core.parallel import Task, fan_out
 from trajinfer.evaluation.generation.features import path_features
 
 _FOLDS = 3
@@ -48,8 +49,8 @@ def classifier_auc(
     truth = np.repeat([0, 1], [len(x), len(y)])
     groups = np.concatenate([groups_x, groups_y + groups_x.max() + 1])
     scores, areas = np.zeros(len(truth)), []
-    for seed in seeds:
-        once = _cross_fitted(table, truth, groups, seed)
+    tasks = (Task(f"boosted classifier (seed {s})", (table, truth, groups, s)) for s in seeds)
+    for once in fan_out(_cross_fitted, tasks):
         areas.append(_area(once[truth == 1], once[truth == 0]))
         scores += once
     error = _placement_error(scores[truth == 1], scores[truth == 0], groups_y, groups_x)

@@ -1,0 +1,112 @@
+"""Many independent fits: on joblib's current back end, with the same results on any."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from trajinfer._core.errors import InputError, TaskFailure
+from trajinfer._core.threads import torch_threads
+
+Result = TypeVar("Result")
+Warnings = tuple[type[Warning], ...]
+_CALLS: set[str] = set()  # of this process, whose threads are limited already
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call among many.
+
+    Attributes:
+        name: heads the error if it fails, such as "bootstrap fit 3 of 200 (seed 17)".
+        arguments: of the function.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+def fan_out(
+    function: Callable[..., Result],
+    tasks: Iterable[Task],
+    *,
+    n_jobs: int | None = None,
+    quiet: Warnings = (),
+) -> list[Result]:
+    """Call a function once per task.
+
+    The back end is that of `joblib.parallel_config`: processes if nothing else is said, also
+    threads, dask or ray. A task runs on one thread, so that its numbers depend neither on the
+    number of workers nor on their kind; random numbers must come from a seed among its arguments.
+    Arrays of more than a megabyte are written once and mapped by all workers.
+
+    Args:
+        function: defined at the top of a module.
+        tasks: handed out in turn; an iterator is advanced when a worker is about to be free.
+        n_jobs: workers; -1 takes all cores, None the number of `joblib.parallel_config`, else 1.
+        quiet: warnings that say nothing new here.
+
+    Returns:
+        The results in the order of the tasks.
+
+    Raises:
+        InputError: if `n_jobs` is not a number of workers; of a task that raised one.
+        TaskFailure: if a task raised anything else. Both name the task.
+    """
+    _require_workers(n_jobs)
+    call = uuid.uuid4().hex
+    _CALLS.add(call)
+    try:
+        with torch_threads(1), threadpool_limits(1), _ignoring(quiet):
+            results: list[Result] = Parallel(n_jobs=n_jobs, mmap_mode="c")(
+                delayed(_run)(function, task, call, quiet) for task in tasks
+            )
+    except (KeyboardInterrupt, SystemExit):
+        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+        raise
+    finally:
+        _CALLS.discard(call)
+    return results
+
+
+def _require_workers(n_jobs: int | None) -> None:
+    whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (whole and n_jobs != 0):
+        raise InputError(
+            f"n_jobs must be None, a number of workers or -1 for all cores, got {n_jobs!r}"
+        )
+
+
+def _run(function: Callable[..., Result], task: Task, call: str, quiet: Warnings) -> Result:
+    if call in _CALLS:
+        return _named(function, task)
+    torch.set_num_threads(1)
+    with threadpool_limits(1), _ignoring(quiet):
+        return _named(function, task)
+
+
+def _named(function: Callable[..., Result], task: Task) -> Result:
+    try:
+        return function(*task.arguments)
+    except InputError as error:
+        raise InputError(f"{task.name}: {error}") from error
+    except Exception as error:
+        raise TaskFailure(f"{task.name} failed with {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _ignoring(quiet: Warnings) -> Iterator[None]:
+    with warnings.catch_warnings():
+        for category in quiet:
+            warnings.simplefilter("ignore", category)
+        yield
