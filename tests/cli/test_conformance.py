@@ -152,7 +152,7 @@ def test_figures_are_drawn_where_they_are_wanted(run, tables, name):
         (("table.csv", "--decimal", ","), "error: --decimal must be one character other than "),
         (("table.csv", "--encoding", "utf-9"), "error: no encoding 'utf-9'; try "),
         (("latin.csv",), "error: latin.csv cannot be read as utf-8"),
-        (("empty.csv",), "error: empty.csv cannot be read: "),
+        (("empty.csv",), "error: empty.csv is empty; "),
         (("header.csv",), "error: header.csv holds no rows"),
     ],
 )

@@ -331,3 +331,13 @@ def test_the_module_runs_in_a_process_of_its_own(here):
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no file nothing.csv")
     assert done.stdout == ""
+
+
+def test_a_report_is_one_page_with_figures_and_the_command(run, here):
+    done = run("fit", "snapshots.csv", "--time", "day", "--report", "--out", "result", *DRAWN)
+    assert done.exit_code == 0
+    page = (here / "result" / "report.html").read_text(encoding="utf-8")
+    assert "trajinfer fit snapshots.csv --time day" in page
+    assert page.count("data:image/png;base64,") == len(list((here / "result").glob("*.png")))
+    assert "from trajinfer import SchrodingerBridge" in page
+    assert 'src="http' not in page

@@ -14,8 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.ambient import independent_of_torch_state
-from trajinfer._core.archive import save_archive
+from trajinfer._core.archive import save_archive, write_text
 from trajinfer._core.errors import InputError
+from trajinfer._core.fit_report import fit_report
 from trajinfer._core.packing import pack, unpack
 
 _VERBS = {
@@ -64,6 +65,26 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             "fitted": pack(fitted_attributes(self), tensors, "fitted"),
         }
         return save_archive(path, config, tensors)
+
+    def report(self, path: str | Path) -> Path:
+        """Write one self-contained HTML page on the fit, and give its path.
+
+        It holds whether the fit came to rest, the settings, everything learned that people can
+        read (parameters, tables, shares, errors on held-out data), the course of the fit, and how
+        to repeat it. It needs no network and no other file.
+
+        Raises:
+            InputError: for a path that does not end in .html, or whose folder is missing.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        target = Path(path).expanduser()
+        if target.suffix.lower() not in (".html", ".htm"):
+            raise InputError(f"a report is a page: expected a name that ends in .html, got {path}")
+        if not target.parent.is_dir():
+            raise InputError(f"there is no folder {target.parent}; make it first")
+        write_text(target, fit_report(self).html())
+        return target
 
     def _settings_to_save(self) -> dict[str, Any]:
         """The settings by name; a subclass replaces those that hold code."""

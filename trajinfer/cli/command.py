@@ -14,14 +14,23 @@ import warnings
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import typer
 
 from trajinfer._core.errors import UnusedColumnsWarning
-from trajinfer.cli.console import NOT_CONVERGED, say, show_json, show_log
+from trajinfer.cli.console import (
+    NOT_CONVERGED,
+    remembered_warnings,
+    say,
+    show_json,
+    show_log,
+)
 from trajinfer.cli.options import Options, Run
 from trajinfer.cli.output import Job, Result, can_draw, check_target, write_result
+
+if TYPE_CHECKING:
+    from trajinfer._core.page import Page
 
 _CONTEXT = "context"
 G = TypeVar("G", bound=Options)
@@ -111,11 +120,13 @@ def _conclude(context: typer.Context, run: Run, job: Job) -> None:
         return
     say(job.announcement, quiet=run.quiet)
     started = time.perf_counter()
-    result = job.work()
+    with remembered_warnings() as remarks:
+        result = job.work()
     document = {"command": context.info_name, **_data(context), **result.summary}
     document["seconds"] = time.perf_counter() - started
     if run.out is not None:
-        document = _write(context, run, job, result, document)
+        page = _page(context, job, remarks) if run.reports else None
+        document = _write(context, run, job, result, document, page)
     if run.as_json:
         show_json(document)
     else:
@@ -129,8 +140,24 @@ def _data(context: typer.Context) -> dict[str, str]:
     return {"data": str(context.params["data"])} if "data" in context.params else {}
 
 
+def _page(context: typer.Context, job: Job, remarks: list[str]) -> Page:
+    """The head of a report: what was asked, how to repeat it, and the warnings of the work."""
+    from trajinfer._core.page import Page
+
+    page = Page(f"trajinfer {context.info_name}: {job.announcement}")
+    for remark in remarks:
+        page.warning(remark)
+    page.heading("To repeat it").verbatim(command_line(context))
+    return page.verbatim("\n".join(job.script))
+
+
 def _write(
-    context: typer.Context, run: Run, job: Job, result: Result, document: dict[str, Any]
+    context: typer.Context,
+    run: Run,
+    job: Job,
+    result: Result,
+    document: dict[str, Any],
+    page: Page | None,
 ) -> dict[str, Any]:
     draw = bool(result.figures) and run.draws and can_draw(quiet=run.quiet)
     say("writing tables and figures" if draw else "writing tables", quiet=run.quiet)
@@ -139,7 +166,7 @@ def _write(
         if job.config is not None:
             text = f"# {command_line(context)}\n# These settings repeat it: --config.\n{job.config}"
             (folder / "config.toml").write_text(text, encoding="utf-8")
-        result.fill(folder, draw=draw)
+        result.fill(folder, draw=draw, page=page)
 
     return write_result(run.out or Path(), document, fill)
 

@@ -33,6 +33,23 @@ def plain_messages() -> Iterator[None]:
             raise typer.Exit(1) from error
 
 
+@contextmanager
+def remembered_warnings() -> Iterator[list[str]]:
+    """The warnings of a block, one line each, which are shown as ever."""
+    remarks: list[str] = []
+    show = warnings.showwarning
+
+    def remember(message: Any, *more: Any, **named: Any) -> None:
+        remarks.append(_one_line(message))
+        show(message, *more, **named)
+
+    warnings.showwarning = remember
+    try:
+        yield remarks
+    finally:
+        warnings.showwarning = show
+
+
 def say(text: str, *, quiet: bool = False) -> None:
     """Progress, for people."""
     if not quiet:

@@ -40,11 +40,8 @@ def generate(
         str | None,
         typer.Option(help="auto, standard, rows (tables), relative (prices) or daily (readings)."),
     ] = None,
-    report: Annotated[
-        bool, typer.Option("--report", help="Hold a quarter out and judge the result by it.")
-    ] = False,
 ) -> Job:
-    """Draw synthetic series; with --report, say what is wrong with them."""
+    """Draw synthetic series; with --report, judge them by a quarter that is held out."""
     if n < 1:
         raise InputError(f"--n must be at least 1, got {n}")
     series, reading, categories = file.read_with_categories(statics=group or "")
@@ -58,11 +55,11 @@ def generate(
         def progress(text: str) -> None:
             say(text, quiet=run.quiet)
 
-        words: dict[str, Any] = {"groups": groups, "judge": report, "progress": progress}
+        words: dict[str, Any] = {"groups": groups, "judge": run.report, "progress": progress}
         trial = GeneratorTrial.make(call.build(), series, n, **words)
         return _result(call, trial, table_of_draws(trial.drawn, series, categories))
 
-    script = [*reading, *_script(call, n, report, grouped=group is not None)]
+    script = [*reading, *_script(call, n, run.report, grouped=group is not None)]
     return Job(script, f"fitting {series} of {file.data}", work, call.toml())
 
 

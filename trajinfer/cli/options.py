@@ -55,17 +55,36 @@ class Run(Options):
         """Whether the command is to draw figures."""
         return False
 
+    @property
+    def reports(self) -> bool:
+        """Whether the command is to write a page on its result."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class DrawingRun(Run):
     """The same for commands that draw."""
 
     figures: Annotated[bool, typer.Option(help="Whether to draw.")] = True
+    report: Annotated[
+        bool, typer.Option("--report", help="Also one page with all of it, report.html.")
+    ] = False
 
     @property
     def draws(self) -> bool:
         """Whether the command is to draw figures."""
         return self.figures
+
+    @property
+    def reports(self) -> bool:
+        """Whether the command is to write a page on its result."""
+        return self.report
+
+    def check(self) -> None:
+        """Refuse a report that has nowhere to stand."""
+        super().check()
+        if self.report and self.out is None:
+            raise InputError("--report writes a page into the folder of the result; give --out")
 
 
 @dataclass(frozen=True, kw_only=True)

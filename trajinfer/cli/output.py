@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from trajinfer._core.page import Page
+
 SUMMARY = "summary.json"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,9 @@ class Result:
     figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
     converged: bool = True
 
-    def fill(self, folder: Path, *, draw: bool) -> None:
-        """Write everything but the summary."""
+    def fill(self, folder: Path, *, draw: bool, page: Page | None = None) -> None:
+        """Write everything but the summary; the same onto a page where one is given."""
+        pictures: dict[str, bytes] = {}
         for name, text in self.texts.items():
             (folder / name).write_text(text, encoding="utf-8")
         for name, table in self.tables.items():
@@ -53,6 +57,22 @@ class Result:
             model.save(folder / name)
         for name, make in self.figures.items() if draw else ():
             make().savefig(folder / f"{name}.png")
+            pictures[name] = (folder / f"{name}.png").read_bytes()
+        if page is not None:
+            self._describe(page, pictures)
+            (folder / REPORT).write_text(page.html(), encoding="utf-8")
+
+    def _describe(self, page: Page, pictures: Mapping[str, bytes]) -> None:
+        if not self.converged:
+            page.warning("The fit did not converge: take its numbers as a first look.")
+        page.heading("What was found").verbatim(self.text)
+        for name, picture in pictures.items():
+            page.picture(picture, name.replace("_", " "))
+        page.heading("Tables")
+        for name, table in self.tables.items():
+            page.table(table, f"{name}.csv")
+        for name, model in self.models.items():
+            page.heading(f"Settings of the {name}").pairs(model.get_params(deep=False))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""What a fitted estimator tells of itself, as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.page import Page
+
+_LARGEST = 12
+_SPOKEN_OF = ("history_", "seed_", "n_iter_", "converged_")
+
+
+def fit_report(estimator: Any) -> Page:
+    """A page with the settings, what was learned, the course of the fit and how to repeat it."""
+    name = type(estimator).__name__
+    page = Page(f"{name}: report of a fit")
+    _outcome(page, estimator)
+    page.heading("Settings").pairs(estimator.get_params(deep=False))
+    page.heading("What was learned")
+    _learned(page, estimator)
+    _course(page, estimator.history_)
+    page.heading("To repeat it")
+    return page.verbatim(
+        f"from trajinfer import {name}\n\nmodel = {estimator!r}\nmodel.fit(data)\n\n"
+        f"# the seed of this fit was {estimator.seed_}"
+    )
+
+
+def _outcome(page: Page, estimator: Any) -> None:
+    rounds = f"{estimator.n_iter_} iterations, seed {estimator.seed_}"
+    if estimator.converged_:
+        page.paragraph(f"The fit came to rest after {rounds}.")
+    else:
+        page.warning(f"The fit did not converge in {rounds}: take its numbers as a first look.")
+
+
+def _learned(page: Page, estimator: Any) -> None:
+    """Numbers and names in one table, then every table of its own."""
+    plain: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
+    for name, value in _values(estimator):
+        if hasattr(value, "itertuples"):
+            tables[name] = value
+        elif isinstance(value, Mapping) and all(isinstance(x, Real | str) for x in value.values()):
+            plain |= {f"{name} {key}": entry for key, entry in value.items()}
+        elif isinstance(value, Real | str):
+            plain[name] = value
+        elif isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= _LARGEST:
+            plain[name] = value.tolist()
+        elif isinstance(value, np.ndarray) and value.ndim == 2 and max(value.shape) <= _LARGEST:
+            plain |= {f"{name} row {k}": row for k, row in enumerate(value.tolist())}
+    if plain:
+        page.pairs(plain)
+    for name, table in tables.items():
+        page.table(table, name)
+
+
+def _values(estimator: Any) -> Iterable[tuple[str, Any]]:
+    """Learned attributes by name, those that a property hands on among them."""
+    own = vars(estimator)
+    handed_on = [
+        n for n in dir(type(estimator)) if isinstance(getattr(type(estimator), n), property)
+    ]
+    for name in sorted({*own, *handed_on}):
+        if not name.endswith("_") or name.startswith("_") or name in _SPOKEN_OF:
+            continue
+        value = own[name] if name in own else getattr(estimator, name, None)
+        if value is not None:
+            yield name, value
+
+
+def _course(page: Page, records: list[dict[str, Any]]) -> None:
+    """The quantities that every later record of the fit holds, as curves."""
+    rounds = records[1:] if len(records) > 2 else records
+    names = [
+        name
+        for name in (rounds[0] if rounds else {})
+        if name not in ("epoch", "round", "step", "iteration", "seed")
+        and all(_is_number(record.get(name)) for record in rounds)
+    ]
+    if names:
+        page.heading("Course of the fit")
+    for name in names:
+        page.curve([float(record[name]) for record in rounds], name.replace("_", " "))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
