@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# Where the environment forbids to keep compiled files every process compiles the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo test test-all fmt lint types arch check docs site bench reproduce unseen train-jumps clean
 
 setup: $(STAMP)

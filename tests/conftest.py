@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import random
 from pathlib import Path
@@ -94,6 +95,12 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"TRAJINFER_DATA names {folder}, which is not a folder")
     return folder
+
+
+def pytest_collection_finish():
+    """Half a million objects of libraries stay for good; no collection need look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path):

@@ -41,7 +41,7 @@ def _console(block):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)
-def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
+def test_code_blocks_run(page, tmp_path, monkeypatch, capsys, each_fit_once):
     pytest.importorskip("matplotlib").use("agg")
     pytest.importorskip("anndata")
     text = page.read_text(encoding="utf-8")

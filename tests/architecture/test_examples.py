@@ -22,7 +22,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs(example, empty_folder, capsys, monkeypatch):
+def test_example_runs(example, empty_folder, capsys, monkeypatch, each_fit_once):
     if "gapminder" in example.stem:
         pytest.importorskip("plotly")
     if "drifters" in example.stem and not os.environ.get("TRAJINFER_DATA"):

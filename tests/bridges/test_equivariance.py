@@ -102,8 +102,18 @@ def test_units_of_a_fixed_reference(snapshots, c, s):
     )
 
 
-@pytest.mark.parametrize(("c", "s"), [(100.0, 1.0), (1.0, 0.01), (0.03, 50.0)])
-@pytest.mark.parametrize("make", [AffineDrift, OrnsteinUhlenbeck], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    ("make", "c", "s"),
+    [
+        (AffineDrift, 100.0, 1.0),
+        (AffineDrift, 1.0, 0.01),
+        (AffineDrift, 0.03, 50.0),
+        (OrnsteinUhlenbeck, 0.03, 50.0),
+        # one unit at a time, as above of another reference
+        pytest.param(OrnsteinUhlenbeck, 100.0, 1.0, marks=pytest.mark.slow),
+        pytest.param(OrnsteinUhlenbeck, 1.0, 0.01, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:the refinement was still moving")
 def test_units_of_a_fit_with_nothing_given(snapshots, make, c, s):
     """Neither the neutral starts, nor the default volatility, nor the ridge know of units."""

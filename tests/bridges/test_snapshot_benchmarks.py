@@ -44,6 +44,7 @@ def assert_parameters(bridge, truth, tolerance):
         assert bridge.parameters_[name] == pytest.approx(value, rel=tolerance), name
 
 
+@pytest.mark.slow  # the demo recovers the same rates as closely in the default suite
 def test_lotka_volterra(shared_data):
     data = load(shared_data, "lv_sbirr")
     bridge = SchrodingerBridge(LotkaVolterra(), random_state=0).fit(data[TRAIN])
@@ -58,7 +59,11 @@ def test_lotka_volterra(shared_data):
 
 
 @pytest.mark.parametrize(
-    ("name", "bar"), [("gom_vortex_sbirr", 0.105), ("gom_vortex_small_sbirr", 0.10)]
+    ("name", "bar"),
+    [
+        ("gom_vortex_sbirr", 0.105),
+        pytest.param("gom_vortex_small_sbirr", 0.10, marks=pytest.mark.slow),
+    ],
 )
 def test_gulf_of_mexico_vortices(shared_data, name, bar):
     data = load(shared_data, name)

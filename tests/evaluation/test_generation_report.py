@@ -24,11 +24,12 @@ def walks(n, seed, *, steps=16, dim=1, noise=1.0):
 
 
 TRAIN, HELD = walks(900, 0), walks(500, 1)
+SIZES = {"training": 360, "held out": 200, "synthetic": 200}
 
 
 @pytest.fixture(scope="module")
 def honest():
-    return generation_report(TRAIN, HELD, walks(500, 2), n_seeds=2)
+    return generation_report(TRAIN[:360], HELD[:200], walks(200, 2), n_seeds=2)
 
 
 def flags(synthetic, **options):
@@ -75,7 +76,7 @@ def test_every_figure_has_an_interval_a_floor_and_a_limit(honest):
 def test_text_json_and_figure_say_the_same(honest):
     document = json.loads(honest.to_json())
     assert document["flags"] == []
-    assert document["sizes"] == {"training": 900, "held out": 500, "synthetic": 500}
+    assert document["sizes"] == SIZES
     assert [row["metric"] for row in document["figures"]] == list(honest.to_frame().index)
     assert document["figures"][0]["p_value"] is None
     text = str(honest)
@@ -89,12 +90,13 @@ def test_text_json_and_figure_say_the_same(honest):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(honest):
-    again = generation_report(Trajectories(np.arange(16), TRAIN), HELD, walks(500, 2), n_seeds=2)
+    given = Trajectories(np.arange(16), TRAIN[:360])
+    again = generation_report(given, HELD[:200], walks(200, 2), n_seeds=2)
     assert again.to_json() == honest.to_json()
 
 
 def test_the_training_set_itself_is_a_copy():
-    report = generation_report(TRAIN[:300], HELD[:150], TRAIN[:150], n_seeds=2)
+    report = generation_report(TRAIN[:160], HELD[:80], TRAIN[:80], n_seeds=2)
     assert report.flags == {"copies"}
 
 

@@ -67,6 +67,7 @@ class TestPublishedFits:
         assert ratio(model, 0, 1, "sex") == pytest.approx((0.52617, 0.32743, 0.84552), rel=0.01)
         assert ratio(model, 0, 3, "dage") == pytest.approx((1.03151, 1.01379, 1.04955), rel=0.01)
 
+    @pytest.mark.slow  # one covariate on all rates, and two on one each, run in the default suite
     def test_two_covariates_on_all_rates(self, transplants):
         """Better than the published 3917.744, and the value is that of a plain product."""
         model = transplant_fit(transplants, ["dage", "sex"])

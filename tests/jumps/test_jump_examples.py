@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("jumps_*.py"))
-LONG = {"jumps_flashing_ratchet"}
+# the page on heart transplants shows the same fits
+LONG = {"jumps_flashing_ratchet", "jumps_heart_transplant"}
 ARGUMENTS = {
     "jumps_published_ratchet": ["1", "100"]
 }  # one draw, and few paths: the code is the same

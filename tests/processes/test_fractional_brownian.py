@@ -50,7 +50,7 @@ def test_index_one_half_is_the_brownian_process():
     assert paths.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / n) + 4e-3)
 
 
-@pytest.mark.parametrize("hurst", [0.3, 0.7])
+@pytest.mark.parametrize("hurst", [0.3, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_noise_that_depends_on_the_state_obeys_the_chain_rule(hurst):
     """In the sense of Stratonovich dX = X dB has the solution X(0) exp(B)."""
     process = GeometricBrownian(mu=0.0, volatility=0.4)

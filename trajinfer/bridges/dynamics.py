@@ -12,8 +12,8 @@ from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver
 from trajinfer.processes import Process, Values
+from trajinfer.processes.jacobian import jacobian
 from trajinfer.sde import SDELike
-from trajinfer.sde.jacobian import jacobian
 
 Field = Callable[[Tensor, Tensor], Tensor]
 

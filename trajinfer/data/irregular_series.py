@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,10 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import series_arrays, series_tables
 from trajinfer.data.hiding import hidden_entries
+from trajinfer.data.joining import joined_fields
 from trajinfer.data.names import column_names
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
-
-Dropped = Literal["channel", "time"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,25 +371,7 @@ class IrregularSeries:
         """
         if not parts:
             raise InputError("give at least one IrregularSeries")
-        first = parts[0]
-        for part in parts[1:]:
-            if part.channels != first.channels or part.static_names != first.static_names:
-                raise InputError(
-                    f"channels {part.channels} and statics {part.static_names} do not match "
-                    f"{first.channels} and {first.static_names}"
-                )
-            if (part.labels is None) != (first.labels is None):
-                raise InputError("some of the parts have labels and some have none")
-        parts = [part.on_axis(first.axis) for part in parts]
-        return replace(
-            first,
-            flat_times=np.concatenate([part.flat_times for part in parts]),
-            flat_values=np.concatenate([part.flat_values for part in parts]),
-            lengths=RaggedLayout.join([part.layout for part in parts]).lengths,
-            labels=_joined([part.labels for part in parts]),
-            statics=_joined([part.statics for part in parts]),
-            ids=tuple(name for part in parts for name in part.ids),
-        )
+        return replace(parts[0], **joined_fields([part.on_axis(parts[0].axis) for part in parts]))
 
     def _per_entry(self, cutoff: Any) -> Array:
         """A cutoff at every entry, (N,)."""
@@ -417,8 +398,3 @@ class IrregularSeries:
             flat_values=self.flat_values[entries],
             lengths=layout.lengths,
         )
-
-
-def _joined(arrays: Sequence[Array | None]) -> Array | None:
-    known = [array for array in arrays if array is not None]
-    return np.concatenate(known) if len(known) == len(arrays) else None

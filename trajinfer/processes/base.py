@@ -16,8 +16,8 @@ from trajinfer._core.errors import IncompatibleSolver, InputError
 from trajinfer._core.packing import packable
 from trajinfer.nn import Parameter, Parameters
 from trajinfer.processes.affine_transition import affine_transition
+from trajinfer.processes.jacobian import jacobian
 from trajinfer.sde import SDE
-from trajinfer.sde.jacobian import jacobian
 
 _OWN_MODULES = "trajinfer."
 Values = Mapping[str, Tensor]

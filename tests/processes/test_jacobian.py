@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trajinfer.sde.jacobian import jacobian
+from trajinfer.processes.jacobian import jacobian
 
 POINTS = torch.linspace(-1.5, 2.0, 12, dtype=torch.float64).reshape(4, 3)
 
