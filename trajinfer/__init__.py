@@ -1,8 +1,8 @@
 """Stochastic dynamics from observations that are scattered in time.
 
 Estimators, containers, errors, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`,
-`fractional`, `functionals`, `jumps`, `metrics`, `evaluation`, `datasets`, `plot`. Names are
-imported when they are first used, so that `import trajinfer` alone costs next to nothing.
+`fractional`, `functionals`, `jumps`, `metrics`, `evaluation`, `datasets`, `plot`, `scores`. Names
+are imported when they are first used, so that `import trajinfer` alone costs next to nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         metrics,
         plot,
         processes,
+        scores,
         sde,
     )
     from trajinfer._core.errors import (
@@ -88,6 +89,7 @@ __all__ = [
     "passage",
     "plot",
     "processes",
+    "scores",
     "sde",
     "simulate",
     "solve",

@@ -80,6 +80,8 @@ class SDE(nn.Module, ABC):
       standard normal; all three are independent. Where it can, the step follows the Brownian path
       that (W, H) describe and uses Z only for what they leave open. h = 0 must return y unchanged,
       without a division by h.
+    - `unstable_backwards`: text that says why the SDE must not be solved backwards and what to use
+      instead; the continuous adjoint is then refused.
     - `exact_noise`: what `exact_step` uses of these, "W", "WH", "WHZ" (the default) or "Z"; what it
       does not use is handed over as None and never drawn.
     """

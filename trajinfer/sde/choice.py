@@ -243,6 +243,9 @@ def _check_gradient(solver: Solver, problem: Problem, requirements: SolverRequir
             "gradient='checkpoint'",
             method=solver.name,
         )
+    unstable = getattr(problem.sde, "unstable_backwards", None)
+    if requirements.gradient == "adjoint" and unstable:
+        raise IncompatibleSolver(f"the adjoint is unstable here: {unstable}", method=solver.name)
     neutral = problem.noise_type in ("none", "additive")
     if requirements.gradient == "adjoint" and problem.sde_type == "ito" and not neutral:
         raise IncompatibleSolver(

@@ -1,0 +1,85 @@
+"""Where sampling starts: the Gaussian that matches the data's moments, and levels that suit it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from trajinfer._core.checks import require_integer
+from trajinfer._core.errors import InputError
+from trajinfer.scores.denoiser import Denoiser, require_state
+from trajinfer.scores.gaussian import WienerDenoiser
+from trajinfer.scores.noise import NoiseLaw, White
+from trajinfer.scores.paths import require_levels
+
+_WIDEST, _FINEST = 10.0, 0.25
+
+
+@runtime_checkable
+class HasMoments(Protocol):
+    """A denoiser that knows mean and covariance of its data."""
+
+    mean: Tensor
+    covariance: Tensor
+
+
+def matched_law(denoiser: Denoiser, noise: NoiseLaw) -> WienerDenoiser | None:
+    """The Gaussian with the denoiser's moments, or None where it knows none."""
+    if isinstance(denoiser, WienerDenoiser) and isinstance(noise, White):
+        return denoiser
+    if not isinstance(denoiser, HasMoments):
+        return None
+    return WienerDenoiser(denoiser.mean, denoiser.covariance, noise)
+
+
+def levels_of(denoiser: Denoiser, law: WienerDenoiser | None, levels: Any) -> tuple[float, float]:
+    """(rho_max, rho_min) as given, or 10 times the largest and a quarter of the smallest sd.
+
+    Raises:
+        InputError: unless rho_max > rho_min > 0, or if they are needed and missing.
+    """
+    if levels is None:
+        own = getattr(denoiser, "levels", None)
+        if own is not None:
+            return float(own[0]), float(own[1])
+        if law is None:
+            raise InputError("give levels=(rho_max, rho_min): the denoiser knows no moments")
+        smallest = getattr(denoiser, "smallest_sd", float(law.spectrum[0]) ** 0.5)
+        return _WIDEST * law.top_sd, max(_FINEST * smallest, 1e-4 * law.top_sd)
+    try:
+        high, low = (float(level) for level in levels)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"levels must be (rho_max, rho_min), got {levels!r}") from error
+    require_levels(high, low)
+    return high, low
+
+
+def first_state(
+    start: Any,
+    n: int | None,
+    law: WienerDenoiser | None,
+    rho_max: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """The state (B, D) at rho_max: as given, the centre of the base law, or draws from it.
+
+    Raises:
+        InputError: if neither rows nor their number is given, or the width is not known.
+    """
+    width = None if law is None else law.mean.shape[0]
+    if start is not None and not isinstance(start, str):
+        state = require_state(start, width)
+        if n is not None and n != state.shape[0]:
+            raise InputError(f"start has {state.shape[0]} rows, got n={n}; leave n out")
+        return state
+    if law is None:
+        raise InputError("give start=(B, D): the denoiser knows no moments to draw a start from")
+    if start is not None and start != "center":
+        raise InputError(f"start must be rows (B, D) or 'center', got {start!r}")
+    if start == "center":
+        return law.mean.expand(1 if n is None else n, -1).clone()
+    if n is None:
+        raise InputError("give n, the number of draws, or start, the rows to go on from")
+    return law.draw(require_integer(n, "n", least=1), rho_max, generator)

@@ -1,0 +1,236 @@
+"""From noise to data: exponential multistep and single-step samplers, Heun, and inversion."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.seeding import RandomState, seed_from, torch_generator
+from trajinfer.scores.base_law import first_state, levels_of, matched_law
+from trajinfer.scores.denoiser import Denoiser, Level, as_denoiser
+from trajinfer.scores.gaussian import WienerDenoiser
+from trajinfer.scores.grids import jump_factor, level_grid
+from trajinfer.scores.inversion import bdia
+from trajinfer.scores.noise import NoiseLaw, White
+from trajinfer.scores.plans import SolverPlan, default_order
+from trajinfer.scores.steps import Step
+
+Method = Literal["multistep", "singlestep", "heun", "bdia"]
+
+_WHITE = White()
+
+
+def sample(  # noqa: PLR0913 (the contract of the front door)
+    denoiser: Any,
+    n: int | None = None,
+    *,
+    start: Any = None,
+    levels: tuple[float, float] | None = None,
+    n_evaluations: int = 20,
+    method: Method = "multistep",
+    order: int | None = None,
+    corrector: bool = True,
+    churn: float = 0.0,
+    plan: SolverPlan | None = None,
+    jump: bool = True,
+    grid: Any = "edm",
+    noise: NoiseLaw = _WHITE,
+    return_state: bool = False,
+    random_state: RandomState = None,
+) -> Any:
+    r"""Draw data by removing noise, from rho_max down to rho_min.
+
+    Solves $dy = (1 + \tau^2)(D - y)\,d\lambda + \sqrt2\,\tau e^{-\lambda} L\,dW$ with
+    $\lambda = -\log\rho$: an ODE for churn $\tau = 0$, else an SDE with the same marginal laws.
+
+    Args:
+        denoiser: with `denoise(y, rho)`, or a function (y, rho) -> D.
+        n: number of draws; the start has the law of the matched Gaussian with noise rho_max.
+        start: the state at rho_max, (B, D), instead of n; "center" is the centre of that Gaussian.
+        levels: (rho_max, rho_min); None takes 10 times the largest and a quarter of the smallest
+            standard deviation of the data, if the denoiser knows its moments.
+        n_evaluations: evaluations of the denoiser.
+        method: "multistep", "singlestep" (order evaluations a step), "heun" in rho (two a step), or
+            "bdia", which `invert` undoes exactly.
+        order: None is 2 up to six evaluations and 3 above.
+        corrector: multistep: redo every step but the last with the next value, at no cost.
+        churn: tau >= 0, multistep only.
+        plan: a `SolverPlan` instead of order, corrector and grid.
+        jump: go down to a few standard deviations by the flow of the matched Gaussian, at no
+            evaluation, and spend all steps below. Not for "bdia", not without moments.
+        grid: "edm", "lambda", or levels (n_evaluations + 1,), or (n_evaluations + 1, D) where
+            entries have levels of their own; then levels and jump are not used.
+        noise: law of the noise, `White()` or a process at given times.
+        return_state: "bdia": return (draws, state).
+        random_state: seed of start and churn.
+
+    Returns:
+        The state at rho_min, (B, D): data with noise rho_min; `denoiser.denoise(y, rho_min)`
+        removes that. With `return_state` also an `InversionState`.
+
+    Raises:
+        InputError: for arguments that cannot be used.
+
+    Example:
+        >>> from trajinfer.scores import GaussianMixture
+        >>> mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[0.01]], [[0.01]]])
+        >>> draws = sample(mixture, 1000, random_state=0)
+        >>> round(draws.abs().mean().item(), 1)
+        1.0
+    """
+    model = as_denoiser(denoiser)
+    _check(method, n_evaluations, order, churn, return_state)
+    law = matched_law(model, noise)
+    own = None if isinstance(grid, str) else level_grid(grid, n_evaluations, (1.0, 0.5))
+    ends = levels_of(model, law, levels) if own is None else (own[0].max(), own[-1].min())
+    generator = torch_generator(seed_from(random_state))
+    y = first_state(start, n, law, float(ends[0]), generator)
+    if method == "bdia":
+        rhos = level_grid(grid, n_evaluations, ends) if own is None else own
+        state = bdia(model, y, rhos)
+        return (state.last, state) if return_state else state.last
+    if plan is not None:
+        plan.require(n_evaluations, ends, y.shape[1])
+        begin = float(plan.rhos[0].max())
+    else:
+        begin = _jump_to(law, ends, n_evaluations) if jump and own is None else float(ends[0])
+    y = y if law is None or begin >= ends[0] else law.flow(y, float(ends[0]), begin)
+    n_steps = n_evaluations // _evaluations_a_step(method, order, n_evaluations)
+    if method == "multistep":
+        rhos = own if own is not None else level_grid(grid, n_steps, (begin, ends[1]))
+        chosen = plan or SolverPlan.fixed(
+            rhos, ends, order or default_order(n_evaluations), corrector
+        )
+        return multistep(model, y, chosen, churn=churn, noise=noise, generator=generator)
+    rhos = (
+        _thinned(own, n_steps) if own is not None else level_grid(grid, n_steps, (begin, ends[1]))
+    )
+    if method == "heun":
+        return heun(model, y, rhos)
+    return singlestep(model, y, rhos, min(order or default_order(n_evaluations), 3))
+
+
+def _jump_to(law: WienerDenoiser | None, ends: tuple[float, float], n_evaluations: int) -> float:
+    if law is None:
+        return ends[0]
+    level = jump_factor(n_evaluations) * law.top_sd
+    return level if 2 * ends[1] < level < ends[0] else ends[0]
+
+
+def _evaluations_a_step(method: str, order: int | None, n_evaluations: int) -> int:
+    if method == "multistep":
+        return 1
+    return 2 if method == "heun" else min(order or default_order(n_evaluations), 3)
+
+
+def multistep(
+    model: Denoiser,
+    y: Tensor,
+    plan: SolverPlan,
+    *,
+    churn: float = 0.0,
+    noise: NoiseLaw = _WHITE,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Run a plan from the state y (B, D) at its first level; one evaluation a step.
+
+    The value at a predicted point serves the correction of the step before and all later steps.
+    """
+    values: list[Tensor] = []
+    pending: tuple[Step, Tensor, Tensor | None, int] | None = None
+    for i, (predict, correct) in enumerate(plan.steps(churn)):
+        values.insert(0, model.denoise(y, level_at(plan.rhos, i, y)))
+        if pending is not None:
+            step, before, xi, order = pending
+            y = step(before, values[: order + 1], xi)
+        xi = _draw(churn, noise, y, generator)
+        pending = None if correct is None else (correct, y, xi, plan.orders[i])
+        y = predict(y, values[: plan.orders[i]], xi)
+        del values[max(plan.orders) :]
+    return y
+
+
+def singlestep(model: Denoiser, y: Tensor, rhos: Array, order: int) -> Tensor:
+    """Single-step exponential sampler of order 1, 2 or 3, with as many evaluations a step."""
+    lams = -np.log(rhos)
+    for a, b in pairwise(lams):
+        nodes, values = [a], [model.denoise(y, float(np.exp(-a)))]
+        for stage in range(1, order):
+            c = a + stage * (b - a) / order
+            middle = _over(nodes[-1:] if stage == 1 else nodes, a, c)(y, values[::-1], None)
+            nodes.append(c)
+            values.append(model.denoise(middle, float(np.exp(-c))))
+        used = [0] if order == 1 else [0, order - 1]
+        y = _over([nodes[j] for j in used], a, b)(y, [values[j] for j in used][::-1], None)
+    return y
+
+
+def _over(nodes: list[Any], a: Any, b: Any) -> Step:
+    return Step.of(np.array(nodes[::-1]), a, b, 0.0)
+
+
+def heun(model: Denoiser, y: Tensor, rhos: Array) -> Tensor:
+    """Heun's method in rho, two evaluations a step."""
+    for high, low in pairwise(rhos):
+        slope = (y - model.denoise(y, float(high))) / high
+        guess = y + (low - high) * slope
+        y = y + 0.5 * (low - high) * (slope + (guess - model.denoise(guess, float(low))) / low)
+    return y
+
+
+def level_at(rhos: Array, i: int, y: Tensor) -> Level:
+    """The i-th level: a number, or one per entry."""
+    return float(rhos[i]) if rhos.ndim == 1 else torch.as_tensor(rhos[i], dtype=y.dtype)
+
+
+def _draw(
+    churn: float, noise: NoiseLaw, y: Tensor, generator: torch.Generator | None
+) -> Tensor | None:
+    if churn == 0:
+        return None
+    z = torch.randn(y.shape, generator=generator, dtype=y.dtype, device=y.device)
+    return noise.colour(z)
+
+
+def _thinned(rhos: Array, n_steps: int) -> Array:
+    if rhos.ndim > 1:
+        raise InputError("levels by entry are for method='multistep'")
+    return np.asarray(rhos[np.linspace(0, len(rhos) - 1, n_steps + 1).round().astype(int)])
+
+
+def _check(
+    method: str, n_evaluations: int, order: int | None, churn: float, return_state: bool
+) -> None:
+    if method not in get_args(Method):
+        raise InputError(f"no method {method!r}; {nearest(method, get_args(Method))}")
+    require_integer(n_evaluations, "n_evaluations", least=1)
+    if order is not None:
+        require_integer(order, "order", least=1)
+    _check_churn(method, churn)
+    if method == "bdia" and n_evaluations < 2:
+        raise InputError("method='bdia' needs n_evaluations >= 2: its state is a pair")
+    needed = _evaluations_a_step(method, order, n_evaluations)
+    if method == "singlestep" and order is not None and order > 3:
+        raise InputError(f"method='singlestep' has orders 1 to 3, got {order}; use 'multistep'")
+    if n_evaluations < needed:
+        raise InputError(
+            f"method={method!r} makes {needed} evaluations a step, got n_evaluations="
+            f"{n_evaluations}; allow more or lower the order"
+        )
+    if return_state and method != "bdia":
+        raise InputError("return_state=True is for method='bdia'; other methods have no inverse")
+
+
+def _check_churn(method: str, churn: float) -> None:
+    if not (isinstance(churn, (int, float)) and churn >= 0 and np.isfinite(churn)):
+        raise InputError(f"churn must be a number >= 0, got {churn!r}; 0 is the ODE")
+    if churn > 0 and method == "bdia":
+        raise InputError("churn with method='bdia': inversion needs the ODE, use churn=0")
+    if churn > 0 and method != "multistep":
+        raise InputError(f"churn is for method='multistep', got method={method!r}")

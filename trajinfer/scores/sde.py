@@ -1,0 +1,159 @@
+"""Generation as SDEs of the library: `solve` and its gradients take them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trajinfer._core.errors import InputError
+from trajinfer.scores.base_law import levels_of, matched_law
+from trajinfer.scores.denoiser import as_denoiser, width_of
+from trajinfer.scores.noise import NoiseLaw, White
+from trajinfer.sde import SDE
+from trajinfer.sde.base import LinearDrift
+
+Direction = Literal["generate", "noise"]
+
+_WHITE = White()
+
+
+class DiffusionSDE(SDE):
+    r"""$dy = (1 + \tau^2)(D - y)\,d\lambda + \sqrt2\,\tau e^{-\lambda} L\,dW$.
+
+    Time is $\lambda = -\log\rho$.
+
+    With `direction="noise"` time is $\log\rho$ and the same laws are passed through backwards:
+    $dy = (1 - \tau^2)(y - D)\,dt + \sqrt2\,\tau e^{t} L\,dW$.
+
+    `sample` has the exact variance of every step; `solve` is for checks, gradients and solvers of
+    one's own. The contraction makes reversible Heun and the continuous adjoint unstable; the
+    adjoint is refused.
+
+    Args:
+        denoiser: with `denoise(y, rho)`, or a function (y, rho) -> D.
+        churn: tau >= 0; 0 is the probability flow.
+        direction: "generate" or "noise".
+        noise: law of the noise.
+        dim: D, needed if the denoiser does not know it.
+
+    Raises:
+        InputError: for a churn below 0, an unknown direction or width.
+    """
+
+    unstable_backwards = (
+        "its contraction -y grows backwards in time; use gradient='checkpoint', or "
+        "trajinfer.scores.sample(..., method='bdia')"
+    )
+
+    def __init__(
+        self,
+        denoiser: Any,
+        *,
+        churn: float = 0.0,
+        direction: Direction = "generate",
+        noise: NoiseLaw = _WHITE,
+        dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not (isinstance(churn, (int, float)) and churn >= 0):
+            raise InputError(f"churn must be a number >= 0, got {churn!r}; 0 is the ODE")
+        if direction not in ("generate", "noise"):
+            raise InputError(f"direction must be 'generate' or 'noise', got {direction!r}")
+        self.denoiser = as_denoiser(denoiser)
+        if isinstance(denoiser, nn.Module):  # its weights are those of this module
+            self.network = denoiser
+        width = dim or width_of(self.denoiser)
+        if width is None:
+            raise InputError("give dim=, the width of the state: the denoiser does not know it")
+        self.churn, self.direction, self.noise = float(churn), direction, noise
+        self.dim, self.sde_type, self.commutes = width, "ito", True
+        self.noise_type = "additive" if churn else "none"
+        self.noise_dim = width if churn else 0
+        if direction == "generate":
+            rate = -(1 + self.churn**2)
+            self.drift_linear = LinearDrift(torch.full((width,), rate, dtype=torch.float64))
+
+    def f(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
+        """Drift at lam = t (or log rho = t)."""
+        sign = 1.0 if self.direction == "generate" else -1.0
+        off = self.denoiser.denoise(y, torch.exp(-sign * t)) - y
+        return (1 + self.churn**2) * off if sign > 0 else -(1 - self.churn**2) * off
+
+    def g(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
+        """Diffusion (B, D, D)."""
+        eye = torch.eye(self.dim, dtype=y.dtype, device=y.device)
+        factor = self.noise.colour(eye).T.expand(y.shape[0], -1, -1)
+        return self._amplitude(t)[..., None] * factor if t.ndim else self._amplitude(t) * factor
+
+    def g_prod(self, t: Tensor, y: Tensor, v: Tensor, context: Any = None) -> Tensor:
+        """The product g v, without the matrix."""
+        return self._amplitude(t) * self.noise.colour(v)
+
+    def _amplitude(self, t: Tensor) -> Tensor:
+        sign = 1.0 if self.direction == "generate" else -1.0
+        return math.sqrt(2) * self.churn * torch.exp(-sign * t)
+
+    def times(self, n_steps: int, levels: tuple[float, float] | None = None) -> Tensor:
+        """Times of even steps between noise levels, (n_steps + 1,), rising.
+
+        Args:
+            n_steps: number of steps.
+            levels: (rho_max, rho_min), from the moments of the denoiser by default.
+        """
+        high, low = levels_of(self.denoiser, matched_law(self.denoiser, self.noise), levels)
+        ends = (-math.log(high), -math.log(low))
+        if self.direction == "noise":
+            ends = (math.log(low), math.log(high))
+        return torch.linspace(*ends, n_steps + 1, dtype=torch.float64)
+
+
+class InterpolantLaw(Protocol):
+    """A law between two snapshots with its velocity and score."""
+
+    dim: int
+
+    def velocity(self, x: Tensor, u: Tensor | float) -> Tensor:
+        """b(x, u), (B, D)."""
+        ...
+
+    def score(self, x: Tensor, u: Tensor | float) -> Tensor:
+        """Score of the law at u, (B, D)."""
+        ...
+
+
+class InterpolantSDE(SDE):
+    r"""$dx = (b + e s)\,du + \sqrt{2e}\,dW$ from snapshot 0 to snapshot 1, the same laws for all e.
+
+    Args:
+        law: with `velocity(x, u)`, `score(x, u)` and `dim`.
+        churn: e >= 0; c/2 is the best at few steps, 0 the ODE.
+
+    Raises:
+        InputError: for a churn below 0.
+    """
+
+    def __init__(self, law: InterpolantLaw, *, churn: float = 0.0) -> None:
+        super().__init__()
+        if not churn >= 0:
+            raise InputError(f"churn must be a number >= 0, got {churn!r}; 0 is the ODE")
+        self.law, self.churn, self.dim = law, float(churn), law.dim
+        self.sde_type, self.commutes = "ito", True
+        self.noise_type = "additive" if churn else "none"
+        self.noise_dim = law.dim if churn else 0
+
+    def f(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
+        """B + e s."""
+        velocity = self.law.velocity(y, t)
+        return velocity if self.churn == 0 else velocity + self.churn * self.law.score(y, t)
+
+    def g(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
+        """sqrt(2e) I, (B, D, D)."""
+        eye = torch.eye(self.dim, dtype=y.dtype, device=y.device)
+        return (math.sqrt(2 * self.churn) * eye).expand(y.shape[0], -1, -1)
+
+    def g_prod(self, t: Tensor, y: Tensor, v: Tensor, context: Any = None) -> Tensor:
+        """sqrt(2e) v."""
+        return math.sqrt(2 * self.churn) * v
