@@ -70,7 +70,11 @@ def test_the_error_falls_with_the_fourth_power_of_the_step():
     ("process", "x"),
     [
         (LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=[0.1, 0.2]), [5.0, 4.0]),
-        (Repressilator(10, 3, 1, 1, volatility=0.3), [1.0, 1.5, 2.0]),
+        pytest.param(
+            Repressilator(10, 3, 1, 1, volatility=0.3),
+            [1.0, 1.5, 2.0],
+            marks=pytest.mark.slow,  # a third process through the same equations
+        ),
         (GeometricBrownian([0.3, -0.5], volatility=[0.2, 0.4]), [2.0, 1.0]),
     ],
     ids=lambda value: type(value).__name__,

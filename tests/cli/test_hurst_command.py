@@ -76,7 +76,7 @@ def test_the_fractional_model_forecasts_a_table(tmp_path):
     rows = [(k, t, walk[k, t]) for k in range(3) for t in range(30)]
     pd.DataFrame(rows, columns=["id", "time", "x"]).to_csv(tmp_path / "t.csv", index=False)
     options = ["--model", "fractional", "--horizon", "5", "--steps", "3", "--no-figures"]
-    options += ["--out", str(tmp_path / "r"), "--set", "n_ou=5"]
+    options += ["--out", str(tmp_path / "r"), "--set", "n_ou=5", "--set", "hurst=0.8"]
     found = CliRunner().invoke(app, ["forecast", str(tmp_path / "t.csv"), *options])
     assert found.exit_code == 0, found.output
     assert (tmp_path / "r" / "summary.json").is_file()

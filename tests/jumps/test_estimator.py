@@ -76,8 +76,15 @@ def test_rates_are_recovered(method):
     assert np.allclose(model.rates_.sum(axis=1), 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("noise", [0.0, "learn"])
+@pytest.mark.parametrize(
+    ("noise", "method"),
+    [
+        *((0.0, method) for method in METHODS),
+        *(("learn", method) for method in METHODS if method != "auto"),
+        # three searches from where "em" and "mle", above, end
+        pytest.param("learn", "auto", marks=pytest.mark.slow),
+    ],
+)
 def test_relabelling_and_the_unit_of_time_change_nothing(method, noise):
     data = paths(60, label_noise=0.05)
     order = np.array([2, 0, 1])

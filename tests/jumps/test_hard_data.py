@@ -83,11 +83,16 @@ def test_intervals_of_bursts_cover_the_truth(ratio):
     assert np.mean(inside) > 0.85
 
 
+@pytest.fixture(scope="module")
+def learned():
+    data = bursts(4380, n=100, label_noise=0.05)
+    return MarkovJumpProcess(2, method="mle", label_noise="learn").fit(data)
+
+
 @pytest.mark.parametrize("held", [0.01, 0.05, 0.1])
-def test_learned_noise_is_no_worse_than_any_value_it_contains(held):
+def test_learned_noise_is_no_worse_than_any_value_it_contains(held, learned):
     data = bursts(4380, n=100, label_noise=0.05)
     fixed = MarkovJumpProcess(2, method="mle", label_noise=held).fit(data)
-    learned = MarkovJumpProcess(2, method="mle", label_noise="learn").fit(data)
     assert learned.log_likelihood_ > fixed.log_likelihood_ - 1e-3
 
 

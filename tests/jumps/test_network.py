@@ -104,7 +104,13 @@ def published(n_paths, error, n=100, seed=7):
 
 @pytest.mark.parametrize(
     ("n_paths", "error", "bar"),
-    [(300, 0.0, 0.046), (30, 0.0, 0.126), (300, 0.01, 0.070), (300, 0.1, 0.082), (30, 0.1, 0.16)],
+    [
+        (300, 0.0, 0.046),
+        pytest.param(30, 0.0, 0.126, marks=pytest.mark.slow),
+        (300, 0.01, 0.070),
+        (300, 0.1, 0.082),
+        (30, 0.1, 0.16),
+    ],
 )
 def test_published_prior(n_paths, error, bar):
     """Mean over 100 processes, 400 where paths are few and the spread is large."""

@@ -68,7 +68,11 @@ def test_rows_are_those_of_a_padded_batch():
         torch.testing.assert_close(getattr(one, name), getattr(other, name), equal_nan=True)
 
 
-@pytest.mark.parametrize("kind", [NeuralSDEClassifier, NeuralSDERegressor])
+@pytest.mark.parametrize(
+    "kind",
+    # the rows are those of one base class
+    [NeuralSDEClassifier, pytest.param(NeuralSDERegressor, marks=pytest.mark.slow)],
+)
 def test_a_long_series_is_padded_beside_none_of_the_others(kind, monkeypatch):
     """Elements that networks and experts see in a fit and an answer, long series and without."""
     sizes = []

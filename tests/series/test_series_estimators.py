@@ -54,7 +54,11 @@ def test_every_dynamics_classifies_and_forecasts(dynamics):
     assert np.isfinite(model.forecast(series, [6.0, 7.0], 3).samples).all()
 
 
-@pytest.mark.parametrize("dynamics", ["langevin", "linear_noise", "geometric"])
+@pytest.mark.parametrize(
+    "dynamics",
+    # every dynamics is fitted above; this one learns as "linear_noise" does
+    ["langevin", "linear_noise", pytest.param("geometric", marks=pytest.mark.slow)],
+)
 def test_a_classifier_learns_what_can_be_learned(dynamics):
     model = NeuralSDEClassifier(
         dynamics, step=0.5, hidden=12, max_epochs=35, lr=2e-2, experts=(), random_state=0

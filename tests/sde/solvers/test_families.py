@@ -120,18 +120,25 @@ def test_evaluations_per_step(method, noise_type, f, g):
     assert evaluations(method, noise_type) == pytest.approx((f, g))
 
 
+class Oscillator:
+    """u' = (u2, -sin u1): a pendulum."""
+
+    def f(self, t, y):
+        return torch.stack([y[:, 1], -torch.sin(y[:, 0])], 1)
+
+
+@pytest.fixture(scope="module")
+def pendulums():
+    """Starts of six pendulums, and where they are at 8."""
+    y0 = torch.linspace(-1.5, 1.5, 12, dtype=torch.float64).reshape(6, 2)
+    return y0, sde.solve(Oscillator(), y0, [0, 8.0], step=1 / 256, method="tsit5").ys[:, -1]
+
+
 @pytest.mark.parametrize(
     ("method", "order"), [("tsit5", 5), ("bosh3", 3), ("heun_ode", 2), ("euler", 1)]
 )
-def test_order_on_an_ode(method, order):
-    class Oscillator:
-        """u' = (u2, -sin u1): a pendulum."""
-
-        def f(self, t, y):
-            return torch.stack([y[:, 1], -torch.sin(y[:, 0])], 1)
-
-    y0 = torch.linspace(-1.5, 1.5, 12, dtype=torch.float64).reshape(6, 2)
-    truth = sde.solve(Oscillator(), y0, [0, 8.0], step=1 / 256, method="tsit5").ys[:, -1]
+def test_order_on_an_ode(method, order, pendulums):
+    y0, truth = pendulums
     ends = [
         sde.solve(Oscillator(), y0, [0, 8.0], step=2.0**-k, method=method).ys[:, -1]
         for k in range(2, 6)
