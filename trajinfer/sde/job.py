@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
+from torch._C._functorch import peek_interpreter_stack
 
 from trajinfer.paths import BrownianPath
 from trajinfer.sde.accumulator import StepAccumulator
@@ -18,7 +20,6 @@ from trajinfer.sde.stepping import (
     Saved,
     State,
     StepChunk,
-    all_finite,
     chunks,
     draw,
     run,
@@ -26,6 +27,7 @@ from trajinfer.sde.stepping import (
 
 Runner = Callable[["Job", StepChunk, State], tuple[State, Saved]]
 """Takes the steps of one chunk."""
+_READ_STEPS = 4096
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Job:
         path: the noise, None for an ODE.
         grid: the steps and output times.
         accumulators: what to add up over the steps.
-        checks: raise as soon as a chunk leaves the state non-finite.
+        checks: raise if the steps leave the state non-finite.
     """
 
     solver: Solver
@@ -57,24 +59,49 @@ class Job:
         """The noise of every step of a chunk."""
         return draw(self.solver, self.problem, self.path, chunk, y)
 
-    def check(self, chunk: StepChunk, before: State, after: State) -> None:
-        """Raise if a chunk left the state non-finite, naming where it happened.
-
-        Raises:
-            NonFiniteState: with time, step and samples.
-        """
-        if self.checks and not all_finite(after):
-            noises = self.noise(chunk, before.y)
-            raise_non_finite(self.solver, self.problem, chunk, noises, before)
+    def watch(self) -> FiniteWatch:
+        """What raises if the state does not stay finite."""
+        return FiniteWatch(self)
 
     def integrate(self, y0: Tensor, t0: Tensor, runner: Runner, length: int = CHUNK_STEPS) -> Saved:
-        """Run all chunks of at most `length` steps, checking the state once after each."""
-        saved, state = Saved([], [], []), self.start(y0, t0)
+        """Run all chunks of at most `length` steps, watching that the state stays finite."""
+        saved, state, watch = Saved([], [], []), self.start(y0, t0), self.watch()
         for chunk in chunks(self.grid, y0, length):
             after, new = runner(self, chunk, state)
-            self.check(chunk, state, after)
+            watch.see(chunk, state, after)
             saved, state = saved.joined(new), after
+        watch.read()
         return saved
+
+
+@dataclass
+class FiniteWatch:
+    """Raises if a solve leaves its state non-finite, asking the device once in 4096 steps.
+
+    Inside `torch.func.vmap`, where no number can be read, nothing is checked.
+    """
+
+    job: Job
+    parts: list[tuple[StepChunk, State, Tensor]] = field(default_factory=list)
+    steps: int = 0
+
+    def see(self, chunk: StepChunk, before: State, after: State) -> None:
+        """Note, on the device, whether a chunk left the state finite."""
+        if not self.job.checks or peek_interpreter_stack() is not None:
+            return
+        start = State(before.y.detach(), tuple(part.detach() for part in before.carry), ())
+        self.parts.append((chunk, start, torch.isfinite(after.y.detach()).all()))
+        self.steps += len(chunk.h)
+        if self.steps >= _READ_STEPS:
+            self.read()
+
+    def read(self) -> None:
+        """Ask the device for all that was noted; NonFiniteState says where it happened."""
+        parts, self.parts, self.steps = self.parts, [], 0
+        if parts and not bool(torch.stack([finite for _, _, finite in parts]).all()):
+            chunk, before, _ = next(part for part in parts if not bool(part[2]))
+            noises, job = self.job.noise(chunk, before.y), self.job
+            raise_non_finite(job.solver, job.problem, chunk, noises, before)
 
 
 def run_chunk(job: Job, chunk: StepChunk, state: State) -> tuple[State, Saved]:

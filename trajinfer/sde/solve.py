@@ -99,6 +99,8 @@ def solve(  # noqa: PLR0913 (the contract of the front door)
         log_ratio: "kl" or "path", against the reference drift `sde.h`, per interval.
         max_steps: more steps than this are refused.
         on_error: "raise", or "mask" to return NaN for paths that became non-finite, and a mask.
+            Fixed steps are looked at once, at the end or after 4096 of them; inside
+            `torch.func.vmap` nothing can be looked at.
         save: "ts", "all" (every step) or "final".
         allow_order_loss: let a solver of high order run on noise that does not commute.
         compile: "chunk" compiles chunks of eight fixed steps (`torch.compile`): tens of seconds

@@ -158,11 +158,6 @@ def folded(
     return totals, [] if errors is None else [errors.detach()]
 
 
-def all_finite(state: State) -> bool:
-    """Whether the state is free of NaN and infinity: one reduction, the only host sync."""
-    return bool(torch.isfinite(state.y.detach()).all())
-
-
 def parts_between_saves(chunk: StepChunk) -> list[StepChunk]:
     """Parts of a chunk that end on output times, and what is left over."""
     cuts = [k + 1 for k, save in enumerate(chunk.saves) if save]

@@ -30,10 +30,12 @@ class _Adjoint(torch.autograd.Function):
         with torch.enable_grad():
             tracked.check(_pair(problem, t0, y0.detach()), inputs)
         state, saved = job.start(y0.detach(), t0), Saved([], [], [])
+        watch = job.watch()
         for chunk in chunks(job.grid, y0, CHUNK_STEPS):
             after, new = run_chunk(job, chunk, state)
-            job.check(chunk, state, after)
+            watch.see(chunk, state, after)
             saved, state = saved.joined(new), after
+        watch.read()
         ctx.job, ctx.tracked, ctx.y0, ctx.ys = job, tracked, y0.detach(), saved.ys
         return torch.stack(saved.ys)
 

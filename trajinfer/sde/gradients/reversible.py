@@ -42,15 +42,16 @@ class _Reversible(torch.autograd.Function):
         job.problem.nfe_f, job.problem.nfe_g = counts
         state = State(y0.detach(), (y0.detach(), f.detach(), g.detach()), ())
         ends: list[tuple[Tensor, Tensor]] = []
-        saved: list[Tensor] = []
+        saved, watch = [], job.watch()
         for chunk in chunks(job.grid, y0, CHUNK_STEPS):
             for part in parts_between_saves(chunk):
                 after, new = run_chunk(job, part, state)
-                job.check(part, state, after)
+                watch.see(part, state, after)
                 state = after
                 if part.saves[-1]:
                     ends.append((state.y, state.carry[0]))
                 saved.extend(new.ys)
+        watch.read()
         ctx.job, ctx.tracked, ctx.y0, ctx.ends, ctx.t0 = job, tracked, y0.detach(), ends, t0
         return torch.stack(saved)
 

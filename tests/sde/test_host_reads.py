@@ -1,0 +1,129 @@
+"""A solve reads no number off the device per step, so that the device never waits for the host."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from trajinfer import sde as tsde
+from trajinfer._core.errors import NonFiniteState
+
+_READS = {
+    *(Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.cpu, Tensor.__bool__, Tensor.__float__),
+    *(Tensor.__int__, Tensor.__index__, Tensor.nonzero, torch.nonzero, torch.equal, Tensor.equal),
+}
+_HOST = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}
+
+
+class _OfPython(TorchFunctionMode):
+    """Counts calls of the methods that turn tensors into numbers."""
+
+    n = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.n += func in _READS
+        return func(*args, **kwargs or {})
+
+
+class _OfTorch(TorchDispatchMode):
+    """Counts the operations that do so, whoever asks for them."""
+
+    n = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.n += func in _HOST
+        return func(*args, **kwargs or {})
+
+
+class _Linear(tsde.SDE):
+    dim = noise_dim = 2
+    commutes = True
+
+    def __init__(self, noise_type, sde_type):
+        super().__init__()
+        self.noise_type, self.sde_type = noise_type, sde_type
+        self.rate = torch.nn.Parameter(torch.tensor(0.3))
+
+    def f(self, t, y, context=None):
+        return -self.rate * y
+
+    def g(self, t, y, context=None):
+        if self.noise_type == "diagonal":
+            return 0.1 + 0.1 * self.rate * y
+        return (0.1 * self.rate * torch.eye(2)).expand(len(y), 2, 2)
+
+
+class _Reading(_Linear):
+    """The fault that the count must find."""
+
+    def f(self, t, y, context=None):
+        return -float(self.rate.detach()) * y
+
+
+def _reads(sde, n_steps, per_series=False, **settings):
+    ts = torch.linspace(0, 1, n_steps + 1, dtype=torch.float64)
+    ts = ts.expand(3, -1).numpy() if per_series else ts.numpy()
+    with _OfPython() as python, _OfTorch() as operations:
+        solution = tsde.solve(sde, torch.ones(3, 2), ts, random_state=0, **settings)
+        loss = solution.ys.sum() + (0.0 if solution.penalty is None else solution.penalty)
+        loss.backward()
+    return python.n + operations.n
+
+
+def _problem(method):
+    row = next(row for row in tsde.methods() if row["name"] == method)
+    if "diagonal" in row["noise"] and "ito" in row["type"]:
+        return _Linear("diagonal", "ito")
+    if "diagonal" in row["noise"]:
+        return _Linear("diagonal", "stratonovich")
+    if "additive" in row["noise"]:
+        return _Linear("additive", "ito" if "ito" in row["type"] else "stratonovich")
+    return _Linear("none", "ito")
+
+
+_METHODS = [row["name"] for row in tsde.methods() if row["name"] not in ("exact", "exp_euler")]
+
+
+@pytest.mark.parametrize("method", _METHODS)
+def test_no_number_is_read_per_step(method):
+    sde = _problem(method)
+    few, many = (_reads(sde, n, method=method) for n in (2, 12))
+    assert many == few
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "checkpoint", "reversible", "adjoint"])
+def test_no_number_is_read_per_step_with_any_gradient(gradient):
+    sde = _Linear("diagonal", "stratonovich")
+    settings = {"method": "reversible_heun", "gradient": gradient}
+    few, many = (_reads(sde, n, **settings) for n in (2, 140))
+    assert many == few
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"per_series": True}, {"regularization": tsde.SolverRegularization()}, {"save": "final"}],
+)
+def test_no_number_is_read_per_step_with_times_per_series_and_penalties(settings):
+    sde = _Linear("additive", "ito")
+    few, many = (_reads(sde, n, method="heun", **settings) for n in (2, 140))
+    assert many == few
+
+
+def test_a_number_that_is_read_is_counted():
+    sde = _Reading("diagonal", "ito")
+    few, many = (_reads(sde, n, method="euler") for n in (2, 12))
+    assert many - few >= 10
+
+
+def test_a_state_that_became_infinite_is_named_though_it_is_asked_for_late():
+    """Steps 1 to 200 are finite, and so is the first chunk; one more 0.5 ends in infinity."""
+
+    class Growing(_Linear):
+        def f(self, t, y, context=None):
+            return torch.where(t >= 1.0, torch.inf, 0.0) * y
+
+    with pytest.raises(NonFiniteState) as caught:
+        tsde.solve(Growing("none", "ito"), torch.ones(3, 2), [0.0, 2.0], step=0.005, method="euler")
+    assert caught.value.step == 200
+    assert caught.value.which == "drift"
