@@ -77,7 +77,7 @@ class Page:
         return self._add(f'<p><img alt="{alt}" src="data:image/png;base64,{data}"></p>')
 
     def curve(self, values: Sequence[float], label: str) -> Self:
-        """Numbers over their index as a line, the first, least and last named; none if all equal."""
+        """Numbers over their index as a line; first, least, last are named; none if all equal."""
         numbers = np.asarray(values, dtype=float)
         finite = np.isfinite(numbers)
         if len(np.unique(numbers[finite])) < 2:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import InputError
-from trajinfer.sde.grid import Array
+from trajinfer.paths.step_grid import Array
 
 Norm = Literal["max", "rms"]
 Reject = Literal["shrink", "halve"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import MaxStepsExceeded, StepSizeUnderflow
+from trajinfer.paths.step_grid import Array
 from trajinfer.sde.accumulator import AcceptedStep, StepAccumulator
 from trajinfer.sde.adaptive import (
     Adaptive,
@@ -22,7 +23,6 @@ from trajinfer.sde.adaptive import (
 )
 from trajinfer.sde.failures import raise_non_finite
 from trajinfer.sde.first_step import hairer_steps
-from trajinfer.sde.grid import Array
 from trajinfer.sde.noise import RejectableNoise
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import (

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver
 from trajinfer.paths.levy_area import join
+from trajinfer.paths.step_grid import Array, StepGrid
 from trajinfer.sde.accumulator import AcceptedStep, StepAccumulator
 from trajinfer.sde.adaptive_loop import AdaptiveLoop
-from trajinfer.sde.grid import Array, StepGrid
 from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers import SOLVERS, Solver

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch._C._functorch import peek_interpreter_stack
 
 from trajinfer.paths import BrownianPath
+from trajinfer.paths.step_grid import StepGrid
 from trajinfer.sde.accumulator import StepAccumulator
 from trajinfer.sde.failures import raise_non_finite
-from trajinfer.sde.grid import StepGrid
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers import Solver, StepNoise
 from trajinfer.sde.stepping import (

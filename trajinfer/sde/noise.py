@@ -10,7 +10,7 @@ from trajinfer._core.seeding import RandomState
 from trajinfer.paths import BrownianGrid, BrownianPath, BrownianStack, BrownianTable, BrownianTree
 from trajinfer.paths.brownian import require_match
 from trajinfer.paths.brownian_tree import TreeWalk
-from trajinfer.sde.grid import Array, StepGrid
+from trajinfer.paths.step_grid import Array, StepGrid
 
 NoiseLike = BrownianPath | Tensor | tuple[Tensor, Tensor]
 RejectableNoise = BrownianStack | TreeWalk

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from trajinfer._core.errors import MaxStepsExceeded, StepSizeUnderflow
 from trajinfer.paths import BrownianTree
+from trajinfer.paths.step_grid import Array, step_sizes, times_tensor
 from trajinfer.sde.adaptive import History, after_accept, after_reject, error_ratios, shortest_step
 from trajinfer.sde.adaptive_loop import AdaptiveLoop, StepRecord
 from trajinfer.sde.failures import raise_non_finite
 from trajinfer.sde.first_step import hairer_steps
-from trajinfer.sde.grid import Array, step_sizes, times_tensor
 from trajinfer.sde.solvers.base import Step, StepNoise, split_noise
 from trajinfer.sde.solvers.error_sum import error_value
 from trajinfer.sde.stepping import State, StepChunk

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trajinfer._core.errors import BrownianMismatch
 from trajinfer.paths import BrownianTable
+from trajinfer.paths.step_grid import Array, StepGrid, times_tensor
 from trajinfer.sde.accumulator import StepAccumulator
 from trajinfer.sde.adaptive_loop import AdaptiveLoop, StepRecord
 from trajinfer.sde.compiled import run_compiled
@@ -21,7 +22,6 @@ from trajinfer.sde.gradients import (
     integrate_reversible,
     run_checkpointed,
 )
-from trajinfer.sde.grid import Array, StepGrid, times_tensor
 from trajinfer.sde.job import Job, run_chunk
 from trajinfer.sde.log_ratio import LogRatio
 from trajinfer.sde.per_sample_loop import PerSampleLoop

@@ -18,13 +18,13 @@ from trajinfer._core.errors import (
     nearest,
 )
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
+from trajinfer.paths.step_grid import build_grid, output_times, times_tensor
 from trajinfer.sde.accumulator import StepAccumulator
 from trajinfer.sde.adaptive import Adaptive
 from trajinfer.sde.adaptive_loop import AdaptiveLoop
 from trajinfer.sde.choice import SolverRequirements, choose
 from trajinfer.sde.extra_step import LocalPenalty, extra_solver
 from trajinfer.sde.gradients import Checkpoint
-from trajinfer.sde.grid import build_grid, output_times, times_tensor
 from trajinfer.sde.heuristics import SolverRegularization
 from trajinfer.sde.job import Job
 from trajinfer.sde.log_ratio import LogRatio

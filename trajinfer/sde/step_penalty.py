@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer.paths.step_grid import Array
 from trajinfer.sde.accumulator import AcceptedStep
-from trajinfer.sde.grid import Array
 from trajinfer.sde.heuristics import Reduce, SolverRegularization
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.scaled_errors import mean_squares

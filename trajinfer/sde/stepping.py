@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from trajinfer.paths import BrownianPath
+from trajinfer.paths.step_grid import StepGrid, step_sizes, times_tensor
 from trajinfer.sde.accumulator import AcceptedStep, StepAccumulator
-from trajinfer.sde.grid import StepGrid, step_sizes, times_tensor
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, StepNoise, split_noise
 from trajinfer.sde.solvers.error_sum import error_values

@@ -1,4 +1,4 @@
-"""The steps of a fixed-step solve, laid out once in float64 on the host."""
+"""Steps that hit every time asked for, laid out once in float64 on the host."""
 
 from __future__ import annotations
 
