@@ -12,9 +12,12 @@ from trajinfer.jumps.fit import FitResult, Search
 from trajinfer.jumps.information import information
 from trajinfer.jumps.problem import Problem
 from trajinfer.markov.emission import logistic, logit
+from trajinfer.markov.likelihood import Expectation
 from trajinfer.markov.parameters import GammaPrior, Parameters
 
 _ERROR_PRIOR = (0.5, 20.0)
+_MIXED, _ENOUGH = 1.015, 300.0
+_FARTHEST = 40.0  # of a log-rate from the mode
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def sample_posterior(
     starts: list[Parameters],
     seed: int,
     *,
-    n_draws: int = 250,
+    n_draws: int = 125,
+    n_blocks: int = 4,
     n_warmup: int = 60,
     n_chains: int = 4,
     n_leaps: int = 3,
@@ -51,7 +55,8 @@ def sample_posterior(
     Rates have the Gamma prior of `problem`; the error has a Beta(1/2, 20) prior where it is
     learned; the initial law is held at its estimate. Leaps are taken in coordinates whitened by the
     curvature at the mode, their length is tuned in the warm-up, and chains start at draws from the
-    Gaussian approximation.
+    Gaussian approximation. Blocks of `n_draws` draws per chain follow until R-hat is below 1.015
+    and every log-rate has 300 effective draws, `n_blocks` at most.
 
     Returns:
         The fit at the mode of the log-rates, and the draws of all chains.
@@ -62,26 +67,30 @@ def sample_posterior(
     mode = replace(problem, prior=GammaPrior(prior.shape + 1, prior.rate))
     top = Search(max_iter=200, tol=1e-8).best_of(mode, starts)
     whitening = _whitening(mode, top)
-    target = _Target(replace(mode, data=mode.data.quick()), top)
+    target = CubeRoots(Target(mode.quick(), top))
     order = _canonical_order(problem, starts[0])
-    chains = [
-        _chain(target, whitening, order, np.random.default_rng(s), n_draws, n_warmup, n_leaps)
-        for s in spawn(seed, n_chains)
-    ]
-    draws = np.stack([c for c, _ in chains])
+    generators = [np.random.default_rng(s) for s in spawn(seed, n_chains)]
+    chains = _Chains(target, whitening, order, generators, n_leaps)
+    chains.warm_up(n_warmup)
     links = mode.rate_map.links
     size = len(top.p)
-    rates = np.stack([mode.rate_map.rates(p) for p in draws[:, :, :size].reshape(-1, size)])
-    logs = np.log(np.maximum(rates[:, links], 1e-300)).reshape(*draws.shape[:2], -1)
     r_hat, ess = np.full(links.shape, np.nan), np.full(links.shape, np.nan)
-    r_hat[links], ess[links] = split_r_hat(logs), effective_size(logs)
+    blocks: list[Array] = []
+    for _ in range(n_blocks):
+        blocks.append(chains.draw(n_draws))
+        draws = target.logs(np.concatenate(blocks, axis=1))
+        r_hat[links] = split_r_hat(draws[:, :, :size])
+        ess[links] = effective_size(draws[:, :, :size])
+        if r_hat[links].max(initial=1.0) < _MIXED and ess[links].min(initial=np.inf) > _ENOUGH:
+            break
+    rates = np.stack([mode.rate_map.rates(p) for p in draws[:, :, :size].reshape(-1, size)])
     error = np.full(len(rates), top.parameters.emission.error or 0.0)
     if top.parameters.emission.learn_error:
         error = 1 / (1 + np.exp(-draws[:, :, -1].ravel()))
-    return top, Draws(rates, error, r_hat, ess, float(np.mean([a for _, a in chains])))
+    return top, Draws(rates, error, r_hat, ess, chains.acceptance)
 
 
-class _Target:
+class Target:
     """Log posterior density of x = (log-rates, logit of the error) and its gradient."""
 
     def __init__(self, problem: Problem, top: FitResult) -> None:
@@ -90,25 +99,67 @@ class _Target:
         tail = [logit(max(top.parameters.emission.error or 0.0, 1e-3))] if self.learned else []
         self.mode = np.concatenate([top.p, tail])
 
-    def __call__(self, x: Array) -> tuple[float, Array]:
-        p = x[:-1] if self.learned else x
-        if np.abs(p - self.mode[: len(p)]).max() > 40:
-            return -np.inf, np.zeros(len(x))
-        emission = self.now.emission
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Values (C,) and gradients (C, P) at C points x (C, P); -inf far from the mode."""
+        size = len(self.mode) - int(self.learned)
+        values, gradients = np.full(len(x), -np.inf), np.zeros(x.shape)
+        far = np.abs(x[:, :size] - self.mode[:size]).max(axis=1, initial=0.0) > _FARTHEST
+        near = np.flatnonzero(~far & np.isfinite(x).all(axis=1))
+        if len(near):
+            points = [self._parameters(x[c]) for c in near]
+            for c, point, expected in zip(near, points, self.problem.data.expectations(points)):
+                values[c], gradients[c] = self._density(x[c], point, expected)
+        return values, gradients
+
+    def _parameters(self, x: Array) -> Parameters:
+        emission, p = self.now.emission, x
         if self.learned:
-            emission = replace(emission, error=logistic(min(x[-1], 5.0)))
-        rates = self.problem.rate_map.rates(p)
-        there = replace(self.now, rates=rates, emission=emission)
-        expected = self.problem.data.expectation(there)
-        value = self.problem.objective(expected, rates)
-        gradient = self.problem.gradient(expected, p, rates)
-        if self.learned and expected.labels is not None and emission.error is not None:
+            emission, p = replace(emission, error=logistic(min(x[-1], 5.0))), x[:-1]
+        return replace(self.now, rates=self.problem.rate_map.rates(p), emission=emission)
+
+    def _density(self, x: Array, there: Parameters, expected: Expectation) -> tuple[float, Array]:
+        p = x[:-1] if self.learned else x
+        value = self.problem.objective(expected, there.rates)
+        gradient = self.problem.gradient(expected, p, there.rates)
+        error = there.emission.error
+        if self.learned and expected.labels is not None and error is not None:
             a, b = _ERROR_PRIOR
             wrong = float(expected.labels.sum() - np.trace(expected.labels))
-            slope = wrong + a - emission.error * (float(expected.labels.sum()) + a + b)
-            value += a * np.log(emission.error) + b * np.log1p(-emission.error)
+            slope = wrong + a - error * (float(expected.labels.sum()) + a + b)
+            value += a * np.log(error) + b * np.log1p(-error)
             gradient = np.append(gradient, slope)
         return value, gradient
+
+
+class CubeRoots:
+    r"""The same density in $u = 3 e^{(p - m) / 3}$, where p are the log-rates and m their mode.
+
+    Cube roots of Gamma variates are nearly normal, while their logarithms have a long tail to the
+    left; near the mode u moves as p does. The density is the same at u and -u.
+
+    References:
+        Wilson and Hilferty, The distribution of chi-square, PNAS 1931.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target, self.size = target, len(target.mode) - int(target.learned)
+        self.mode = target.mode.copy()
+        self.mode[: self.size] = 3.0
+
+    def logs(self, x: Array) -> Array:
+        """Log-rates (..., P), and the logit of the error, of points (..., P)."""
+        out = x.copy()
+        with np.errstate(divide="ignore"):
+            moved = 3 * np.log(np.abs(x[..., : self.size]) / 3)
+        out[..., : self.size] = self.target.mode[: self.size] + moved
+        return out
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Values (C,) and gradients (C, P) at C points x (C, P)."""
+        values, gradients = self.target(self.logs(x))
+        u = np.where(x[:, : self.size] == 0, 1.0, x[:, : self.size])
+        gradients[:, : self.size] = (3 * gradients[:, : self.size] - 1) / u
+        return values - np.log(np.abs(u)).sum(axis=1), gradients
 
 
 def _whitening(problem: Problem, top: FitResult) -> Array:
@@ -141,42 +192,65 @@ def _canonical_order(problem: Problem, start: Parameters) -> Array:
     return np.argsort(np.argsort(key))
 
 
-def _chain(
-    target: _Target,
-    whitening: Array,
-    order: Array,
-    generator: np.random.Generator,
-    n_draws: int,
-    n_warmup: int,
-    n_leaps: int,
-) -> tuple[Array, float]:
-    size = len(target.mode)
-    place = np.append(order, size - 1)[:size]
-    x = target.mode + whitening @ generator.standard_normal(size)[place] * 0.7
-    value, gradient = target(x)
-    length, accepted = 0.7, []
-    draws = np.empty((n_draws, size))
-    for k in range(-n_warmup, n_draws):
-        momentum = generator.standard_normal(size)[place]
-        step = length * generator.uniform(0.7, 1.2)
-        y, v, slope, goal = x, momentum, gradient, value
-        for _ in range(n_leaps):
-            v = v + step / 2 * (whitening.T @ slope)
-            y = y + step * (whitening @ v)
-            goal, slope = target(y)
-            if not np.isfinite(goal):
-                break
-            v = v + step / 2 * (whitening.T @ slope)
-        gain = goal - value + (momentum @ momentum - v @ v) / 2
-        chance = float(np.exp(min(0.0, float(gain)))) if np.isfinite(gain) else 0.0
-        if generator.random() < chance:
-            x, value, gradient = y, goal, slope
-        if k < 0:
-            length *= np.exp(0.3 * (chance - 0.8) / np.sqrt(1 + (k + n_warmup) / 10))
-        else:
-            draws[k] = x
-            accepted.append(chance)
-    return draws, float(np.mean(accepted))
+class _Chains:
+    """Hamiltonian chains that leap side by side, each with its own generator."""
+
+    def __init__(
+        self,
+        target: CubeRoots,
+        whitening: Array,
+        order: Array,
+        generators: list[np.random.Generator],
+        n_leaps: int,
+    ) -> None:
+        self.target, self.whitening = target, whitening
+        self.generators, self.n_leaps = generators, n_leaps
+        size = len(target.mode)
+        self.place = np.append(order, size - 1)[:size]
+        self.x = target.mode + self._normal() @ whitening.T * 0.7
+        self.values, self.gradients = target(self.x)
+        self.length = np.full(len(generators), 0.7)
+        self.chances: list[float] = []
+
+    @property
+    def acceptance(self) -> float:
+        """Mean probability of acceptance after the warm-up."""
+        return float(np.mean(self.chances))
+
+    def _normal(self) -> Array:
+        size = len(self.place)
+        return np.stack([g.standard_normal(size)[self.place] for g in self.generators])
+
+    def warm_up(self, n: int) -> None:
+        """Steps that tune the length of the leaps."""
+        for k in range(n):
+            self.length *= np.exp(0.3 * (self._step() - 0.8) / np.sqrt(1 + k / 10))
+
+    def draw(self, n: int) -> Array:
+        """(C, n, P) the next points."""
+        draws = np.empty((len(self.x), n, self.x.shape[1]))
+        for k in range(n):
+            self.chances.append(float(self._step().mean()))
+            draws[:, k] = self.x
+        return draws
+
+    def _step(self) -> Array:
+        """One proposal per chain; the probabilities (C,) that they are accepted."""
+        momentum = self._normal()
+        step = self.length * [g.uniform(0.7, 1.2) for g in self.generators]
+        y, v, goals, slopes = self.x, momentum, self.values, self.gradients
+        for _ in range(self.n_leaps):
+            v = v + step[:, None] / 2 * (slopes @ self.whitening)
+            y = y + step[:, None] * (v @ self.whitening.T)
+            goals, slopes = self.target(y)
+            v = v + step[:, None] / 2 * (slopes @ self.whitening)
+        gain = goals - self.values + ((momentum**2).sum(axis=1) - (v**2).sum(axis=1)) / 2
+        chance = np.where(np.isfinite(gain), np.exp(np.minimum(0.0, gain)), 0.0)
+        taken = np.array([g.random() for g in self.generators]) < chance
+        self.x = np.where(taken[:, None], y, self.x)
+        self.gradients = np.where(taken[:, None], slopes, self.gradients)
+        self.values = np.where(taken, goals, self.values)
+        return chance
 
 
 def split_r_hat(draws: Array) -> Array:

@@ -109,8 +109,10 @@ class Search:
             else:
                 now, p = accelerate(now, p, expected)
         if polish:
-            now, p, values, converged = _polished(problem, now, p, self)
-            history += values
+            quick = problem.quick()
+            for step in (problem,) if quick is problem else (quick, problem):
+                now, p, values, converged = _polished(step, now, p, self)
+                history += values
         final = problem.data.log_likelihood(now)
         prior = problem.prior
         density = 0.0 if prior is None else prior.log_density(now.rates, problem.rate_map.links)

@@ -18,6 +18,7 @@ from trajinfer.jumps.rate_map import LogLinear
 _SEARCH = Search(max_iter=60, tol=1e-7)
 _STRIDE = 0.7
 _MOST_STRIDES = 60
+_DEEP = 1e3  # a fall beyond which nothing is asked
 
 
 @dataclass(eq=False)
@@ -34,8 +35,8 @@ class Profile:
 
     @cached_property
     def plain(self) -> Problem:
-        """The problem without its prior."""
-        return replace(self.problem, prior=None)
+        """The problem without its prior; a thousandth of a nat is near enough here."""
+        return replace(self.problem, prior=None).quick()
 
     @cached_property
     def top(self) -> FitResult:
@@ -89,7 +90,8 @@ class Profile:
                 begin = min(nearest, key=lambda fit: abs(float(fit.p[place]) - log_rate))
                 there = _SEARCH.maximise(held, begin.parameters)
                 nearest.append(there)
-                values[log_rate] = self.top.log_likelihood - there.log_likelihood - drop
+                fall = self.top.log_likelihood - there.log_likelihood
+                values[log_rate] = min(fall, _DEEP) - drop
             return values[log_rate]
 
         return excess

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from trajinfer.markov.likelihood import Expectation
 from trajinfer.markov.observed_rows import STILL, observed_rows
 from trajinfer.markov.parameters import Parameters
 from trajinfer.markov.regime_table import RegimeTable
+from trajinfer.markov.spectrum import FEW_GAPS
 
 _JUMP, _ABSORPTION = 1, 2
 _SPREAD_LIMIT = 40_000_000
@@ -81,7 +82,9 @@ class HiddenData:
         self.weights = None if weights is None else weights[rows.path]
 
     def quick(self) -> HiddenData:
-        """The same data with statistics good to about nine digits, for the steps of a sampler."""
+        """The same data with statistics good to about nine digits; itself with few gaps."""
+        if self.table.quick or len(self.table.nodes) <= FEW_GAPS:
+            return self
         other = copy.copy(self)
         other.table = copy.copy(self.table)
         other.table.quick = True
@@ -91,6 +94,10 @@ class HiddenData:
     def n_observations(self) -> int:
         """Number of rows that are no copies."""
         return int((self.source >= 0).sum())
+
+    def expectations(self, several: Sequence[Parameters]) -> list[Expectation]:
+        """Expected statistics at several points."""
+        return [self.expectation(point) for point in several]
 
     def log_likelihood(self, parameters: Parameters) -> float:
         """Log-likelihood by the forward recursion."""

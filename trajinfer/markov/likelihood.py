@@ -7,6 +7,7 @@ replaced by a signal see `hidden`.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,8 +19,9 @@ from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.markov.parameters import Parameters
 from trajinfer.markov.rates import off_diagonal
-from trajinfer.markov.spectrum import quick_convolution, quick_transition_matrices
-from trajinfer.markov.transitions import GapTable, convolution, transition_matrices
+from trajinfer.markov.shared_gaps import SharedGaps
+from trajinfer.markov.spectrum import FEW_GAPS
+from trajinfer.markov.transitions import GapTable, transition_matrices
 
 _JUMP, _ABSORPTION = 1, 2
 _COLLAPSE_LIMIT = 400
@@ -59,7 +61,14 @@ class JumpData(Protocol):
     n_states: int
 
     def quick(self) -> JumpData:
-        """The same data with statistics good to about nine digits, for the steps of a sampler."""
+        """The same data with statistics good to about nine digits; itself where that saves nothing.
+
+        They serve the steps of a sampler or of a search.
+        """
+        ...
+
+    def expectations(self, several: Sequence[Parameters]) -> list[Expectation]:
+        """Expected statistics at several points."""
         ...
 
     def expectation(self, parameters: Parameters) -> Expectation:
@@ -173,12 +182,14 @@ class CountData:
         self.exact = not compress or len(unique) <= _COLLAPSE_LIMIT
         self.nodes, self.counts = self._collapse(pairs, plain)
         self.end_nodes, self.end_counts = self._collapse(pairs, absorbed)
-        self._matrices, self._convolution = transition_matrices, convolution
+        self._quick = False
 
     def quick(self) -> CountData:
-        """The same data with statistics good to about nine digits, for the steps of a sampler."""
+        """The same data with statistics good to about nine digits; itself with few gaps."""
+        if self._quick or len(self.nodes) + len(self.end_nodes) <= FEW_GAPS:
+            return self
         other = copy.copy(self)
-        other._matrices, other._convolution = quick_transition_matrices, quick_convolution
+        other._quick = True
         return other
 
     def _collapse(self, pairs: Transitions, rows: Array) -> tuple[Array, Array]:
@@ -213,9 +224,10 @@ class CountData:
             conditional: whether to condition on the first states.
         """
         rates = parameters.rates
-        value = self._closed_terms(rates, None if conditional else parameters.initial)
+        initial = None if conditional else parameters.initial
+        value = float(self._closed_terms(rates[None], initial)[0])
         if self.exact:
-            return value + self._node_terms(rates)[0]
+            return value + float(self._node_terms(self._shared(rates[None]))[0][0])
         pairs = self.pairs
         rows = np.flatnonzero(pairs.kind != _JUMP)
         table = GapTable.of(pairs.gap[rows], float(-np.diag(rates).min()))
@@ -236,41 +248,48 @@ class CountData:
             value += float((pairs.weight[part] * logs).sum())
         return value
 
-    def _closed_terms(self, rates: Array, initial: Array | None) -> float:
-        value = -float(self.jump_dwell @ -np.diag(rates))
-        value += sum_logs(self.jump_counts, rates)
-        if initial is not None:
-            value += sum_logs(self.first, initial)
-        return value
+    def _closed_terms(self, rates: Array, initial: Array | None) -> Array:
+        """(C,) what exact jumps and first states add at rates (C, S, S)."""
+        dwell = np.einsum("cii,i->c", rates, self.jump_dwell)
+        first = 0.0 if initial is None else sum_logs(self.first, initial)
+        return np.asarray(dwell + sums_of_logs(self.jump_counts, rates) + first)
 
-    def _node_terms(self, rates: Array) -> tuple[float, Array, Array, Array, Array]:
-        matrices = self._matrices(rates, self.nodes)
-        value = sum_logs(self.counts, matrices)
-        before = self._matrices(rates, self.end_nodes)
-        arrived = before @ off_diagonal(rates)
-        value += sum_logs(self.end_counts, arrived)
-        return value, matrices, before, arrived, off_diagonal(rates)
+    def _shared(self, rates: Array) -> SharedGaps:
+        return SharedGaps(rates, np.concatenate([self.nodes, self.end_nodes]), self._quick)
+
+    def _node_terms(self, shared: SharedGaps) -> tuple[Array, Array, Array, Array]:
+        """Values (C,), and (C, G, S, S): P, P before absorptions, what arrives there."""
+        matrices, before = np.split(shared.matrices, [len(self.nodes)], axis=1)
+        values = sums_of_logs(self.counts, matrices)
+        arrived = before @ off_diagonal(shared.rates)[:, None]
+        if len(self.end_nodes):
+            values = values + sums_of_logs(self.end_counts, arrived)
+        return values, matrices, before, arrived
 
     def expectation(self, parameters: Parameters) -> Expectation:
         """Statistics by Van Loan's integral over the (collapsed) gaps."""
-        rates = parameters.rates
-        value, matrices, before, arrived, entering = self._node_terms(rates)
-        weights = quotient(self.counts, matrices)
+        return self.expectations([parameters])[0]
+
+    def expectations(self, several: Sequence[Parameters]) -> list[Expectation]:
+        """The statistics at C points at once."""
+        rates = np.stack([point.rates for point in several])
+        shared = self._shared(rates)
+        values, matrices, before, arrived = self._node_terms(shared)
+        values = values + self._closed_terms(rates, None)
+        entering = off_diagonal(rates)
         ends = quotient(self.end_counts, arrived)
-        into = np.einsum("gid,gik->kd", ends, before)
-        gaps = np.concatenate([self.nodes, self.end_nodes])
-        stacked = np.concatenate([weights, ends @ entering.T])
-        kernel = self._convolution(rates, gaps, stacked) if len(gaps) else np.zeros_like(rates)
+        into = np.einsum("cgid,cgik->ckd", ends, before)
+        back = ends @ entering.transpose(0, 2, 1)[:, None]
+        kernel = shared.integrals(np.concatenate([quotient(self.counts, matrices), back], axis=1))
         direct = into + quotient(self.jump_counts, np.maximum(entering, 0.0))
-        dwell = np.diag(kernel) + self.jump_dwell
-        score = kernel + direct - dwell[:, None]
-        jumps = entering * (kernel + into) + self.jump_counts
-        np.fill_diagonal(score, 0.0)
-        np.fill_diagonal(jumps, 0.0)
-        total = value + self._closed_terms(rates, parameters.initial)
-        return Expectation(
-            total, np.maximum(jumps, 0.0)[None], dwell[None], score[None], self.first
-        )
+        dwell = np.einsum("cii->ci", kernel) + self.jump_dwell
+        score = off_diagonal(kernel + direct - dwell[:, :, None])
+        jumps = off_diagonal(np.maximum(entering * (kernel + into), 0.0)) + self.jump_counts
+        first = [sum_logs(self.first, point.initial) for point in several]
+        return [
+            Expectation(value, jumps[c][None], dwell[c][None], score[c][None], self.first)
+            for c, value in enumerate((values + first).tolist())
+        ]
 
 
 def _direct(gaps: Array) -> GapTable:
@@ -280,10 +299,15 @@ def _direct(gaps: Array) -> GapTable:
 
 def sum_logs(counts: Array, values: Array) -> float:
     """Sum of counts times logarithms; -inf where something observed is impossible."""
+    return float(sums_of_logs(counts, values[None])[0])
+
+
+def sums_of_logs(counts: Array, values: Array) -> Array:
+    """(C,) the same of several values (C, ...)."""
     used = counts != 0
-    if (values[used] <= _IMPOSSIBLE).any():
-        return -np.inf
-    return float((counts[used] * np.log(np.maximum(values[used], _TINY))).sum())
+    chosen = values[:, used]
+    total = np.log(np.maximum(chosen, _TINY)) @ counts[used]
+    return np.where((chosen <= _IMPOSSIBLE).any(axis=1), -np.inf, total)
 
 
 def quotient(counts: Array, values: Array) -> Array:

@@ -53,8 +53,8 @@ def as_law(law: Any, n_states: int, name: str) -> Array:
 
 
 def off_diagonal(rates: Array) -> Array:
-    """The matrix with zeros on its diagonal."""
-    return np.where(np.eye(len(rates), dtype=bool), 0.0, rates)
+    """The matrix with zeros on its diagonal; works on a stack (..., S, S)."""
+    return np.where(np.eye(rates.shape[-1], dtype=bool), 0.0, rates)
 
 
 def with_diagonal(off_diagonal: Array) -> Array:

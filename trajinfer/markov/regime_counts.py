@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
 import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.markov.likelihood import Expectation, JumpData, quotient, sum_logs, transitions_of
+from trajinfer.markov.likelihood import (
+    Expectation,
+    quotient,
+    sum_logs,
+    transitions_of,
+)
 from trajinfer.markov.parameters import Parameters
-from trajinfer.markov.transitions import convolution_by_regime, transition_matrices
+from trajinfer.markov.rates import off_diagonal
+from trajinfer.markov.spectrum import FEW_GAPS, quick_convolution, quick_transition_matrices
+from trajinfer.markov.transitions import convolution_by_regime, regime_matrices
 
 _JUMP, _ABSORPTION = 1, 2
 
@@ -47,6 +57,7 @@ class RegimeCountData:
         self.jump_counts[:, diagonal, diagonal] = 0.0
         self.owner, self.nodes, self.counts = self._collapse(own, ~jump & ~absorbed)
         self.end_owner, self.end_nodes, self.end_counts = self._collapse(own, absorbed)
+        self._matrices, self._integrals = regime_matrices, convolution_by_regime
 
     def _collapse(self, own: Array, rows: Array) -> tuple[Array, Array, Array]:
         """Regime and gap of the nodes, and counts (G, S, S) there."""
@@ -57,9 +68,18 @@ class RegimeCountData:
         np.add.at(counts, place, self.pairs.weight[rows])
         return distinct[:, 0].astype(np.int64), distinct[:, 1].copy(), counts
 
-    def quick(self) -> JumpData:
-        """The data themselves."""
-        return self
+    def quick(self) -> RegimeCountData:
+        """The same data with statistics good to about nine digits; itself with few gaps."""
+        few = len(self.nodes) + len(self.end_nodes) <= FEW_GAPS
+        if few or self._matrices is quick_transition_matrices:
+            return self
+        other = copy.copy(self)
+        other._matrices, other._integrals = quick_transition_matrices, quick_convolution
+        return other
+
+    def expectations(self, several: Sequence[Parameters]) -> list[Expectation]:
+        """Expected statistics at several points."""
+        return [self.expectation(point) for point in several]
 
     def log_likelihood(self, parameters: Parameters, *, conditional: bool = False) -> float:
         """Log-likelihood; `conditional` conditions on the first states."""
@@ -70,9 +90,9 @@ class RegimeCountData:
 
     def _node_matrices(self, rates: Array) -> tuple[Array, Array, Array]:
         """Transition matrices at the nodes, those before absorptions, and what they arrive with."""
-        before = transition_matrices(rates[self.end_owner], self.end_nodes)
-        entering = _entering(rates)[self.end_owner]
-        return transition_matrices(rates[self.owner], self.nodes), before, before @ entering
+        before = self._matrices(rates, self.end_owner, self.end_nodes)
+        entering = off_diagonal(rates)[self.end_owner]
+        return self._matrices(rates, self.owner, self.nodes), before, before @ entering
 
     def _closed_terms(self, rates: Array, initial: Array | None) -> float:
         value = float((self.jump_dwell * np.einsum("rii->ri", rates)).sum())
@@ -82,14 +102,14 @@ class RegimeCountData:
     def expectation(self, parameters: Parameters) -> Expectation:
         """Statistics by Van Loan's integral over the distinct pairs of regime and gap."""
         rates = parameters.stack
-        entering = _entering(rates)
+        entering = off_diagonal(rates)
         matrices, before, arrived = self._node_matrices(rates)
         value = sum_logs(self.counts, matrices) + sum_logs(self.end_counts, arrived)
         ends = quotient(self.end_counts, arrived)
         into = np.zeros_like(rates)
         np.add.at(into, self.end_owner, before.transpose(0, 2, 1) @ ends)
         back = ends @ entering[self.end_owner].transpose(0, 2, 1)
-        kernel = convolution_by_regime(
+        kernel = self._integrals(
             rates,
             np.concatenate([self.owner, self.end_owner]),
             np.concatenate([self.nodes, self.end_nodes]),
@@ -103,7 +123,3 @@ class RegimeCountData:
         jumps[:, diagonal, diagonal] = 0.0
         value += self._closed_terms(rates, parameters.initial)
         return Expectation(value, jumps, dwell, score, self.first)
-
-
-def _entering(rates: Array) -> Array:
-    return rates * (1 - np.eye(rates.shape[-1]))

@@ -6,8 +6,9 @@ import numpy as np
 
 from trajinfer._core.chebyshev import N_NODES
 from trajinfer._core.checks import Array
+from trajinfer.markov.shared_gaps import SharedGaps
 from trajinfer.markov.spectrum import quick_convolution, quick_transition_matrices
-from trajinfer.markov.transitions import GapTable, convolution_by_regime, transition_matrices
+from trajinfer.markov.transitions import GapTable, convolution_by_regime, regime_matrices
 
 _FEW_NODES = 0.05
 
@@ -51,10 +52,10 @@ class RegimeTable:
 
     def matrices(self, rates: Array) -> Array:
         """(M, S, S) exponentials at the nodes for rates (R, S, S)."""
-        if len(rates) > 1:
-            return transition_matrices(rates[self.owner], self.nodes)
-        exponentials = quick_transition_matrices if self.quick else transition_matrices
-        return exponentials(rates[0], self.nodes)
+        if len(rates) == 1:
+            return np.asarray(SharedGaps(rates, self.nodes, self.quick).matrices[0])
+        exponentials = quick_transition_matrices if self.quick else regime_matrices
+        return exponentials(rates, self.owner, self.nodes)
 
     def spread(self, matrices: Array, rows: Array) -> Array:
         """(m, S, S) transition matrices of the intervals `rows` from those at the nodes."""
@@ -87,9 +88,10 @@ class RegimeTable:
 
     def convolve(self, rates: Array, weights: Array) -> Array:
         """(R, S, S) integrals of expected statistics, see `convolution_by_regime`."""
-        if self.quick and len(rates) == 1:
-            return quick_convolution(rates[0], self.nodes, weights)[None]
-        return convolution_by_regime(rates, self.owner, self.nodes, weights)
+        if len(rates) == 1:
+            return SharedGaps(rates, self.nodes, self.quick).integrals(weights[None])
+        integrate = quick_convolution if self.quick else convolution_by_regime
+        return integrate(rates, self.owner, self.nodes, weights)
 
 
 def _groups(index: Array, chosen: Array) -> list[Array]:

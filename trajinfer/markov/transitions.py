@@ -42,6 +42,11 @@ def transition_matrices(rates: Array, gaps: Array) -> Array:
     return np.maximum(out, 0.0, out=out)
 
 
+def regime_matrices(rates: Array, owner: Array, gaps: Array) -> Array:
+    """(G, S, S) exponentials of the gaps (G,) under the rates (R, S, S) of their owners (G,)."""
+    return transition_matrices(rates[0] if len(rates) == 1 else rates[owner], gaps)
+
+
 def uniformised_transition_matrices(rates: Array, gaps: Array) -> Array:
     r"""The same by $P_\Delta = \sum_k \mathrm{Pois}(k; \mu\Delta)\, (I + F/\mu)^k$.
 
