@@ -24,21 +24,29 @@ def _key(bridge, data):
 
 
 @pytest.fixture(scope="session")
-def each_fit_once():
-    """Bridges with the settings, the seed and the data of an earlier one take over its fit."""
-    fitted = {}
+def fits_of_pages():
+    """What bridges of pages and examples have learned so far, by all that it depends on."""
+    return {}
+
+
+@pytest.fixture
+def each_fit_once(fits_of_pages, monkeypatch):
+    """Bridges with the settings, the seed and the data of an earlier one take over its fit.
+
+    For the length of one page: any other test fits for itself.
+    """
     fit = SchrodingerBridge.fit
 
     @functools.wraps(fit)
     def once(self, *args, **kwargs):
         key = _key(self, (args, kwargs))
-        if key not in fitted or key is None:
+        if key is None:
+            return fit(self, *args, **kwargs)
+        if key not in fits_of_pages:
             fit(self, *args, **kwargs)
             learned = {k: v for k, v in vars(self).items() if k not in self.get_params()}
-            fitted[key] = learned
-        vars(self).update(fitted[key])
+            fits_of_pages[key] = learned
+        vars(self).update(fits_of_pages[key])
         return self
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SchrodingerBridge, "fit", once)
-        yield
+    monkeypatch.setattr(SchrodingerBridge, "fit", once)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from trajinfer import SchrodingerBridge
 from trajinfer.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,11 @@ def test_code_blocks_run(page, tmp_path, monkeypatch, capsys, each_fit_once):
                 _python(block, page, module.__dict__)
         elif language == "console":
             _console(block)
+
+
+def test_pages_share_fits_among_themselves_alone():
+    """Runs after the pages: a test that fits a bridge gets a fit of its own."""
+    assert Path(SchrodingerBridge.fit.__code__.co_filename).name != "conftest.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)

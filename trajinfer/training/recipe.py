@@ -54,6 +54,7 @@ class Recipe:
     Example:
         >>> from trajinfer.training import Loss
         >>> line, x = nn.Linear(1, 1), torch.linspace(-1, 1, 50)[:, None]
+        >>> _ = nn.init.zeros_(line.weight), nn.init.zeros_(line.bias)
         >>> def objective(rows, step):
         ...     return Loss((line(x[rows]) - 3 * x[rows]).square().mean())
         >>> report = Recipe(seed=0, steps=300, lr=0.05).fit(line, objective, 50)
