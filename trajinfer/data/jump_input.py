@@ -10,7 +10,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, unmasked
 from trajinfer._core.errors import InputError
-from trajinfer.data.columns import as_table, require_columns
+from trajinfer.data.columns import as_table, is_number, numbers_of, require_columns
 from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import parse_times, require_order
@@ -89,27 +89,28 @@ def from_frame(
     ids = list(ids)
     fields = checked(layout, numbers[order], labels, kinds, measured, categories, ids, axis)
     if covariates:
-        values = [_covariate(df[name], name, id, df[id])[order] for name in covariates]
+        values = [_covariate(df, name, id)[order] for name in covariates]
         fields |= {"flat_covariates": np.stack(values, axis=1), "covariate_names": covariates}
     return fields
 
 
-def _covariate(column: pd.Series, name: str, id: str, ids: pd.Series) -> Array:
-    """A column of covariates as numbers (N,).
+def _covariate(df: pd.DataFrame, name: str, id: str) -> Array:
+    """A column of covariates as numbers (N,); truth values are 0 and 1.
 
     Raises:
         InputError: for missing values, and for columns that are no numbers.
     """
-    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+    column = df[name]
+    if not (is_number(column) or pd.api.types.is_bool_dtype(column)):
         raise InputError(
             f"covariate '{name}' is a column of {column.dtype}; make it numbers, one column of 0 "
             "and 1 per category but one, as pandas.get_dummies(..., drop_first=True) does"
         )
-    values: Array = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = numbers_of(df, name)
     if not np.isfinite(values).all():
         row = int(np.argmax(~np.isfinite(values)))
         raise InputError(
-            f"covariate '{name}' has no number in row {row} ({id} {ids.iloc[row]!r}); carry the "
+            f"covariate '{name}' has no number in row {row} ({id} {df[id].iloc[row]!r}); carry the "
             "last one forward with groupby(...).ffill(), or drop the path"
         )
     return values
