@@ -227,3 +227,12 @@ def test_a_refused_refit_leaves_the_old_model(fitted, case):
     with pytest.raises((InputError, ValueError)):
         model.fit(data[0][:0] if isinstance(data[0], np.ndarray) else "no data", *data[1:])
     np.testing.assert_array_equal(case.draw(model), before)
+
+
+@every_case
+def test_a_fit_is_reported_with_its_settings_and_seed(case, fitted, tmp_path):
+    model = fitted(case.name)[0]
+    text = model.report(tmp_path / "fit.html").read_text(encoding="utf-8")
+    assert f"{case.name}: report of a fit" in text
+    assert f"seed {model.seed_}" in text
+    assert all(f"<td>{name}</td>" in text for name in model.get_params(deep=False))

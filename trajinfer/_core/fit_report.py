@@ -11,6 +11,7 @@ import numpy as np
 from trajinfer._core.page import Page
 
 _LARGEST = 12
+_COUNTERS = ("epoch", "round", "step", "iteration", "seed", "seconds")
 _SPOKEN_OF = ("history_", "seed_", "n_iter_", "converged_")
 
 
@@ -74,18 +75,16 @@ def _values(estimator: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _course(page: Page, records: list[dict[str, Any]]) -> None:
-    """The quantities that every later record of the fit holds, as curves."""
-    rounds = records[1:] if len(records) > 2 else records
+    """The quantities that every record of the fit holds, as curves."""
     names = [
         name
-        for name in (rounds[0] if rounds else {})
-        if name not in ("epoch", "round", "step", "iteration", "seed")
-        and all(_is_number(record.get(name)) for record in rounds)
+        for name in (records[0] if records else {})
+        if name not in _COUNTERS and all(_is_number(record.get(name)) for record in records)
     ]
     if names:
         page.heading("Course of the fit")
     for name in names:
-        page.curve([float(record[name]) for record in rounds], name.replace("_", " "))
+        page.curve([float(record[name]) for record in records], name.replace("_", " "))
 
 
 def _is_number(value: Any) -> bool:

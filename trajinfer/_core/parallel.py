@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -34,6 +34,24 @@ class Task:
 
     name: str
     arguments: tuple[Any, ...]
+
+
+def seeded(
+    word: str, seeds: Sequence[int], *arguments: Any, progress: Callable[[str], None] | None = None
+) -> Iterator[Task]:
+    """One task per seed, which is its last argument and stands in its name.
+
+    Args:
+        word: what a task is, such as "bootstrap fit".
+        seeds: of the tasks.
+        arguments: the first ones of every task.
+        progress: called with the name of a task before it is handed out.
+    """
+    for k, seed in enumerate(seeds):
+        name = f"{word} {k + 1} of {len(seeds)} (seed {seed})"
+        if progress is not None:
+            progress(name)
+        yield Task(name, (*arguments, seed))
 
 
 def fan_out(

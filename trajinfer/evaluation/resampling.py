@@ -12,11 +12,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
-from trajinfer._core.parallel import Task, fan_out
+from trajinfer._core.parallel import fan_out, seeded
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import IrregularSeries, JumpSeries, Snapshots
+from trajinfer.jumps.findings import IdentifiabilityWarning
 
 Statistic = Callable[[Any], Any]
+# what the fit to the data itself says; any other warning of a refit is shown
+_QUIET = (ConvergenceWarning, IdentifiabilityWarning)
 
 
 def bootstrap(
@@ -71,18 +74,12 @@ def bootstrap(
     worker = clone(estimator)
     if "random_state" in worker.get_params():
         worker.set_params(random_state=seed)
-
-    def tasks() -> Any:
-        for k, child in enumerate(spawn(seed, n)):
-            name = f"bootstrap fit {k + 1} of {n} (seed {child})"
-            if progress is not None:
-                progress(name)
-            yield Task(name, (worker, X, child, statistic))
-
-    return fan_out(_refitted, tasks(), n_jobs=n_jobs, quiet=(ConvergenceWarning, UserWarning))
+    seeds = spawn(seed, n)
+    tasks = seeded("bootstrap fit", seeds, worker, X, statistic, progress=progress)
+    return fan_out(_refitted, tasks, n_jobs=n_jobs, quiet=_QUIET)
 
 
-def _refitted(estimator: Any, X: Any, seed: int, statistic: Statistic | None) -> Any:
+def _refitted(estimator: Any, X: Any, statistic: Statistic | None, seed: int) -> Any:
     generator = np.random.default_rng(seed)
     fitted = clone(estimator).fit(_resampled(X, generator))
     return fitted if statistic is None else statistic(fitted)

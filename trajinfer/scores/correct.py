@@ -10,7 +10,7 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.denoiser import Denoiser, as_denoiser, require_state, width_of
+from trajinfer.scores.denoiser import Denoiser, Level, as_denoiser, require_state, width_of
 from trajinfer.scores.noise import NoiseLaw, White
 
 Curvature = Literal["damped"]
@@ -68,19 +68,20 @@ def langevin(
         raise InputError("curvature='damped' is for white noise; leave curvature out")
     generator = torch_generator(seed_from(random_state))
     if curvature is None:
-        return _plain(model, state, rho, n_steps, size, noise, generator)
+        return plain_moves(model, state, rho, n_steps, size, noise, generator)
     return _damped(model, state, rho, n_steps, size, damping, generator)
 
 
-def _plain(
+def plain_moves(
     model: Denoiser,
     y: Tensor,
-    rho: float,
+    rho: Level,
     n_steps: int,
     step: float,
     noise: NoiseLaw,
     generator: torch.Generator,
 ) -> Tensor:
+    """States (B, D) after moves with P = rho^2 N, at one level or one per row (B, 1)."""
     for _ in range(n_steps):
         z = torch.randn(y.shape, generator=generator, dtype=y.dtype)
         y = y + step * (model.denoise(y, rho) - y) + (2 * step) ** 0.5 * rho * noise.colour(z)

@@ -12,13 +12,16 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
+from trajinfer.scores.correct import plain_moves
 from trajinfer.scores.denoiser import Level, as_denoiser
 from trajinfer.scores.grids import level_grid
+from trajinfer.scores.noise import White
 from trajinfer.scores.paths import require_levels
 from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.samplers import multistep
 
 _STEP = 0.6
+_WHITE = White()
 
 
 @runtime_checkable
@@ -103,7 +106,7 @@ def denoising_mcmc(
     visits = torch.zeros(n_levels, dtype=torch.float64)
     samples, chains, cost = [], [], 0
     for move in range(1, require_integer(n_moves, "n_moves", least=1) + 1):
-        y = _move(model, y, rhos[at][:, None], generator)
+        y = plain_moves(model, y, rhos[at][:, None], 1, _STEP, _WHITE, generator)
         at = _levels_given(model, y, rhos, generator)
         visits += torch.bincount(at, minlength=n_levels)
         cost += n_chains
@@ -119,12 +122,6 @@ def denoising_mcmc(
 
 def _spread(model: Any) -> float:
     return float(np.sqrt(float(model.covariance.diagonal().mean())))
-
-
-def _move(model: DensityByLevel, y: Tensor, rho: Tensor, generator: torch.Generator) -> Tensor:
-    z = torch.randn(y.shape, generator=generator, dtype=y.dtype)
-    result: Tensor = y + _STEP * (model.denoise(y, rho) - y) + (2 * _STEP) ** 0.5 * rho * z
-    return result
 
 
 def _levels_given(
