@@ -1,12 +1,15 @@
 """`trajinfer ask` on what the other commands left."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from trajinfer import MarkovJumpProcess, SchrodingerBridge
+from trajinfer.cli import app
 from trajinfer.functionals import ValueFunction, above, hitting_probability
 from trajinfer.jumps import simulate
 from trajinfer.processes import DoubleWell
@@ -90,3 +93,85 @@ def test_mistakes_are_refused(fails, tmp_path, monkeypatch, bridge, arguments, s
     monkeypatch.chdir(tmp_path)
     bridge.save("result/model")
     assert said in fails("ask", *arguments)
+
+
+@pytest.fixture(scope="module")
+def winds(tmp_path_factory):
+    """A folder with a table of winds at dates, and what `trajinfer forecast` made of it."""
+    folder = tmp_path_factory.mktemp("winds")
+    walks = np.random.default_rng(0).normal(size=(20, 16)).cumsum(axis=1)
+    table = pd.DataFrame(
+        {
+            "storm": np.repeat([f"s{k}" for k in range(20)], 16),
+            "day": np.tile(pd.date_range("2024-08-01", periods=16), 20),
+            "wind": 50 + 2 * walks.ravel(),
+        }
+    )
+    table.to_csv(folder / "storms.csv", index=False)
+    arguments = [
+        *("forecast", str(folder / "storms.csv"), "--id", "storm", "--time", "day"),
+        *("--horizon", "3D", "--set", "max_epochs=1", "--set", "hidden=4", "--seed", "0"),
+        *("--out", str(folder / "result"), "--no-figures"),
+    ]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def test_what_a_forecast_reaches_from_the_last_observations(run, tmp_path, monkeypatch, winds):
+    monkeypatch.chdir(tmp_path)
+    done = run(
+        *("ask", winds / "result", "--target", "wind>=64", "--horizon", "3d", "--from", "last"),
+        *("--n", "400", "--seed", "1", "--out", "answer"),
+    )
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv("answer/answer.csv").set_index("series")
+    observed = pd.read_csv(winds / "storms.csv")
+    last = observed.groupby("storm")["wind"].last()
+    assert sorted(table.index) == sorted(last.index)
+    assert (table["probability"][last[last >= 64].index] == 1).all()
+    assert (table["probability"][last[last < 50].index] < 0.2).all()
+    law = pd.read_csv("answer/passage.csv")
+    assert law["time"].iloc[-1] == "3 days 00:00:00"
+    assert 1 - law["survival"].to_numpy().reshape(20, -1)[:, -1] == pytest.approx(
+        table["probability"].to_numpy()
+    )
+    assert (tmp_path / "answer" / "passage.png").is_file()
+
+
+def test_series_of_another_table(run, tmp_path, monkeypatch, winds):
+    monkeypatch.chdir(tmp_path)
+    days = pd.date_range("2025-01-01", periods=5)
+    pd.DataFrame({"storm": "new", "day": days, "wind": 90.0}).to_csv("new.csv", index=False)
+    done = run(
+        *("ask", winds / "result", "--target", "wind>=64", "--horizon", "36h", "--series"),
+        *("new.csv", "--id", "storm", "--time", "day", "--out", "answer", "--no-figures"),
+    )
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv("answer/answer.csv")
+    assert table[["series", "probability"]].to_numpy().tolist() == [["new", 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--target", "wnd>=64", "--horizon", "3d"), "did you mean 'wind'?"),
+        (("--target", "wind>=64"), "can only be followed for some time; give the functional a hor"),
+        (("--target", "wind>=64", "--horizon", "3d", "--from", "wind=3"), "goes on from series"),
+        (("--target", "wind>=64", "--horizon", "3d", "--from", "new"), "goes on from series"),
+    ],
+)
+def test_mistakes_with_forecasts_are_refused(fails, tmp_path, monkeypatch, winds, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    assert said in fails("ask", winds / "result", *arguments)
+
+
+def test_a_model_without_its_table_asks_for_series(fails, tmp_path, monkeypatch, winds):
+    monkeypatch.chdir(tmp_path)
+    question = ("--target", "wind>=64", "--horizon", "3d")
+    assert "by --series table.csv" in fails("ask", winds / "result" / "model", *question)
+    shutil.copytree(winds / "result", "moved")
+    summary = json.loads((tmp_path / "moved" / "summary.json").read_text())
+    summary["reading"]["data"] = str(tmp_path / "gone.csv")
+    (tmp_path / "moved" / "summary.json").write_text(json.dumps(summary))
+    assert "there is no file" in fails("ask", "moved", *question)

@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 import trajinfer
 from trajinfer import (
+    ExtrapolationWarning,
     InputError,
     IrregularSeries,
     MarkovJumpProcess,
@@ -22,6 +23,7 @@ from trajinfer.functionals import (
     above,
     as_dynamics,
     below,
+    density,
     estimate,
     exceedance,
     fate_probabilities,
@@ -78,6 +80,40 @@ def test_a_bridge_is_asked_in_its_own_units():
     exact = ValueFunction(hitting_time(outside(-1.4, 1.4))).fit(bridge).predict(X[-20:])
     error = np.maximum(answer.std_error, 1e-9)
     assert (np.abs(answer.value - exact) / error).mean() < 2
+
+
+@pytest.fixture(scope="module")
+def bridge():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 0.2 + 0.2 * k, (20, 1)) for k in range(3)])
+    bridge = SchrodingerBridge(DoubleWell(1.0, 1.0, volatility=0.5), n_refinements=0)
+    return bridge.fit(X, np.repeat([0, 1, 2], 20))
+
+
+LEAVE = hitting_time(outside(-1, 1))
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda b: ValueFunction(LEAVE).fit(b, [[9.0], [0.0]]), r"1 of 2 starts .* such as \[9.0"),
+        (lambda b: estimate(exceedance(0.0, 3.0), b, [[0.0]], n=9), "horizon, 3, is longer .* 2"),
+        (lambda b: fate_probabilities(b, [[0.0]], {"far": above(20.0)}), "1 of 1 regions asked"),
+        (lambda b: passage(b, above(0.5), [[0.0]], ts=[1.0, 2.5]), "horizon, 2.5, is longer"),
+        (lambda b: density(b, [[0.0]], [2.5], domain=([-3], [3])), "horizon, 2.5, is longer"),
+    ],
+    ids=["starts", "horizon", "target", "passage", "density"],
+)
+def test_a_bridge_asked_beyond_its_data_says_so(bridge, ask, said):
+    with pytest.warns(ExtrapolationWarning, match=said) as caught:
+        ask(bridge)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_a_bridge_asked_within_its_data_says_nothing(bridge):
+    fates = fate_probabilities(bridge, [[0.1]], {"up": above(0.5)}, horizon=2.0)
+    assert 0 < fates.probabilities[0, 0] < 1
 
 
 def test_rates_and_jump_processes_are_chains():

@@ -36,7 +36,7 @@ def ask(
         str | None, typer.Option(help="Duration of the attempt, such as 10, or 3d for dates.")
     ] = None,
     start: Annotated[
-        str, typer.Option("--from", help="'last', a label, or a state such as 'x=0.3,y=1'.")
+        str, typer.Option("--from", help="'last', 'new', a label, or a state such as 'x=0.3,y=1'.")
     ] = "last",
     table: Annotated[
         Path | None, typer.Option("--series", help="Table of the series to go on from.")
@@ -62,7 +62,9 @@ def ask(
     texts = {"target": target, **({} if before is None else {"before": before})}
     regions = {name: region_of(text, names) for name, text in texts.items()}
     length = None if horizon is None else duration_of(horizon)
-    place = start_of(start, dynamics) if table is None else series_of(table, id, time, fitted)
+    place = (
+        start_of(start, dynamics, model) if table is None else series_of(table, id, time, fitted)
+    )
     regions = {k: r.on(names, getattr(dynamics, "dim", 1)) for k, r in regions.items()}
     question = HittingQuestion(fitted, dynamics, regions, place, length, n, seed or 0)
     shown = [f"before={region_script(before)}"] if before is not None else []

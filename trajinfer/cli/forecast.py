@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trajinfer._core.text import table_text
@@ -50,7 +51,9 @@ def forecast(
 
     def work() -> Result:
         fitted = call.build().fit(task.past)
-        return _result(call, fitted, fitted.forecast(task.past, task.ts, n=n), series, task)
+        drawn = fitted.forecast(task.past, task.ts, n=n)
+        result = _result(call, fitted, drawn, series, task)
+        return replace(result, summary={**result.summary, "reading": file.as_read(statics)})
 
     return Job(script, f"fitting {task.past} of {file.data}", work, call.toml())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,6 +43,26 @@ class SeriesFile(TableFile, _Columns):
             raise InputError(
                 f"no --duplicates '{self.duplicates}'; {nearest(self.duplicates, known)}"
             )
+
+    def as_read(self, statics: str = "") -> dict[str, Any]:
+        """How the file was read, as plain data: `again` reads the same series."""
+        return {**asdict(self), "data": str(self.data.resolve()), "statics": statics}
+
+    @classmethod
+    def again(cls, reading: dict[str, Any]) -> IrregularSeries:
+        """The series that a run has read, from its file as it is now.
+
+        Args:
+            reading: from `as_read`.
+
+        Raises:
+            InputError: if the file is gone, or no longer what it was.
+        """
+        statics = reading["statics"]
+        words = {name: value for name, value in reading.items() if name != "statics"}
+        file = cls(**{**words, "data": Path(words["data"])})
+        file.check()
+        return file.read(statics=statics)[0]
 
     def read(
         self, *, labels: str | None = None, statics: str = ""

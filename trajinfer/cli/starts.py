@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trajinfer._core.errors import InputError
 from trajinfer.cli.files import TableFile
+from trajinfer.cli.output import SUMMARY
+
+if TYPE_CHECKING:
+    from trajinfer.functionals import PathSource
 
 
-def start_of(text: str, dynamics: Any) -> Any:
-    """Where the question starts: states, labels, or None for what the process knows.
+def start_of(text: str, dynamics: Any, folder: Path) -> Any:
+    """Where the question starts: states, labels, series, or None for what the process knows.
 
     Args:
         text: "last", a label, or a state such as "x=0.3,y=1".
         dynamics: the process that is asked.
+        folder: of the run that fitted it.
 
     Raises:
         InputError: for text that is no start of this process.
     """
     import numpy as np
 
-    from trajinfer.functionals import Chain, Diffusion
+    from trajinfer.functionals import Chain, Diffusion, PathSource
     from trajinfer.functionals.region import channel_number
 
     if isinstance(dynamics, Chain):
@@ -31,6 +37,8 @@ def start_of(text: str, dynamics: Any) -> Any:
         if text not in labels:
             raise InputError(f"--from {text!r} is no state; the states are {', '.join(labels)}")
         return [labels[text]]
+    if isinstance(dynamics, PathSource):
+        return _paths_from(text, dynamics, folder)
     if text == "last":
         if isinstance(dynamics, Diffusion) and dynamics.last is None:
             raise InputError("the model keeps no last states; give --from such as 'x=0.3'")
@@ -46,6 +54,32 @@ def start_of(text: str, dynamics: Any) -> Any:
         missing = np.flatnonzero(np.isnan(place)).tolist()
         raise InputError(f"--from {text!r} leaves out the coordinates {missing}; give them all")
     return place[None]
+
+
+def _paths_from(text: str, source: PathSource, folder: Path) -> Any:
+    """Series that paths go on from; None for new ones."""
+    from trajinfer.cli.series import SeriesFile
+
+    if text not in ("last", "new"):
+        raise InputError(
+            f"--from {text!r}: a {source.name} goes on from series, not from a state; write last, "
+            "new, or name a table by --series"
+        )
+    if text == "new" or not source.goes_on:
+        return None
+    summary = folder / SUMMARY
+    reading = json.loads(summary.read_text("utf-8")).get("reading") if summary.is_file() else None
+    if reading is None:
+        raise InputError(
+            f"{folder} does not say from which table its model was fitted; name the series to go "
+            "on from by --series table.csv"
+        )
+    try:
+        return SeriesFile.again(reading)
+    except InputError as error:
+        raise InputError(
+            f"the table of that run cannot be read again ({error}); name one by --series"
+        ) from error
 
 
 def series_of(path: Path, id: str, time: str, fitted: Any) -> Any:

@@ -26,7 +26,7 @@ from trajinfer.functionals import (
 )
 from trajinfer.functionals.methods.scale_measure import NeverSurely
 
-_LEVEL, _FITS, _TIMES = 0.9, 100, 40
+_LEVEL, _FITS, _TIMES = 0.9, 100, 32
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ class HittingQuestion:
             return HittingAnswer(table, method, notes, None)
         if self.horizon is None:
             table = table.assign(mean_time=self._mean_time())
-        elif isinstance(self.dynamics, (Chain, Diffusion)):
+        else:
             length = self.dynamics.axis.duration(self.horizon)
             ts = np.linspace(length / _TIMES, length, _TIMES)
-            law = passage(self.dynamics, self.regions["target"], self.start, ts=ts, random_state=0)
+            target, seed = self.regions["target"], self.random_state
+            law = passage(self.dynamics, target, self.start, ts=ts, n=self.n, random_state=seed)
         return HittingAnswer(table, method, notes, law)
 
     def _probabilities(self) -> tuple[pd.DataFrame, str]:

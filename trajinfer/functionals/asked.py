@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer._core.seeding import spawn
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
 from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource
+from trajinfer.functionals.sources import of_forecaster, of_fractional, of_generator
 from trajinfer.generation import DirectedChainGenerator
 from trajinfer.jumps import JumpModel, MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
@@ -163,6 +163,8 @@ def _of_bridge(process: SchrodingerBridge) -> Diffusion:
         affine=reference.affine,
         exact=reference.exact,
         last=np.asarray(snapshots.points[-1], dtype=np.float64),
+        observed=np.concatenate(snapshots.points).astype(np.float64),
+        duration=float(np.ptp(snapshots.times)),
         notes=tuple(notes),
         sde=reference.sde,
     )
@@ -194,33 +196,9 @@ def _of_rates(process: Any) -> Chain:
     return _of_jump_model(JumpModel.from_rates(process))
 
 
-@as_dynamics.register(NeuralSDEForecaster)
-def _of_forecaster(process: NeuralSDEForecaster) -> PathSource:
-    check_is_fitted(process, "model_")
-
-    def draw(starts: IrregularSeries, times: Array, n: int, seed: int) -> Array:
-        last = starts.times[np.arange(len(starts)), starts.lengths - 1]
-        asked = last[:, None] + times[1:]
-        forecast = process.forecast(starts, asked, n, random_state=seed)
-        first = _last_values(starts)
-        start = np.broadcast_to(first[:, None, None, :], (len(starts), n, 1, first.shape[1]))
-        return np.concatenate([start, forecast.samples], axis=2)
-
-    names = getattr(process, "feature_names_in_", None)
-    return PathSource(
-        draw,
-        type(process).__name__,
-        int(process.n_features_in_),
-        None if names is None else tuple(map(str, names)),
-        coherent=bool(process.coherent_paths),
-    )
-
-
-def _last_values(series: IrregularSeries) -> Array:
-    """The last observed value of every channel, (B, C)."""
-    values, mask = series.values, series.mask
-    places = np.where(mask, np.arange(values.shape[1])[None, :, None], -1).max(axis=1)
-    return np.asarray(np.take_along_axis(values, np.maximum(places, 0)[:, None], axis=1)[:, 0])
+as_dynamics.register(NeuralSDEForecaster)(of_forecaster)
+as_dynamics.register(FractionalSDE)(of_fractional)
+as_dynamics.register(DirectedChainGenerator)(of_generator)
 
 
 @as_dynamics.register
@@ -229,35 +207,6 @@ def _of_interpolator(_: NeuralSDEInterpolator) -> Dynamics:
         "an interpolator answers at times, not along paths, and not after the last observation; "
         "fit a NeuralSDEForecaster and ask that"
     )
-
-
-@as_dynamics.register
-def _of_fractional(process: FractionalSDE) -> PathSource:
-    check_is_fitted(process)
-
-    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
-        if starts is None:
-            return process.sample(n, times, random_state=seed).values[None]
-        last = starts.times[np.arange(len(starts)), starts.lengths - 1]
-        asked = last[:, None] + times[1:]
-        samples = process.forecast(starts, asked, n, random_state=seed).samples
-        first = _last_values(starts)
-        start = np.broadcast_to(first[:, None, None, :], (len(starts), n, 1, first.shape[1]))
-        return np.concatenate([start, samples], axis=2)
-
-    return PathSource(draw, "FractionalSDE", int(process.n_features_in_))
-
-
-@as_dynamics.register
-def _of_generator(process: DirectedChainGenerator) -> PathSource:
-    check_is_fitted(process)
-
-    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
-        if starts is not None:
-            raise InputError("a generator draws its own starts; leave x0 out (None)")
-        return process.sample(n, times, random_state=spawn(seed, 1)[0]).values[None]
-
-    return PathSource(draw, "DirectedChainGenerator", int(process.n_features_in_))
 
 
 @as_dynamics.register

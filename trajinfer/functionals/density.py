@@ -16,6 +16,7 @@ from trajinfer._core.errors import InputError
 from trajinfer.data import TimeAxis
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain, Diffusion, as_points
+from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.methods.chain import Flow
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid import Grid, grid_rates
@@ -192,6 +193,8 @@ def density(
     """
     diffusion = _diffusion(process)
     times = diffusion.axis.durations(ts)
+    known = None if callable(start) else diffusion.points(start, "start")
+    diffusion = told_beyond(diffusion, known, (), float(times.max()))
     if domain is None:
         if callable(start):
             raise InputError("a density as start needs domain= (low, high)")

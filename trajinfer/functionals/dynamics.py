@@ -30,6 +30,8 @@ class Diffusion:
         affine: matrix (D, D), offset (D,), noise (D,) where the drift is affine and noise constant.
         exact: (step, x (n, D), normals (n, D)) -> states after it, where its law is known.
         last: (n, D) the last observed states, for questions from there.
+        observed: (N, D) states that it was fitted to; None where there are none.
+        duration: of these data, on the axis.
         notes: what was assumed, in words.
         sde: the process itself, whose parameters can be moved.
     """
@@ -43,6 +45,8 @@ class Diffusion:
     affine: tuple[Array, Array, Array] | None = None
     exact: Callable[[float, Array, Array], Array] | None = None
     last: Array | None = None
+    observed: Array | None = None
+    duration: float | None = None
     notes: tuple[str, ...] = ()
     sde: Any = None
 
@@ -138,6 +142,7 @@ class PathSource:
         features: names of the coordinates.
         axis: the times.
         coherent: whether paths are right as paths, not only at each time.
+        goes_on: whether paths can go on from series given as starts.
         recorded: `Trajectories`, where they were recorded.
         last: what the paths go on from, where nothing is given.
         notes: what was assumed, in words.
@@ -149,6 +154,7 @@ class PathSource:
     features: tuple[str, ...] | None = None
     axis: TimeAxis = field(default_factory=TimeAxis)
     coherent: bool = True
+    goes_on: bool = False
     recorded: Any = None
     last: Any = None
     notes: tuple[str, ...] = ()

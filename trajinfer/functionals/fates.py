@@ -14,6 +14,7 @@ from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, horizon_of, names_of
+from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.functional import Functional
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
@@ -99,6 +100,9 @@ def fate_probabilities(
     states, index = _states(dynamics, X)
     _refuse_overlap(regions, names, states)
     seed = seed_from(random_state)
+    if isinstance(dynamics, Diffusion):
+        length = None if horizon is None else dynamics.axis.duration(horizon)
+        dynamics = told_beyond(dynamics, states, regions, length)
     questions = [
         Functional(stop={r: float(r is mine) for r in regions}, horizon=horizon) for mine in regions
     ]

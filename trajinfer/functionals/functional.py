@@ -96,6 +96,14 @@ class Functional:
         return tuple((face, paid) for region, paid in pairs.items() for face in region.faces())
 
     @property
+    def regions(self) -> tuple[Region, ...]:
+        """Regions that stop it, or that rewards and terminal value speak of."""
+        stop = self.stop
+        stops = (stop,) if isinstance(stop, Region) else tuple(stop or ())
+        rewards = (part.region for part in (self.running, self.terminal) if _of_region(part))
+        return (*stops, *rewards)
+
+    @property
     def is_path_question(self) -> bool:
         """Whether it depends on more than the state at one time."""
         return self.stop is not None or self.running is not None
@@ -183,6 +191,10 @@ def hitting_time(target: Region, *, power: int = 1) -> Functional:
         power: the moment.
     """
     return Functional(running=1.0, stop={target: 0.0}, power=power)
+
+
+def _of_region(part: Any) -> bool:
+    return isinstance(part, Indicator)
 
 
 @packable

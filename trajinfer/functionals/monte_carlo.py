@@ -17,6 +17,7 @@ from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.counting import count_paths
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, horizon_of, names_of
 from trajinfer.functionals.exits import Exits
+from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.functional import Functional, values_at
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods.domain import natural_duration
@@ -130,6 +131,8 @@ def estimate(  # noqa: PLR0913 (each is one choice of the user)
         size = np.full(len(values), float(n))
         return Estimate(values, errors, n, size, steps, np.full(len(values), np.nan))
     starts = dynamics.points(dynamics.last if x0 is None else x0)
+    horizon = horizon_of(question, dynamics.axis)
+    dynamics = told_beyond(dynamics, starts, question.regions, horizon)
     simulation = _Simulation.of(
         question, dynamics, starts, step, exits, control, tilt, antithetic, t0, seed
     )

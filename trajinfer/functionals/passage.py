@@ -16,6 +16,7 @@ from trajinfer.data import TimeAxis
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.counting import paths_of
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, names_of
+from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.functional import Functional, hitting_probability, hitting_time
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
@@ -139,6 +140,9 @@ def passage(
     times = _durations(dynamics.axis, ts)
     if method not in _METHODS:
         raise InputError(f"unknown method {method!r}; {nearest(str(method), _METHODS)}")
+    if isinstance(dynamics, Diffusion):
+        starts = dynamics.points(dynamics.last if x0 is None else x0)
+        dynamics = told_beyond(dynamics, starts, [target], float(times[-1]))
     chosen = _choice(dynamics) if method == "auto" else method
     seed = seed_from(random_state)
     if isinstance(dynamics, Chain):

@@ -16,7 +16,15 @@ from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.diagnosis import elasticities, martingale_loss, martingale_scores
-from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, as_points, names_of
+from trajinfer.functionals.dynamics import (
+    Chain,
+    Diffusion,
+    Dynamics,
+    as_points,
+    horizon_of,
+    names_of,
+)
+from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.functional import Functional
 from trajinfer.functionals.methods.registry import solve_by
 
@@ -88,6 +96,10 @@ class ValueFunction(Estimator):
         question = self.functional.on(names_of(dynamics), getattr(dynamics, "dim", 1))
         seed = seed_from(self.random_state)
         points = _points(dynamics, X, question)
+        if isinstance(dynamics, Diffusion):
+            horizon = horizon_of(question, dynamics.axis)
+            # two frames more than usual: fits are whole, and apart from torch's state
+            dynamics = told_beyond(dynamics, points, question.regions, horizon, stacklevel=5)
         settings = self._settings()
         solution, reason = solve_by(self.method, question, dynamics, points, seed=seed, **settings)
         self.solution_, self.method_ = solution, reason

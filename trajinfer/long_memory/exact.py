@@ -53,17 +53,25 @@ class ExactProcess:
         )
         return cls(basis, linear.parameters), report
 
-    def draws(self, grid: ObservationGrid, n: int, seed: int, ids: Sequence[Hashable]) -> Tensor:
+    def draws(
+        self,
+        grid: ObservationGrid,
+        n: int,
+        seed: int,
+        ids: Sequence[Hashable],
+        *,
+        noisy: bool = True,
+    ) -> Tensor:
         """N draws of observations at the queries, (B, n, Q, C), by the name of each series."""
         seeds = seeds_by_name(seed, ids)
         entries = grid.values[0].numel() * (len(self.basis.nodes) + 1) * n
         size = max(1, _LARGEST_PIECE // entries)
         pieces = torch.arange(len(ids)).split(size)
         return torch.cat(
-            [self._draws(grid.rows(rows), n, [seeds[i] for i in rows]) for rows in pieces]
+            [self._draws(grid.rows(rows), n, [seeds[i] for i in rows], noisy) for rows in pieces]
         )
 
-    def _draws(self, grid: ObservationGrid, n: int, seeds: Sequence[int]) -> Tensor:
+    def _draws(self, grid: ObservationGrid, n: int, seeds: Sequence[int], noisy: bool) -> Tensor:
         _, length, n_channels = grid.values.shape
         shape = (length, n_channels, len(self.basis.nodes) + 2, n)
         own = [spawn(seed, 2) for seed in seeds]
@@ -75,8 +83,10 @@ class ExactProcess:
         drawn = posterior_draws(model, times, torch.nan_to_num(values) - mean, observed, normals)
         index = grid.queries[None, :, :, None].expand(n_channels, -1, -1, n)
         at_queries = torch.gather(drawn + mean[..., None], 2, index).permute(1, 3, 2, 0)
-        noisy = (grid.queries.shape[1], n_channels, n)
-        errors = [np.random.default_rng(seed).standard_normal(noisy) for _, seed in own]
+        if not noisy:
+            return at_queries
+        width = (grid.queries.shape[1], n_channels, n)
+        errors = [np.random.default_rng(seed).standard_normal(width) for _, seed in own]
         error = torch.as_tensor(np.stack(errors)).permute(0, 3, 1, 2)
         return at_queries + self.parameters.noise * error
 

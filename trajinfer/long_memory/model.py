@@ -92,10 +92,17 @@ class FractionalModel:
             return np.zeros(n), np.ones(n)
         return self.scaling.center, self.scaling.scale
 
-    def draws(self, series: IrregularSeries, asked: Array, n: int, seed: int) -> Array:
-        """N draws of observations at times (B, Q) given the series, (B, n, Q, C)."""
+    def draws(
+        self, series: IrregularSeries, asked: Array, n: int, seed: int, *, noisy: bool = True
+    ) -> Array:
+        """N draws at times (B, Q) given the series, (B, n, Q, C).
+
+        Of observations, whose noise is drawn anew at each time, or of X alone, which are paths.
+        """
         order = TimeOrder.of(asked)
-        drawn = self.process.draws(self._grid(series, order.times), n, seed, series.ids)
+        drawn = self.process.draws(
+            self._grid(series, order.times), n, seed, series.ids, noisy=noisy
+        )
         return order.restore(self.scaling.invert(drawn.numpy()), axis=2)
 
     def means(self, series: IrregularSeries, asked: Array) -> Array:

@@ -47,8 +47,10 @@ class Process(Protocol):
     def is_latent(self) -> bool:
         """Whether the processes stand behind a decoder, rather than for the channels."""
 
-    def draws(self, grid: ObservationGrid, n: int, seed: int, ids: Sequence[Hashable]) -> Tensor:
-        """N draws of observations at the queries, (B, n, Q, C), independent between series."""
+    def draws(
+        self, grid: ObservationGrid, n: int, seed: int, ids: Sequence[Hashable], *, noisy: bool
+    ) -> Tensor:
+        """N draws at the queries, (B, n, Q, C), of observations, or of X alone if not `noisy`."""
 
     def means(self, grid: ObservationGrid) -> Tensor:
         """Means of the observations at the queries, (B, Q, C); they depend on no other series."""

@@ -52,12 +52,23 @@ class VariationalProcess:
         """Of the linear part, (D,); the noise is that of the proposal."""
         return self.network.linear_parameters(self._noise())
 
-    def draws(self, grid: ObservationGrid, n: int, seed: int, ids: Sequence[Hashable]) -> Tensor:
-        """N draws of observations at the queries, (B, n, Q, C), whatever the series are called."""
+    def draws(
+        self,
+        grid: ObservationGrid,
+        n: int,
+        seed: int,
+        ids: Sequence[Hashable],
+        *,
+        noisy: bool = True,
+    ) -> Tensor:
+        """N draws at the queries, (B, n, Q, C), whatever the series are called."""
         generator = torch_generator(spawn(seed, 2)[0])
         with torch.no_grad():
             paths = self._paths(grid, n, generator)
-            return self.network.observed(paths, generator).transpose(0, 1)
+            drawn = (
+                self.network.observed(paths, generator) if noisy else self.network.decoded(paths)
+            )
+            return drawn.transpose(0, 1)
 
     def means(self, grid: ObservationGrid) -> Tensor:
         """Means of the observations at the queries over 200 paths, (B, Q, C), the same ones always.

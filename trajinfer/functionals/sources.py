@@ -1,0 +1,123 @@
+"""Sources of paths behind estimators of series: what goes on from their past, on their clock."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import spawn
+from trajinfer.data import Forecast, IrregularSeries, TimeAxis
+from trajinfer.data.input import as_series
+from trajinfer.functionals.dynamics import PathSource
+from trajinfer.generation import DirectedChainGenerator
+from trajinfer.long_memory import FractionalSDE
+from trajinfer.series import NeuralSDEForecaster
+
+_HIDDEN = "the process behind the observations is asked, without the noise of observation"
+
+
+class _Forecaster(Protocol):
+    n_features_in_: int
+
+    def forecast(self, X: Any, ts: Any, n: int, *, random_state: Any) -> Forecast: ...
+
+
+def of_forecaster(process: NeuralSDEForecaster) -> PathSource:
+    """Forecasts of series, which are paths where the forecaster says so."""
+    check_is_fitted(process, "model_")
+    axis = process.model_.axis
+
+    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
+        return _ahead(process, starts, axis, times, n, seed)
+
+    return PathSource(
+        draw,
+        type(process).__name__,
+        int(process.n_features_in_),
+        _names(process),
+        axis,
+        coherent=bool(process.coherent_paths),
+        goes_on=True,
+    )
+
+
+def of_fractional(process: FractionalSDE) -> PathSource:
+    """New series, or what goes on from those given: paths of X, without noise of observation."""
+    check_is_fitted(process)
+    axis, model = process.axis_, process.model_
+
+    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
+        if starts is None:
+            return process.sample(n, times, random_state=seed).values[None]
+        series = as_series(starts).on_axis(axis)
+        asked = series.last_times[:, None] + times
+        return model.draws(series, asked, n, seed, noisy=False)
+
+    return PathSource(
+        draw,
+        "FractionalSDE",
+        int(process.n_features_in_),
+        _names(process),
+        axis,
+        goes_on=True,
+        notes=(_HIDDEN,),
+    )
+
+
+def of_generator(process: DirectedChainGenerator) -> PathSource:
+    """New series, from their first time on."""
+    check_is_fitted(process)
+    model = process.model_
+
+    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
+        if starts is not None:
+            raise InputError("a generator draws its own starts; leave x0 out (None)")
+        first = 0.0 if model.engine.from_start else float(np.min(model.engine.grid()))
+        drawn = process.sample(n, first + times, random_state=spawn(seed, 1)[0])
+        return np.asarray(drawn.values[None])
+
+    return PathSource(
+        draw, "DirectedChainGenerator", int(process.n_features_in_), _names(process), model.axis
+    )
+
+
+def _ahead(
+    process: _Forecaster, starts: Any, axis: TimeAxis, times: Array, n: int, seed: int
+) -> Array:
+    """Paths (B, n, T, C) that begin with the last observed values, at durations `times` (T,)."""
+    if starts is None:
+        raise InputError(
+            f"a {type(process).__name__} goes on from series; give x0, the series observed so far"
+        )
+    series = as_series(starts).on_axis(axis)
+    asked = series.last_times[:, None] + times[1:]
+    samples = process.forecast(series, asked, n, random_state=seed).samples
+    first = _last_values(series)
+    start = np.broadcast_to(first[:, None, None, :], (len(series), n, 1, first.shape[1]))
+    return np.concatenate([start, samples], axis=2)
+
+
+def _last_values(series: IrregularSeries) -> Array:
+    """The last observed value of every channel, (B, C).
+
+    Raises:
+        InputError: for a series of which a channel was never observed.
+    """
+    values, mask = series.values, series.mask
+    places = np.where(mask, np.arange(values.shape[1])[None, :, None], -1).max(axis=1)
+    if (places < 0).any():
+        row, channel = np.argwhere(places < 0)[0]
+        raise InputError(
+            f"channel {series.channels[channel]!r} of series {series.ids[row]!r} was never "
+            "observed, so its path has no start; leave that series out"
+        )
+    return np.asarray(np.take_along_axis(values, places[:, None], axis=1)[:, 0])
+
+
+def _names(process: Any) -> tuple[str, ...] | None:
+    names = getattr(process, "feature_names_in_", None)
+    return None if names is None else tuple(map(str, names))
