@@ -14,15 +14,17 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
-import numpy as np
-import ot  # noqa: F401 (imported here because its first import moves the generator of `random`)
 import pytest
-import torch
-import torchsde
+
+# numpy, torch and what stands on them are imported by the fixtures that need them: the process that
+# hands the tests to the workers loads this file too, and the workers wait for it.
 
 
 def _global_state():
     """Everything that belongs to the user and that no test may leave changed."""
+    import numpy as np
+    import torch
+
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (read only)
     return {
         "numpy's global generator": (name, keys.tobytes(), position, has_gauss, cached),
@@ -39,10 +41,16 @@ def _global_state():
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Run torch on one thread: results and timings then depend on nothing else."""
+    import ot  # noqa: F401 (now, because its first import moves the generator of `random`)
+    import torch
+
     torch.set_num_threads(1)
 
 
 def _without_trace(function):
+    import numpy as np
+    import torch
+
     @functools.wraps(function)
     def call(*args, **kwargs):
         of_numpy, of_torch = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
@@ -58,6 +66,8 @@ def _without_trace(function):
 @pytest.fixture(scope="session", autouse=True)
 def oracle_without_trace():
     """Put back what torchsde, a second opinion in many tests, draws from the global generators."""
+    import torchsde
+
     patch = pytest.MonkeyPatch()
     for owner, name in (
         (torchsde, "sdeint"),
@@ -82,6 +92,8 @@ def global_state_untouched(one_thread, oracle_without_trace):
 @pytest.fixture
 def rng():
     """A numpy generator; its draws are float64."""
+    import numpy as np
+
     return np.random.default_rng(20240823)
 
 
