@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from trajinfer.long_memory import FractionalSDE
     from trajinfer.persistence import load
     from trajinfer.processes.simulate import simulate
+    from trajinfer.scores import ScoreDensity
     from trajinfer.sde import solve
     from trajinfer.series import (
         NeuralSDEClassifier,
@@ -71,6 +72,7 @@ __all__ = [
     "NeuralSDERegressor",
     "NotConverged",
     "SchrodingerBridge",
+    "ScoreDensity",
     "Snapshots",
     "SolverError",
     "Trajectories",
@@ -114,6 +116,7 @@ _HOME = {
     "FractionalSDE": "trajinfer.long_memory",
     "NeuralSDEClassifier": "trajinfer.series",
     "NeuralSDEForecaster": "trajinfer.series",
+    "ScoreDensity": "trajinfer.scores",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
     "DirectedChainGenerator": "trajinfer.generation",

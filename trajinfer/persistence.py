@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trajinfer import bridges, functionals, generation, jumps, long_memory, series
+from trajinfer import bridges, functionals, generation, jumps, long_memory, scores, series
 from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 
-_ROOMS = (bridges, functionals, generation, jumps, long_memory, series)
+_ROOMS = (bridges, functionals, generation, jumps, long_memory, scores, series)
 
 
 def load(path: str | Path) -> Any:

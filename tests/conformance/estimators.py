@@ -17,6 +17,7 @@ from trajinfer.data import IrregularSeries
 from trajinfer.generation import DirectedChainGenerator, TransitionLikelihood
 from trajinfer.jumps import MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
+from trajinfer.scores import ScoreDensity
 from trajinfer.series import (
     NeuralSDEClassifier,
     NeuralSDEForecaster,
@@ -62,6 +63,13 @@ def labelled_paths():
 
 
 SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2}
+
+
+def points():
+    """120 points of two coordinates."""
+    return (np.random.default_rng(0).normal(size=(120, 2)),)
+
+
 OF_SERIES = "it is fed series with times of their own, not rows of features"
 
 ROWS_ARE_SERIES = {
@@ -142,5 +150,11 @@ CASES = (
         random_walks,
         lambda model: model.interpolate(random_walks()[0], [0.5, 2.0], 3).samples,
         unlike_scikit_learn=OF_SERIES,
+    ),
+    Case(
+        "ScoreDensity",
+        partial(ScoreDensity, hidden=8, layers=1, max_epochs=2, n_evaluations=3),
+        points,
+        lambda density: density.sample(5),
     ),
 )

@@ -23,6 +23,7 @@ _VERBS = {
     *("fit", "predict", "predict_proba", "predict_log_proba", "score", "log_likelihood"),
     *("sample", "forecast", "interpolate", "fill", "marginal", "velocity", "coupling", "walk"),
     *("push", "pull", "fates", "transition_table"),
+    *("score_samples", "impute", "sample_given", "condition", "anomaly", "search"),
 }
 
 

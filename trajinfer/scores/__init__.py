@@ -30,6 +30,7 @@ from trajinfer.scores.paths import (
 from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.residual import score_fpe_residual
 from trajinfer.scores.samplers import sample
+from trajinfer.scores.score_density import ScoreDensity
 from trajinfer.scores.sde import DiffusionSDE, InterpolantSDE
 from trajinfer.scores.steps import step_weights
 from trajinfer.scores.transform import LogTransform, multiplicative_score
@@ -54,6 +55,7 @@ __all__ = [
     "NoiseProcess",
     "OUNoise",
     "Reward",
+    "ScoreDensity",
     "SolverPlan",
     "StraightPath",
     "SubVariancePreserving",

@@ -89,6 +89,15 @@ class GaussianMixture:
         """D."""
         return int(self.means.shape[1])
 
+    @property
+    def spectra(self) -> Tensor:
+        """Eigenvalues of the covariances, rising, (K, D)."""
+        return self._spectra
+
+    def moments_matched(self) -> GaussianMixture:
+        """The one Gaussian with the same mean and covariance."""
+        return GaussianMixture([1.0], self.mean[None], self.covariance[None])
+
     def denoise(self, y: Tensor, rho: Level) -> Tensor:
         """The posterior mean of x given y = x + rho xi, (B, D), in the dtype of y."""
         level = isotropic(rho, y)
