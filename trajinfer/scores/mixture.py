@@ -92,7 +92,8 @@ class GaussianMixture:
     @property
     def spectra(self) -> Tensor:
         """Eigenvalues of the covariances, rising, (K, D)."""
-        return self._spectra
+        spectra: Tensor = self._spectra
+        return spectra
 
     def moments_matched(self) -> GaussianMixture:
         """The one Gaussian with the same mean and covariance."""

@@ -62,6 +62,6 @@ class PointExamples:
 def random_mask(n: int, generator: torch.Generator) -> Tensor:
     """(n,) bool: half of the time nothing, else a random share; one entry at least is hidden."""
     share, kept, *_ = torch.rand(2, generator=generator)
-    known = torch.rand(n, generator=generator) < share * float(kept > 0.5)
+    known: Tensor = torch.rand(n, generator=generator) < share * float(kept > 0.5)
     known[int(torch.randint(n, (), generator=generator))] = False
     return known

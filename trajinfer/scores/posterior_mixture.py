@@ -15,7 +15,7 @@ _JITTER = 1e-9
 class PosteriorMixture:
     r"""The law of B rows of n entries given the known ones, as mixtures of K Gaussians.
 
-    Known entries have no variance left; their mean is their value, whatever noise the state has. Where all rows
+    Known entries have no variance left; their mean is their value. Where all rows
     know the same entries, they share spectra and axes.
 
     Attributes:
