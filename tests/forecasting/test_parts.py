@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtr
 
 from trajinfer import IrregularSeries, NeuralSDEForecaster
-from trajinfer.forecasting.folds import Folds
+from trajinfer.forecasting.folds import Blocks
 from trajinfer.forecasting.mixture import fit_mixture
 from trajinfer.forecasting.observations import Observations, segment_search
 from trajinfer.forecasting.pairs import PairSource
@@ -165,7 +165,7 @@ def test_blocks_in_time_keep_a_gap_of_one_horizon():
     series = IrregularSeries.from_arrays(np.arange(200.0), np.zeros((1, 200)))
     data = Observations.of(series)
     pairs = PairSource.of(data, 10.0).draw(np.random.default_rng(0), 10**6, 10**6)
-    folds = Folds.of(data, 1, 10.0, 4, 0)
+    folds = Blocks(4, 10.0)
     for part in range(4):
         learned = pairs[folds.trains(data, pairs, part)]
         held = pairs[folds.held(data, pairs) == part]

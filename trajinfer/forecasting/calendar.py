@@ -17,6 +17,7 @@ _YEAR = 365.2425 * _DAY
 _MOST_LAGS = 600
 _MOST_ROWS = 1500
 _CLEAR = 0.6
+_FEWEST_PERIODS = 3
 
 
 @packable
@@ -66,9 +67,10 @@ class CalendarCycles:
 def shown_period(channel: Channel, span: float) -> float:
     """The lag at which a channel comes back to itself; 0 where it does not.
 
-    Mean squares of changes over lags are computed, with straight lines between observations. A
-    period is the lag of a local minimum that lies below .6 of what shorter lags reach; of several
-    within a fifth of each other, the shortest.
+    Mean squares of changes over lags are computed, their drift taken out, with straight lines
+    between observations. A period is the lag of a local minimum that lies below .6 of what shorter
+    lags reach; of several within a fifth of each other, the shortest. It fits three times into the
+    longest series.
 
     Args:
         channel: the values.
@@ -78,29 +80,37 @@ def shown_period(channel: Channel, span: float) -> float:
     steps = steps[steps > 0]
     if len(channel.values) < 24 or not len(steps):
         return 0.0
-    gap, longest = float(np.median(steps)), span / 2
-    n_lags = int(min(longest / gap, _MOST_LAGS))
+    gap, longest = float(np.median(steps)), span / _FEWEST_PERIODS
+    n_lags = longest / gap
     if n_lags < 4:
         return 0.0
-    lags = gap * np.unique(np.round(np.geomspace(1, longest / gap, n_lags)))
+    every, some = (
+        np.arange(1, min(n_lags, _MOST_LAGS // 2) + 1),
+        np.geomspace(1, n_lags, _MOST_LAGS),
+    )
+    lags = gap * np.union1d(every, np.round(some[some > every[-1]]))
     rows = np.linspace(0, len(channel.values) - 1, min(_MOST_ROWS, len(channel.values))).astype(int)
     series = np.searchsorted(channel.starts, rows, side="right") - 1
-    size = np.array([_change(channel, rows, series, lag, 3 * gap) for lag in lags])
-    return _first_return(lags, size)
+    mean, square = np.array([_change(channel, rows, series, lag, 3 * gap) for lag in lags]).T
+    known = ~np.isnan(mean)
+    lags, mean, square = lags[known], mean[known], square[known]
+    drift = float(lags @ mean / (lags @ lags)) if len(lags) else 0.0
+    return _first_return(lags, square - 2 * drift * lags * mean + (drift * lags) ** 2)
 
 
-def _change(channel: Channel, rows: Array, series: Array, lag: float, widest: float) -> float:
-    """Mean square of the change over a lag; NaN where few rows have one."""
+def _change(
+    channel: Channel, rows: Array, series: Array, lag: float, widest: float
+) -> tuple[float, float]:
+    """Mean of the change over a lag and of its square; NaN where few rows have one."""
     before, gap = channel.at(series, channel.times[rows] - lag, rows)
     usable = gap <= widest
     if usable.sum() < max(12, 0.1 * len(rows)):
-        return np.nan
-    return float(np.mean((channel.values[rows] - before)[usable] ** 2))
+        return np.nan, np.nan
+    change = (channel.values[rows] - before)[usable]
+    return float(change.mean()), float(np.mean(change**2))
 
 
 def _first_return(lags: Array, size: Array) -> float:
-    known = ~np.isnan(size)
-    lags, size = lags[known], size[known]
     if len(lags) < 4:
         return 0.0
     reached = np.maximum.accumulate(size)

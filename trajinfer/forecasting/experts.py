@@ -12,9 +12,13 @@ SIMPLE = (
     "persistence",
     "slope",
     "longer_slope",
+    "drift",
+    "recent_mean",
     "own_mean",
     "mean_of_all",
     "last_season",
+    "mean_season",
+    "growing_season",
     "last_season_change",
     "mean_season_change",
 )
@@ -23,10 +27,11 @@ _LONG = 4.0
 
 
 def simple_increments(asked: Questions, units: LeadUnits) -> Array:
-    r"""Increments (P, C, 8) of the simple experts, in units of the expected size.
+    r"""Increments (P, C, 13) of the simple experts, in units of the expected size.
 
-    The mean of the past is weighted as simple kriging with the variogram v does: the way to it is
+    Means of the past are weighted as simple kriging with the variogram v does: the way to them is
     multiplied by $v(h) / v(4 H)$, at most 1, so that the forecast starts at the last value.
+    Seasons are NaN where the past holds none.
     """
     past, unit = asked.history, units.scale / asked.size
     steps = np.clip(asked.own_lead / units.gap, 0.0, None)
@@ -36,6 +41,8 @@ def simple_increments(asked: Questions, units: LeadUnits) -> Array:
         np.zeros_like(asked.size),
         past.moves[:, :, 0] * steps * unit,
         past.moves[:, :, min(2, len(units.lags) - 1)] * steps * unit,
+        past.drift * asked.own_lead / asked.size,
+        pull * past.recent * unit,
         pull * (past.mean - past.last) / asked.size,
         pull * (units.center - past.last) / asked.size,
         *(asked.seasonal / asked.size[:, :, None]).transpose(2, 0, 1),

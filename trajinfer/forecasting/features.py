@@ -10,10 +10,10 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.forecasting.calendar import CalendarCycles
 from trajinfer.forecasting.history import History, LeadUnits
-from trajinfer.forecasting.observations import Observations
+from trajinfer.forecasting.observations import Channel, Observations
 
-SEASONAL = 3
-_PAST_SEASONS = 4
+SEASONAL = 5
+_PAST_SEASONS = 6
 _SPREADS = 6.0
 
 
@@ -27,7 +27,7 @@ class Questions:
         own_lead: (P, C) time since the last value of each channel.
         size: (P, C) expected size of the increments, $\sqrt{v(h)}$; the standard
             deviation of a channel without a past.
-        seasonal: (P, C, 3) increments that past seasons suggest; 0 where there are none.
+        seasonal: (P, C, 5) increments that past seasons suggest; NaN where there are none.
         extra: (P, K) calendar and known inputs.
     """
 
@@ -111,8 +111,8 @@ def _seasonal(
     past: History,
     period: float,
 ) -> Array:
-    """Increments (P, 3) to the last season's value, of the last season, mean over seasons."""
-    result = np.zeros((len(times), SEASONAL))
+    """Increments (P, 5) that past seasons suggest."""
+    result = np.full((len(times), SEASONAL), np.nan)
     if period <= 0:
         return result
     channel = data.channel(index)
@@ -120,20 +120,56 @@ def _seasonal(
     here = past.last[:, index]
     last_time = past.time - past.age[:, index]
     whole = np.ceil((times - past.time) / period - 1e-9)
-    moves = []
-    for k in range(_PAST_SEASONS):
-        shift = (whole + k) * period
-        then, gap = channel.at(series, times - shift, last)
-        start, start_gap = channel.at(series, last_time - shift, last)
-        near = (gap <= period / 4) & (start_gap <= period / 4)
-        if k == 0:
-            result[:, 0] = np.where(gap <= period / 4, then - here, 0.0)
-        moves.append(np.where(near, then - start, np.nan))
-    found = np.stack(moves, axis=1)
-    result[:, 1] = np.nan_to_num(found[:, 0])
-    count = (~np.isnan(found)).sum(axis=1)
-    result[:, 2] = np.nansum(found, axis=1) / np.maximum(count, 1)
-    return np.nan_to_num(result)
+    then, start = (
+        np.stack(
+            [
+                _value_at(channel, series, when - (whole + k) * period, last, period / 4)
+                for k in range(_PAST_SEASONS)
+            ],
+            axis=1,
+        )
+        for when in (times, last_time)
+    )
+    return _past_seasons(here, whole, then, start)
+
+
+def _value_at(channel: Channel, series: Array, times: Array, last: Array, widest: float) -> Array:
+    """Values at times, NaN where the neighbours are farther apart than `widest`."""
+    value, gap = channel.at(series, times, last)
+    return np.where(gap <= widest, value, np.nan)
+
+
+def _past_seasons(here: Array, whole: Array, then: Array, start: Array) -> Array:
+    """Increments (P, 5) by what was at the same phases in K past seasons.
+
+    Args:
+        here: (P,) last values.
+        whole: (P,) number of seasons back to the first of them.
+        then: (P, K) values at the phase that is asked about.
+        start: (P, K) values at the phase of the last value.
+    """
+    moved = then - start
+    known = ~np.isnan(moved)
+    older = known.sum(axis=1) - 1
+    oldest = np.maximum(np.where(known, np.arange(known.shape[1]), 0).max(axis=1), 1)[:, None]
+    # growth per season: of the phase asked about where there are two of them, and of the last one
+    of_start = (here - start[:, 0]) / np.maximum(whole, 1)
+    both = [
+        (then[:, 0] - np.take_along_axis(then, oldest, axis=1)[:, 0]) / oldest[:, 0],
+        (here - np.take_along_axis(start, oldest, axis=1)[:, 0]) / (whole + oldest[:, 0]),
+    ]
+    growth = np.where(older > 0, np.mean(both, axis=0), of_start)
+    count = np.maximum(known.sum(axis=1), 1)
+    found = np.column_stack(
+        [
+            then[:, 0] - here,
+            np.where(known, then, 0.0).sum(axis=1) / count - here,
+            then[:, 0] + whole * growth - here,
+            moved[:, 0],
+            np.where(known, moved, 0.0).sum(axis=1) / count,
+        ]
+    )
+    return np.where(known[:, :1], found, np.nan)
 
 
 @packable
@@ -192,7 +228,7 @@ def _raw(asked: Questions, units: LeadUnits) -> Array:
     level = (past.last - units.center) / units.scale
     moves = np.concatenate([past.moves, level[:, :, None]], axis=2)
     lead = np.column_stack([share, np.sqrt(share), np.log(share)])
-    seasonal = asked.seasonal / asked.size[:, :, None]
+    seasonal = np.nan_to_num(asked.seasonal) / asked.size[:, :, None]
     parts = [
         moves.reshape(len(share), -1),
         past.state,

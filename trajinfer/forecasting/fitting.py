@@ -16,7 +16,7 @@ from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles, shown_period
 from trajinfer.forecasting.experts import SIMPLE, ridge_columns, simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
-from trajinfer.forecasting.folds import Folds
+from trajinfer.forecasting.folds import Folds, folds_of
 from trajinfer.forecasting.history import history
 from trajinfer.forecasting.law import ForecastLaw, Part
 from trajinfer.forecasting.measures import measured, places
@@ -83,6 +83,16 @@ class HeldOut:
     log_scale: Array
     scale: Array
 
+    def __getitem__(self, index: Array) -> HeldOut:
+        return HeldOut(
+            self.asked[index],
+            self.pairs[index],
+            self.truth[index],
+            self.increments[index],
+            self.log_scale[index],
+            self.scale[index],
+        )
+
     @property
     def target(self) -> Array:
         """(P, C) true increments in units of the expected size."""
@@ -127,16 +137,16 @@ class LawFit:
         asked = self._ask(pairs)
         self.design = Design.fit(asked, self.units)
         usable = int((self.source.per_series > 0).sum())
-        folds = Folds.of(
-            self.data, usable, self.settings.horizon, self.settings.parts, self.seeds[1]
-        )
-        stretches = self.source.stretches(self.data, self.settings.horizon)
+        horizon = self.settings.horizon
+        stretches = self.source.stretches(self.data, horizon)
         rich = len(pairs) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
+        folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
         parts, held_out = self._experts(pairs, asked, folds, rich=rich)
         names = (*SIMPLE, "ridge", *(("trees", "network") if rich else ()))
-        share = np.minimum(asked.own_lead / self.units.horizon, 1.0)
-        mixture = fit_mixture(names, held_out.increments, held_out.target, share, stretches)
-        self.held_out, self.folds, self.stretches = held_out, folds, stretches
+        share = np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0)
+        # errors at the mean lead, half a horizon, are independent half a horizon apart
+        mixture = fit_mixture(names, held_out.increments, held_out.target, share, 2 * stretches)
+        self.held_out, self.stretches = held_out, stretches
         return self._law(_without_idle(parts, mixture), mixture, held_out, rich=rich)
 
     def _draw(self, rng: np.random.Generator) -> Pairs:
@@ -173,12 +183,13 @@ class LawFit:
         held = folds.held(self.data, pairs)
         trains = [folds.trains(self.data, pairs, k) for k in range(folds.count)]
         simple = simple_increments(asked, self.units)
+        self._mean_of_others(simple, asked, truth, held, trains)
         target = (truth - asked.history.last) / asked.size
         columns = ridge_columns(self.design, features.shape[1], self.units.n_channels)
         ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
         del products
         increments, log_scale = [simple, ridge[:, :, None]], np.zeros_like(ridge)
-        parts = [Part(one) for one in ridges]
+        parts = [Part(one) for one in ridges[folds.averaged]]
         if rich:
             forests, trees = self._trees(features, target, held, trains)
             networks, network, log_scale = self._networks(
@@ -186,9 +197,26 @@ class LawFit:
             )
             increments += [trees[:, :, None], network[:, :, None]]
             parts = [Part(*three) for three in zip(ridges, forests, networks, strict=True)]
-        return parts, HeldOut(
+        every = HeldOut(
             asked, pairs, truth, np.concatenate(increments, axis=2), log_scale, log_scale
         )
+        return parts, every if (held >= 0).all() else every[np.flatnonzero(held >= 0)]
+
+    def _mean_of_others(
+        self, simple: Array, asked: Questions, truth: Array, held: Array, trains: list[Array]
+    ) -> None:
+        """Make the mean of everything that of what may be learned from."""
+        column = SIMPLE.index("mean_of_all")
+        for part, rows in enumerate(trains):
+            if rows.any() and (held == part).any():
+                known = ~np.isnan(truth[rows])
+                total = np.where(known, truth[rows], 0.0).sum(axis=0)
+                center = np.where(
+                    known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), self.units.center
+                )
+                own = asked[np.flatnonzero(held == part)]
+                moved = replace(self.units, center=center)
+                simple[held == part, :, column] = simple_increments(own, moved)[:, :, column]
 
     def _trees(
         self, features: Array, target: Array, held: Array, trains: list[Array]

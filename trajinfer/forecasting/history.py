@@ -19,6 +19,7 @@ from trajinfer.forecasting.variogram import Variogram
 
 _WINDOWS = (0.25, 0.5, 1.0, 2.0)
 _RECENT = 8
+_DISTANCES = 3
 _SHORTEST = 0.2
 
 
@@ -59,6 +60,7 @@ class History:
         last: (R, C) last values; the training mean where nothing was observed.
         age: (R, C) time since then; NaN where nothing was observed.
         mean: (R, C) of the past; the training mean where nothing was observed.
+        drift: (R, C) slope from the first to the last value of the past; 0 where it has one time.
         moves: (R, C, M) slopes and distances, in units of the channel: features that are zero where
             a series stands still.
         state: (R, K) all other features, those of each channel first.
@@ -69,9 +71,15 @@ class History:
     last: Array
     age: Array
     mean: Array
+    drift: Array
     moves: Array
     state: Array
     n_common: int
+
+    @property
+    def recent(self) -> Array:
+        """(R, C) mean over the last two horizons minus the last value, in units of the channel."""
+        return self.moves[:, :, -_DISTANCES - 1]
 
     def __getitem__(self, index: Array) -> History:
         return History(
@@ -79,6 +87,7 @@ class History:
             self.last[index],
             self.age[index],
             self.mean[index],
+            self.drift[index],
             self.moves[index],
             self.state[index],
             self.n_common,
@@ -92,7 +101,9 @@ def history(data: Observations, rows: Array, units: LeadUnits) -> History:
     parts = [
         _channel(data.channel(c), series, rows, time, units, c) for c in range(units.n_channels)
     ]
-    last, age, mean, moves, state = (np.stack(p, axis=1) for p in zip(*parts, strict=True))
+    last, age, mean, drift, moves, state = (
+        np.stack(part, axis=1) for part in zip(*parts, strict=True)
+    )
     first = data.starts[series]
     if np.isfinite(units.window):
         first = segment_search(data.times, first, rows + 1, time - units.window) + 1
@@ -104,7 +115,7 @@ def history(data: Observations, rows: Array, units: LeadUnits) -> History:
         ]
     )
     state = np.concatenate([state.reshape(len(rows), -1), common], axis=1)
-    return History(time, last, age, mean, moves, state, common.shape[1])
+    return History(time, last, age, mean, drift, moves, state, common.shape[1])
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,7 @@ class _Past:
 def _channel(
     channel: Channel, series: Array, rows: Array, time: Array, units: LeadUnits, index: int
 ) -> tuple[Array, ...]:
-    """Last values, ages, means, moves (R, M) and states (R, K) of one channel."""
+    """Last values, ages, means, drifts, moves (R, M) and states (R, K) of one channel."""
     center, scale = units.center[index], units.scale[index]
     past = _past(channel, series, rows, time, units, index)
     total = segment_scan(past.x, channel.starts, np.add)
@@ -154,6 +165,7 @@ def _channel(
         center + scale * last,
         age,
         center + scale * mean,
+        scale * past.where_seen(_drift(past)),
         np.stack(moves, axis=1),
         np.stack(state, axis=1),
     )
@@ -188,6 +200,12 @@ def _slopes(past: _Past, units: LeadUnits, index: int) -> list[Array]:
         steps = np.maximum((past.times[past.at] - past.times[back]) / units.gap[index], _SHORTEST)
         slopes.append(np.where(moved, (past.x[past.at] - past.x[back]) / steps, 0.0))
     return slopes
+
+
+def _drift(past: _Past) -> Array:
+    """Slope per unit of time from the first to the last value."""
+    span = past.times[past.at] - past.times[past.first]
+    return (past.x[past.at] - past.x[past.first]) / np.where(span > 0, span, np.inf)
 
 
 def _window_means(

@@ -31,7 +31,7 @@ from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
-from trajinfer.forecasting.quantiles import ErrorQuantiles, expectation_nodes
+from trajinfer.forecasting.quantiles import ErrorQuantiles
 from trajinfer.forecasting.spread import Spread
 from trajinfer.regression import BoostedTrees, LinearMaps
 
@@ -172,14 +172,9 @@ class ForecastLaw:
         return np.minimum(asked.own_lead / self.units.horizon, 1.0)
 
     def mean(self, asked: Questions) -> Array:
-        """Means (P, C) of the law, within the bounds."""
+        """Means (P, C) of the law, moved within the bounds."""
         mean, scale = self.moments(asked)
-        total, nodes = np.zeros_like(mean), expectation_nodes()
-        share = self.share(asked)
-        for z in nodes:
-            error = self.quantiles(np.full(mean.shape, z), share)
-            total += self.kinds.inside(mean + scale * error)
-        return total / len(nodes)
+        return self.kinds.inside(mean + scale * self.quantiles.mean_at(self.share(asked)))
 
     def sample(self, asked: Questions, seeds: Sequence[Any], n: int) -> Array:
         """Paths (B, n, Q, C).

@@ -9,9 +9,11 @@ from scipy.optimize import nnls
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
+from trajinfer.forecasting.quantiles import interpolated
 
 _THIRD_PAYS = 100.0
 _PRIOR = 6.0
+_FEWEST_ANSWERS = 0.2
 
 
 @packable
@@ -23,24 +25,28 @@ class Mixture:
         names: (E,) of the experts; the first is persistence, whose increment is 0.
         shares: (3, C, E), each row non-negative with sum 1, for the centres of the thirds of the
             horizon; in between they are interpolated.
+        without_all: (3, C, E) the same where some of these experts have no answer, such as those
+            that need a past season.
     """
 
     names: tuple[str, ...]
     shares: Array
+    without_all: Array
 
-    def weights(self, share: Array) -> Array:
-        """(..., C, E) at shares of the horizon (..., C)."""
-        position = np.clip(3 * share - 0.5, 0.0, 2.0)
-        low = np.minimum(position.astype(int), 1)
-        right = (position - low)[..., None]
-        channel = np.arange(self.shares.shape[1])
-        return np.asarray(
-            (1 - right) * self.shares[low, channel] + right * self.shares[low + 1, channel]
+    def weights(self, share: Array, answered: Array) -> Array:
+        """(P, C, E) at shares of the horizon (P, C), given which experts have answers (P, C, E)."""
+        complete = (answered | (self.shares == 0).all(axis=0)).all(axis=2)
+        return np.where(
+            complete[:, :, None],
+            interpolated(self.shares, share),
+            interpolated(self.without_all, share),
         )
 
     def __call__(self, increments: Array, share: Array) -> Array:
-        """Mixed increments (P, C) of those of the experts (P, C, E)."""
-        return np.asarray(np.einsum("pce,pce->pc", self.weights(share), increments))
+        """Mixed increments (P, C) of those of the experts (P, C, E), NaN = no answer."""
+        answered = ~np.isnan(increments)
+        weights = self.weights(share, answered)
+        return np.asarray(np.einsum("pce,pce->pc", weights, np.where(answered, increments, 0.0)))
 
 
 def fit_mixture(
@@ -49,15 +55,16 @@ def fit_mixture(
     r"""Shares that minimise the held-out squared error, shrunk to what is plausible.
 
     $$\min_w \frac1P \sum_p \Big(y_p - \sum_e w_e x_{pe}\Big)^2
-    + \frac6n\, m_{best} \sum_e (w_e - w_e^0)^2,
-    \qquad w \ge 0,\ \sum_e w_e = 1$$
+    + \frac6n \Big[\frac1P \sum_p \Big(\sum_e (w_e - w_e^0) x_{pe}\Big)^2
+    + m_{best} \sum_e (w_e - w_e^0)^2\Big], \qquad w \ge 0,\ \sum_e w_e = 1$$
 
     with the prior $w_e^0 \propto \exp(-\tfrac n2 (m_e / m_{best} - 1))$ of the experts' mean
     squared errors m, worth as much as six of n independent stretches.
 
     Args:
         names: of the experts.
-        increments: (P, C, E) of the held-out pairs, in units of the expected size.
+        increments: (P, C, E) of the held-out pairs, in units of the expected size; NaN = no answer.
+            An expert that answers less than a fifth of them is not asked.
         target: (P, C) true ones, NaN = not observed.
         share: (P, C) leads as shares of the horizon.
         n_independent: number n of independent stretches of a horizon.
@@ -65,24 +72,37 @@ def fit_mixture(
     n_channels, n_experts = increments.shape[1:]
     shares = np.zeros((3, n_channels, n_experts))
     shares[:, :, 0] = 1.0
+    without_all = shares.copy()
     for c in range(n_channels):
-        known = ~np.isnan(target[:, c]) & np.isfinite(increments[:, c]).all(axis=1)
-        if known.sum() < 2:
+        known = ~np.isnan(target[:, c])
+        answered = np.asarray(~np.isnan(increments[known, c]))
+        if not known.any():
             continue
-        x, y = increments[known, c], target[known, c]
-        third = np.clip((3 * share[known, c]).astype(int), 0, 2)
-        useful = x.any(axis=0)  # a season that is not there is no expert
-        useful[0] = True
-        x = x[:, useful]
-        whole = _shares(x, y, n_independent, None)
-        for k in range(3):
-            rows = third == k
-            own = whole
-            if n_independent * rows.mean() >= _THIRD_PAYS:
-                own = _shares(x[rows], y[rows], n_independent * rows.mean(), whole)
-            shares[k, c] = 0.0
-            shares[k, c, useful] = own
-    return Mixture(names, shares)
+        often = answered.mean(axis=0)
+        for made, fewest in ((without_all, 1.0), (shares, _FEWEST_ANSWERS)):
+            asked = often >= fewest
+            rows = np.flatnonzero(known)[answered[:, asked].all(axis=1)]
+            if len(rows) >= 2:
+                x, n = increments[rows][:, c, asked], n_independent * len(rows) / known.sum()
+                made[:, c] = 0.0
+                made[:, c, asked] = _by_third(x, target[rows, c], share[rows, c], n)
+    return Mixture(names, shares, without_all)
+
+
+def _by_third(x: Array, y: Array, share: Array, n: float) -> Array:
+    """Shares (3, E) of one channel."""
+    third = np.clip((3 * share).astype(int), 0, 2)
+    useful: Array = np.asarray(x.any(axis=0))
+    useful[0] = True
+    x = x[:, useful]
+    whole = _shares(x, y, n, None)
+    result = np.zeros((3, len(useful)))
+    for k in range(3):
+        rows, own = third == k, whole
+        if n * rows.mean() >= _THIRD_PAYS:
+            own = _shares(x[rows], y[rows], n * rows.mean(), whole)
+        result[k, useful] = own
+    return result
 
 
 def _shares(x: Array, y: Array, n: float, prior: Array | None) -> Array:
@@ -93,10 +113,9 @@ def _shares(x: Array, y: Array, n: float, prior: Array | None) -> Array:
         prior /= prior.sum()
     strength = _PRIOR / max(n, 1.0)
     gram, right = x.T @ x / len(x), x.T @ y / len(x)
-    # distances between experts say how strongly the shares are determined
     ridge = strength * (error.min() + 1e-12)
-    gram = gram + ridge * np.eye(len(gram))
-    right = right + ridge * prior
+    pull = strength * gram + ridge * np.eye(len(gram))
+    gram, right = gram + pull, right + pull @ prior
     root = np.linalg.cholesky(gram + 1e-12 * np.trace(gram) * np.eye(len(gram)))
     heavy = 1e3 * np.sqrt(np.trace(gram))
     a = np.vstack([root.T, np.full((1, len(gram)), heavy)])

@@ -10,8 +10,8 @@ from scipy.special import ndtr, ndtri, stdtrit
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 
-THIRDS = np.array([1.0, 3.0, 5.0]) / 6
 _KNOTS = np.linspace(-3.0, 3.0, 25)
+_WEIGHTS = np.exp(-0.5 * _KNOTS**2) / np.exp(-0.5 * _KNOTS**2).sum()
 _PER_UNIT = 4
 _FEWEST = 60
 _TAIL = 2.0
@@ -66,28 +66,34 @@ class ErrorQuantiles:
 
         $$\frac{t_{n-1}^{-1}(\Phi(z))}{z} \sqrt{\frac{n + 1}{n - 1}},$$
 
-        which tends to 1 for many. The leads of the first third count 3 n independent errors, those
-        of the second 3 n / 2.
+        which tends to 1 for many. The mean $\bar e$ itself is a bias that the few may show by
+        chance; it is multiplied by $\max(0, 1 - s^2 / (n \bar e^2))$ (James and Stein). The leads
+        of the first third count 3 n independent errors, those of the second 3 n / 2.
 
         Args:
             n_independent: number n of stretches of a horizon.
         """
-        weight = np.exp(-0.5 * _KNOTS**2)
-        mean = (self.values @ weight / weight.sum())[:, :, None]
+        mean = self.mean[:, :, None]
         n = np.maximum(n_independent * 3.0 / np.arange(1, 4), _FEWEST_INDEPENDENT)[:, None]
         z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
         factor = stdtrit(n - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
-        return replace(self, values=mean + (self.values - mean) * factor[:, None])
+        spread = self.values - mean
+        chance = (spread**2 @ _WEIGHTS)[:, :, None] / n[:, None]
+        kept = np.maximum(0.0, 1 - chance / np.maximum(mean**2, 1e-300))
+        return replace(self, values=kept * mean + spread * factor[:, None])
+
+    @property
+    def mean(self) -> Array:
+        """(3, C) means of the errors."""
+        return np.asarray(self.values @ _WEIGHTS)
+
+    def mean_at(self, share: Array) -> Array:
+        """Means (..., C) of the errors at shares of the horizon (..., C)."""
+        return interpolated(self.mean, share)
 
     def table(self, share: Array) -> Array:
         """The errors (..., C, 25) at the places, for shares of the horizon (..., C)."""
-        position = np.clip(3 * share - 0.5, 0.0, 2.0)
-        low = np.minimum(position.astype(int), 1)
-        right = (position - low)[..., None]
-        channel = np.arange(len(self.largest))
-        return np.asarray(
-            (1 - right) * self.values[low, channel] + right * self.values[low + 1, channel]
-        )
+        return interpolated(self.values, share)
 
     def __call__(self, z: Array, share: Array) -> Array:
         """Errors (..., C) that stand for standard normal z (..., C) at shares of the horizon."""
@@ -121,6 +127,15 @@ class ErrorQuantiles:
         return np.where(np.isnan(errors), np.nan, _KNOTS[left] + part * (_KNOTS[1] - _KNOTS[0]))
 
 
+def interpolated(of_thirds: Array, share: Array) -> Array:
+    """Values (3, C, ...) at the centres of the thirds, at shares of the horizon (..., C)."""
+    position = np.clip(3 * share - 0.5, 0.0, 2.0)
+    low = np.minimum(position.astype(int), 1)
+    right = (position - low).reshape(*share.shape, *[1] * (of_thirds.ndim - 2))
+    channel = np.arange(of_thirds.shape[1])
+    return np.asarray((1 - right) * of_thirds[low, channel] + right * of_thirds[low + 1, channel])
+
+
 def _quantiles(errors: Array) -> Array:
     """Quantiles at the normal places; beyond the data by the spread of the outermost ones."""
     if len(errors) < 2:
@@ -131,8 +146,3 @@ def _quantiles(errors: Array) -> Array:
     scale = max(float(x.std()), 1e-12)
     above, below = np.maximum(_KNOTS - z[-1], 0.0), np.maximum(z[0] - _KNOTS, 0.0)
     return np.asarray(inside + scale * (above - below))
-
-
-def expectation_nodes(n: int = 32) -> Array:
-    """Standard normal places of equal probability (n,), for means of transformed values."""
-    return np.asarray(ndtri((np.arange(n) + 0.5) / n))

@@ -88,7 +88,13 @@ def held_out_report(
 
 
 def _root_mean_square(errors: Array) -> Array:
-    return np.asarray(np.sqrt((errors**2).mean(axis=0)))
+    """Over the rows that are known; NaN where there are none."""
+    known = ~np.isnan(errors)
+    total = np.where(known, errors, 0.0) ** 2
+    count = known.sum(axis=0)
+    return np.asarray(
+        np.sqrt(np.where(count > 0, total.sum(axis=0) / np.maximum(count, 1), np.nan))
+    )
 
 
 def _third(age: Array) -> Array:

@@ -42,12 +42,13 @@ def fit_ridge_by_parts(
     Args:
         design: (P, W); its first column is a constant, which is not penalised.
         target: (P, C), NaN = not observed.
-        held: (P,) part in which each row is held out.
+        held: (P,) part in which each row is held out; -1: in none.
         trains: for each part, (P,) whether a row is learned from.
         columns: see `LinearMaps`.
 
     Returns:
-        The ridges, and what they predict of the parts they have not seen, (P, C).
+        The ridges, and what they predict of the parts they have not seen, (P, C); 0 for rows that
+        no part holds out.
     """
     predicted = np.zeros(target.shape)
     weights: list[list[Array]] = [[] for _ in trains]
@@ -106,7 +107,9 @@ def _best_penalty(
     out = np.zeros((len(y), len(PENALTIES)))
     for rows, coefficients in zip(held_rows, solved, strict=True):
         out[rows] = x[rows] @ coefficients
-    error = np.square(out - y[:, None])[known].sum(axis=0)
+    tried = np.concatenate(held_rows)
+    tried = tried[known[tried]]
+    error = np.square(out[tried] - y[tried, None]).sum(axis=0)
     best = int(np.argmin(error))
     chosen = [np.ascontiguousarray(coefficients[:, best]) for coefficients in solved]
     return chosen, out[:, best]

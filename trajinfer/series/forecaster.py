@@ -75,8 +75,9 @@ class NeuralSDEForecaster(SeriesEstimator):
             device, verbose: as for `NeuralSDEClassifier`; None takes what suits the dynamics: 96
             units and 10 epochs of 256 pairs for "lead". Callbacks follow the first network.
         validation: share of the series held out. "lead" holds out as many disjoint parts as fit,
-            and averages what is learned without each of them; where there are fewer than 12 series,
-            the parts are blocks in time. None: .25 for "lead" and .15 otherwise.
+            and averages what is learned without each of them; of fewer than 12 series the parts are
+            blocks in time where these are long, and of one or two short ones what comes later.
+            None: .25 for "lead" and .15 otherwise.
         n_samples: noise paths of the latent state per series for predictions.
         thinning: of the latent dynamics: in training, a random share up to this of the past
             observations is hidden.
