@@ -15,6 +15,9 @@ from tests.conformance.estimators import CASES
 
 EXPECTED = {case.name: case.expected_failures for case in CASES}
 
+# what the classifier does, the regressor does
+TWINS = {"NeuralSDERegressor"}
+
 # these draw from numpy's global generator themselves
 SHUFFLING_CHECKS = {"check_methods_sample_order_invariance"}
 
@@ -33,13 +36,30 @@ def test_every_exported_estimator_has_a_case(room):
     assert exported <= {case.name for case in CASES}
 
 
-@parametrize_with_checks(
-    [case.make() for case in CASES if not case.unlike_scikit_learn],
-    expected_failed_checks=lambda estimator: EXPECTED[type(estimator).__name__],
-)
+def checks_of(*, twin):
+    """Checks of scikit-learn of every estimator, or of those that share all doors with another."""
+    chosen = [case for case in CASES if (case.name in TWINS) == twin]
+    return parametrize_with_checks(
+        [(case.checked or case.make)() for case in chosen if not case.unlike_scikit_learn],
+        expected_failed_checks=lambda estimator: EXPECTED[type(estimator).__name__],
+    )
+
+
+@checks_of(twin=False)
 @pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
 @pytest.mark.filterwarnings("ignore:no times were given:UserWarning")
 def test_scikit_learn_conventions(estimator, check):
+    _check(estimator, check)
+
+
+@pytest.mark.slow
+@checks_of(twin=True)
+@pytest.mark.filterwarnings("ignore:no times were given:UserWarning")
+def test_scikit_learn_conventions_of_twins(estimator, check):
+    _check(estimator, check)
+
+
+def _check(estimator, check):
     state = np.random.get_state()  # noqa: NPY002
     check(estimator)
     if check.func.__name__ in SHUFFLING_CHECKS:

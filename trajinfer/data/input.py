@@ -43,6 +43,7 @@ def as_series(series: Any) -> IrregularSeries:
         return IrregularSeries.from_arrays([t for t, _ in series], [x for _, x in series])
     lists = isinstance(series, (list, tuple)) and len(series) and np.ndim(series[0]) >= 1
     values: Any = list(series) if lists else as_array(series, "series")
+    _require_rows(values)
     reading = _layout(values)
     made = IrregularSeries.from_arrays([np.arange(len(row)) for row in values], values)
     warnings.warn(
@@ -52,6 +53,26 @@ def as_series(series: Any) -> IrregularSeries:
         stacklevel=3,
     )
     return made
+
+
+def _require_rows(values: Any) -> None:
+    """Refuse numbers that are no series, and series without times.
+
+    Raises:
+        InputError: for one row of numbers, and for arrays without rows or without columns.
+    """
+    if np.ndim(values) == 0 or (len(values) and np.ndim(values[0]) == 0):
+        raise InputError(
+            f"expected series (B, T) or (B, T, C), got numbers of shape {np.shape(values)}. "
+            "Reshape your data: X.reshape(1, -1) is one series, X.reshape(-1, 1) many of one value"
+        )
+    if len(values) == 0:
+        raise InputError("expected series (B, T) or (B, T, C), got 0 sample(s); give one at least")
+    if isinstance(values, np.ndarray) and values.shape[1] == 0:
+        raise InputError(
+            f"0 feature(s) (shape={values.shape}) while a minimum of 1 is required: these series "
+            "have no times"
+        )
 
 
 def _layout(values: Any) -> str:

@@ -92,3 +92,11 @@ def holdout_split(examples: Examples, horizon: float, seed: int) -> tuple[Array,
         border[own] = np.quantile(examples.cutoff[own], 0.75)
     learned = examples.cutoff + horizon <= border
     return np.flatnonzero(learned), np.flatnonzero(examples.cutoff > border)
+
+
+def default_horizon(series: IrregularSeries) -> float:
+    """A quarter of the median span, but no less than the median gap, which reaches the next row."""
+    gaps = np.delete(np.diff(series.flat_times), series.layout.starts[1:] - 1)
+    gap = float(np.median(gaps)) if len(gaps) else 0.0
+    span = float(np.median(series.last_times - series.first_times))
+    return max(0.25 * span, gap) or 1.0

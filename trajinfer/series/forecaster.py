@@ -21,7 +21,7 @@ from trajinfer.data.input import as_series
 from trajinfer.data.lead_times import lead_times
 from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
 from trajinfer.metrics import crps
-from trajinfer.series.forecast_examples import examples_of
+from trajinfer.series.forecast_examples import default_horizon, examples_of
 from trajinfer.series.format_1 import forecaster_of
 from trajinfer.series.latent_forecaster import LatentForecaster
 from trajinfer.series.network import Dynamics
@@ -81,7 +81,8 @@ class NeuralSDEForecaster(SeriesEstimator):
         n_samples: noise paths of the latent state per series for predictions.
         thinning: of the latent dynamics: in training, a random share up to this of the past
             observations is hidden.
-        horizon: duration the training aims at; None: a quarter of the median span.
+        horizon: duration the training aims at; None: a quarter of the median span, or
+            the median gap between rows where that is longer.
         window: duration of the past that is used; None: all of it.
         cutoffs: the most forecasts to learn from per series, made at even spaces. None: for "lead"
             every row of every series; otherwise one where there are 200 series or more, and as many
@@ -217,8 +218,7 @@ class NeuralSDEForecaster(SeriesEstimator):
         self._check_lead()
         axis = data.axis
         spans = data.last_times - data.first_times
-        median_span = float(np.median(spans)) or 1.0
-        horizon = 0.25 * median_span if self.horizon is None else axis.duration(self.horizon)
+        horizon = default_horizon(data) if self.horizon is None else axis.duration(self.horizon)
         if spans.max() < horizon:
             raise InputError(
                 f"no series has observations both before and within horizon={horizon:g} after a "

@@ -208,8 +208,15 @@ class NeuralSDEInterpolator(SeriesEstimator):
         )
 
     @renamed(series="X")
-    def predict(self, X: Any, ts: Any, *, errors: Any = None) -> Array:
-        """Means at any times, (B, T, C), in the order asked."""
+    def predict(self, X: Any, ts: Any = None, *, errors: Any = None) -> Array:
+        """Means at any times, (B, T, C), in the order asked.
+
+        Args:
+            X: the observations.
+            ts: times as for `interpolate`; None: those of the series themselves, (B, T) with the
+                last one repeated in shorter series, where what was observed is kept.
+            errors: standard errors of the values.
+        """
         check_is_fitted(self)
         _, data, weights, order = self._asked(X, ts, errors)
         return order.restore(self.model_.mean(data, weights, order.times), axis=1)
@@ -280,7 +287,8 @@ class NeuralSDEInterpolator(SeriesEstimator):
         asked = as_series(X).on_axis(series.axis)
         data = series.series(asked)
         weights = _relative_variances(asked, errors, data)
-        return asked, data, weights, TimeOrder.of(series.axis.queries(ts, len(asked)))
+        times = asked.times if ts is None else series.axis.queries(ts, len(asked))
+        return asked, data, weights, TimeOrder.of(times)
 
     def _examples(
         self, data: IrregularSeries, weights: Array, scaling: Scaling, seeds: Seeds

@@ -60,6 +60,11 @@ class LabelledEstimator(SeriesEstimator):
         shares: dict[str, float] = self._mixture().shares
         return shares
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
     @abstractmethod
     def _mixture(self) -> SeriesMixture:
         """The fitted mixture."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
@@ -16,9 +18,11 @@ def class_labels(labels: Any, n: int) -> Array:
 
     Raises:
         InputError: if there are none, not one per series, or some that name no class.
+
+    Warns:
+        DataConversionWarning: if they stand in a column (B, 1).
     """
-    if labels is None:
-        raise InputError("no labels: give y, or an IrregularSeries with labels=")
+    labels = _one_row(labels)
     array = np.asarray(labels)
     if array.shape != (n,):
         raise InputError(f"labels must be (B,) = ({n},), one per series, got {array.shape}")
@@ -26,12 +30,21 @@ def class_labels(labels: Any, n: int) -> Array:
     plain = labels if isinstance(labels, (list, tuple)) else array
     if pd.Series(list(plain), dtype=object).isna().any():
         raise InputError("a label is NaN; leave such series out, or give them a class")
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        raise InputError("y contains infinity, which names no class; leave such series out")
     if array.dtype.kind in "mM":
         raise InputError(
             f"classes must be names or numbers, got {array.dtype}; try labels.astype(str)"
         )
     if array.dtype.kind == "O" and len({isinstance(label, str) for label in array}) > 1:
         raise InputError("the labels mix text and numbers; make them all of one kind")
+    try:
+        check_classification_targets(array)
+    except ValueError as error:
+        raise InputError(
+            f"{error} NeuralSDERegressor predicts numbers; classes that are written as numbers are "
+            "given as text: labels.astype(str)"
+        ) from error
     return array
 
 
@@ -40,10 +53,11 @@ def number_labels(labels: Any, n: int) -> Array:
 
     Raises:
         InputError: if there are none, not one per series, or some that are not finite.
+
+    Warns:
+        DataConversionWarning: if they stand in a column (B, 1).
     """
-    if labels is None:
-        raise InputError("no labels: give y, or an IrregularSeries with labels=")
-    numbers = as_array(labels, "y", ndim=1)
+    numbers = as_array(_one_row(labels), "y", ndim=1)
     if len(numbers) != n:
         raise InputError(f"y must hold one number per series ({n}), got {len(numbers)}")
     require_finite(numbers, "y")
@@ -65,3 +79,19 @@ def series_weights(sample_weight: Any, n: int) -> Array:
     if (weights < 0).any() or not weights.any():
         raise InputError("sample_weight must not be negative, and not zero for all series")
     return np.asarray(weights / weights.mean())
+
+
+def _one_row(labels: Any) -> Any:
+    """Labels, of which a single column is laid flat.
+
+    Raises:
+        InputError: if there are none.
+    """
+    if labels is None:
+        raise InputError(
+            "requires y to be passed, but the target y is None: there are no labels; give y, or an "
+            "IrregularSeries with labels="
+        )
+    shape: tuple[int, ...] = getattr(labels, "shape", ())
+    is_column = len(shape) == 2 and shape[1] == 1
+    return column_or_1d(labels, warn=True) if is_column else labels

@@ -13,7 +13,12 @@ from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.seeding import Seeds, seed_from
 from trajinfer.data import IrregularSeries
 from trajinfer.data.input import as_series
-from trajinfer.series.forecast_examples import Examples, examples_of, holdout_split
+from trajinfer.series.forecast_examples import (
+    Examples,
+    default_horizon,
+    examples_of,
+    holdout_split,
+)
 from trajinfer.series.network import Shape
 from trajinfer.series.network_forecast import (
     Forecasting,
@@ -70,9 +75,8 @@ class LatentForecaster(SeriesEstimator):
         self._check_settings()
         require_integer(self.n_lags, "n_lags", least=1)
         data = compacted(as_series(X))
-        median_span = float(np.median(data.times[:, -1] - data.times[:, 0])) or 1.0
         axis = data.axis
-        horizon = 0.25 * median_span if self.horizon is None else axis.duration(self.horizon)
+        horizon = default_horizon(data) if self.horizon is None else axis.duration(self.horizon)
         window = np.inf if self.window is None else axis.duration(self.window, "window")
         examples = examples_of(data, horizon, window, self.cutoffs)
         seed = seed_from(self.random_state)

@@ -72,6 +72,11 @@ class SeriesEstimator(Estimator, ABC):
         """The axis of the times of the fit."""
         return self._series_model().axis
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # NaN: not observed
+        return tags
+
     def _series_model(self) -> SeriesModel:
         series: SeriesModel = self.model_.series
         return series
