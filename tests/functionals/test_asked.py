@@ -37,6 +37,7 @@ from trajinfer.functionals import (
 )
 from trajinfer.markov import simulate as simulate_jumps
 from trajinfer.processes import (
+    AffineDrift,
     Brownian,
     DoubleWell,
     FractionalBrownian,
@@ -80,6 +81,30 @@ def test_a_bridge_is_asked_in_its_own_units():
     exact = ValueFunction(hitting_time(outside(-1.4, 1.4))).fit(bridge).predict(X[-20:])
     error = np.maximum(answer.std_error, 1e-9)
     assert (np.abs(answer.value - exact) / error).mean() < 2
+
+
+def test_the_errors_of_a_bridge_are_carried_into_answers():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(1 - 0.3 * k, 0.6, (40, 1)) for k in range(3)])
+    bridge = SchrodingerBridge(OrnsteinUhlenbeck(volatility=0.8), random_state=0)
+    bridge.fit(X, np.repeat([0.0, 0.5, 1.0], 40))
+    question = hitting_probability(above(1.2), before=below(0.0))
+    spread = fit_interval(question, bridge, [[0.5], [0.9]], n=40, random_state=0)
+    assert spread.draws.shape == (40, 2)
+    exact = ValueFunction(question).fit(bridge, [[0.5]]).predict([[0.5], [0.9]])
+    assert spread.value == pytest.approx(exact)
+    assert ((spread.lower < spread.value) & (spread.value < spread.upper)).all()
+    again = fit_interval(question, bridge, [[0.5], [0.9]], n=40, random_state=0)
+    assert np.array_equal(again.draws, spread.draws)
+
+
+def test_draws_in_which_a_mean_is_infinite_count_as_infinite():
+    fits = [AffineDrift(1, [[a]], [0.0], volatility=1.0) for a in (-1.0, *[0.5] * 9, -2.0)]
+    spread = fit_interval(hitting_time(above(1.0)), fits, [[0.0], [2.0]])
+    assert np.isfinite(spread.value).all()
+    assert np.isinf(spread.draws[:9, 0]).all()
+    assert spread.draws[:, 1].tolist() == [0.0] * 10  # it has arrived
+    assert np.isfinite(spread.draws[9]).all()
 
 
 @pytest.fixture(scope="module")

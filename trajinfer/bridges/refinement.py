@@ -55,20 +55,8 @@ def static_round(
         quadrature: of transition densities that are not Gaussian.
     """
     partners = couplings.partners()
-
-    def laws() -> list[Transition]:
-        transitions = Transitions(reference.dynamics, n_steps)
-        return [transitions(p.times, p.start, p.durations) for p in partners]
-
-    masses = [p.statistics.mass for p in partners]
-    if isinstance(couplings, Couplings) and quadrature is not None:
-        likelihood = _likelihood_by_quadrature(reference, couplings, quadrature)
-    else:
-        likelihood = _gaussian_likelihood(partners, laws)
-
-    def objective() -> Tensor:
-        return likelihood() + reference.penalty
-
+    laws, masses = _laws_of(reference, partners, n_steps), [p.statistics.mass for p in partners]
+    objective = static_objective(reference, couplings, n_steps, quadrature)
     vector = ParameterVector(reference.sde)
     metric = None
     if len(vector) <= _MOST_COLUMNS:
@@ -76,6 +64,31 @@ def static_round(
     vector.minimise(
         objective, max_iterations=_STATIC_ITERATIONS, reach=_TRUST_REGION, metric=metric
     )
+
+
+def static_objective(
+    reference: Reference, couplings: AnyCouplings, n_steps: int, quadrature: Quadrature | None
+) -> Callable[[], Tensor]:
+    """Minus the static likelihood of couplings that do not move, with the ridge of the reference.
+
+    Its slope is that of the objective, least over couplings, where these are the best ones.
+    """
+    if isinstance(couplings, Couplings) and quadrature is not None:
+        likelihood = _likelihood_by_quadrature(reference, couplings, quadrature)
+    else:
+        partners = couplings.partners()
+        likelihood = _gaussian_likelihood(partners, _laws_of(reference, partners, n_steps))
+    return lambda: likelihood() + reference.penalty
+
+
+def _laws_of(reference: Reference, partners: Sequence[Partners], n_steps: int) -> Laws:
+    """The transition laws at the present parameters."""
+
+    def laws() -> list[Transition]:
+        transitions = Transitions(reference.dynamics, n_steps)
+        return [transitions(p.times, p.start, p.durations) for p in partners]
+
+    return laws
 
 
 def _gaussian_likelihood(partners: Sequence[Partners], laws: Laws) -> Callable[[], Tensor]:

@@ -15,6 +15,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.bridges.coupling_rules import AnyBridge
+from trajinfer.bridges.parameter_covariance import ParameterLaw
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.data.time_axis import nearest_time
 from trajinfer.data.time_order import TimeOrder
@@ -38,6 +39,7 @@ class SnapshotEstimator(Estimator):
     snapshots_: Snapshots
     seed_: int
     n_features_in_: int
+    n_iter_: int
     history_: list[dict[str, Any]]
 
     @property
@@ -65,6 +67,42 @@ class SnapshotEstimator(Estimator):
         if isinstance(self.reference_, Process):
             return self.reference_.volatility
         return self.reference_.g
+
+    def parameter_errors(self) -> dict[str, float | Array]:
+        """Standard errors of `parameters_`, for points of the snapshots drawn independently.
+
+        The delta method (`bridges.parameter_covariance`): the limit of refits to resampled
+        snapshots, without refits. A volatility that was given or set counts as known.
+
+        Raises:
+            InputError: if nothing was refined, more than fifty numbers, or what the snapshots do
+                not settle; or for the backend "mixture".
+        """
+        return self._parameter_law().errors()
+
+    def draw_references(self, n: int, *, random_state: RandomState = None) -> list[SDELike]:
+        """References as plausible as the snapshots leave them: parameters drawn n times.
+
+        Args:
+            n: number of references.
+            random_state: None uses the estimator's.
+
+        Raises:
+            InputError: as `parameter_errors`.
+        """
+        count = require_integer(n, "n", least=1)
+        law = self._parameter_law()
+        seed = spawn(self.seed_ if random_state is None else seed_from(random_state), 4)[3]
+        return law.draw(count, np.random.default_rng(seed))
+
+    def _parameter_law(self) -> ParameterLaw:
+        self._check_fitted()
+        if self.n_iter_ == 0:
+            raise InputError(
+                "nothing was refined, so that answers inherit no errors of a fit; leave parameters "
+                "out of the reference to learn them, with n_refinements above 0"
+            )
+        return ParameterLaw.of(self.bridge_)
 
     def _ascending(self, ts: Any) -> TimeOrder:
         return TimeOrder.of(self.snapshots_.axis.queries(ts, 1))

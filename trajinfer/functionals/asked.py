@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
@@ -147,27 +148,30 @@ def _refuse_memory(_: FractionalBrownian) -> Dynamics:
 @as_dynamics.register
 def _of_bridge(process: SchrodingerBridge) -> Diffusion:
     check_is_fitted(process, "bridge_")
-    reference = as_dynamics(process.reference_)
-    assert isinstance(reference, Diffusion)  # noqa: S101 (for types)
     snapshots = process.snapshots_
     notes = ["the refined reference of the bridge is asked, not the bridge between snapshots"]
     if process.volatility != "learn":
         notes.append(_SIZED)
-    return Diffusion(
-        drift=reference.drift,
-        noise=reference.noise,
-        dim=reference.dim,
-        diagonal=reference.diagonal,
-        features=snapshots.features,
-        axis=snapshots.axis,
-        affine=reference.affine,
-        exact=reference.exact,
-        last=np.asarray(snapshots.points[-1], dtype=np.float64),
-        observed=np.concatenate(snapshots.points).astype(np.float64),
-        duration=float(np.ptp(snapshots.times)),
-        notes=tuple(notes),
-        sde=reference.sde,
-    )
+
+    def in_data(sde: Any) -> Diffusion:
+        reference = as_dynamics(sde)
+        assert isinstance(reference, Diffusion)  # noqa: S101 (for types)
+        return replace(
+            reference,
+            features=snapshots.features,
+            axis=snapshots.axis,
+            last=np.asarray(snapshots.points[-1], dtype=np.float64),
+            observed=np.concatenate(snapshots.points).astype(np.float64),
+            duration=float(np.ptp(snapshots.times)),
+            notes=tuple(notes),
+        )
+
+    def draw(n: int, seed: Any) -> list[Diffusion]:
+        drawn = process.draw_references(n, random_state=seed)
+        # what lies outside the data is said once, of the fit itself
+        return [replace(in_data(sde), observed=None) for sde in drawn]
+
+    return replace(in_data(process.reference_), draw_fits=draw)
 
 
 @as_dynamics.register

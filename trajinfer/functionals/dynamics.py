@@ -34,6 +34,7 @@ class Diffusion:
         duration: of these data, on the axis.
         notes: what was assumed, in words.
         sde: the process itself, whose parameters can be moved.
+        draw_fits: n -> n diffusions as plausible as the data leave them; None where not known.
     """
 
     drift: Field
@@ -49,6 +50,7 @@ class Diffusion:
     duration: float | None = None
     notes: tuple[str, ...] = ()
     sde: Any = None
+    draw_fits: Callable[[int, Any], list[Diffusion]] | None = None
 
     def covariance(self, t: float, x: Array) -> Array:
         """The rate of the noise g g^T, (n, D, D)."""

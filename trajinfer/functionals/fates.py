@@ -21,7 +21,7 @@ from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
 from trajinfer.functionals.monte_carlo import estimate
-from trajinfer.functionals.region import Region
+from trajinfer.functionals.region import Region, overlap
 
 FateMethod = Literal["auto", "exact", "grid", "simulate"]
 _NONE = "none"
@@ -155,31 +155,18 @@ def _embedding(X: Any, dim: int) -> Any:
 
 
 def _refuse_overlap(regions: list[Region], names: tuple[str, ...], states: Any) -> None:
-    line = [region.intervals() for region in regions]
-    for i, first in enumerate(line):
-        for j in range(i):
-            other = line[j]
-            if first is None or other is None:
-                both = _common(regions[i], regions[j], states)
-            else:
-                both = any(
-                    max(a, c) <= min(b, d) for a, b in first.pairs for c, d in other.pairs
-                ) and _same_axis(regions[i], regions[j])
-            if both:
+    for i, first in enumerate(regions):
+        for j, other in enumerate(regions[:i]):
+            both = overlap(other, first)
+            if both or (both is None and _common(other, first, states)):
                 raise InputError(
                     f"the targets {names[j]!r} and {names[i]!r} overlap, so that it is not clear "
                     "which is reached; make them disjoint"
                 )
 
 
-def _same_axis(one: Region, other: Region) -> bool:
-    return getattr(one, "channel", 0) == getattr(other, "channel", 0)
-
-
 def _common(one: Region, other: Region, states: Any) -> bool:
-    labels = getattr(one, "labels", None)
-    if labels is not None:
-        return bool(set(labels) & set(getattr(other, "labels", ())))
+    """Whether one of the states lies in both."""
     if not isinstance(states, np.ndarray) or states.ndim != 2:
         return False
     return bool((one.contains(states) & other.contains(states)).any())

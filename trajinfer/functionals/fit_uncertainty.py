@@ -13,8 +13,9 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
-from trajinfer.functionals.dynamics import Chain
+from trajinfer.functionals.dynamics import Chain, Diffusion
 from trajinfer.functionals.functional import Functional
+from trajinfer.functionals.methods.scale_measure import NeverSurely
 from trajinfer.functionals.value_function import ValueFunction
 
 
@@ -50,11 +51,13 @@ def fit_interval(
 
     Args:
         functional: the question.
-        process: a fitted `MarkovJumpProcess`, whose rates are drawn; or a sequence of fits of the
-            same estimator to resampled data, the first of them to the data themselves.
+        process: a fitted `MarkovJumpProcess` or `SchrodingerBridge`, whose rates or parameters are
+            drawn with their errors; or a sequence of fits of the same estimator to resampled data,
+            the first of them to the data themselves. A draw in which a mean time is infinite counts
+            as infinite.
         x0: starts, as for `estimate`.
         level: probability of the interval.
-        n: draws of the rates.
+        n: draws of the rates, or of the parameters.
         random_state: seed of the draws.
         n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
             what is configured there, else 1. The answer is the same for any number.
@@ -75,12 +78,12 @@ def fit_interval(
     else:
         fits = [process, *_drawn(process, require_integer(n, "n", least=10), seed)]
     settings |= {"functional": functional, "random_state": seed}
+    value = _answer(settings, fits[0], x0)
     tasks = (
         Task(f"answer of fit {k + 1} of {len(fits)} (seed {seed})", (settings, fit, x0))
-        for k, fit in enumerate(fits)
+        for k, fit in enumerate(fits[1:], start=1)
     )
-    answers = fan_out(_answer, tasks, n_jobs=n_jobs)
-    value, draws = answers[0], np.stack(answers[1:])
+    draws = np.stack(fan_out(_answer_of_draw, tasks, n_jobs=n_jobs))
     tail = (1 - level) / 2
     lower = np.quantile(draws, tail, axis=0, method="lower")
     upper = np.quantile(draws, 1 - tail, axis=0, method="higher")
@@ -93,12 +96,28 @@ def _answer(settings: dict[str, Any], fit: Any, x0: Any) -> Array:
     return answer
 
 
-def _drawn(process: Any, n: int, seed: int) -> list[Chain]:
-    """The chain with rates as plausible as the data leave them."""
+def _answer_of_draw(settings: dict[str, Any], fit: Any, x0: Any) -> Array:
+    try:
+        return _answer(settings, fit, x0)
+    except NeverSurely:
+        return np.array([_of_one_start(settings, fit, x) for x in np.atleast_1d(x0)])
+
+
+def _of_one_start(settings: dict[str, Any], fit: Any, x: Any) -> float:
+    try:
+        return float(_answer(settings, fit, [x])[0])
+    except NeverSurely:
+        return np.inf
+
+
+def _drawn(process: Any, n: int, seed: int) -> list[Chain] | list[Diffusion]:
+    """The process with rates, or parameters, as plausible as the data leave them."""
     dynamics = as_dynamics(process)
-    if not isinstance(dynamics, Chain) or dynamics.draw_rates is None:
-        raise InputError(
-            f"a {type(process).__name__} does not say how far its fit may be off; give a list of "
-            "fits to resampled data, the first of them to the data themselves"
-        )
-    return [Chain(r, dynamics.states, dynamics.axis) for r in dynamics.draw_rates(n, seed)]
+    if isinstance(dynamics, Chain) and dynamics.draw_rates is not None:
+        return [Chain(r, dynamics.states, dynamics.axis) for r in dynamics.draw_rates(n, seed)]
+    if isinstance(dynamics, Diffusion) and dynamics.draw_fits is not None:
+        return dynamics.draw_fits(n, seed)
+    raise InputError(
+        f"a {type(process).__name__} does not say how far its fit may be off; give a list of "
+        "fits to resampled data, the first of them to the data themselves"
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.functionals.region import Channel, Region
+from trajinfer.functionals.region import Channel, Region, overlap
 from trajinfer.functionals.shapes import above
 
 Value = float | Callable[..., Any] | None
@@ -174,9 +174,17 @@ def hitting_probability(
         target: what is to be reached.
         before: what ends the attempt.
         horizon: a duration.
+
+    Raises:
+        InputError: if both regions share states.
     """
     if before is None:
         return Functional(stop={target: 1.0}, horizon=horizon)
+    if overlap(target, before):
+        raise InputError(
+            "target and before overlap, so that it is not clear which is reached; make them "
+            "disjoint"
+        )
     return Functional(stop={target: 1.0, before: 0.0}, horizon=horizon)
 
 

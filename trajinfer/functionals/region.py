@@ -319,6 +319,26 @@ class Complement(Region):
         return replace(self, inner=self.inner.on(names, dim))
 
 
+def overlap(one: Region, other: Region) -> bool | None:
+    """Whether two sets share states; None where their shapes do not tell."""
+    if isinstance(one, States) and isinstance(other, States):
+        return bool(set(one.labels) & set(other.labels))
+    first, second = one.intervals(), other.intervals()
+    axes = _axes(one) | _axes(other)
+    if first is None or second is None or len(axes) != 1:
+        return None
+    return any(max(a, c) <= min(b, d) for a, b in first.pairs for c, d in second.pairs)
+
+
+def _axes(region: Region) -> set[Channel]:
+    """The channels that a set speaks of."""
+    if isinstance(region, Union):
+        return set().union(*map(_axes, region.parts))
+    if isinstance(region, Complement):
+        return _axes(region.inner)
+    return {getattr(region, "channel", 0)}
+
+
 def channel_number(channel: Channel, names: Sequence[Hashable] | None, dim: int) -> int:
     """The number of a channel.
 

@@ -20,6 +20,7 @@ from trajinfer.functionals.dynamics import (
     Chain,
     Diffusion,
     Dynamics,
+    PathSource,
     as_points,
     horizon_of,
     names_of,
@@ -227,6 +228,8 @@ class ValueFunction(Estimator):
 
 def _points(dynamics: Dynamics, X: Any, functional: Functional) -> Array | None:
     """Where the values are to be good, (n, D)."""
+    if isinstance(dynamics, PathSource) and X is not None:
+        return as_points(X, dynamics.dim, "X")
     if not isinstance(dynamics, Diffusion):
         return None
     if X is not None:

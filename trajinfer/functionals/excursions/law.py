@@ -15,6 +15,7 @@ from trajinfer.data import IrregularSeries, Trajectories
 from trajinfer.functionals.excursions import slepian
 from trajinfer.functionals.excursions.counted import band, counted, kaplan_meier
 from trajinfer.functionals.excursions.covariance import Covariance
+from trajinfer.functionals.region import channel_number
 from trajinfer.processes import OrnsteinUhlenbeck, Process
 
 ExcursionMethod = Literal["auto", "slepian", "simulate", "count"]
@@ -208,17 +209,21 @@ def _counted(
 
 def _series(source: Any, channel: int | str, times: Any) -> list[tuple[Array, Array]]:
     if isinstance(source, IrregularSeries):
-        names = source.channels
-        place = names.index(channel) if isinstance(channel, str) else channel
+        place = channel_number(channel, source.channels, source.values.shape[2])
         rows = zip(source.times, source.values, source.lengths)
         return [(t[:size], x[:size, place]) for t, x, size in rows]
     if isinstance(source, Trajectories):
         paths = source.in_order()
-        names = paths.features or ()
-        place = list(names).index(channel) if isinstance(channel, str) else channel
+        place = channel_number(channel, paths.features, paths.dim)
         ts = np.broadcast_to(paths.ts, paths.values.shape[:2])
         return [(t, x[:, place]) for t, x in zip(ts, paths.values)]
     values = as_array(source, "source", ndim=1)
     if times is None:
         raise InputError("an array needs times=, one for each of its values")
-    return [(as_array(times, "times", ndim=1), values)]
+    t = as_array(times, "times", ndim=1)
+    if len(t) != len(values) or not (np.diff(t) > 0).all():
+        raise InputError(
+            f"times must increase, one for each of the {len(values)} values, got {len(t)}; sort "
+            "them together"
+        )
+    return [(t, values)]

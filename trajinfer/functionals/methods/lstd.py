@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -26,6 +27,7 @@ _STEPS = 400
 _MOST_STEPS = 20_000
 _WORST = 1e12
 _KEPT = 12
+_NEAR, _LEAST_NEAR = 0.5, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +201,7 @@ def _prepared(
     size = count or FEATURES
     rng = np.random.default_rng(seed)
     if isinstance(dynamics, PathSource):
-        return _from_recorded(functional, dynamics, size, rng)
+        return _from_recorded(functional, dynamics, X, size, rng)
     if X is None:
         raise InputError("X is needed: the states (n, D) at which paths are to start")
     n = n_paths or PATHS
@@ -211,7 +213,11 @@ def _prepared(
 
 
 def _from_recorded(
-    functional: Functional, source: PathSource, size: int, rng: np.random.Generator
+    functional: Functional,
+    source: PathSource,
+    X: Array | None,
+    size: int,
+    rng: np.random.Generator,
 ) -> tuple[Span, Iterator[Transition]]:
     if source.recorded is None:
         raise InputError(f"draw paths of the {source.name} and ask them, as Trajectories")
@@ -222,8 +228,23 @@ def _from_recorded(
     places = places[~_inside(regions, places)]
     if not len(places):
         raise InputError("every observation lies in the stopping set; nothing can be learned")
+    if X is not None:
+        _require_near(X, places)
     basis = RandomFeatures.draw(places, size, rng)
     return Span.of(functional, basis, places), recorded(functional, source)
+
+
+def _require_near(X: Array, places: Array) -> None:
+    """Refuse questions at states of which hardly one was ever near the recorded ones."""
+    spread = places.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
+    gaps, _ = cKDTree(places / scale).query(X / scale)
+    near = float(np.mean(gaps <= _NEAR * np.sqrt(X.shape[1])))
+    if near < _LEAST_NEAR:
+        raise InputError(
+            f"the recorded paths were near {near:.0%} of the states asked about (half a standard "
+            "deviation), so nothing is known there; ask where the paths were"
+        )
 
 
 def _require_paths(n: int, size: int) -> None:

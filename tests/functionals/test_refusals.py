@@ -1,0 +1,191 @@
+"""Bad questions are refused in words, each with what to do instead; one list over all doors."""
+
+import numpy as np
+import pytest
+import torch
+
+from trajinfer import InputError, Trajectories
+from trajinfer.functionals import (
+    Functional,
+    PathSource,
+    ValueFunction,
+    above,
+    ball,
+    below,
+    discounted,
+    estimate,
+    exceedance,
+    excursion_law,
+    expected,
+    fate_probabilities,
+    hitting_probability,
+    hitting_time,
+    on_grid,
+    outside,
+    passage,
+    states,
+)
+from trajinfer.processes import (
+    AffineDrift,
+    Brownian,
+    DoubleWell,
+    FractionalBrownian,
+    OrnsteinUhlenbeck,
+)
+
+LINE = Brownian(volatility=1.0)
+WELL = DoubleWell(1.0, 1.0, volatility=0.5)
+FOUR = OrnsteinUhlenbeck(np.ones(4), np.zeros(4), volatility=1.0)
+EXIT = hitting_time(outside(-1, 1))
+ESCAPING = AffineDrift(1, [[1.0]], [0.0], volatility=1.0)
+
+
+def recorded(n_paths=400, start=0.0):
+    """Random walks that were recorded."""
+    steps = np.random.default_rng(0).normal(0, 0.1, (n_paths, 20, 1)).cumsum(axis=1)
+    return Trajectories(np.arange(20) * 0.01, start + steps)
+
+
+def incoherent():
+    """Samples that are right at each time, but no paths."""
+    return PathSource(
+        lambda x, t, n, seed: np.zeros((1, n, len(t), 1)), "Source", 1, coherent=False
+    )
+
+
+def value(question, process, X=None, **settings):
+    return ValueFunction(question, **settings).fit(process, X)
+
+
+REFUSED = {
+    "no end": (lambda: Functional(running=1.0), "would never end: give stop="),
+    "discount below 0": (lambda: discounted(1.0, -0.1), "give horizon="),
+    "reached with some probability": (
+        lambda: value(hitting_time(above(3.0)), ESCAPING, [[1.0]]),
+        "with probability .* ask hitting_probability",
+    ),
+    "infinite mean": (lambda: value(hitting_time(above(1.0)), LINE, [[0.0]]), "is infinite; give"),
+    "target and before overlap": (
+        lambda: hitting_probability(above(0.0), before=above(1.0)),
+        "target and before overlap",
+    ),
+    "labels overlap": (
+        lambda: hitting_probability(states([1, 2]), before=states(2)),
+        "target and before overlap",
+    ),
+    "fates overlap": (
+        lambda: fate_probabilities(LINE, [[0.0]], {"a": above(1.0), "b": outside(-2, 2)}),
+        "'a' and 'b' overlap",
+    ),
+    "channel by number": (lambda: value(hitting_time(above(1.0, 2)), WELL), "no channel 2"),
+    "channel by name": (lambda: value(hitting_time(above(1.0, "x")), WELL), "no channel 'x'"),
+    "channel of data": (
+        lambda: excursion_law(recorded(), 0.0, channel=3),
+        "no channel 3; the process has 1",
+    ),
+    "times of data": (
+        lambda: excursion_law([0.0, 1.0, 0.0], times=[0.0, 2.0, 1.0]),
+        "times must increase",
+    ),
+    "starts with NaN": (lambda: estimate(EXIT, LINE, [[np.nan]]), "NaN"),
+    "starts of another size": (lambda: estimate(EXIT, LINE, [[0.0, 1.0]]), r"states \(n, 1\)"),
+    "starts outside the domain": (
+        lambda: value(exceedance(0.0, 1.0), WELL, [[5.0]], domain=([-2.0], [2.0])),
+        "lie outside domain",
+    ),
+    "four coordinates on a grid": (
+        lambda: value(hitting_time(above(1.0)), FOUR, np.zeros((1, 4)), method="grid"),
+        "take method='galerkin'",
+    ),
+    "grid of four": (lambda: on_grid(FOUR, (-np.ones(4), np.ones(4)), 5), "does not fit"),
+    "unknown noise": (
+        lambda: value(EXIT, recorded(), method="galerkin"),
+        "needs known drift and noise; take method='lstd'",
+    ),
+    "a horizon in many coordinates": (
+        lambda: value(exceedance(1.0, 1.0), FOUR, np.zeros((1, 4))),
+        "take estimate",
+    ),
+    "corners": (
+        lambda: value(hitting_time(above(1.0) & above(1.0, 1)), FOUR, np.zeros((1, 4))),
+        "corners or no known wall",
+    ),
+    "samples that are no paths": (
+        lambda: estimate(hitting_probability(above(1.0), horizon=1.0), incoherent(), n=10),
+        "no paths along them",
+    ),
+    "memory": (lambda: estimate(EXIT, FractionalBrownian(0.7), [[0.0]]), "remembers its past"),
+    "volatility": (lambda: estimate(EXIT, DoubleWell(1.0, 1.0), [[0.0]]), "is not known; give"),
+    "covariance that rises": (
+        lambda: excursion_law(lambda t: torch.exp(-(t**2) / 8) * torch.cos(2 * t)),
+        "rises at lag .* take method='simulate'",
+    ),
+    "covariance without derivative": (
+        lambda: excursion_law(lambda t: torch.exp(-t)),
+        "has no derivative",
+    ),
+    "covariance of another size": (
+        lambda: excursion_law(lambda t: 2 * torch.exp(-(t**2) / 2)),
+        r"r\(0\) = 1, got 2; divide",
+    ),
+    "no covariance": (
+        lambda: excursion_law(lambda t: torch.exp(-(t**4) - t**2 / 100)),
+        "its spectrum is negative",
+    ),
+    "rough process": (lambda: excursion_law(OrnsteinUhlenbeck(1.0, 0.0)), "have no derivative"),
+    "level too high": (
+        lambda: excursion_law(lambda t: torch.exp(-(t**2) / 2), 5.0),
+        "within 4 standard deviations",
+    ),
+    "too few paths": (lambda: value(EXIT, recorded(20)), "give at least 300"),
+    "paths that were elsewhere": (
+        lambda: value(EXIT, recorded(400, 0.1), [[9.0]]),
+        "near 0% of the states asked about",
+    ),
+    "stays that never ended": (
+        lambda: excursion_law(np.arange(9.0), 20.0, times=np.arange(9.0)),
+        "take another level",
+    ),
+    "paths that are too short": (
+        lambda: estimate(hitting_probability(above(1.0), horizon=9.0), recorded()),
+        "shorten it",
+    ),
+    "unknown state": (
+        lambda: value(hitting_time(states("c")), [[-1.0, 1.0], [1.0, -1.0]]),
+        "no state 'c'",
+    ),
+    "states of a diffusion": (lambda: value(hitting_time(states(1)), WELL, [[0.0]]), "of a chain"),
+    "a ball of another size": (lambda: value(hitting_time(ball([0, 0], 1)), WELL), "coordinates"),
+    "times in disorder": (lambda: passage(LINE, above(1.0), [0.0], ts=[2.0, 1.0]), "increase"),
+    "control and tilt": (
+        lambda: estimate(EXIT, LINE, [[0.0]], control="auto", tilt="auto"),
+        "not both",
+    ),
+    "a reward of another shape": (
+        lambda: estimate(expected(lambda x: x, 1.0), LINE, [[0.0]], n=10),
+        "one number per state",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_is_refused_in_words(name):
+    ask, words = REFUSED[name]
+    with pytest.raises(InputError, match=words):
+        ask()
+
+
+def test_regions_of_other_channels_do_not_overlap():
+    plane = OrnsteinUhlenbeck(np.ones(2), np.zeros(2), volatility=1.0)
+    either = above(1.0) | above(-0.5, 1)
+    table = fate_probabilities(
+        plane, [[0.0, -0.8]], {"up": either, "down": below(-1.0)}, resolution=12, horizon=0.2
+    )
+    assert table.probabilities.sum() == pytest.approx(1.0)
+
+
+def test_a_start_that_has_arrived_has_the_value_paid_there():
+    question = hitting_probability(above(1.0), before=below(-1.0))
+    with pytest.warns(UserWarning, match="already lie in the stopping set"):
+        answer = estimate(question, LINE, [[2.0], [-1.0]], n=10, step=0.1, random_state=0)
+    assert answer.value.tolist() == [1.0, 0.0]
