@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import trajinfer
 from tests.conformance.estimators import CASES
+from trajinfer import InputError
+from trajinfer._core import checkpoint_folder
 
 EXPECTED = {case.name: case.expected_failures for case in CASES}
 
@@ -89,6 +92,33 @@ def test_seeds(fitted, case):
     same, other = (case.make(random_state=s).fit(*case.data()) for s in (0, 1))
     assert np.array_equal(case.draw(one), case.draw(same))
     assert not np.array_equal(case.draw(one), case.draw(other))
+
+
+class Stop(BaseException):
+    """The end of a process, as far as a fit can tell."""
+
+
+@every_case
+def test_a_fit_that_was_broken_off_goes_on(fitted, case, tmp_path, monkeypatch):
+    """Broken off after every fourth file that it writes, it ends with the same draws."""
+    write, written = checkpoint_folder.write_bytes, []
+
+    def counting(*args):
+        write(*args)
+        written.append(args)
+        if len(written) % 4 == 0:
+            raise Stop
+
+    monkeypatch.setattr(checkpoint_folder, "write_bytes", counting)
+    for _ in range(20):
+        with suppress(Stop):
+            model = case.make(random_state=0, checkpoint=tmp_path / "fit").fit(*case.data())
+            break
+    assert len(written) >= 2
+    assert np.array_equal(case.draw(model), case.draw(fitted(case.name)[0]))
+    assert {path.suffix for path in (tmp_path / "fit").iterdir()} <= {"", ".json", ".safetensors"}
+    with pytest.raises(InputError, match="another fit: random_state differ"):
+        case.make(random_state=1, checkpoint=tmp_path / "fit").fit(*case.data())
 
 
 @every_case

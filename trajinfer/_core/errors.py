@@ -30,6 +30,10 @@ class TaskFailure(TrajinferError, RuntimeError):
     """One of many independent fits failed; the message names it and its seed."""
 
 
+class StorageError(TrajinferError, OSError):
+    """A file cannot be written: no room, or no permission; what was there before is kept."""
+
+
 class ExtrapolationWarning(UserWarning):
     """A result is asked for outside the range of the observations."""
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.ambient import independent_of_torch_state
 from trajinfer._core.archive import save_archive, write_text
+from trajinfer._core.checkpoint_folder import checkpointed
 from trajinfer._core.errors import InputError
 from trajinfer._core.fit_report import fit_report
 from trajinfer._core.packing import pack, unpack
@@ -25,6 +26,10 @@ _VERBS = {
     *("push", "pull", "fates", "transition_table"),
     *("score_samples", "impute", "sample_given", "condition", "anomaly", "search"),
 }
+
+_CHECKPOINT = "checkpoint"
+# of settings: what changes the course of a fit, and not its result
+_OF_THE_COURSE = {_CHECKPOINT, "callbacks", "verbose", "n_jobs"}
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
@@ -49,6 +54,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             setattr(cls, name, independent_of_torch_state(vars(cls)[name]))
         if "fit" in vars(cls):
             cls.fit = _whole(cls.fit)
+
+    def __sklearn_clone__(self) -> Self:
+        """A clone without the folder of this estimator's checkpoint, which belongs to one fit."""
+        clone: Self = super().__sklearn_clone__()
+        if _CHECKPOINT in vars(clone):
+            setattr(clone, _CHECKPOINT, None)
+        return clone
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted estimator to a folder that `trajinfer.load` reads.
@@ -90,6 +102,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _settings_to_save(self) -> dict[str, Any]:
         """The settings by name; a subclass replaces those that hold code."""
         settings: dict[str, Any] = self.get_params(deep=False)
+        settings |= dict.fromkeys({_CHECKPOINT} & settings.keys())
         return settings | dict(self.training_only)
 
     @classmethod
@@ -152,6 +165,17 @@ def fitted_attributes(estimator: Any) -> dict[str, Any]:
     }
 
 
+def _checkpoint(estimator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The folder of the setting `checkpoint`, for the length of a fit to this data."""
+
+    def identity() -> dict[str, Any]:
+        settings = estimator.get_params(deep=False)
+        kept = {name: value for name, value in settings.items() if name not in _OF_THE_COURSE}
+        return kept | {"data": (args, kwargs)}
+
+    return checkpointed(vars(estimator).get(_CHECKPOINT), type(estimator).__name__, identity)
+
+
 def _whole(fit: Callable[..., Any]) -> Callable[..., Any]:
     """`fit`, after which an estimator is fitted anew, or exactly as it was before."""
 
@@ -164,7 +188,8 @@ def _whole(fit: Callable[..., Any]) -> Callable[..., Any]:
             delattr(self, name)
         self._is_fitting = True
         try:
-            result = fit(self, *args, **kwargs)
+            with _checkpoint(self, args, kwargs):
+                result = fit(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)

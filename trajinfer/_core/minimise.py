@@ -11,10 +11,12 @@ from scipy.optimize import minimize
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import packable
 
 _BARRIER = 1e12
 
 
+@packable
 @dataclass(frozen=True)
 class Minimum:
     """Where a search ended.

@@ -1,7 +1,8 @@
 """Nested values as JSON and tensors, and back: what saved models are made of. Nothing is pickled.
 
-Numbers, text, lists, tuples, dicts, durations, dates and random generators are written as JSON;
-arrays and tensors go to a mapping under the path at which they stand. A class joins by `packable`.
+Numbers, text, lists, tuples, dicts, tables, durations, dates and random generators are written as
+JSON; arrays and tensors go to a mapping under the path at which they stand. A class joins by
+`packable`.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def _unpack_object(packed: dict[str, Any], tensors: Mapping[str, torch.Tensor]) 
 
 
 def _pack_rare(value: Any, tensors: dict[str, torch.Tensor], path: str) -> dict[str, Any]:
-    """Durations, dates and random generators."""
+    """Tables by their columns, durations, dates and random generators."""
     if isinstance(value, (timedelta, np.timedelta64)):
         return {_KIND: "timedelta", "value": pd.Timedelta(value).isoformat()}
     if isinstance(value, (date, np.datetime64)):
@@ -171,6 +172,9 @@ def _pack_rare(value: Any, tensors: dict[str, torch.Tensor], path: str) -> dict[
         zone = None if stamp.tz is None else str(stamp.tz)
         label = {"utc": (stamp if zone is None else stamp.tz_convert("UTC")).isoformat()}
         return {_KIND: "timestamp", "value": {**label, "zone": zone}}
+    if isinstance(value, pd.DataFrame):
+        columns = {str(name): value[name].to_numpy() for name in value.columns}
+        return {_KIND: "table", "value": pack(columns, tensors, path)}
     if isinstance(value, np.random.Generator):
         state: Any = value.bit_generator.state
         return {_KIND: "numpy_generator", "value": pack(state, tensors, path)}
@@ -212,6 +216,7 @@ _RARE: dict[str, Any] = {
     "float": float,
     "timedelta": pd.Timedelta,
     "timestamp": _timestamp,
+    "table": pd.DataFrame,
     "numpy_generator": _numpy_generator,
     "numpy_state": _numpy_state,
     "torch_generator": _torch_generator,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from trajinfer._core.checkpoint_folder import CheckpointFolder, open_folder, using
 from trajinfer._core.errors import InputError, TaskFailure
 from trajinfer._core.threads import torch_threads
 
@@ -66,7 +69,9 @@ def fan_out(
     The back end is that of `joblib.parallel_config`: processes if nothing else is said, also
     threads, dask or ray. A task runs on one thread, so that its numbers depend neither on the
     number of workers nor on their kind; random numbers must come from a seed among its arguments.
-    Arrays of more than a megabyte are written once and mapped by all workers.
+    Arrays of more than a megabyte are written once and mapped by all workers. Inside of
+    `checkpointed`, results are kept as they come, and those that are there already are not made
+    again.
 
     Args:
         function: defined at the top of a module.
@@ -86,15 +91,56 @@ def fan_out(
     _CALLS.add(call)
     try:
         with torch_threads(1), threadpool_limits(1), _ignoring(quiet):
-            results: list[Result] = Parallel(n_jobs=n_jobs, mmap_mode="c")(
-                delayed(_run)(function, task, call, quiet) for task in tasks
-            )
+            ask = partial(_asked, function, call=call, quiet=quiet, n_jobs=n_jobs)
+            folder = open_folder()
+            results = ask(tasks) if folder is None else _kept(folder, tasks, ask)
     except (KeyboardInterrupt, SystemExit):
         get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
         raise
     finally:
         _CALLS.discard(call)
+    return list(results)
+
+
+def _asked(
+    function: Callable[..., Result],
+    tasks: Iterable[Task],
+    *,
+    call: str,
+    quiet: Warnings,
+    n_jobs: int | None,
+    return_as: str = "list",
+) -> Iterable[Result]:
+    """The results of tasks, in their order."""
+    results: Iterable[Result] = Parallel(n_jobs=n_jobs, mmap_mode="c", return_as=return_as)(
+        delayed(_run)(function, task, call, quiet) for task in tasks
+    )
     return results
+
+
+def _kept(
+    folder: CheckpointFolder, tasks: Iterable[Task], ask: Callable[..., Iterable[Result]]
+) -> list[Result]:
+    """The results of tasks, each kept as soon as it and all before it are there."""
+    results: dict[int, Result] = {}
+    places: list[str] = []
+    handed_out: deque[int] = deque()
+
+    def missing() -> Iterator[Task]:
+        for k, task in enumerate(tasks):
+            places.append(folder.next_place("task"))
+            found = folder.read(places[k])
+            if found is None:
+                handed_out.append(k)
+                yield task
+            else:
+                results[k] = found[0]
+
+    for result in ask(missing(), return_as="generator"):
+        k = handed_out.popleft()
+        folder.write(places[k], result)
+        results[k] = result
+    return [results[k] for k in sorted(results)]
 
 
 def _require_workers(n_jobs: int | None) -> None:
@@ -115,7 +161,8 @@ def _run(function: Callable[..., Result], task: Task, call: str, quiet: Warnings
 
 def _named(function: Callable[..., Result], task: Task) -> Result:
     try:
-        return function(*task.arguments)
+        with using(None):  # what is kept of a task is its result, with any back end
+            return function(*task.arguments)
     except InputError as error:
         raise InputError(f"{task.name}: {error}") from error
     except Exception as error:

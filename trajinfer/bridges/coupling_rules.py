@@ -85,7 +85,7 @@ class AtomRule:
         start = None if before is None else before.couplings
         if quadrature is not None:
             quadrature = quadrature.under(transitions.dynamics)
-        costs = self._costs(transitions, quadrature)
+        costs = self.costs(transitions, quadrature)
         _require_finite(costs)
         couplings = Couplings.solve(
             self.problem, costs, start if isinstance(start, Couplings) else None
@@ -107,7 +107,8 @@ class AtomRule:
             raise TypeError("couplings of atoms were expected")
         return MultiMarginalBridge(reference, end.transitions, end.couplings, end.quadrature)
 
-    def _costs(self, transitions: Transitions, quadrature: Quadrature | None) -> list[Tensor]:
+    def costs(self, transitions: Transitions, quadrature: Quadrature | None) -> list[Tensor]:
+        """Costs (S, N, M) of every batch under transition laws."""
         batches = self.problem.batches
         if quadrature is None:
             return [pair_cost(transitions.of(batch), batch.end) for batch in batches]

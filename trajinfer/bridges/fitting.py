@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
 from trajinfer.bridges.coupling_rules import AnyBridge, CouplingRule, Round, accurate
 from trajinfer.bridges.dynamics import Dynamics, Reference
+from trajinfer.bridges.kept_rounds import MaybeRound, kept_round
 from trajinfer.bridges.parameter_vector import ParameterVector
 from trajinfer.bridges.refinement import path_round, static_round
 from trajinfer.processes import Process
@@ -82,34 +84,54 @@ class AlternatingFit:
         rounds_left = n_refinements if refine else 0
         current = None
         if refine and _starts_neutral(self.reference):
-            current, spent = self._approach(parameters, min(_PATH_ROUNDS, rounds_left))
-            rounds_left -= spent
+            n_paths = min(_PATH_ROUNDS, rounds_left)
+            current = self._kept(parameters, self._approach, parameters, n_paths)
+            rounds_left -= min(len(self.history) + 1, n_paths)  # the last one may have failed
         if current is None:
-            accuracy = _ACCURACY if refine else _FINAL_ACCURACY
-            current = self._round(self.reference.frozen_dynamics, None, accuracy, final=not refine)
-            self._record("start", current)
+            current = self._kept(parameters, self._start, refine)
         settled = not refine
         while True:
             while rounds_left > 0 and not settled:
                 rounds_left -= 1
                 before, start = current, parameters.get()
-                current = self._static(before, parameters)
+                current = self._kept(parameters, self._static, before, parameters)
                 settled = self._is_settled(before, current, parameters.get() - start)
-            exact = self._with_quadrature(current)
+            exact = self._kept(parameters, self._with_quadrature, current)
             if exact is None:
                 break
             current, settled = exact, not refine
         final = current
         if refine:  # the rounds were coupled under less accurate laws
-            final = self._round(current.transitions.dynamics, current, _FINAL_ACCURACY, final=True)
+            final = self._kept(parameters, self._last, current)
         bridge = self.rule.bridge(self.reference, final)
         return Fit(bridge, self.history, settled and bridge.shortfall is None)
 
-    def _approach(self, parameters: ParameterVector, n_rounds: int) -> tuple[Round | None, int]:
+    def _kept(
+        self, parameters: ParameterVector, make: Callable[..., MaybeRound], *args: Any
+    ) -> MaybeRound:
+        """The round of a call, made now or before the fit was broken off."""
+        n_before = len(self.history)
+        found = kept_round(
+            partial(make, *args), self.reference, self.rule, parameters, self.history
+        )
+        for record in self.history[n_before:]:
+            self.on_round(record)
+        return found
+
+    def _start(self, refine: bool) -> Round:
+        accuracy = _ACCURACY if refine else _FINAL_ACCURACY
+        current = self._round(self.reference.frozen_dynamics, None, accuracy, final=not refine)
+        self._record("start", current)
+        return current
+
+    def _last(self, before: Round) -> Round:
+        return self._round(before.transitions.dynamics, before, _FINAL_ACCURACY, final=True)
+
+    def _approach(self, parameters: ParameterVector, n_rounds: int) -> Round | None:
         """Path rounds from a reference that does not move, while they help."""
         current = self._round(self.reference.frozen_dynamics.without_drift(), None)
         best = None
-        for spent in range(1, n_rounds + 1):
+        for _ in range(n_rounds):
             start = parameters.get()
             n_starts = _PATH_STARTS if best is None else 1
             path_round(
@@ -118,10 +140,10 @@ class AlternatingFit:
             trial = self._try(best)
             if trial is None or (best is not None and trial.objective > best.objective):
                 parameters.set(start)
-                return best, spent
+                return best
             self._record("path", trial)
             current = best = trial
-        return best, n_rounds
+        return best
 
     def _with_quadrature(self, before: Round) -> Round | None:
         """The same reference under exact densities, where they are needed and not yet there."""
@@ -192,7 +214,6 @@ class AlternatingFit:
         }
         self.history.append(record)
         logger.info("round %(round)d (%(kind)s): objective %(objective).6g", record)
-        self.on_round(record)
 
     def _is_settled(self, before: Round, after: Round, change: Array) -> bool:
         fall = before.objective - after.objective

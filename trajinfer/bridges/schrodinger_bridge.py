@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
@@ -65,6 +67,8 @@ class SchrodingerBridge(CellSetVerbs):
             memory. Time per coupling sweep is O(sum N_k N_{k+1}).
         tol: relative fall of the objective in one round, and change of the parameters in natural
             units, below which refinement stops.
+        checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
+            from there when it is called again; see docs/scale.md.
         random_state: seed of the draws; sampling calls can override it.
         device: None or "cpu".
         verbose: 1 shows a progress bar.
@@ -105,6 +109,7 @@ class SchrodingerBridge(CellSetVerbs):
     n_particles: int = 1000
     max_samples: int | None = None
     tol: float = 1e-3
+    checkpoint: str | Path | None = None
     random_state: RandomState = None
     device: str | None = None
     verbose: int = 0
@@ -134,7 +139,7 @@ class SchrodingerBridge(CellSetVerbs):
                 f"at least two snapshots are needed, got {len(snapshots)} (n_samples = "
                 f"{snapshots.n_points}); trajectories lead from one time to another"
             )
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         seed_thin, seed_paths, _ = spawn(seed, 3)
         sde = prepare_reference(self.reference, self.volatility, snapshots)
         choice = choose_backend(self.backend, self.max_samples, sde, snapshots)

@@ -6,12 +6,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from trajinfer._core.checkpoint_folder import checkpointed
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.parallel import Task, fan_out
@@ -46,6 +48,7 @@ def leave_one_snapshot_out(
     max_samples: int = MAX_SAMPLES,
     progress: Callable[[str], None] | None = None,
     n_jobs: int | None = None,
+    checkpoint: str | Path | None = None,
 ) -> pd.DataFrame:
     """Hold out each snapshot in turn, fit a clone to the others, and score what it draws there.
 
@@ -60,6 +63,8 @@ def leave_one_snapshot_out(
         progress: called with a line of text before every fit.
         n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
             what is configured there, else 1. The scores are the same for any number.
+        checkpoint: folder in which every fit is kept as it is done, so that a call that was killed
+            goes on from there.
 
     Returns:
         One row per held-out time and metric with columns `time`, `metric`, `estimator`,
@@ -93,7 +98,16 @@ def leave_one_snapshot_out(
                 progress(name)
             yield Task(name, (clone(estimator), snapshots, label, scoring, max_samples))
 
-    tables = fan_out(_fit_and_score, tasks(), n_jobs=n_jobs, quiet=_QUIET)
+    def identity() -> dict[str, Any]:
+        return {
+            "estimator": clone(estimator),
+            "snapshots": snapshots,
+            "scoring": scoring,
+            "max_samples": max_samples,
+        }
+
+    with checkpointed(checkpoint, "leave_one_snapshot_out", identity):
+        tables = fan_out(_fit_and_score, tasks(), n_jobs=n_jobs, quiet=_QUIET)
     table = pd.concat(tables, ignore_index=True)
     _warn_of_unconverged(table)
     return table

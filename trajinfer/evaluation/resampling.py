@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.parallel import fan_out, seeded
@@ -30,6 +32,7 @@ def bootstrap(
     statistic: Statistic | None = None,
     random_state: RandomState = None,
     n_jobs: int | None = None,
+    checkpoint: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Any]:
     """Fit clones of an estimator to data drawn again with replacement.
@@ -45,13 +48,16 @@ def bootstrap(
         random_state: seed of the resampling.
         n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
             what is configured there, else 1. The results are the same for any number.
+        checkpoint: folder in which every fit is kept as it is done, so that a call that was killed
+            goes on from there.
         progress: called with a line of text before a fit is handed out.
 
     Returns:
         n statistics.
 
     Raises:
-        InputError: for other data, fewer than two series, or fits that the estimator refuses.
+        InputError: for other data, fewer than two series, fits that the estimator refuses, or a
+            checkpoint of another call.
         TaskFailure: naming the first fit that failed, and its seed.
 
     Example:
@@ -70,13 +76,20 @@ def bootstrap(
     if not isinstance(X, Snapshots) and len(X) < 2:
         raise InputError("the bootstrap draws whole series and needs at least two of them")
     n = require_integer(n, "n", least=1)
-    seed = seed_from(random_state)
-    worker = clone(estimator)
-    if "random_state" in worker.get_params():
-        worker.set_params(random_state=seed)
-    seeds = spawn(seed, n)
-    tasks = seeded("bootstrap fit", seeds, worker, X, statistic, progress=progress)
-    return fan_out(_refitted, tasks, n_jobs=n_jobs, quiet=_QUIET)
+    if checkpoint is not None and statistic is None:
+        raise InputError("a checkpoint keeps what `statistic` gives of every fit; give one")
+
+    def identity() -> dict[str, Any]:
+        return {"estimator": clone(estimator), "data": X, "n": n, "statistic": statistic}
+
+    with checkpointed(checkpoint, "bootstrap", identity):
+        seed = once("seed", seed_from, random_state)
+        worker = clone(estimator)
+        if "random_state" in worker.get_params():
+            worker.set_params(random_state=seed)
+        seeds = spawn(seed, n)
+        tasks = seeded("bootstrap fit", seeds, worker, X, statistic, progress=progress)
+        return fan_out(_refitted, tasks, n_jobs=n_jobs, quiet=_QUIET)
 
 
 def _refitted(estimator: Any, X: Any, statistic: Statistic | None, seed: int) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
@@ -234,7 +235,7 @@ class LawFit:
                 if len(usable) > most:
                     usable = np.sort(rng.choice(usable, most, replace=False))
                 own = features[:, self.design.own[c]]
-                forest.append(_trees(own[usable], target[usable, c], seed))
+                forest.append(once("trees", _trees, own[usable], target[usable, c], seed))
                 predicted[held == part, c] = forest[-1](own[held == part])[:, 0]
             forests.append(tuple(forest))
         return forests, predicted

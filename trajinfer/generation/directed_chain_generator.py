@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.estimator import Estimator
@@ -84,6 +86,8 @@ class DirectedChainGenerator(Estimator):
             take fixed Euler steps, whose error is estimated by
             `SolverRegularization(mode="local", estimate="doubling")`.
         callbacks: of the trainings, see `trajinfer.training`.
+        checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
+            from there when it is called again; see docs/scale.md.
         random_state: seed; sampling calls can override it.
         verbose: 1 shows a bar, 2 logs every epoch.
 
@@ -126,6 +130,7 @@ class DirectedChainGenerator(Estimator):
     bounds: Bounds | None = None
     regularization: SolverRegularization | None = None
     callbacks: Sequence[Callback] = ()
+    checkpoint: str | Path | None = None
     random_state: RandomState = None
     verbose: int = 0
 
@@ -148,7 +153,7 @@ class DirectedChainGenerator(Estimator):
         """
         stages = self._check_settings()
         prepared = prepare(X, groups, sample_weight, self.bounds)
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         seed_fit, seed_draws = spawn(seed, 2)
         hooks = [*self.callbacks, *([Progress(self.verbose)] if self.verbose else [])]
         engine, reports = self._fit_engine(prepared, stages, seed_fit, hooks)

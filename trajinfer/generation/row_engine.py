@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.spatial import cKDTree
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
@@ -137,7 +138,7 @@ class RowEngine:
             for c, kind in enumerate(self.schema):
                 if kind.kind == "static":
                     continue
-                law = rows.law(c, seeds[c], kind.has_atoms)
+                law = once("law of a row", rows.law, c, seeds[c], kind.has_atoms)
                 known = best[c][1]
                 if known is None or law.score > known.score + _LAG_GAIN:
                     best[c] = (order, law)

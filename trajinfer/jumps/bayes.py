@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import spawn
 from trajinfer.jumps.fit import FitResult, Search
@@ -17,6 +20,7 @@ from trajinfer.markov.parameters import GammaPrior, Parameters
 
 _ERROR_PRIOR = (0.5, 20.0)
 _MIXED, _ENOUGH = 1.015, 300.0
+_PLACE_OF_CHAINS = ("x", "values", "gradients", "length", "chances", "generators")
 _FARTHEST = 40.0  # of a log-rate from the mode
 
 
@@ -71,13 +75,13 @@ def sample_posterior(
     order = _canonical_order(problem, starts[0])
     generators = [np.random.default_rng(s) for s in spawn(seed, n_chains)]
     chains = _Chains(target, whitening, order, generators, n_leaps)
-    chains.warm_up(n_warmup)
+    chains.kept("warm-up", chains.warm_up, n_warmup)
     links = mode.rate_map.links
     size = len(top.p)
     r_hat, ess = np.full(links.shape, np.nan), np.full(links.shape, np.nan)
     blocks: list[Array] = []
     for _ in range(n_blocks):
-        blocks.append(chains.draw(n_draws))
+        blocks.append(chains.kept("block of draws", chains.draw, n_draws))
         draws = target.logs(np.concatenate(blocks, axis=1))
         r_hat[links] = split_r_hat(draws[:, :, :size])
         ess[links] = effective_size(draws[:, :, :size])
@@ -221,10 +225,21 @@ class _Chains:
         size = len(self.place)
         return np.stack([g.standard_normal(size)[self.place] for g in self.generators])
 
-    def warm_up(self, n: int) -> None:
-        """Steps that tune the length of the leaps."""
+    def kept(self, kind: str, move: Callable[[int], Array], n: int) -> Array:
+        """What a move of n steps draws; the chains stand behind it, made now or before."""
+
+        def moved() -> tuple[Array, dict[str, Any]]:
+            return move(n), {name: getattr(self, name) for name in _PLACE_OF_CHAINS}
+
+        draws, place = once(kind, moved)
+        vars(self).update(place)
+        return draws
+
+    def warm_up(self, n: int) -> Array:
+        """Steps that tune the length of the leaps; the lengths (C,)."""
         for k in range(n):
             self.length *= np.exp(0.3 * (self._step() - 0.8) / np.sqrt(1 + k / 10))
+        return self.length
 
     def draw(self, n: int) -> Array:
         """(C, n, P) the next points."""

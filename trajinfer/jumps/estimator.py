@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
@@ -81,6 +82,8 @@ class MarkovJumpProcess(FittedJumpProcess):
             the rate of leaving a state then depends on the time spent there. None is 1.
         max_iter: bound on iterations.
         tol: relative change of the likelihood at which they stop.
+        checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
+            from there when it is called again; see docs/scale.md.
         random_state: seed of "bayes" and of the draws; sampling calls can override it.
         verbose: 1 logs what was done under the logger `trajinfer.jumps`.
 
@@ -134,6 +137,7 @@ class MarkovJumpProcess(FittedJumpProcess):
     phases: int | Mapping[Hashable, int] | None = None
     max_iter: int = 500
     tol: float = 1e-8
+    checkpoint: str | Path | None = None
     random_state: RandomState = None
     verbose: int = 0
 
@@ -195,7 +199,7 @@ class MarkovJumpProcess(FittedJumpProcess):
         emission = resolve_emission(self.label_noise, self.emission, len(states))
         weights = resolve_weights(sample_weight, len(series))
         setup = build(series.recode(states), states, emission, structure, weights)
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         self._series = series
         phases = None
         if self.phases is not None:
@@ -268,6 +272,7 @@ class MarkovJumpProcess(FittedJumpProcess):
         *,
         random_state: RandomState = None,
         n_jobs: int | None = None,
+        checkpoint: str | Path | None = None,
     ) -> Array:
         """(n, S, S) rates refitted to paths drawn again with replacement.
 
@@ -277,6 +282,8 @@ class MarkovJumpProcess(FittedJumpProcess):
             random_state: None takes the estimator's.
             n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
                 what is configured there, else 1. The rates are the same for any number.
+            checkpoint: folder in which every refit is kept as it is done, so that a call that was
+                killed goes on from there.
 
         Raises:
             InputError: if there are fewer than two paths, or the data are not kept.
@@ -291,7 +298,12 @@ class MarkovJumpProcess(FittedJumpProcess):
         if self.method_ == "given":
             return np.tile(self.model_.rates, (n, 1, 1))
         worker = clone(self).set_params(n_states=None, random_state=seed)
-        return np.stack(resampled_rates(worker, series, n, seed, n_jobs))
+
+        def identity() -> dict[str, Any]:
+            return {"estimator": worker, "paths": series, "n": n}
+
+        with checkpointed(checkpoint, "bootstrap of rates", identity):
+            return np.stack(resampled_rates(worker, series, n, seed, n_jobs))
 
     def goodness_of_fit(
         self,

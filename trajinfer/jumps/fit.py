@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.minimise import minimise
+from trajinfer._core.packing import packable
 from trajinfer.jumps.acceleration import Accelerator
 from trajinfer.jumps.problem import Problem
 from trajinfer.markov.emission import logistic, logit
@@ -23,6 +25,7 @@ _LOGIT_BOUND = 30.0
 _LINE_SEARCH = 20  # evaluations after which it gives up
 
 
+@packable
 @dataclass(frozen=True, eq=False)
 class FitResult:
     """The end of a search.
@@ -67,16 +70,16 @@ class Search:
         """
         several = list(starts)
         if len(several) == 1:
-            return self.maximise(problem, several[0])
+            return once("search", self.maximise, problem, several[0])
         ends: list[FitResult] = []
         for start in several:
             with suppress(InputError):
                 ends.append(_few_steps(problem, start))
         if not ends:
-            return self.maximise(problem, several[0])
+            return once("search", self.maximise, problem, several[0])
         ends.sort(key=lambda end: -end.objective)
         leaders = _distinct(ends)
-        results = [self.maximise(problem, end.parameters, end.p) for end in leaders]
+        results = [once("search", self.maximise, problem, e.parameters, e.p) for e in leaders]
         return max(results, key=lambda result: result.objective)
 
     def maximise(self, problem: Problem, start: Parameters, p: Array | None = None) -> FitResult:

@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.estimator import Estimator, of_model
@@ -70,6 +72,8 @@ class FractionalSDE(Estimator):
         max_epochs, batch_size, lr: of the variational training.
         step: largest step of the variational solve, in units of the data; None takes the median
             time between observations.
+        checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
+            from there when it is called again; see docs/scale.md.
         random_state: seed of the training and of draws; sampling calls can override it.
         verbose: 1 shows progress.
 
@@ -121,6 +125,7 @@ class FractionalSDE(Estimator):
     batch_size: int = 16
     lr: float = 5e-3
     step: float | None = None
+    checkpoint: str | Path | None = None
     random_state: RandomState = None
     verbose: int = 0
 
@@ -137,7 +142,7 @@ class FractionalSDE(Estimator):
         series = as_series(X)
         check_settings(self)
         check_data(series)
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         longest = float((series.last_times - series.first_times).max())
         ahead = _REACH * longest if self.horizon is None else series.axis.duration(self.horizon)
         scaling = Standardisation.of(series.values)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.minimise import Minimum, minimise
 from trajinfer._core.packing import packable
@@ -245,9 +246,15 @@ def _highest(likelihoods: Callable[[Array], Array], starts: Array, n_valleys: in
     heights = np.stack([likelihoods(part) for part in starts])
     tops = starts[np.arange(len(starts)), heights.argmax(1)]
     firsts = tops[np.argsort(-heights.max(1))[:n_valleys]]
-    tried = [minimise(one_sided, first, bounds=bounds, options=_FIRST) for first in firsts]
+
+    def search(
+        slopes: Callable[[Array], tuple[float, Array]], start: Array, end: dict[str, float]
+    ) -> Minimum:
+        return minimise(slopes, start, bounds=bounds, options=end)
+
+    tried = [once("search", search, one_sided, first, _FIRST) for first in firsts]
     best = min(tried, key=lambda minimum: minimum.value)
-    return minimise(two_sided, best.x, bounds=bounds, options=_LAST)
+    return once("search", search, two_sided, best.x, _LAST)
 
 
 def _logit(hurst: Array) -> Array:

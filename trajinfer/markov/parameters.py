@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
 from trajinfer.markov.emission import EmissionModel
 
 
+@packable
 @dataclass(frozen=True, eq=False)
 class Parameters:
     """Rates, law of the first state, and observation model.

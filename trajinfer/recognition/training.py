@@ -27,7 +27,7 @@ from trajinfer.recognition.network import (
     save_network,
 )
 from trajinfer.recognition.prior import Batch, draw_batch
-from trajinfer.training import Callback, Loss, Progress, Recipe, Report
+from trajinfer.training import Callback, Checkpoint, Loss, Progress, Recipe, Report
 
 _WINDOW = 200
 _TAILS = ((0.05, 0), (0.025, 1))
@@ -165,11 +165,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=22_000)
     parser.add_argument("--seed", type=int, default=20260)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
+    parser.add_argument("--checkpoint", type=Path, help="file to go on from after a break")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     begin = time.process_time()
     network = fresh_network(options.seed)
-    train_network(network, options.steps, options.seed, callbacks=[Progress(2)])
+    hooks: list[Callback] = [Progress(2)]
+    if options.checkpoint is not None:
+        hooks.append(Checkpoint(options.checkpoint))
+    train_network(network, options.steps, options.seed, callbacks=hooks)
     recipe = {
         "steps": options.steps,
         "seed": options.seed,

@@ -127,6 +127,8 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
         patience: validations without a better one before training stops.
         regularization: penalty on what the steps of the solver cost.
         callbacks: of `trajinfer.training`, such as `Checkpoint`.
+        checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
+            from there when it is called again; see docs/scale.md.
         random_state: seed.
         device: of torch, on which the network is trained; None: the CPU.
         verbose: 1 shows a progress bar, 2 logs every epoch.

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import fitted_attributes
@@ -71,9 +72,10 @@ class NeuralSDEForecaster(SeriesEstimator):
         dynamics: "lead", or a latent one as for `NeuralSDEClassifier`.
         parameterization, interpolation, control, stochastic, step, kl_weight, regularization: of
             the latent dynamics, as for `NeuralSDEClassifier`.
-        hidden, layers, max_epochs, batch_size, lr, weight_decay, patience, callbacks, random_state,
-            device, verbose: as for `NeuralSDEClassifier`; None takes what suits the dynamics: 96
-            units and 10 epochs of 256 pairs for "lead". Callbacks follow the first network.
+        hidden, layers, max_epochs, batch_size, lr, weight_decay, patience, callbacks, checkpoint,
+            random_state, device, verbose: as for `NeuralSDEClassifier`; None takes what suits the
+            dynamics: 96 units and 10 epochs of 256 pairs for "lead". Callbacks follow the first
+            network.
         validation: share of the series held out. "lead" holds out as many disjoint parts as fit,
             and averages what is learned without each of them; of fewer than 12 series the parts are
             blocks in time where these are long, and of one or two short ones what comes later.
@@ -245,7 +247,7 @@ class NeuralSDEForecaster(SeriesEstimator):
                 verbose=self.verbose,
             ),
         )
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         model, history = LeadForecast.fit(data, settings, seed)
         if held_out is not None:
             other = as_series(held_out).on_axis(axis)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.distributions import Normal
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, Seeds, seed_from, spawn
@@ -60,7 +61,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
     Args:
         dynamics, parameterization, hidden, layers, interpolation, control, stochastic, step,
             n_samples, batch_size, lr, weight_decay, kl_weight, regularization, callbacks,
-            random_state, device, verbose: as for `NeuralSDEClassifier`.
+            checkpoint, random_state, device, verbose: as for `NeuralSDEClassifier`.
         max_epochs: bound on the passes over the data.
         thinning: in training, a random share up to this of what is left is hidden from the network
             as well.
@@ -110,7 +111,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         whole = as_series(X)
         data = compacted(whole)
         weights = _relative_variances(whole, errors, data)
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         seeds = Seeds.of(seed)
         scaling = Scaling.on_one_axis(data)
         batch = scaling.batch(data)
@@ -305,7 +306,9 @@ class NeuralSDEInterpolator(SeriesEstimator):
         # a value alone is hidden as well: gaps are often short, and other channels beside them
         known = [*laws[:-1], smoothed_from_others(data, weights, scaling)]
         mean, std = (torch.cat(part) for part in zip(*((one.mean, one.stddev) for one in known)))
-        cross_channel = fit_cross_channel(
+        cross_channel = once(
+            "experts",
+            fit_cross_channel,
             Surroundings.joined([*around[:-1], surroundings(data, data.times, scaling)]),
             Normal(mean, std, validate_args=False),
             np.concatenate([*values, whole]),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import Seeds, seed_from, spawn
@@ -99,7 +100,7 @@ class LabelledEstimator(SeriesEstimator):
             n_classes: K; 0 for numbers.
             task: of one network.
         """
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         seeds = Seeds.of(seed)
         scaling = Scaling.on_one_axis(data)
         series = SeriesRows.of(data, scaling)
@@ -117,8 +118,9 @@ class LabelledEstimator(SeriesEstimator):
         groups = target.astype(int) if n_classes else np.zeros(len(data), dtype=int)
         folds = fold_of_each(groups, count, seeds.split)
         members, report = self._cross_fitted(plan, series, scaling, data, seeds, task, folds)
-        panel, held_out = fit_panel(
-            data, target, weights, folds, n_classes, names, spawn(seeds.weights, 1)[0]
+        seed_of_experts = spawn(seeds.weights, 1)[0]
+        panel, held_out = once(
+            "experts", fit_panel, data, target, weights, folds, n_classes, names, seed_of_experts
         )
         mixture = weigh(members, series, panel, held_out, target, weights, folds)
         return mixture, report, seed

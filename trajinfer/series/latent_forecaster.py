@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.seeding import Seeds, seed_from
 from trajinfer.data import IrregularSeries
@@ -79,7 +80,7 @@ class LatentForecaster(SeriesEstimator):
         horizon = default_horizon(data) if self.horizon is None else axis.duration(self.horizon)
         window = np.inf if self.window is None else axis.duration(self.window, "window")
         examples = examples_of(data, horizon, window, self.cutoffs)
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         training = self._training(data, examples, horizon, window, Seeds.of(seed))
         learned, held = split(examples.rows, self.validation, training.seeds.split)
         rehearsed = None

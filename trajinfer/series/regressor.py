@@ -97,8 +97,8 @@ class NeuralSDERegressor(RegressorMixin, LabelledEstimator):  # type: ignore[mis
     Args:
         dynamics, parameterization, hidden, layers, interpolation, control, stochastic, step,
             n_samples, experts, max_epochs, batch_size, lr, weight_decay, thinning, kl_weight,
-            validation, patience, regularization, callbacks, random_state, device, verbose: as for
-            `NeuralSDEClassifier`.
+            validation, patience, regularization, callbacks, checkpoint, random_state, device,
+            verbose: as for `NeuralSDEClassifier`.
 
     Attributes:
         shares_: share of every expert in the answer.

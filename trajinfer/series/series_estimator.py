@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -53,6 +54,7 @@ class SeriesEstimator(Estimator, ABC):
     patience: int | None = 30
     regularization: SolverRegularization | None = None
     callbacks: Sequence[Callback] = ()
+    checkpoint: str | Path | None = None
     random_state: RandomState = None
     device: str | None = None
     verbose: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,41 +10,63 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trajinfer._core.archive import read_archive, save_archive
+from trajinfer._core.checkpoint_folder import read_content, write_content
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer.training.callback import Callback
 from trajinfer.training.run import Run
 
+_WORK_PER_SAVE = 20  # seconds of training for each second of saving: 5 % at most
+
 
 class Checkpoint(Callback):
-    """Save the whole run after epochs, and take it up again when the folder is there at the start.
+    """Save the whole run now and then, and take it up again when the file is there at the start.
 
-    Weights, buffers, optimizers, the history and the other callbacks are kept (safetensors and
-    JSON, replaced in one move). What it finds must come from a run of the same length, batches
-    and modules.
+    Weights, buffers, optimizers, the history and the other callbacks are kept (safetensors with
+    JSON in its header, replaced in one move). What it finds must come from a run of the same
+    length, batches and modules. Estimators with a setting `checkpoint` need none of their own.
 
     Args:
-        path: the folder.
-        every: epochs between two saves.
+        path: the file.
+        every: epochs between two saves; None saves within epochs too, as often as that takes 5 % of
+            the time at most, and at the end.
 
     Raises:
-        InputError: at the start, if the folder holds the checkpoint of another run.
+        InputError: at the start, if the file holds the checkpoint of another run or is damaged.
+        StorageError: if the file cannot be written; the one before is kept.
     """
 
-    def __init__(self, path: str | Path, *, every: int = 1) -> None:
-        self.path = Path(path)
-        self.every = require_integer(every, "every", least=1)
+    def __init__(self, path: str | Path, *, every: int | None = None) -> None:
+        self.path = Path(path).expanduser()
+        self.every = None if every is None else require_integer(every, "every", least=1)
+        self._free_at = 0.0
 
     def on_fit_start(self, run: Run) -> None:
-        """Take up the run that the folder holds."""
-        if self.path.exists():
-            _restore(run, *read_archive(self.path), self.path)
+        """Take up the run that the file holds."""
+        if self.path.is_dir():
+            raise InputError(
+                f"{self.path} is a folder, as earlier versions wrote; give the name of a file"
+            )
+        found = read_content(self.path)
+        if found is not None:
+            _restore(run, *found, self.path)
+
+    def on_step(self, run: Run) -> None:
+        """Save within an epoch, where that is due."""
+        if self.every is None and not run.at_end_of_epoch and time.monotonic() > self._free_at:
+            self._save(run)
 
     def on_epoch(self, run: Run) -> None:
-        """Save, where it is the turn of this epoch."""
-        if run.epoch % self.every == 0 or run.step == run.n_steps or run.stopped:
-            save_archive(self.path, *_snapshot(run))
+        """Save after an epoch, where that is due, and at the end."""
+        due = time.monotonic() > self._free_at if self.every is None else not run.epoch % self.every
+        if due or run.step == run.n_steps or run.stopped:
+            self._save(run)
+
+    def _save(self, run: Run) -> None:
+        began = time.monotonic()
+        write_content(self.path, *_snapshot(run))
+        ended = time.monotonic()
+        self._free_at = ended + _WORK_PER_SAVE * (ended - began)
 
 
 def _identity(run: Run) -> dict[str, Any]:
@@ -58,7 +81,6 @@ def _identity(run: Run) -> dict[str, Any]:
 
 def _snapshot(run: Run) -> tuple[dict[str, Any], dict[str, Tensor]]:
     config: dict[str, Any] = {
-        "estimator": "checkpoint",
         "identity": _identity(run),
         "step": run.step,
         "history": run.history,
@@ -67,7 +89,7 @@ def _snapshot(run: Run) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "seconds": run.seconds,
         "callbacks": [],
     }
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = _prefixed("open epoch", run.open_epoch())
     for optimization in run.optimizations:
         tensors |= _prefixed(f"{optimization.name}/module", optimization.module.state_dict())
         tensors |= _prefixed(f"{optimization.name}/optimizer", _moments(optimization.optimizer))
@@ -91,6 +113,7 @@ def _restore(
     run.step, run.history = config["step"], list(config["history"])
     run.n_skipped, run.stopped = config["n_skipped"], config["stopped"]
     run.seconds_before = config["seconds"]
+    run.reopen_epoch(_under("open epoch", tensors))
     for optimization in run.optimizations:
         optimization.module.load_state_dict(_under(f"{optimization.name}/module", tensors))
         _set_moments(optimization.optimizer, _under(f"{optimization.name}/optimizer", tensors))

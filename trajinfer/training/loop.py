@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trajinfer._core.checkpoint_folder import open_folder
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer.training.batches import BatchSource
 from trajinfer.training.callback import Callback
+from trajinfer.training.checkpoint import Checkpoint
 from trajinfer.training.optimization import Optimization
 from trajinfer.training.run import Report, Run
 
@@ -30,7 +32,7 @@ def train(
         optimizations: one for ordinary training, several for adversarial training.
         batches: gives the batch of any step.
         n_steps: the number of steps; a last epoch may be shorter.
-        callbacks: called in the order given.
+        callbacks: called in the order given. Inside of `checkpointed` the run is kept there.
 
     Raises:
         InputError: if there is no optimization, or `n_steps` is not a positive integer.
@@ -39,6 +41,9 @@ def train(
     require_integer(n_steps, "n_steps", least=1)
     if not optimizations or len({one.name for one in optimizations}) < len(optimizations):
         raise InputError("optimizations must be at least one, each with a name of its own")
+    folder = open_folder()
+    if folder is not None:
+        callbacks = [*callbacks, Checkpoint(folder.file(folder.next_place("training")))]
     run = Run(optimizations, batches, n_steps, callbacks)
     for callback in callbacks:
         callback.on_fit_start(run)
@@ -46,7 +51,7 @@ def train(
         run.advance()
         for callback in callbacks:
             callback.on_step(run)
-        if run.step % batches.per_epoch == 0 or run.step == n_steps:
+        if run.at_end_of_epoch:
             run.close_epoch()
             for callback in callbacks:
                 callback.on_epoch(run)

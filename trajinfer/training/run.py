@@ -82,6 +82,11 @@ class Run:
         return self.step // self.batches.per_epoch
 
     @property
+    def at_end_of_epoch(self) -> bool:
+        """Whether the step made last was that of an epoch, or of the run."""
+        return self.step % self.batches.per_epoch == 0 or self.step == self.n_steps
+
+    @property
     def seconds(self) -> float:
         """Time spent, that before a resumed checkpoint included."""
         return self.seconds_before + time.monotonic() - self._began
@@ -111,6 +116,14 @@ class Run:
             {"step": self.step, "epoch": self.epoch, **means, "seconds": self.seconds}
         )
 
+    def open_epoch(self) -> dict[str, Tensor]:
+        """Losses and terms (steps,) of the epoch that has not ended yet."""
+        return {name: _stacked(values) for name, values in self._sums.items()}
+
+    def reopen_epoch(self, figures: Mapping[str, Tensor]) -> None:
+        """Go on with an epoch whose first losses and terms are these."""
+        self._sums = {name: list(values.unbind()) for name, values in figures.items()}
+
     def _record_loss(self, optimization: Optimization, loss: Loss | None) -> None:
         if loss is None:
             self._count_failure(optimization)
@@ -133,4 +146,8 @@ class Run:
 
 
 def _mean(values: Sequence[Tensor | float]) -> float:
-    return float(torch.stack([torch.as_tensor(v, dtype=torch.float64) for v in values]).mean())
+    return float(_stacked(values).mean())
+
+
+def _stacked(values: Sequence[Tensor | float]) -> Tensor:
+    return torch.stack([torch.as_tensor(v, dtype=torch.float64) for v in values])
