@@ -16,6 +16,7 @@ from trajinfer.fractional import (
     variogram,
 )
 from trajinfer.fractional.exact_likelihood import _innovations, _whitened
+from trajinfer.fractional.scaling import detrended_slope, inverted, variogram_slope
 from trajinfer.fractional.whittle import fgn_log_spectrum, whittle
 
 METHODS = ("whittle", "mle", "state_space", "dfa", "variogram")
@@ -196,10 +197,37 @@ def test_noise_that_is_read_as_a_path_is_warned_of():
     assert low < 0.85 < high
 
 
-@pytest.mark.filterwarnings("ignore::trajinfer.fractional.NonStationaryWarning")
-@pytest.mark.parametrize("method", ["dfa", "variogram"])
-def test_intervals_of_scaling_laws_cover_the_index(method):
-    """At least 20 of 24: fewer have probability 0.005 where intervals cover 95 %."""
-    noise = simulate_fgn(0.8, 200, 24, random_state=5)
-    intervals = [estimate_hurst(row, method=method, increments=True).interval for row in noise]
-    assert sum(low <= 0.8 <= high for low, high in intervals) >= 20
+@pytest.mark.parametrize(("method", "hurst"), [("whittle", 0.5), ("dfa", 0.4), ("mle", 0.9)])
+def test_a_path_that_is_read_as_noise_is_warned_of(method, hurst):
+    for row in simulate_fgn(hurst, 250, 3, random_state=2).cumsum(axis=1):
+        with pytest.warns(NonStationaryWarning, match=r"looks like a path.*leave out increments"):
+            estimate_hurst(row, method=method, increments=True)
+
+
+def test_noise_and_paths_of_the_right_kind_are_not_warned_of():
+    """24 rows: 4 warnings or more have probability below 0.002 where 2 % are wrong."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for hurst in (0.5, 0.9):
+            for row in simulate_fgn(hurst, 250, 6, random_state=7):
+                estimate_hurst(row, increments=True)
+                estimate_hurst(row.cumsum())
+    assert len(caught) <= 3
+
+
+@pytest.mark.parametrize(("hurst", "n"), [(0.25, 150), (0.8, 400)])
+@pytest.mark.parametrize("slope", [detrended_slope, variogram_slope])
+def test_intervals_of_scaling_laws_cover_the_index(slope, hurst, n):
+    """Of 300 intervals 95 % cover the index, half of the others on either side, to 3 errors."""
+    noise = simulate_fgn(hurst, n, 300, random_state=21)
+    low, high = np.array([inverted(slope, row, 0.95)[1] for row in noise]).T
+    assert np.mean((low <= hurst) & (hurst <= high)) == pytest.approx(0.95, abs=0.038)
+    assert np.mean(low > hurst) == pytest.approx(0.025, abs=0.027)
+    assert np.mean(high < hurst) == pytest.approx(0.025, abs=0.027)
+
+
+def test_intervals_of_scaling_laws_end_at_the_boundary():
+    """White noise summed up has H above 1, its differences below 0: no finite end outwards."""
+    noise = simulate_fgn(0.5, 200, 1, random_state=0)[0]
+    assert inverted(variogram_slope, noise.cumsum(), 0.95)[1][1] == 1.0
+    assert inverted(variogram_slope, np.diff(noise), 0.95)[1][0] == 0.0

@@ -97,8 +97,9 @@ def estimate_hurst(
             needs equal ones, or unknown words.
 
     Warns:
-        NonStationaryWarning: if a linear trend in the noise passes for long memory, or if a path
-            looks like noise: a rough path and noise of long memory resemble each other.
+        NonStationaryWarning: if a linear trend in the noise passes for long memory, if a path
+            looks like noise (a rough path and noise of long memory resemble each other), or if
+            increments look like a path.
 
     Example:
         >>> from trajinfer.fractional import simulate_fgn
@@ -158,9 +159,10 @@ def _one(
             "method='mle' or method='state_space'"
         )
     if even:
-        _warn_of_trend(noise, stacklevel=4)
-        if not increments:
-            _warn_of_kind(path, noise, stacklevel=4)
+        other = _as_increments(noise) if increments else _as_path(path, noise)
+        for message in (other, _trend(noise)):
+            if message:
+                warnings.warn(message, NonStationaryWarning, stacklevel=3)
     if method in _EVEN_ONLY:
         return _EVEN_ONLY[method](noise, level)
     if method == "mle":
@@ -206,32 +208,44 @@ def _require_rough(noise: Array, gaps: Array) -> None:
         )
 
 
-def _warn_of_trend(noise: Array, stacklevel: int) -> None:
-    """Warn where H falls by more than chance when a line is taken out of the noise."""
+def _trend(noise: Array) -> str:
+    """Words where H falls by more than chance when a line is taken out of the noise."""
     if len(noise) < _FEWEST["whittle"] or np.ptp(noise) == 0:
-        return
+        return ""
     t = np.linspace(-1.0, 1.0, len(noise))
     slope = noise @ t / (t @ t)
     before, (low, high) = whittle(noise, 0.99)
     after, _ = whittle(noise - slope * t, 0.99)
-    if before - after > max(_SUSPICIOUS, (high - low) / 2):
-        warnings.warn(
-            f"taking a line out of the noise lowers H from {before:.2f} to {after:.2f}: the noise "
-            "may not be stationary; remove the trend, or model it, before reading H",
-            NonStationaryWarning,
-            stacklevel=stacklevel,
-        )
+    if before - after <= max(_SUSPICIOUS, (high - low) / 2):
+        return ""
+    return (
+        f"taking a line out of the noise lowers H from {before:.2f} to {after:.2f}: the noise "
+        "may not be stationary; remove the trend, or model it, before reading H"
+    )
 
 
-def _warn_of_kind(path: Array, noise: Array, stacklevel: int) -> None:
-    """Warn where a rough path may as well be stationary noise of a larger H."""
+def _as_path(path: Array, noise: Array) -> str:
+    """Words where a rough path may as well be stationary noise of a larger H."""
     if len(path) < _FEWEST["whittle"]:
-        return
+        return ""
     rough, as_noise = whittle(noise, 0.95)[0], whittle(path, 0.95)[0]
-    if rough < _ROUGH and as_noise < _STATIONARY:
-        warnings.warn(
-            f"x looks like increments: as a path it has H = {rough:.2f}, as stationary noise H = "
-            f"{as_noise:.2f}; if it holds flows, returns or changes, give increments=True",
-            NonStationaryWarning,
-            stacklevel=stacklevel,
-        )
+    if rough >= _ROUGH or as_noise >= _STATIONARY:
+        return ""
+    return (
+        f"x looks like increments: as a path it has H = {rough:.2f}, as stationary noise H = "
+        f"{as_noise:.2f}; if it holds flows, returns or changes, give increments=True"
+    )
+
+
+def _as_increments(noise: Array) -> str:
+    """Words where what is given as noise is no more stationary than a path, and as regular."""
+    if len(noise) <= _FEWEST["whittle"] or np.ptp(np.diff(noise)) == 0:
+        return ""
+    as_noise, as_path = whittle(noise, 0.95)[0], whittle(np.diff(noise), 0.95)[0]
+    if as_noise < _STATIONARY or as_path < _ROUGH:
+        return ""
+    return (
+        f"x looks like a path: as stationary noise it has H = {as_noise:.2f}, as a path H = "
+        f"{as_path:.2f}; if it holds levels, positions or logarithms of prices, leave out "
+        "increments=True"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,9 +14,12 @@ from trajinfer.fractional.simulate import simulate_fgn
 _SMALLEST_BOX = 8
 _N_BOXES = 15
 _LAGS = (1, 2, 4, 8)
-_MOST_PATHS, _FEWEST_PATHS, _SIMULATED = 300, 200, 10**6
-_N_ROUNDS = 3
-_LOWEST, _HIGHEST = 0.01, 0.99
+_MOST_PATHS, _FEWEST_PATHS, _SIMULATED = 1000, 500, 10**6
+_INDICES = np.array([0.01, *np.arange(0.1, 0.95, 0.1), 0.99])
+_LAST = len(_INDICES) - 1
+_REACH = 4.0
+
+Slope = Callable[[Array], Array]
 
 
 def variogram(path: Array, lags: Sequence[int], *, order: int = 1) -> Array:
@@ -82,13 +86,13 @@ def detrended_slope(noise: Array) -> Array:
     return _slope(np.log(sizes), np.log(fluctuation))
 
 
-def inverted(
-    slope: Callable[[Array], Array], noise: Array, level: float
-) -> tuple[float, tuple[float, float]]:
+def inverted(slope: Slope, noise: Array, level: float) -> tuple[float, tuple[float, float]]:
     """The estimate, and the indices under which exact noise gives such an estimate.
 
     An end of the interval is an index at which the estimate is a quantile of those of simulated
-    noise. Errors depend on the index, so that those at the estimate itself would cover too little.
+    noise. The law of the errors changes with the index: it is simulated at indices on a grid
+    around the estimate, and quantiles are read between them. They are taken one standard error
+    of a simulated quantile further out, so that chance in the simulation narrows few intervals.
 
     Args:
         slope: noise (..., n) -> H (...).
@@ -96,18 +100,34 @@ def inverted(
         level: probability of the interval.
     """
     hurst, n = float(slope(noise)), len(noise)
-    n_paths = int(np.clip(_SIMULATED // n, _FEWEST_PATHS, _MOST_PATHS))
+    nearest = int(np.abs(_INDICES - hurst).argmin())
+    reach = _REACH * simulated_errors(slope, n, nearest).std()
+    first = int(np.searchsorted(_INDICES, hurst - reach, side="right")) - 1
+    last = int(np.searchsorted(_INDICES, hurst + reach))
+    nodes = np.arange(max(min(first, nearest - 1), 0), min(max(last, nearest + 1), _LAST) + 1)
+    errors = np.stack([simulated_errors(slope, n, int(k)) for k in nodes])
+
+    outside = (1 - level) / 2
+    outside = max(outside - np.sqrt(outside * (1 - outside) / errors.shape[1]), 0.2 * outside)
 
     def end(share: float) -> float:
-        index = hurst
-        for _ in range(_N_ROUNDS):
-            inside = min(max(index, _LOWEST), _HIGHEST)
-            drawn = slope(simulate_fgn(inside, n, n_paths, random_state=0)) - inside
-            index = hurst - float(np.quantile(drawn, share))
-        return 0.0 if index < _LOWEST else 1.0 if index > _HIGHEST else index
+        """Where an estimate at this quantile of its law is the one at hand."""
+        usual = _INDICES[nodes] + np.quantile(errors, share, axis=1)
+        if hurst <= usual[0] and nodes[0] == 0:
+            return 0.0
+        if hurst >= usual[-1] and nodes[-1] == _LAST:
+            return 1.0
+        return float(np.interp(hurst, usual, _INDICES[nodes]))
 
-    low, high = end((1 + level) / 2), end((1 - level) / 2)
-    return min(max(hurst, 0.0), 1.0), (low, high)
+    return min(max(hurst, 0.0), 1.0), (end(1 - outside), end(outside))
+
+
+@lru_cache(maxsize=64)
+def simulated_errors(slope: Slope, n: int, node: int) -> Array:
+    """(P,) errors of estimates from P simulated noises of n values, at an index of the grid."""
+    n_paths = int(np.clip(_SIMULATED // n, _FEWEST_PATHS, _MOST_PATHS))
+    index = float(_INDICES[node])
+    return np.asarray(slope(simulate_fgn(index, n, n_paths, random_state=node)) - index)
 
 
 def _slope(x: Array, y: Array) -> Array:

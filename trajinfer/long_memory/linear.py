@@ -33,6 +33,8 @@ _NOISE = (1e-4, 3.0)
 _START = (1e-3, 1e2)
 _BOUNDS = [(-4.5, 4.5), *(tuple(np.log(range_)) for range_ in (_THETA, _NOISE, _START))]
 _SLOPE_STEP = 1e-4
+# a few hundred observations of a series tell where a search had best begin
+_STRETCH = 400
 _FIRST, _LAST = {"maxiter": 10, "ftol": 1e-5}, {"maxiter": 40, "ftol": 1e-9}
 _CURVATURE_STEP = 0.05
 _NORMAL = 1.959963984540054
@@ -172,10 +174,15 @@ class _Channel:
             with torch.no_grad():
                 return self._profiled(_natural(points, hurst))[0].numpy()
 
-        n_valleys = 3 if hurst is None else 1
-        best = _highest(likelihoods, _starts(3), n_valleys)
+        def at_first(points: Array) -> Array:
+            """The same of the first stretch."""
+            with torch.no_grad():
+                return stretch._profiled(_natural(points, hurst))[0].numpy()
+
+        stretch, n_valleys = self._first_stretch(), 3 if hurst is None else 1
+        best = _highest(likelihoods, at_first, _starts(3), n_valleys)
         if len(self.values) > 1:
-            free = _highest(likelihoods, _starts(4), n_valleys)
+            free = _highest(likelihoods, at_first, _starts(4), n_valleys)
             # one parameter more for as many starts as there are series
             if best.value - free.value > 0.5 * np.log(len(self.values)):
                 best = free
@@ -186,6 +193,14 @@ class _Channel:
         parameters = LinearParameters(index, theta, mean, size, ratio * size, start * size)
         ends = (hurst, hurst) if hurst is not None else _hurst_interval(likelihoods, best.x)
         return LinearFit(parameters, np.array([ends]), np.nan, best.converged, best.n_iter)
+
+    def _first_stretch(self) -> _Channel:
+        """The columns that hold the first few hundred observations of every series."""
+        seen = self.observed.sum(0).cumsum(0)
+        n = 1 + int((seen < _STRETCH * len(self.observed)).sum())
+        if n >= self.values.shape[-1]:
+            return self
+        return _Channel(self.basis, self.times[..., :n], self.values[:, :n], self.observed[:, :n])
 
     def _profiled(self, natural: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Restricted log-likelihoods (P,), and the best means and volatilities."""
@@ -226,26 +241,33 @@ def _starts(dim: int) -> Array:
     return mesh.reshape(len(mesh), -1, dim)
 
 
-def _highest(likelihoods: Callable[[Array], Array], starts: Array, n_valleys: int) -> Minimum:
+def _highest(
+    likelihoods: Callable[[Array], Array],
+    at_first: Callable[[Array], Array],
+    starts: Array,
+    n_valleys: int,
+) -> Minimum:
     """The maximum, searched from the best starts of several indices.
 
     Noise and roughness resemble each other, so that there are several valleys; the most promising
-    are followed a little way, by slopes to one side, and the best of them to its end.
+    are followed a little way, by slopes to one side and the likelihood of a first stretch. The
+    best of them by the whole likelihood is followed to its end.
     """
     dim = starts.shape[-1]
     bounds = _BOUNDS[:dim]
 
     def one_sided(p: Array) -> tuple[float, Array]:
-        f = likelihoods(p + _SLOPE_STEP * np.eye(dim + 1, dim, -1))
+        f = at_first(p + _SLOPE_STEP * np.eye(dim + 1, dim, -1))
         return -float(f[0]), -(f[1:] - f[0]) / _SLOPE_STEP
 
     def two_sided(p: Array) -> tuple[float, Array]:
         f = likelihoods(p + _SLOPE_STEP * np.concatenate([np.eye(dim), -np.eye(dim)]))
         return -float(f.mean()), -(f[:dim] - f[dim:]) / (2 * _SLOPE_STEP)
 
-    heights = np.stack([likelihoods(part) for part in starts])
+    heights = np.stack([at_first(part) for part in starts])
     tops = starts[np.arange(len(starts)), heights.argmax(1)]
     firsts = tops[np.argsort(-heights.max(1))[:n_valleys]]
+<<<<<<< HEAD
 
     def search(
         slopes: Callable[[Array], tuple[float, Array]], start: Array, end: dict[str, float]
@@ -255,6 +277,14 @@ def _highest(likelihoods: Callable[[Array], Array], starts: Array, n_valleys: in
     tried = [once("search", search, one_sided, first, _FIRST) for first in firsts]
     best = min(tried, key=lambda minimum: minimum.value)
     return once("search", search, two_sided, best.x, _LAST)
+=======
+    ends = [minimise(one_sided, first, bounds=bounds, options=_FIRST).x for first in firsts]
+    begins = np.stack([*ends, *tops])
+    best = begins[likelihoods(begins).argmax()]
+    curved = np.maximum(np.diag(_information(likelihoods, best)), 1 / _ranges(dim) ** 2)
+    scale = 1 / np.sqrt(curved)
+    return minimise(two_sided, best, stretch=scale, bounds=bounds, options=_LAST)
+>>>>>>> d01f725 (Hurst: intervals of scaling laws from errors simulated on a grid of indices; increments that look like a path are warned of; long series are searched from a first stretch)
 
 
 def _logit(hurst: Array) -> Array:
@@ -277,22 +307,35 @@ def _natural(points: Array, hurst: float | None) -> tuple[Tensor, ...]:
 
 def _hurst_interval(likelihoods: Callable[[Array], Array], at: Array) -> tuple[float, float]:
     """A 95 % interval by the profile of a quadratic fit of the joint likelihood, mapped to H."""
-    h, dim = _CURVATURE_STEP, len(at)
-    unit = np.eye(dim)
-    moves = [
-        h * (unit[i] * a + unit[j] * b)
-        for i in range(dim)
-        for j in range(dim)
-        for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))
-    ]
-    f = likelihoods(at + np.array(moves)).reshape(dim, dim, 4)
-    curvature = -(f[..., 0] - f[..., 1] - f[..., 2] + f[..., 3]) / (4 * h * h)
-    # what the data leave open about theta and the noise is bounded by the range of the search
-    ranges = np.array([(high - low) / 2 for low, high in _BOUNDS[:dim]])
-    information = curvature + np.diag(1 / ranges**2)
+    information = _information(likelihoods, at)
     values, vectors = np.linalg.eigh(information)
-    variance = float((vectors[0] ** 2 / np.maximum(values, 1 / ranges.max() ** 2)).sum())
+    widest = _ranges(len(at)).max()
+    variance = float((vectors[0] ** 2 / np.maximum(values, 1 / widest**2)).sum())
     ends = at[0] + np.array([-1.0, 1.0]) * _NORMAL * np.sqrt(variance)
     low, high = LOWEST_HURST + (HIGHEST_HURST - LOWEST_HURST) / (1 + np.exp(-ends))
     margin = 1.5 * LOWEST_HURST
     return 0.0 if low < margin else float(low), 1.0 if high > 1 - margin else float(high)
+
+
+def _information(likelihoods: Callable[[Array], Array], at: Array) -> Array:
+    """Curvature of minus the likelihood by differences, and what bounds a search without data.
+
+    What the data leave open about theta and the noise is bounded by the range of the search.
+    """
+    h, dim = _CURVATURE_STEP, len(at)
+    unit = np.eye(dim)
+    pairs = np.array([(i, j) for i in range(dim) for j in range(i, dim)]).T
+    moves = [
+        h * (a * unit[pairs[0]] + b * unit[pairs[1]])
+        for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+    ]
+    distinct, index = np.unique(np.concatenate(moves), axis=0, return_inverse=True)
+    f = likelihoods(at + distinct)[np.ravel(index)].reshape(4, -1)
+    curvature = np.empty((dim, dim))
+    curvature[tuple(pairs)] = curvature[tuple(pairs[::-1])] = -(f[0] - f[1] - f[2] + f[3])
+    return np.asarray(curvature / (4 * h * h) + np.diag(1 / _ranges(dim) ** 2))
+
+
+def _ranges(dim: int) -> Array:
+    """(dim,) half the range of every coordinate of the search."""
+    return np.array([(high - low) / 2 for low, high in _BOUNDS[:dim]])
