@@ -267,24 +267,20 @@ def _highest(
     heights = np.stack([at_first(part) for part in starts])
     tops = starts[np.arange(len(starts)), heights.argmax(1)]
     firsts = tops[np.argsort(-heights.max(1))[:n_valleys]]
-<<<<<<< HEAD
 
     def search(
-        slopes: Callable[[Array], tuple[float, Array]], start: Array, end: dict[str, float]
+        slopes: Callable[[Array], tuple[float, Array]],
+        start: Array,
+        scale: Array | None,
+        end: dict[str, float],
     ) -> Minimum:
-        return minimise(slopes, start, bounds=bounds, options=end)
+        return minimise(slopes, start, stretch=scale, bounds=bounds, options=end)
 
-    tried = [once("search", search, one_sided, first, _FIRST) for first in firsts]
-    best = min(tried, key=lambda minimum: minimum.value)
-    return once("search", search, two_sided, best.x, _LAST)
-=======
-    ends = [minimise(one_sided, first, bounds=bounds, options=_FIRST).x for first in firsts]
-    begins = np.stack([*ends, *tops])
+    tried = [once("search", search, one_sided, first, None, _FIRST) for first in firsts]
+    begins = np.stack([*(minimum.x for minimum in tried), *tops])
     best = begins[likelihoods(begins).argmax()]
     curved = np.maximum(np.diag(_information(likelihoods, best)), 1 / _ranges(dim) ** 2)
-    scale = 1 / np.sqrt(curved)
-    return minimise(two_sided, best, stretch=scale, bounds=bounds, options=_LAST)
->>>>>>> d01f725 (Hurst: intervals of scaling laws from errors simulated on a grid of indices; increments that look like a path are warned of; long series are searched from a first stretch)
+    return once("search", search, two_sided, best, 1 / np.sqrt(curved), _LAST)
 
 
 def _logit(hurst: Array) -> Array:
