@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from trajinfer._core.chebyshev import N_NODES, panels
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.matrix_exponential import matrix_exponential
 
 _DIRECT_LIMIT = 400
 _CHUNK = 100_000
@@ -37,8 +37,8 @@ def transition_matrices(rates: Array, gaps: Array) -> Array:
     size = max(1, _CHUNK * 36 // (shape[0] * shape[1]))
     for start in range(0, len(gaps), size):
         own = rates if rates.ndim == 2 else rates[start : start + size]
-        block = torch.from_numpy(own * gaps[start : start + size, None, None])
-        out[start : start + size] = torch.linalg.matrix_exp(block).numpy()
+        block = own * gaps[start : start + size, None, None]
+        out[start : start + size] = matrix_exponential(block)
     return np.maximum(out, 0.0, out=out)
 
 
@@ -105,7 +105,7 @@ def convolution_by_regime(rates: Array, regime: Array, gaps: Array, weights: Arr
         block[:, :n, :n] = block[:, n:, n:] = own
         # W without its gap: whatever the unit of time, no block outweighs the others.
         block[:, :n, n:] = weights[rows] / scale[rows, None, None]
-        power = torch.linalg.matrix_exp(torch.from_numpy(block)).numpy()
+        power = matrix_exponential(block)
         integrals = (scale[rows] * gaps[rows])[:, None, None] * power[:, :n, n:]
         if len(rates) == 1:
             total[0] += integrals.sum(axis=0)

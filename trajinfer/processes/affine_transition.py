@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from trajinfer._core.matrix_exponential import REACH, short_exponential
+
 
 def affine_transition(
     matrix: Tensor, offset: Tensor, rate: Tensor, duration: Tensor
@@ -35,11 +37,14 @@ def affine_transition(
     """
     dim = len(offset)
     size = float(torch.linalg.matrix_norm(matrix.detach(), ord=2) * duration.max())
-    n_doublings = max(0, math.ceil(math.log2(size))) if size > 0 else 0
+    n_doublings = max(0, math.ceil(math.log2(size / REACH))) if size > 0 else 0
     h = (duration / 2**n_doublings).reshape(-1, 1, 1)
     # Offset and rate enter linearly: in units of their own they take no digits from the flow.
     unit_offset, unit_rate = (_size(h.max() * part) for part in (offset, rate))
-    exponential = torch.matrix_exp(h * _block(matrix, offset / unit_offset, rate / unit_rate))
+    block = h * _block(matrix, offset / unit_offset, rate / unit_rate)
+    exponential = short_exponential(
+        block, torch.eye(block.shape[1], dtype=block.dtype, device=block.device)
+    )
     flow = exponential[:, :dim, :dim]
     shift = unit_offset * exponential[:, :dim, 2 * dim :]
     covariance = unit_rate * exponential[:, :dim, dim : 2 * dim] @ flow.mT
