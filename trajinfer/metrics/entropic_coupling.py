@@ -21,6 +21,7 @@ _LARGE = 600
 _COOLING = 4.0
 _SWEEPS_PER_TEMPERATURE = 4
 _SWEEPS_BEFORE_NEWTON = 20
+_NEAR = 0.5  # L1 error of the rows from which Newton steps need no further sweeps
 _MAX_HALVINGS = 30
 _SMALLEST_DEGREE = 1e-290
 _LONGEST_MOVE = 30.0
@@ -157,16 +158,25 @@ def _anneal(
         f = torch.where(torch.isfinite(log_a), 0.0, -torch.inf)
     else:
         f = warm_start
+    a = log_a.exp()
     n_sweeps = 0
     while True:
         final = temperature <= 1.0
         for _ in range(_SWEEPS_BEFORE_NEWTON if final else _SWEEPS_PER_TEMPERATURE):
             g = _column_potential(f, cost, log_b, temperature)
-            f = _row_potential(g, cost, log_a, temperature)
+            before, f = f, _row_potential(g, cost, log_a, temperature)
             n_sweeps += 1
+            if final and _row_error(before, f, a) <= _NEAR:
+                return f, n_sweeps
         if final:
             return f, n_sweeps
         temperature = max(1.0, temperature / _COOLING)
+
+
+def _row_error(before: Tensor, after: Tensor, a: Tensor) -> float:
+    """Largest L1 error of the row sums that a sweep at temperature 1 found, and mended."""
+    growth = torch.where(a > 0, before - after, 0.0)
+    return float((a * torch.expm1(growth)).abs().sum(1).max())
 
 
 def _newton(
@@ -183,36 +193,20 @@ def _newton(
         if not bool(open_segments.any()):
             return f, step
         index = open_segments.nonzero().squeeze(1)
-        f_open, gain = _newton_step(
-            f[index],
-            plan[index],
-            rows[index],
-            cost[index],
-            a[index],
-            b[index],
-            log_b[index],
-            damping[index],
-        )
-        damping[index] = torch.where(gain, damping[index] / 10, damping[index] * 100).clamp(
+        move, whole = _newton_move(plan[index], rows[index], a[index], b[index], damping[index])
+        damping[index] = torch.where(whole, damping[index] / 10, damping[index] * 100).clamp(
             1e-12, 1
         )
-        g_open = _column_potential(f_open, cost[index], log_b[index])
+        g_open = g[index] - _growth(move, plan[index], b[index]).log()
         f[index] = _row_potential(g_open, cost[index], log_a[index])
         g[index] = _column_potential(f[index], cost[index], log_b[index])
     return f, max_steps
 
 
-def _newton_step(
-    f: Tensor,
-    plan: Tensor,
-    rows: Tensor,
-    cost: Tensor,
-    a: Tensor,
-    b: Tensor,
-    log_b: Tensor,
-    damping: Tensor,
+def _newton_move(
+    plan: Tensor, rows: Tensor, a: Tensor, b: Tensor, damping: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step along the Newton direction, halved until the semi-dual rises.
+    """Move of f along the Newton direction, halved until the semi-dual rises; whether it was whole.
 
     The Hessian diag(r) - pi diag(1/b) pi^T is the Laplacian of a graph between the rows. Its
     degrees are summed from the off-diagonal, without cancellation, and scale the system: rows that
@@ -236,25 +230,27 @@ def _newton_step(
     direction = direction.clamp(-_LONGEST_MOVE, _LONGEST_MOVE)
     usable = (failed == 0) & torch.isfinite(direction).all(1)
     direction = torch.where(usable.unsqueeze(1) & tied, direction, 0.0)
-    return _line_search(f, direction, cost, a, b, log_b)
+    return _line_search(direction, plan, a, b)
 
 
-def _line_search(
-    f: Tensor, direction: Tensor, cost: Tensor, a: Tensor, b: Tensor, log_b: Tensor
-) -> tuple[Tensor, Tensor]:
+def _line_search(direction: Tensor, plan: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Halve the step of every segment until its semi-dual does not fall; say where step 1 held."""
 
-    def semi_dual(potential: Tensor) -> Tensor:
-        g = _column_potential(potential, cost, log_b)
-        return torch.where(a > 0, a * potential, 0.0).sum(1) + torch.where(b > 0, b * g, 0.0).sum(1)
+    def rise(move: Tensor) -> Tensor:
+        return (a * move).sum(1) - (b * _growth(move, plan, b).log()).sum(1)
 
-    best = semi_dual(f)
-    length = torch.ones_like(best)
+    start = rise(torch.zeros_like(direction))
+    length = torch.ones_like(start)
     for _ in range(_MAX_HALVINGS):
-        trial = f + length.unsqueeze(1) * direction
-        rising = semi_dual(trial) >= best - 1e-14 * best.abs()
+        rising = rise(length.unsqueeze(1) * direction) >= start - 1e-14
         if bool(rising.all()):
             break
         length = torch.where(rising, length, length / 2)
     length = torch.where(rising, length, 0.0)
-    return f + length.unsqueeze(1) * direction, length == 1.0
+    return length.unsqueeze(1) * direction, length == 1.0
+
+
+def _growth(move: Tensor, plan: Tensor, b: Tensor) -> Tensor:
+    """Factor of the column sums when f moves, from the plan: no exponential of all the costs."""
+    columns = (plan.mT @ move.exp().unsqueeze(2)).squeeze(2)
+    return torch.where(b > 0, columns, 1.0) / torch.where(b > 0, b, 1.0)
