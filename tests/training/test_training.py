@@ -331,3 +331,22 @@ def test_a_recipe_has_one_length():
         Recipe(seed=0, epochs=3, steps=4)
     with pytest.raises(InputError, match="either epochs or steps"):
         Recipe(seed=0)
+
+
+def test_a_step_without_draws_is_not_interposed_and_gives_the_same_numbers():
+    """Draws that name no generator are those of the step; without them torch is called straight."""
+    weights = []
+    for draws in (True, False):
+        model, x, y = linear(3), *regression()[1:]
+        modes = []
+        plain = optimization_of(model, x, y, draws=draws)
+
+        def watched(batch, step, objective=plain.objective, modes=modes):
+            modes.append(len(torch.overrides._get_current_function_mode_stack()))
+            return objective(batch, step)
+
+        plain.objective = watched
+        train([plain], Batches(60, 16, seed=1), 8)
+        assert modes == [int(draws)] * 8
+        weights.append(model.weight.detach().clone())
+    assert torch.equal(*weights)

@@ -179,7 +179,11 @@ class CDECritic:
         betas = (0.0, 0.9)
         optimizations = [
             Optimization(
-                "critic", critic, judge, adam(critic.parameters(), self.critic_lr, betas=betas)
+                "critic",
+                critic,
+                judge,
+                adam(critic.parameters(), self.critic_lr, betas=betas),
+                draws=False,
             ),
             Optimization(
                 "generator",
@@ -187,6 +191,7 @@ class CDECritic:
                 generate,
                 adam(chain.sde.parameters(), self.lr, betas=betas),
                 clip=self.clip,
+                draws=False,
             ),
         ]
         batches = Batches(len(simulator.real), self.batch_size, seed_batches)

@@ -106,6 +106,7 @@ def train_law(
         lr=memory.lr,
         weight_decay=memory.weight_decay,
         clip=10.0,
+        draws=False,
         patience=memory.patience,
         # few rows make short epochs, after which little can have changed
         validation_interval=_LEAST_STEPS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -111,8 +112,12 @@ class PathLoss(ABC):
             from coarse to fine, `loss=(PathMMD(stride=4), PathMMD())`.
         shared_batch: take the neighbours of a step also as its targets, as published; it rewards
             copies, and is here for comparison only.
+
+    Attributes:
+        draws: whether the distance may draw without naming a generator; see `Optimization`.
     """
 
+    draws: ClassVar[bool] = True
     n_steps: int = 2300
     batch_size: int = 256
     lr: float = 1e-3
@@ -144,6 +149,7 @@ class PathLoss(ABC):
             lr=self.lr,
             betas=(0.9, 0.99),
             clip=self.clip,
+            draws=self.draws,
             average=self.decay,
             name="paths",
             callbacks=callbacks,
@@ -155,6 +161,8 @@ class PathLoss(ABC):
 @dataclass(frozen=True)
 class PathMMD(PathLoss):
     """Unbiased squared MMD with one kernel on levels and increments, `metrics.PathKernel`."""
+
+    draws = False
 
     def distance(self, real: Tensor, ts: Tensor) -> Distance:
         """See `PathLoss.distance`."""
@@ -172,6 +180,7 @@ class SigKernelMMD(PathLoss):
         dyadic_order: see `metrics.SignatureKernel`.
     """
 
+    draws = False
     n_steps: int = 500
     batch_size: int = 64
     dyadic_order: int = 0
@@ -195,6 +204,7 @@ class ExpectedSignature(PathLoss):
             that equal their neighbours make it vanish, sampling noise and all.
     """
 
+    draws = False
     depth: int = 5
     unbiased: bool = True
 

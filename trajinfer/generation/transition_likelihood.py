@@ -71,6 +71,7 @@ class TransitionLikelihood:
             steps=self.n_steps,
             lr=self.lr,
             clip=self.clip,
+            draws=False,
             average=self.decay,
             name="likelihood",
             callbacks=callbacks,

@@ -145,6 +145,7 @@ def train_network(
         warmup=200,
         floor=0.02,
         clip=1.0,
+        draws=False,
         average=0.998,
         name="network",
         callbacks=callbacks,

@@ -29,6 +29,9 @@ class Optimization:
         schedule: step -> factor on the learning rates given to the optimizer.
         every: the optimization moves at steps that are multiples of this.
         clip: largest norm of its gradient; None leaves it.
+        draws: whether the objective may draw without naming a generator, as dropout does. Its
+            draws then come from the stream of the step, for which every call of torch is looked
+            at: small networks train a third faster without.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Optimization:
     schedule: Schedule = constant
     every: int = 1
     clip: float | None = None
+    draws: bool = True
     _rates: list[float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ class Recipe:
         warmup: steps of a linear rise of the learning rate, a tenth of the run at most.
         floor: share of the learning rate at the end of the cosine; 1 keeps it constant.
         clip: largest norm of the gradient; None leaves it.
+        draws: whether the objective may draw without naming a generator; see `Optimization`.
         average: limit of the decay of a moving average of the weights, which is what the module
             ends with; None keeps the last weights.
         patience: validations without a better one before the run stops; None never stops.
@@ -73,6 +74,7 @@ class Recipe:
     warmup: int = 0
     floor: float = 0.0
     clip: float | None = None
+    draws: bool = True
     average: float | None = None
     patience: int | None = None
     validations: int | None = None
@@ -130,7 +132,15 @@ class Recipe:
             self.groups(module, self.weight_decay), lr=self.lr, betas=self.betas
         )
         schedule = cosine(n_steps, warmup=min(self.warmup, n_steps // 10), floor=self.floor)
-        return Optimization(self.name, module, objective, optimizer, schedule, clip=self.clip)
+        return Optimization(
+            self.name,
+            module,
+            objective,
+            optimizer,
+            schedule,
+            clip=self.clip,
+            draws=self.draws,
+        )
 
     def _hooks(
         self, module: nn.Module, validate: Callable[[], float] | None, batches: BatchSource

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -102,11 +103,17 @@ class Run:
     def advance(self) -> None:
         """One step of every optimization whose turn it is."""
         batch = self.batches.at(self.step)
-        with seeded((self.batches.seed + _STEP_SEEDS * (self.step + 1)) % 2**63):
+        with self._stream():
             for optimization in self.optimizations:
                 if self.step % optimization.every == 0:
                     self._record_loss(optimization, optimization.move(batch, self.step))
         self.step += 1
+
+    def _stream(self) -> AbstractContextManager[None]:
+        """The stream of this step, where some objective draws from one."""
+        if not any(optimization.draws for optimization in self.optimizations):
+            return nullcontext()
+        return seeded((self.batches.seed + _STEP_SEEDS * (self.step + 1)) % 2**63)
 
     def close_epoch(self) -> None:
         """Add a row of means since the last epoch to the history."""

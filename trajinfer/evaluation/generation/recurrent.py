@@ -57,9 +57,16 @@ def prediction_error(learned: Array, asked: Array, scaling: Array, seed: int) ->
 
 
 def _run(net: nn.Module, objective: Any, n: int, seed: int) -> None:
-    Recipe(seed=seed, steps=_STEPS, batch_size=_BATCH, lr=_RATE, clip=_CLIP, name="judge").fit(
-        net, objective, n
+    recipe = Recipe(
+        seed=seed,
+        steps=_STEPS,
+        batch_size=_BATCH,
+        lr=_RATE,
+        clip=_CLIP,
+        draws=False,
+        name="judge",
     )
+    recipe.fit(net, objective, n)
 
 
 def _shown(paths: Array, shift: Array, scale: Array) -> Tensor:
