@@ -51,20 +51,28 @@ def checks_of(*, twin):
 @checks_of(twin=False)
 @pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
 @pytest.mark.filterwarnings("ignore:no times were given:UserWarning")
-def test_scikit_learn_conventions(estimator, check):
-    _check(estimator, check)
+def test_scikit_learn_conventions(estimator, check, request):
+    _check(estimator, check, request)
 
 
 @pytest.mark.slow
 @checks_of(twin=True)
 @pytest.mark.filterwarnings("ignore:no times were given:UserWarning")
-def test_scikit_learn_conventions_of_twins(estimator, check):
-    _check(estimator, check)
+def test_scikit_learn_conventions_of_twins(estimator, check, request):
+    _check(estimator, check, request)
 
 
-def _check(estimator, check):
+def _check(estimator, check, request):
     state = np.random.get_state()  # noqa: NPY002
-    check(estimator)
+    failure = None
+    try:
+        check(estimator)
+    except Exception as error:
+        if request.node.get_closest_marker("xfail") is None:
+            raise
+        failure = repr(error)
+    if failure is not None:  # expected: its way through scikit-learn is not traced line by line
+        pytest.xfail(failure)
     if check.func.__name__ in SHUFFLING_CHECKS:
         np.random.set_state(state)  # noqa: NPY002
 

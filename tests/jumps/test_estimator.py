@@ -13,6 +13,7 @@ from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import IdentifiabilityWarning, LabelNoise, MarkovJumpProcess
+from trajinfer.jumps.profile import Profile
 from trajinfer.jumps.starts import typical_rate
 from trajinfer.markov.likelihood import CountData
 
@@ -427,3 +428,15 @@ def test_cross_validation_over_paths():
     search = GridSearchCV(MarkovJumpProcess(3), {"method": ["mle", "map"]}, cv=3).fit(paths(30))
     assert search.best_params_["method"] in ("mle", "map")
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_intervals_are_kept_and_cannot_be_spoilt(monkeypatch):
+    """Profiles are searched once, whoever asks: here an upper limit that needs one."""
+    rates = _closed(np.array([[0, 1.0, 0], [0.5, 0, 0.5], [0.5, 0.5, 0]]))
+    data = jumps.simulate(rates, [1, 0, 0], 20, horizon=3.0, random_state=0)
+    model = MarkovJumpProcess(3, method="mle").fit(data)
+    kept = model.intervals_
+    model.rate_intervals().upper[:] = -1.0
+    monkeypatch.setattr(Profile, "end", None)
+    assert np.array_equal(model.intervals_, kept, equal_nan=True)
+    assert np.array_equal(model.rate_table()["upper"], kept[model.rates_ > 0][:, 1])

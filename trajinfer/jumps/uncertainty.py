@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, Self
 
@@ -102,6 +103,7 @@ class CurvatureUncertainty:
     dwell: Array
     unbounded: Array
     exits: Exits
+    _known: dict[float, Intervals] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def links(self) -> Array:
@@ -136,7 +138,17 @@ class CurvatureUncertainty:
         return Profile(self.problem, self.result)
 
     def intervals(self, level: float, *, limits: bool = True) -> Intervals:
-        """Quadratic intervals of the log-rates, and profile intervals where these mislead."""
+        """Quadratic intervals of the log-rates, and profile intervals where these mislead.
+
+        Those with profiles cost further fits and are kept: tables, figures and files ask again.
+        """
+        if not limits:
+            return self._intervals(level, limits=False)
+        if level not in self._known:
+            self._known[level] = self._intervals(level, limits=True)
+        return deepcopy(self._known[level])
+
+    def _intervals(self, level: float, *, limits: bool) -> Intervals:
         rates = self.problem.rate_map.reference(self.result.p)
         log_deviation = np.full(self.links.shape, np.nan)
         log_deviation[self.links] = np.sqrt(np.maximum(np.diag(self.log_covariance), 0.0))
