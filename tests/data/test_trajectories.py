@@ -196,3 +196,25 @@ def test_neighbouring_times_are_told_apart_at_any_scale(ts):
     for paths in (shared, own):
         for k, t in enumerate(ts):
             assert paths.at(t).ravel().tolist() == [k, 3 + k]
+
+
+def test_weights_that_change_with_time(values, rng):
+    weights = rng.uniform(0.5, 2.0, (7, 4))
+    paths = Trajectories([3, 0, 1, 4], values, weights, branches=2 * weights)
+    share = weights / weights.sum(0)
+    np.testing.assert_allclose(paths.mean(), (share[..., None] * values).sum(0))
+    for k in range(4):
+        alone = Trajectories([0], values[:, k : k + 1], weights[:, k])
+        found, expected = (p.quantile([0.2, 0.8]) for p in (paths, alone))
+        np.testing.assert_array_equal(found[:, k], expected[:, 0])
+    ordered = paths.in_order()
+    np.testing.assert_array_equal(ordered.branches, 2 * weights[:, [1, 2, 0, 3]])
+    np.testing.assert_allclose(ordered.weights, share[:, [1, 2, 0, 3]])
+    frame = paths.to_frame()
+    again = Trajectories.from_frame(frame, weight="weight", branches="branches")
+    np.testing.assert_allclose(again.weights, ordered.weights)
+    np.testing.assert_array_equal(again.branches, ordered.branches)
+    with pytest.raises(InputError, match=r"weights must have shape \(B,\) or \(B, T\)"):
+        Trajectories([0, 1, 2, 3], values, weights[:, :2])
+    with pytest.raises(InputError, match="branches must have shape"):
+        Trajectories([0, 1, 2, 3], values, branches=weights[:, :2])

@@ -51,16 +51,23 @@ def check_backend(backend: str) -> None:
 
 
 def choose_backend(
-    backend: Backend, max_samples: int | None, reference: SDELike, snapshots: Snapshots
+    backend: Backend,
+    max_samples: int | None,
+    reference: SDELike,
+    snapshots: Snapshots,
+    *,
+    mass_changes: bool = False,
 ) -> BackendChoice:
     """The backend that was asked for, or the one that these snapshots call for.
 
     Couplings of atoms take the square of the number of points, and in many dimensions no atom
     stands near the place where an individual should arrive. Above 2^22 pairs in a segment, "auto"
-    therefore takes mixture potentials, but for data in few dimensions, where points are dense.
+    therefore takes mixture potentials, but for data in few dimensions, where points are dense, and
+    where mass changes, which mixtures do not know.
 
     Raises:
-        InputError: if "exact" is asked of a reference without exact laws.
+        InputError: if "exact" is asked of a reference without exact laws, or "mixture" where mass
+            changes.
     """
     affine = isinstance(reference, Process) and reference.affine(reference.values()) is not None
     laws = "exact" if affine else "linear_noise"
@@ -68,6 +75,11 @@ def choose_backend(
         raise InputError(
             "backend='exact' needs an affine drift with constant noise; "
             f"use backend='linear_noise' for {type(reference).__name__}"
+        )
+    if backend == "mixture" and mass_changes:
+        raise InputError(
+            "backend='mixture' knows no growth; leave backend='auto', which couples as many points "
+            "as max_samples allows"
         )
     if backend != "auto":
         return BackendChoice(backend, "as asked", max_samples)
@@ -77,11 +89,12 @@ def choose_backend(
         return BackendChoice(laws, "max_samples bounds the atoms", max_samples)
     if pairs <= _LARGEST_SEGMENT:
         return BackendChoice(laws, f"at most {pairs} pairs of points in a segment")
-    if snapshots.dim <= _FEW_DIMENSIONS:
+    if snapshots.dim <= _FEW_DIMENSIONS or mass_changes:
+        dense = "their mass changes" if mass_changes else f"dense in {snapshots.dim} dimensions"
         choice = BackendChoice(
             laws,
-            f"{pairs} pairs of points in a segment, dense in {snapshots.dim} dimensions: part of "
-            "the points couples, all are answered for",
+            f"{pairs} pairs of points in a segment, {dense}: part of the points couples, all are "
+            "answered for",
             int(_LARGEST_SEGMENT**0.5),
         )
     else:

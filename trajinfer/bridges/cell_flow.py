@@ -60,7 +60,10 @@ class CellFlow:
             values = plan.mT @ values / plan.sum(0).clamp_min(1e-300).unsqueeze(1)
         later = self._at_cells(last, lambda y: self.bridge.start_weights(last - 1, y) @ values)
         pushed = self.snapshots.probabilities(last) * later[:, 0]
-        return np.asarray(pushed * (mass.sum() / pushed.sum()))
+        if self.bridge.growth is None:
+            return np.asarray(pushed * (mass.sum() / pushed.sum()))
+        masses = self.bridge.growth.masses
+        return np.asarray(pushed * float(masses[last] / masses[first]))
 
     def pull(self, mass: Array, first: int, last: int) -> Array:
         """Weights (N_first,) of the ancestors of cells with weights (N_last,)."""
@@ -74,7 +77,7 @@ class CellFlow:
     def fates(self, sets: Mapping[str, Any], first: int, last: int) -> pd.DataFrame:
         """Shares of the descendants of every cell in sets of later cells."""
         names, masks = self._masks(sets, last)
-        shares = self._ahead(masks, first, last).clip(0.0, 1.0)
+        shares = self._ahead(masks, first, last).clip(0.0, None)
         return pd.DataFrame(shares / shares.sum(1, keepdims=True), columns=names)
 
     def table(
@@ -83,7 +86,8 @@ class CellFlow:
         """Shares of the descendants of every set in sets of later cells."""
         names, masks = self._masks(sets, first)
         shares = self.fates(into, first, last)
-        weights = masks * self.snapshots.probabilities(first)[:, None]
+        alive = self.snapshots.probabilities(first) * self.descendants(first, last)
+        weights = masks * alive[:, None]
         total = weights.sum(0)
         rows = weights.T @ shares.to_numpy() / np.where(total > 0, total, 1.0)[:, None]
         some = total > 0
@@ -91,12 +95,38 @@ class CellFlow:
             rows[some], columns=shares.columns, index=[n for n, s in zip(names, some) if s]
         )
 
+    def descendants(self, first: int, last: int) -> Array:
+        """Expected number (N_first,) of descendants of every cell; 1 where mass is constant."""
+        if self.bridge.growth is None:
+            return np.ones(len(self.snapshots.points[first]))
+        ones = np.ones((len(self.snapshots.points[last]), 1))
+        return self._ahead(ones, first, last)[:, 0]
+
     def _ahead(self, values: Array, first: int, last: int) -> Array:
-        """Expectation (N_first, S), given every cell, of values (N_last, S) of its descendants."""
+        """Sum (N_first, S), given every cell, over its descendants of their values (N_last, S)."""
         carried = self._to_atoms(values, last)
         for k in range(last - 1, first, -1):
-            carried = self.bridge.couplings.of(k).conditional @ carried
-        return self._at_cells(first, lambda x: self.bridge.end_weights(first, x) @ carried)
+            ends = self.bridge.couplings.of(k).conditional @ self._grown_to_end(k, carried)
+            carried = self._grown_from_start(k, self.bridge.problem.points[k], ends)
+        carried = self._grown_to_end(first, carried)
+
+        def answer(x: torch.Tensor) -> torch.Tensor:
+            ends = self.bridge.end_weights(first, x) @ carried
+            return self._grown_from_start(first, x, ends)
+
+        return self._at_cells(first, answer)
+
+    def _grown_to_end(self, k: int, values: torch.Tensor) -> torch.Tensor:
+        """Values (M, S) of the ends of segment k times growth over its second half."""
+        growth = self.bridge.growth
+        if growth is None:
+            return values
+        return growth.of_end(k, self.bridge.problem.points[k + 1], 0.5).exp().unsqueeze(1) * values
+
+    def _grown_from_start(self, k: int, x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Values (n, S) of those at x (n, D) times growth over the first half of segment k."""
+        growth = self.bridge.growth
+        return values if growth is None else growth.of_start(k, x, 0.5).exp().unsqueeze(1) * values
 
     def _at_cells(self, k: int, answer: Any) -> Array:
         """An answer that depends on the position, for all cells of snapshot k."""

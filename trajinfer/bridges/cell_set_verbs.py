@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse
+import torch
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -23,9 +24,10 @@ class CellSetVerbs(SnapshotEstimator):
     def coupling(self, k: int) -> Any:
         """Joint weights (N_k, N_{k+1}) of the points of snapshots k and k + 1.
 
-        Rows sum to the weights of snapshot k, columns to those of snapshot k + 1. Where the
-        snapshots were thinned (`max_samples`) the matrix is sparse, with rows and columns of
-        zeros for the points left out.
+        Columns sum to the weights of snapshot k + 1; rows to those of snapshot k, or, where mass
+        changes, to the shares of the later population that descend from them. Where the snapshots
+        were thinned (`max_samples`) the matrix is sparse, with rows and columns of zeros for the
+        points left out.
 
         Raises:
             InputError: if there is no such segment.
@@ -36,7 +38,7 @@ class CellSetVerbs(SnapshotEstimator):
             raise InputError(f"k must be one of the {n_segments} segments, got {k}")
         k %= n_segments
         bridge, atoms = self._on_atoms()
-        plan = bridge.plan(k).numpy()
+        plan = bridge.plan_at(k, 1.0).numpy()
         shape = (len(self.snapshots_.points[k]), len(self.snapshots_.points[k + 1]))
         if plan.shape == shape:
             return plan
@@ -52,7 +54,8 @@ class CellSetVerbs(SnapshotEstimator):
             t0, t1: times of two snapshots, t0 before t1.
 
         Returns:
-            Weights (M,) of the cells of the snapshot at t1; their sum is that of `mass`.
+            Weights (M,) of the cells of the snapshot at t1; their sum is that of `mass`, times the
+            growth on the way.
 
         Raises:
             InputError: if there is no snapshot at a time, or the weights do not fit.
@@ -115,22 +118,34 @@ class CellSetVerbs(SnapshotEstimator):
     def growth_rate(self, X: Any, t: Any) -> Array:
         """Net rate of divisions, per unit of time, of individuals at X (n, D) at time t: (n,).
 
-        It is 0, since `growth=None` is all that can be fitted: every snapshot has the same mass.
+        It is 0 where `growth=None`. Before the first and after the last snapshot the nearest
+        segment answers.
 
         Raises:
             InputError: for positions of another dimension, or more than one time.
         """
         self._check_fitted()
-        self._time(t)
-        return np.zeros(len(self._points(X)))
+        time, points = self._time(t), self._points(X)
+        growth = self.bridge_.growth
+        if growth is None:
+            return np.zeros(len(points))
+        return growth(time, torch.as_tensor(points)).numpy()
+
+    @property
+    def growth_(self) -> tuple[Array, ...]:
+        """Growth rate at every point of every snapshot: K arrays (N_k,)."""
+        self._check_fitted()
+        data = self.snapshots_
+        return tuple(self.growth_rate(x, t) for x, t in zip(data.points, data.labels))
 
     def mass(self, ts: Any) -> Array:
         """Total mass of the population at times ts (T,), relative to the first snapshot: (T,).
 
-        It is 1, since `growth=None` is all that can be fitted.
+        It is 1 where `growth=None`.
 
         Raises:
-            InputError: for times before the first snapshot.
+            InputError: for times before the first snapshot; also after the last one where mass
+                changes.
         """
         self._check_fitted()
         order = self._ascending(ts)
@@ -138,7 +153,16 @@ class CellSetVerbs(SnapshotEstimator):
             raise InputError(
                 f"time {order.times[0, 0]:g} lies before the first snapshot; nothing is known there"
             )
-        return np.ones(order.rank.shape[1])
+        if self.bridge_.growth is None:
+            return np.ones(order.rank.shape[1])
+        last = self.snapshots_.times[-1]
+        if order.times[0, -1] > last:
+            raise InputError(
+                f"time {order.times[0, -1]:g} lies after the last snapshot ({last:g}); growth is "
+                "known between snapshots only"
+            )
+        masses = np.array([self.bridge_.mass(t) for t in order.times[0].tolist()])
+        return np.asarray(masses[order.rank[0]])
 
     def _flow(self, t0: Any, t1: Any) -> tuple[CellFlow, int, int]:
         """Flow of cells between snapshots, and the two that are asked for."""

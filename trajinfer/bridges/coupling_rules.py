@@ -15,6 +15,7 @@ from trajinfer._core.errors import NotConverged
 from trajinfer.bridges.backends import BackendChoice
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Dynamics, Reference
+from trajinfer.bridges.growth import Growth, GrowthSetting, grown
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
@@ -68,6 +69,7 @@ class AtomRule:
     """Entropic couplings between the points of neighbouring snapshots."""
 
     problem: Problem
+    growth: Growth | None = None
     slack: float = 1e-7
 
     @property
@@ -105,7 +107,9 @@ class AtomRule:
         """Bridges between atoms."""
         if not isinstance(end.couplings, Couplings):
             raise TypeError("couplings of atoms were expected")
-        return MultiMarginalBridge(reference, end.transitions, end.couplings, end.quadrature)
+        return MultiMarginalBridge(
+            reference, end.transitions, end.couplings, end.quadrature, self.growth
+        )
 
     def costs(self, transitions: Transitions, quadrature: Quadrature | None) -> list[Tensor]:
         """Costs (S, N, M) of every batch under transition laws."""
@@ -168,12 +172,14 @@ class MixtureRule:
 
 
 def coupling_rule(
-    choice: BackendChoice, snapshots: Snapshots, seed: int
+    choice: BackendChoice, snapshots: Snapshots, seed: int, growth: GrowthSetting = None
 ) -> tuple[CouplingRule, list[Array]]:
     """The rule of a backend, and the rows of every snapshot that enter the couplings."""
     if not choice.is_mixture:
         thinned, rows = thin(snapshots, choice.max_samples, seed)
-        return AtomRule(Problem.of(thinned)), rows
+        problem = Problem.of(thinned)
+        rate = grown(growth, problem, snapshots)
+        return AtomRule(problem if rate is None else rate.applied(problem), rate), rows
     rows = [np.arange(len(points)) for points in snapshots.points]
     working, probe = (part_of(snapshots, most, seed) for most in (_WORKING_POINTS, _PROBES))
     whole, part, few = (Problem.of(s) for s in (snapshots, working, probe))

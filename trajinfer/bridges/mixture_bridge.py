@@ -47,6 +47,7 @@ class MixtureBridge:
     reference: Reference
     couplings: MixtureCouplings
     tolerance: ClassVar[float] = 0.1
+    growth: ClassVar[None] = None
 
     @property
     def shortfall(self) -> str | None:
@@ -132,6 +133,14 @@ class MixtureBridge:
             )
             x = y
         return torch.cat(pieces, dim=1).numpy()
+
+    def draw_branching(self, ts: Array, n: int, generator: torch.Generator) -> tuple[Array, None]:
+        """The same; the mass of mixtures does not change, so that nobody branches."""
+        return self.draw(ts, n, generator), None
+
+    def mass(self, t: float) -> float:
+        """1: total mass relative to the first snapshot."""
+        return 1.0
 
     def velocity(self, t: float, x: Tensor) -> Tensor:
         """Drift of the path law at time t and positions x (n, D)."""

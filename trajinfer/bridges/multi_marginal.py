@@ -24,6 +24,7 @@ from trajinfer.bridges.between import (
 )
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.growth import Growth
 from trajinfer.bridges.linalg import cholesky
 from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.quadrature import Quadrature
@@ -46,12 +47,15 @@ class MultiMarginalBridge:
         quadrature: of transition densities that are not Gaussian; the couplings, and the law of the
             end given a position, are under these, the paths between two given points under the
             Gaussian laws.
+        growth: of the mass; None where it does not change. The couplings are then between
+            populations in the middle of the segments.
     """
 
     reference: Reference
     transitions: Transitions
     couplings: Couplings
     quadrature: Quadrature | None = None
+    growth: Growth | None = None
     tolerance: ClassVar[float] = 1e-6
 
     @property
@@ -86,6 +90,7 @@ class MultiMarginalBridge:
             "longest": None if self.quadrature is None else self.quadrature.longest,
             "f": [segment.f for segment in segments],
             "g": [segment.g for segment in segments],
+            "growth": self.growth,
         }
 
     @classmethod
@@ -100,32 +105,74 @@ class MultiMarginalBridge:
             couplings = Couplings.from_potentials(
                 state["problem"], transitions, state["f"], state["g"], quadrature
             )
-        return cls(reference, transitions, couplings, quadrature)
+        return cls(reference, transitions, couplings, quadrature, state.get("growth"))
 
     def plan(self, k: int) -> Tensor:
-        """Coupling of segment k, (N_k, N_{k+1})."""
+        """Coupling of segment k, (N_k, N_{k+1}); of populations in its middle where they grow."""
         return self.couplings.of(k).log_plan.exp()
+
+    def plan_at(self, k: int, share: float) -> Tensor:
+        """Joint weights (N_k, N_{k+1}) of starts and ends among those alive at a share of k."""
+        if self.growth is None:
+            return self.plan(k)
+        starts, ends = self.growth.tilt(k, share, *self.problem.points[k : k + 2])
+        return (
+            (self.couplings.of(k).log_plan + starts.unsqueeze(1) + ends)
+            .flatten()
+            .softmax(0)
+            .reshape(len(starts), len(ends))
+        )
+
+    def mass(self, t: float) -> float:
+        """Total mass at a time within the range of the snapshots, relative to the first."""
+        if self.growth is None:
+            return 1.0
+        k = self.problem.segment_of(t)
+        points = self.problem.points[k : k + 2]
+        ratios = []
+        for share in (0.0, self._share(k, t)):
+            starts, ends = self.growth.tilt(k, share, *points)
+            ratios.append(starts.exp() @ self.plan(k) @ ends.exp())
+        return float(self.growth.masses[k] * ratios[1] / ratios[0])
 
     def draw(self, ts: Array, n: int, generator: torch.Generator) -> Array:
         """Draw n paths at increasing times within the range of the snapshots, (n, T, D).
 
         Atoms are drawn stratified: every one as often as its weight says, its partners
-        systematically along its row.
+        systematically along its row. Where mass changes, paths are drawn from those alive at the
+        first time.
+        """
+        return self.draw_branching(ts, n, generator)[0]
+
+    def draw_branching(
+        self, ts: Array, n: int, generator: torch.Generator
+    ) -> tuple[Array, Array | None]:
+        """The same with the expected number of descendants (n, T) of those alive at the first time.
+
+        The numbers are None where mass does not change.
         """
         first, last = self.problem.segment_of(float(ts[0])), self.problem.segment_of(float(ts[-1]))
-        atoms = draw_atoms(self.problem.log_mass[first].exp(), n, generator)
-        pieces = []
+        plan = self.plan_at(first, self._share(first, float(ts[0])))
+        atoms = draw_atoms(self._alive(first, plan), n, generator)
+        pieces, legs = [], []
         for k in range(first, last + 1):
-            partners = draw_partners(self.plan(k), atoms, generator)
+            partners = draw_partners(self.plan(k) if k > first else plan, atoms, generator)
             ends = self.problem.points[k][atoms], self.problem.points[k + 1][partners]
             final = k == self.problem.n_segments - 1
-            pieces.append(
-                draw_between(
-                    self.transitions, self.problem.span(k), ends, ts, generator, with_end=final
-                )
-            )
+            span = self.problem.span(k)
+            pieces.append(draw_between(self.transitions, span, ends, ts, generator, with_end=final))
+            legs.append((k, segment_times(ts, *span, final=final), *ends))
             atoms = partners
-        return torch.cat(pieces, dim=1).numpy()
+        values = torch.cat(pieces, dim=1).numpy()
+        return values, None if self.growth is None else self.growth.descendants(legs).numpy()
+
+    def _share(self, k: int, t: float) -> float:
+        start, end = self.problem.span(k)
+        return (t - start) / (end - start)
+
+    def _alive(self, k: int, plan: Tensor) -> Tensor:
+        """Weights (N_k,) with which the starts of segment k are drawn."""
+        return self.problem.log_mass[k].exp() if self.growth is None else plan.sum(1)
 
     def velocity(self, t: float, x: Tensor) -> Tensor:
         """Drift of the path law at time t and positions x (n, D)."""

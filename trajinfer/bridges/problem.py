@@ -56,11 +56,14 @@ class Problem:
         times: (K,) observation times.
         points: K tensors (N_k, D).
         log_mass: K tensors (N_k,), logarithms of the weights.
+        half_gains: for every segment the growth over its first half at its starts, (N_k,), and over
+            its second half at its ends, (N_{k+1},); empty where mass does not change.
     """
 
     times: Tensor
     points: tuple[Tensor, ...]
     log_mass: tuple[Tensor, ...]
+    half_gains: tuple[tuple[Tensor, Tensor], ...] = ()
 
     @classmethod
     def of(cls, snapshots: Snapshots) -> Problem:
@@ -83,6 +86,18 @@ class Problem:
     def largest(self) -> int:
         """Number of points of the largest snapshot."""
         return max(len(points) for points in self.points)
+
+    def log_starts(self, k: int) -> Tensor:
+        """Log-masses of the starts of segment k, grown to the middle of it."""
+        if not self.half_gains:
+            return self.log_mass[k]
+        return (self.log_mass[k] + self.half_gains[k][0]).log_softmax(0)
+
+    def log_ends(self, k: int) -> Tensor:
+        """Log-masses of the ends of segment k, shrunk back to the middle of it."""
+        if not self.half_gains:
+            return self.log_mass[k + 1]
+        return (self.log_mass[k + 1] - self.half_gains[k][1]).log_softmax(0)
 
     def segment_of(self, t: float) -> int:
         """Index of the segment that holds time t; at a snapshot, the one that starts there."""
@@ -117,8 +132,8 @@ class Problem:
             self.times.diff()[group],
             torch.stack([_pad_points(self.points[k], n) for k in group]),
             torch.stack([_pad_points(self.points[k + 1], m) for k in group]),
-            torch.stack([_pad_mass(self.log_mass[k], n) for k in group]),
-            torch.stack([_pad_mass(self.log_mass[k + 1], m) for k in group]),
+            torch.stack([_pad_mass(self.log_starts(k), n) for k in group]),
+            torch.stack([_pad_mass(self.log_ends(k), m) for k in group]),
         )
 
 

@@ -23,6 +23,7 @@ from trajinfer.bridges.cell_set_verbs import CellSetVerbs
 from trajinfer.bridges.coupling_rules import coupling_rule
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.fitting import AlternatingFit
+from trajinfer.bridges.growth import GrowthSetting, check_growth
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.reference import prepare_reference, snapshot_moments
@@ -61,7 +62,10 @@ class SchrodingerBridge(CellSetVerbs):
         n_refinements: bound on the rounds of refinement; 0 keeps the reference fixed.
         backend: "exact" (affine drift, constant noise), "linear_noise", or "auto", which takes the
             exact one where it applies.
-        growth: only None so far: every snapshot has the same mass.
+        growth: net rate of divisions of the individuals. None: every snapshot has the same mass.
+            "counts": the same rate everywhere, from the numbers of points of the snapshots (or the
+            sums of their weights), which are then population sizes. A function (t, x (n, D)) ->
+            (n,) of numbers, per unit of time: a known rate; the numbers of points then say nothing.
         n_particles: number of paths or points drawn where n is not given.
         max_samples: bound on the points of a snapshot that enter the couplings; None bounds their
             memory. Time per coupling sweep is O(sum N_k N_{k+1}).
@@ -105,7 +109,7 @@ class SchrodingerBridge(CellSetVerbs):
     volatility: Any = None
     n_refinements: int = 30
     backend: Backend = "auto"
-    growth: None = None
+    growth: GrowthSetting = None
     n_particles: int = 1000
     max_samples: int | None = None
     tol: float = 1e-3
@@ -142,8 +146,10 @@ class SchrodingerBridge(CellSetVerbs):
         seed = once("seed", seed_from, self.random_state)
         seed_thin, seed_paths, _ = spawn(seed, 3)
         sde = prepare_reference(self.reference, self.volatility, snapshots)
-        choice = choose_backend(self.backend, self.max_samples, sde, snapshots)
-        rule, self.atoms_ = coupling_rule(choice, snapshots, seed_thin)
+        choice = choose_backend(
+            self.backend, self.max_samples, sde, snapshots, mass_changes=self.growth is not None
+        )
+        rule, self.atoms_ = coupling_rule(choice, snapshots, seed_thin, self.growth)
         with (
             torch_threads(self.n_jobs),
             tqdm(total=self.n_refinements, disable=not self.verbose or None) as bar,
@@ -186,6 +192,12 @@ class SchrodingerBridge(CellSetVerbs):
                 those of the snapshots.
             random_state: None uses the estimator's.
 
+        Returns:
+            Where mass changes, they are paths of individuals alive at the first time, each followed
+            along one of its descendants; `branches` (n, T) is their expected number, and `weights`
+            (n, T) is proportional to it, so that weighted paths have the law of the population at
+            every time.
+
         Raises:
             InputError: for times outside the range.
         """
@@ -193,8 +205,10 @@ class SchrodingerBridge(CellSetVerbs):
         order = self._ascending(self.snapshots_.labels if ts is None else ts)
         times, rank = order.times[0], order.rank[0]
         self._require_inside(times)
-        values = self.bridge_.draw(times, self._count(n), self._generator(random_state, "sample"))
-        return self._trajectories(times[rank], values[:, rank])
+        generator = self._generator(random_state, "sample")
+        values, branches = self.bridge_.draw_branching(times, self._count(n), generator)
+        found = None if branches is None else branches[:, rank]
+        return self._trajectories(times[rank], values[:, rank], found)
 
     def marginal(self, t: Any, n: int | None = None, *, random_state: RandomState = None) -> Array:
         """Draw positions (n, D) of the population at time t.
@@ -349,8 +363,7 @@ class SchrodingerBridge(CellSetVerbs):
 
     def _check_settings(self) -> None:
         check_backend(self.backend)
-        if self.growth is not None:
-            raise InputError("growth must be None: snapshots of changing mass are not modelled yet")
+        check_growth(self.growth)
         if self.device not in (None, "cpu", "auto"):
             raise InputError(f"device must be None or 'cpu', got {self.device!r}")
         require_integer(self.n_refinements, "n_refinements", least=0)

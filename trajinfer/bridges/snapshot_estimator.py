@@ -175,8 +175,12 @@ class SnapshotEstimator(Estimator):
         sequence = np.random.SeedSequence([seed_draws, *words.tolist()])
         return torch_generator(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
-    def _trajectories(self, times: Array, values: Array) -> Trajectories:
-        return Trajectories(times, values, None, self.snapshots_.features, self.snapshots_.axis)
+    def _trajectories(
+        self, times: Array, values: Array, branches: Array | None = None
+    ) -> Trajectories:
+        """Paths; those of individuals that divide count by their descendants."""
+        names, axis = self.snapshots_.features, self.snapshots_.axis
+        return Trajectories(times, values, branches, names, axis, branches)
 
     @abstractmethod
     def _check_fitted(self) -> None:

@@ -38,6 +38,9 @@ class Snapshots:
         features: names of the D coordinates.
         axis: how times map to numbers; found from `times` where it is not given.
         time_name, weight_name: names of these columns in the table.
+        sizes: (K,) positive, how large the population was at every time, up to one factor; None
+            takes the sums of the weights, or the numbers of points where there are none or where
+            they were normalised already.
 
     Raises:
         InputError: for an empty snapshot, repeated or unsorted times, NaN or infinite values,
@@ -56,6 +59,7 @@ class Snapshots:
     axis: TimeAxis = field(default=None, repr=False)  # type: ignore[assignment]
     time_name: str = "time"
     weight_name: str = "weight"
+    sizes: Array | None = None
 
     def __post_init__(self) -> None:
         axis = self.axis if self.axis is not None else TimeAxis.of(self.times)
@@ -79,6 +83,7 @@ class Snapshots:
         freeze(self, "axis", axis)
         freeze(self, "times", _read_only(times))
         freeze(self, "points", tuple(_read_only(p) for p in points))
+        freeze(self, "sizes", _read_only(_as_sizes(self.sizes, self.weights, points)))
         freeze(self, "weights", _as_weights(self.weights, points))
         freeze(self, "features", features)
 
@@ -323,6 +328,7 @@ class Snapshots:
             times=self.times[list(indices)],
             points=tuple(self.points[k] for k in indices),
             weights=None if self.weights is None else tuple(self.weights[k] for k in indices),
+            sizes=None if self.sizes is None else self.sizes[list(indices)],
         )
 
 
@@ -352,6 +358,24 @@ def _as_weights(weights: Any, points: tuple[Array, ...]) -> tuple[Array, ...] | 
         # Weights that are normalised already stay as they are, to the last digit.
         normalised.append(_read_only(mass if abs(total - 1) < 1e-12 else mass / total))
     return tuple(normalised)
+
+
+def _as_sizes(sizes: Any, weights: Any, points: tuple[Array, ...]) -> Array:
+    """Population sizes (K,): as given, else sums of weights, else numbers of points."""
+    counts = np.array([float(len(cloud)) for cloud in points])
+    if sizes is not None:
+        given = as_array(sizes, "sizes", ndim=1)
+        if given.shape != counts.shape or not (np.isfinite(given) & (given > 0)).all():
+            raise InputError(
+                f"sizes must be {len(counts)} positive numbers, one for every snapshot, got "
+                f"{given.tolist()}"
+            )
+        return given
+    if weights is None or len(weights) != len(points):
+        return counts
+    totals = np.array([np.sum(np.asarray(w, dtype=np.float64)) for w in weights])
+    normalised = bool((np.abs(totals - 1) < 1e-9).all())
+    return counts if normalised or not (np.isfinite(totals) & (totals > 0)).all() else totals
 
 
 def _without_massless_times(points: Array, times: Array, mass: Array) -> tuple[Array, Array, Array]:

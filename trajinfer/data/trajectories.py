@@ -25,9 +25,12 @@ class Trajectories:
         ts: (T,) times shared by all paths or (B, T) times of each path, in any order; numbers,
             datetimes or durations.
         values: (B, T, D).
-        weights: (B,) non-negative, normalised to sum to 1; None means equal weights.
+        weights: (B,) non-negative, normalised to sum to 1, or (B, T) where they change with time,
+            normalised at every time; None means equal weights.
         features: names of the D coordinates.
         axis: how times map to numbers; found from `ts` where it is not given.
+        branches: (B, T) expected number of descendants of the individual with which a path begins,
+            where individuals divide and die.
 
     Raises:
         InputError: if shapes disagree, times are not finite, or weights are negative.
@@ -43,6 +46,7 @@ class Trajectories:
     weights: Array | None = None
     features: tuple[str, ...] | None = None
     axis: TimeAxis = field(default=None, repr=False)  # type: ignore[assignment]
+    branches: Array | None = None
 
     def __post_init__(self) -> None:
         axis = self.axis if self.axis is not None else TimeAxis.of(np.ravel(self.ts))
@@ -56,11 +60,14 @@ class Trajectories:
         features = None if self.features is None else tuple(str(f) for f in self.features)
         if features is not None and len(features) != values.shape[2]:
             raise InputError(f"{len(features)} feature names for {values.shape[2]} coordinates")
-        weights = self.weights
-        if weights is not None:
-            weights = as_array(weights, "weights", ndim=1)
-            require_weights(weights, len(values), "weights")
-            weights = weights / weights.sum()
+        weights = None if self.weights is None else _normalised(self.weights, values)
+        branches = self.branches
+        if branches is not None:
+            branches = as_array(branches, "branches", ndim=2)
+            if branches.shape != values.shape[:2]:
+                raise InputError(
+                    f"branches must have shape (B, T) = {values.shape[:2]}, got {branches.shape}"
+                )
         freeze = object.__setattr__
         for name, value in {
             "axis": axis,
@@ -68,6 +75,7 @@ class Trajectories:
             "values": values,
             "weights": weights,
             "features": features,
+            "branches": branches,
         }.items():
             freeze(self, name, value)
 
@@ -83,11 +91,19 @@ class Trajectories:
         if (np.diff(self.ts, axis=-1) >= 0).all():
             return self
         order = np.argsort(self.ts, axis=-1, kind="stable")
-        columns = np.broadcast_to(order, self.values.shape[:2])[..., None]
+        columns = np.broadcast_to(order, self.values.shape[:2])
+
+        def sorted_too(numbers: Array | None) -> Array | None:
+            if numbers is None or numbers.ndim == 1:
+                return numbers
+            return np.take_along_axis(numbers, columns, axis=1)
+
         return replace(
             self,
             ts=np.take_along_axis(self.ts, order, axis=-1),
-            values=np.take_along_axis(self.values, columns, axis=1),
+            values=np.take_along_axis(self.values, columns[..., None], axis=1),
+            weights=sorted_too(self.weights),
+            branches=sorted_too(self.branches),
         )
 
     @property
@@ -102,7 +118,9 @@ class Trajectories:
 
     def mean(self) -> Array:
         """Mean over the paths, (T, D)."""
-        return np.asarray(np.average(self.values, axis=0, weights=self.weights))
+        if self.weights is None or self.weights.ndim == 1:
+            return np.asarray(np.average(self.values, axis=0, weights=self.weights))
+        return np.asarray((self.weights[..., None] * self.values).sum(axis=0))
 
     def quantile(self, q: float | Sequence[float]) -> Array:
         """Quantiles over the paths, (T, D) for one q, else (Q, T, D).
@@ -118,7 +136,11 @@ class Trajectories:
         if self.weights is None:
             return np.asarray(np.quantile(self.values, levels, axis=0))
         order = np.argsort(self.values, axis=0)
-        cumulative = np.cumsum(self.weights[order], axis=0)
+        if self.weights.ndim == 1:
+            ordered_weights = self.weights[order]
+        else:
+            ordered_weights = np.take_along_axis(self.weights[..., None], order, axis=0)
+        cumulative = np.cumsum(ordered_weights, axis=0)
         # A level of 0 is the smallest value that has any weight.
         reached = np.maximum(levels.ravel() - 1e-12, np.finfo(np.float64).tiny)
         ranks = [(cumulative < level).sum(axis=0) for level in reached]
@@ -164,6 +186,7 @@ class Trajectories:
         time: str = "time",
         features: Sequence[str] | None = None,
         weight: str | None = None,
+        branches: str | None = None,
         time_unit: TimeUnit = "D",
     ) -> Trajectories:
         """Read a table with one row per path and time, in any order; the inverse of `to_frame`.
@@ -171,11 +194,11 @@ class Trajectories:
         Raises:
             InputError: for a column that is not there, or paths of unequal length.
         """
-        for name in [id, time, *(features or ()), *([weight] if weight else ())]:
+        for name in [id, time, *(features or ()), *(c for c in (weight, branches) if c)]:
             if name not in df.columns:
                 raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
         if features is None:
-            features = [c for c in df.columns if c not in (id, time, weight)]
+            features = [c for c in df.columns if c not in (id, time, weight, branches)]
         axis = TimeAxis.of(df[time], time_unit)
         order = np.lexsort((axis.encode(df[time]), pd.factorize(df[id])[0]))
         df = df.iloc[order]
@@ -188,11 +211,17 @@ class Trajectories:
         values = df[list(features)].to_numpy(dtype=np.float64).reshape(*shape, len(features))
         weights = None
         if weight is not None:
-            weights = df[weight].to_numpy(dtype=np.float64).reshape(shape)[:, 0]
-        return cls(ts[0] if shared else ts, values, weights, tuple(map(str, features)), axis)
+            weights = df[weight].to_numpy(dtype=np.float64).reshape(shape)
+            if (weights == weights[:, :1]).all():
+                weights = weights[:, 0]
+        counts = None
+        if branches is not None:
+            counts = df[branches].to_numpy(dtype=np.float64).reshape(shape)
+        names = tuple(map(str, features))
+        return cls(ts[0] if shared else ts, values, weights, names, axis, counts)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per path and time, with columns path, time, the coordinates (and weight)."""
+        """One row per path and time, with path, time, the coordinates (weight, branches)."""
         n, steps, dim = self.values.shape
         ts = np.broadcast_to(self.ts, (n, steps))
         columns: dict[str, Any] = {
@@ -202,7 +231,10 @@ class Trajectories:
         names = self.features or tuple(f"x{d}" for d in range(dim))
         columns |= dict(zip(names, self.values.reshape(-1, dim).T))
         if self.weights is not None:
-            columns["weight"] = np.repeat(self.weights, steps)
+            shared = self.weights.ndim == 1
+            columns["weight"] = np.repeat(self.weights, steps) if shared else self.weights.ravel()
+        if self.branches is not None:
+            columns["branches"] = self.branches.ravel()
         return pd.DataFrame(columns)
 
     def to_numpy(self) -> Array:
@@ -214,3 +246,19 @@ class Trajectories:
         from trajinfer import plot
 
         return plot.trajectories(self, **options)
+
+
+def _normalised(weights: Any, values: Array) -> Array:
+    """Weights (B,) or (B, T) that sum to 1, at every time where they change."""
+    if np.ndim(weights) == 1:
+        shared = as_array(weights, "weights", ndim=1)
+        require_weights(shared, len(values), "weights")
+        return np.asarray(shared / shared.sum())
+    changing = as_array(weights, "weights", ndim=2)
+    if changing.shape != values.shape[:2]:
+        raise InputError(
+            f"weights must have shape (B,) or (B, T) = {values.shape[:2]}, got {changing.shape}"
+        )
+    for column in changing.T:
+        require_weights(column, len(values), "weights")
+    return np.asarray(changing / changing.sum(0))

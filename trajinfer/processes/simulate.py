@@ -20,6 +20,7 @@ from trajinfer._core.checks import (
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import Snapshots, TimeAxis, Trajectories
+from trajinfer.data.time_axis import nearest_time
 from trajinfer.processes.base import Process
 from trajinfer.sde import SDELike, solve
 
@@ -121,10 +122,26 @@ def make_snapshots(
     seen = order[: size * len(chosen)].reshape(len(chosen), size)
     labels = axis.decode(chosen)
     points = [trajectories.at(t)[who] for t, who in zip(labels, seen, strict=True)]
-    weights = None
-    if trajectories.weights is not None:
-        weights = tuple(trajectories.weights[who] for who in seen)
-    return Snapshots(chosen, tuple(points), weights, trajectories.features, axis)
+    return Snapshots(
+        chosen,
+        tuple(points),
+        _seen_weights(trajectories, chosen, seen),
+        trajectories.features,
+        axis,
+    )
+
+
+def _seen_weights(
+    trajectories: Trajectories, times: Array, seen: Array
+) -> tuple[Array, ...] | None:
+    """Weights of those who are seen at each time."""
+    weights = trajectories.weights
+    if weights is None:
+        return None
+    if weights.ndim == 1:
+        return tuple(weights[who] for who in seen)
+    index, _ = nearest_time(times[:, None], trajectories.ts)
+    return tuple(weights[who, int(k)] for who, k in zip(seen, np.ravel(index), strict=True))
 
 
 def default_step(process: SDELike, start: Tensor, times: Array) -> float:
