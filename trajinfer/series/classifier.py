@@ -87,6 +87,11 @@ class Classification:
             total += float((losses * self.weights[group].to(losses)).sum())
         return total / max(float(self.weights[self.held].sum()), 1e-12)
 
+    def answers(self, index: Tensor) -> Array:
+        """(b, K) probabilities of some series, by the noise of validation."""
+        law = self.passes.network.head(self.passes.validation(self.rows.rows(index)))
+        return np.asarray(law.probs.double().cpu().numpy())
+
 
 @renamed_settings(noise="stochastic")
 @dataclass(eq=False, repr=False)
@@ -113,8 +118,9 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
         n_samples: noise paths per series for predictions.
         experts: names among "linear", "kernel", "convolutions", "boosting"; None takes all, ()
             leaves the network alone.
-        max_epochs: bound on the passes over the data; None: as many as make 120 steps, or 200 for
-            a network alone.
+        max_epochs: bound on the passes over the data; None: as many as make 120 steps, but no more
+            than a quarter or half of them where held-out series say that the networks bring nothing
+            by then; 200 for a network alone.
         batch_size: series per step of training.
         lr: largest learning rate (AdamW, cosine).
         weight_decay: of the matrices.

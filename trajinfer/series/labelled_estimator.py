@@ -16,8 +16,9 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import Seeds, seed_from, spawn
 from trajinfer.data import IrregularSeries
+from trajinfer.series.early_decision import EarlyDecision
 from trajinfer.series.experts.panel import EXPERTS, fit_panel, fold_of_each
-from trajinfer.series.mixture_model import CrossFitting, SeriesMixture, alone, weigh
+from trajinfer.series.mixture_model import CrossFitting, SeriesMixture, Weighing, alone
 from trajinfer.series.network import NetworkPlan, Shape
 from trajinfer.series.objective import TrainingPass
 from trajinfer.series.series_batch import Scaling
@@ -41,6 +42,9 @@ class Task(Protocol):
 
     def validate(self) -> float:
         """Figure of the series kept aside."""
+
+    def answers(self, index: Tensor) -> Array:
+        """(b, K) probabilities or (b, 1) numbers of series, by the noise of validation."""
 
 
 MakeTask = Callable[[TrainingPass, SeriesRows, Tensor], Task]
@@ -117,13 +121,13 @@ class LabelledEstimator(SeriesEstimator):
         count = int(np.clip(round(1 / self.validation), 2, _MOST_FOLDS))
         groups = target.astype(int) if n_classes else np.zeros(len(data), dtype=int)
         folds = fold_of_each(groups, count, seeds.split)
-        members, report = self._cross_fitted(plan, series, scaling, data, seeds, task, folds)
         seed_of_experts = spawn(seeds.weights, 1)[0]
         panel, held_out = once(
             "experts", fit_panel, data, target, weights, folds, n_classes, names, seed_of_experts
         )
-        mixture = weigh(members, series, panel, held_out, target, weights, folds)
-        return mixture, report, seed
+        weighing = Weighing(series, panel, held_out, target, weights, folds)
+        members, report = self._cross_fitted(plan, weighing, scaling, data, seeds, task)
+        return weighing.mixture(members), report, seed
 
     def _trained(
         self,
@@ -146,20 +150,19 @@ class LabelledEstimator(SeriesEstimator):
     def _cross_fitted(
         self,
         plan: NetworkPlan,
-        series: SeriesRows,
+        weighing: Weighing,
         scaling: Scaling,
         data: IrregularSeries,
         seeds: Seeds,
         task: MakeTask,
-        folds: Array,
     ) -> tuple[list[SeriesModel], Report]:
         """One network per fold, which never sees it; all are trained in one run."""
-        count = 1 + int(folds.max())
+        folds, count = weighing.folds, 1 + int(weighing.folds.max())
         networks = [plan.build(one) for one in spawn(seeds.weights, count)]
         tasks = [
             task(
                 self._training_pass(network, seeds),
-                series,
+                weighing.series,
                 torch.as_tensor(np.flatnonzero(folds == k)),
             )
             for k, network in enumerate(networks)
@@ -173,7 +176,15 @@ class LabelledEstimator(SeriesEstimator):
         per_epoch = -(-len(data) // self.batch_size)
         epochs = self.max_epochs or -(-_STEPS_OF_A_MEMBER // per_epoch)
         recipe = replace(self._recipe(seeds), epochs=epochs)
-        report = recipe.fit(fitting.modules, fitting.objective, len(data), fitting.validate)
+        decision = EarlyDecision(lambda: weighing.score([one.answers for one in tasks]))
+        report = recipe.fit(
+            fitting.modules,
+            fitting.objective,
+            len(data),
+            fitting.validate,
+            # who names a number of epochs gets them
+            decision if self.max_epochs is None else None,
+        )
         members = [
             SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
             for network in networks

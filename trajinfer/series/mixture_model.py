@@ -23,6 +23,9 @@ from trajinfer.training import Loss
 NEURAL = "neural"
 
 Objective = Callable[[Tensor, int], Loss]
+Answer = Callable[[Tensor], Array]
+
+_LEAST_SPREAD = 1e-12
 
 
 @packable
@@ -68,44 +71,70 @@ def member_answer(member: SeriesModel, batch: SeriesBatch, n_classes: int) -> Ar
     return np.asarray(means.mean(0).double().numpy()[:, None])
 
 
-def weigh(
-    members: Sequence[SeriesModel],
-    series: SeriesRows,
-    panel: Panel,
-    held_out: Array,
-    target: Array,
-    weights: Array,
-    folds: Array,
-) -> SeriesMixture:
-    """The mixture whose shares are best on series that no expert was fitted to.
+@dataclass(frozen=True)
+class Weighing:
+    """What decides on the shares of networks and experts: series that no one was fitted to.
 
-    The networks get a share only where they lower the held-out loss of the others by more than
-    its standard error.
-
-    Args:
-        members: one network per fold, trained without it.
-        series: the training series.
-        panel: the other experts.
+    Attributes:
+        series: n training series.
+        panel: the experts beside the networks.
         held_out: (E, n, K) or (E, n, 1) their held-out answers.
         target: (n,) classes or standardised numbers.
         weights: (n,) of the series, with mean 1.
-        folds: (n,) numbers of the folds.
+        folds: (n,) number of the fold of each; there is one network per fold, trained without it.
     """
-    neural = np.empty(held_out.shape[1:])
-    for k, member in enumerate(members):
-        for rows in series.groups(np.flatnonzero(folds == k)):
-            neural[rows.numpy()] = member_answer(member, series.rows(rows), panel.n_classes)
-    answers = np.concatenate([held_out, neural[None]])
-    without = _shares(held_out, target, weights, panel.n_classes)
-    shares = _shares(answers, target, weights, panel.n_classes)
-    gain = weights * (
-        _losses(without, held_out, target, panel.n_classes)
-        - _losses(shares, answers, target, panel.n_classes)
-    )
-    if gain.mean() <= gain.std() / np.sqrt(len(gain)):
-        shares = np.append(without, 0.0)
-    named = dict(zip((*panel.names, NEURAL), shares.tolist()))
-    return SeriesMixture(tuple(members), panel.n_classes, panel, named)
+
+    series: SeriesRows
+    panel: Panel
+    held_out: Array
+    target: Array
+    weights: Array
+    folds: Array
+
+    def mixture(self, members: Sequence[SeriesModel]) -> SeriesMixture:
+        """The mixture of best held-out answers.
+
+        The networks get a share only where they lower the held-out loss of the others by more than
+        its standard error.
+
+        Args:
+            members: one network per fold.
+        """
+        neural = self.answers([self._answer_of(member) for member in members])
+        without, shares, score = self._compared(neural)
+        chosen = shares if score > 1 else np.append(without, 0.0)
+        named = dict(zip((*self.panel.names, NEURAL), chosen.tolist()))
+        return SeriesMixture(tuple(members), self.panel.n_classes, self.panel, named)
+
+    def score(self, answers: Sequence[Answer]) -> float:
+        """Held-out gain by networks in units of its standard error.
+
+        Args:
+            answers: of one network per fold.
+        """
+        return self._compared(self.answers(answers))[2]
+
+    def answers(self, answers: Sequence[Answer]) -> Array:
+        """(n, K) or (n, 1) answers of every network for its own fold."""
+        held_out = np.empty(self.held_out.shape[1:])
+        for k, answer in enumerate(answers):
+            for rows in self.series.groups(np.flatnonzero(self.folds == k)):
+                held_out[rows.numpy()] = answer(rows)
+        return held_out
+
+    def _answer_of(self, member: SeriesModel) -> Answer:
+        return lambda rows: member_answer(member, self.series.rows(rows), self.panel.n_classes)
+
+    def _compared(self, neural: Array) -> tuple[Array, Array, float]:
+        """Shares without and with the networks, and the standard score of the gain."""
+        rest = (self.target, self.weights, self.panel.n_classes)
+        answers = np.concatenate([self.held_out, neural[None]])
+        without, shares = _shares(self.held_out, *rest), _shares(answers, *rest)
+        before = _losses(without, self.held_out, self.target, self.panel.n_classes)
+        after = _losses(shares, answers, self.target, self.panel.n_classes)
+        gain = self.weights * (before - after)
+        spread = float(gain.std()) / np.sqrt(len(gain))
+        return without, shares, float(gain.mean()) / max(spread, _LEAST_SPREAD)
 
 
 def _shares(answers: Array, target: Array, weights: Array, n_classes: int) -> Array:

@@ -14,6 +14,8 @@ from trajinfer.training.callback import Callback
 from trajinfer.training.run import Report, Run, State
 from trajinfer.training.weight_average import WeightAverage
 
+GiveUp = Callable[[float, float], bool]
+
 
 class EarlyStopping(Callback):
     """Validate after epochs; keep the best state (buffers too) and restore it at the end.
@@ -25,6 +27,8 @@ class EarlyStopping(Callback):
         every: epochs between validations.
         average: validate and keep the averaged weights of this callback, which must stand before
             this one in the list.
+        give_up: (share of the steps made at the validation before, share made now) -> whether to
+            stop here; asked after every validation, with the same weights.
 
     Attributes:
         best: the lowest validation so far; best_epoch: its epoch.
@@ -38,10 +42,11 @@ class EarlyStopping(Callback):
         *,
         every: int = 1,
         average: WeightAverage | None = None,
+        give_up: GiveUp | None = None,
     ) -> None:
         self.module, self.validate, self.patience = module, validate, patience
         self.every = require_integer(every, "every", least=1)
-        self.average = average
+        self.average, self.give_up = average, give_up
         self.best, self.best_epoch, self._waited = math.inf, 0, 0
         self._best_state: dict[str, Tensor] = {}
 
@@ -58,9 +63,16 @@ class EarlyStopping(Callback):
                 }
             else:
                 self._waited += 1
+            gives_up = self.give_up is not None and self.give_up(*self._shares_made(run))
         run.record(validation=value)
         if self.patience is not None and self._waited >= self.patience:
             run.stop(f"no better validation than {self.best:.6g} (epoch {self.best_epoch})")
+        if gives_up:
+            run.stop("more training promises nothing")
+
+    def _shares_made(self, run: Run) -> tuple[float, float]:
+        before = max(0, run.step - self.every * run.batches.per_epoch)
+        return before / run.n_steps, run.step / run.n_steps
 
     def on_fit_end(self, report: Report) -> None:
         """Put the best state back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.training.batches import Batches, BatchSource
 from trajinfer.training.callback import Callback
-from trajinfer.training.early_stopping import EarlyStopping
+from trajinfer.training.early_stopping import EarlyStopping, GiveUp
 from trajinfer.training.loop import train
 from trajinfer.training.optimization import Objective, Optimization
 from trajinfer.training.parameter_groups import ParameterGroups, all_decay
@@ -21,6 +22,9 @@ from trajinfer.training.progress import Progress
 from trajinfer.training.run import Report
 from trajinfer.training.schedules import cosine
 from trajinfer.training.weight_average import WeightAverage
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Recipe:
         objective: Objective,
         rows: int | Array | BatchSource,
         validate: Callable[[], float] | None = None,
+        give_up: GiveUp | None = None,
     ) -> Report:
         """Train a module in place; it ends in evaluation mode.
 
@@ -104,6 +109,8 @@ class Recipe:
             rows: the number of rows, the rows themselves, or a source of batches of any kind.
             validate: () -> figure of held-out data, lower is better, called without gradients and
                 in evaluation mode; the best weights are kept. Use the same noise at every call.
+            give_up: (share of the steps made at the validation before, share made now) -> whether
+                to stop after a validation; called as `validate` is.
 
         Raises:
             NotConverged: if losses stay infinite or NaN.
@@ -119,7 +126,7 @@ class Recipe:
             [self._optimization(module, objective, n_steps)],
             batches,
             n_steps,
-            callbacks=self._hooks(module, validate, batches),
+            callbacks=self._hooks(module, validate, give_up, batches),
         )
         module.eval()
         return report
@@ -143,7 +150,11 @@ class Recipe:
         )
 
     def _hooks(
-        self, module: nn.Module, validate: Callable[[], float] | None, batches: BatchSource
+        self,
+        module: nn.Module,
+        validate: Callable[[], float] | None,
+        give_up: GiveUp | None,
+        batches: BatchSource,
     ) -> list[Callback]:
         average = None if self.average is None else WeightAverage(module, self.average)
         hooks: list[Callback] = [] if average is None else [average]
@@ -159,6 +170,7 @@ class Recipe:
                     self.patience,
                     every=every,
                     average=average,
+                    give_up=None if give_up is None else in_evaluation(module, give_up),
                 )
             )
         if self.verbose:
@@ -166,14 +178,14 @@ class Recipe:
         return [*hooks, *self.callbacks]
 
 
-def in_evaluation(module: nn.Module, figure: Callable[[], float]) -> Callable[[], float]:
+def in_evaluation(module: nn.Module, figure: Callable[P, R]) -> Callable[P, R]:
     """The figure, taken without gradients and with the module in evaluation mode."""
 
-    def evaluated() -> float:
+    def evaluated(*args: P.args, **kwargs: P.kwargs) -> R:
         was_training = module.training
         module.eval()
         with torch.no_grad():
-            value = figure()
+            value = figure(*args, **kwargs)
         module.train(was_training)
         return value
 
