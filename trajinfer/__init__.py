@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from trajinfer.long_memory import FractionalSDE
     from trajinfer.persistence import load
     from trajinfer.processes.simulate import simulate
-    from trajinfer.scores import ScoreDensity
+    from trajinfer.scores import ScoreDensity, ScoreSeries
     from trajinfer.sde import solve
     from trajinfer.series import (
         NeuralSDEClassifier,
@@ -73,6 +73,7 @@ __all__ = [
     "NotConverged",
     "SchrodingerBridge",
     "ScoreDensity",
+    "ScoreSeries",
     "Snapshots",
     "SolverError",
     "Trajectories",
@@ -117,6 +118,7 @@ _HOME = {
     "NeuralSDEClassifier": "trajinfer.series",
     "NeuralSDEForecaster": "trajinfer.series",
     "ScoreDensity": "trajinfer.scores",
+    "ScoreSeries": "trajinfer.scores",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
     "DirectedChainGenerator": "trajinfer.generation",

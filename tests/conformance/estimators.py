@@ -17,7 +17,7 @@ from trajinfer.data import IrregularSeries
 from trajinfer.generation import DirectedChainGenerator, TransitionLikelihood
 from trajinfer.jumps import MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
-from trajinfer.scores import ScoreDensity
+from trajinfer.scores import ScoreDensity, ScoreSeries
 from trajinfer.series import (
     NeuralSDEClassifier,
     NeuralSDEForecaster,
@@ -174,5 +174,13 @@ CASES = (
         partial(ScoreDensity, hidden=8, layers=1, max_epochs=2, n_evaluations=3),
         points,
         lambda density: density.sample(5),
+        checked=partial(ScoreDensity, model="mixture"),
+    ),
+    Case(
+        "ScoreSeries",
+        ScoreSeries,
+        random_walks,
+        lambda model: model.sample(5, [0.0, 0.5, 2.0]).values,
+        unlike_scikit_learn="it predicts at times that are asked for",
     ),
 )

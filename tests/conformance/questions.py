@@ -186,10 +186,39 @@ QUESTIONS = (
         1,
         draws=True,
     ),
+    Question("ScoreSeries", "sample", _unconditional("sample"), (0.0, 0.5, 2.0), 1, draws=True),
+    Question(
+        "ScoreSeries",
+        "forecast",
+        _of_series("forecast", samples, n=4),
+        (3.5, 4.0, 4.5),
+        2,
+        draws=True,
+        series_axis=0,
+    ),
+    Question(
+        "ScoreSeries",
+        "interpolate",
+        _of_series("interpolate", samples, n=4),
+        (0.5, 1.25, 2.0),
+        2,
+        draws=True,
+        series_axis=0,
+    ),
+    Question(
+        "ScoreSeries",
+        "predict",
+        _of_series("predict", np.asarray),
+        (0.5, 1.25, 2.0),
+        1,
+        draws=False,
+        series_axis=0,
+    ),
 )
 
 # Verbs that take `ts` and are asked elsewhere, each with its reason.
 ASKED_ELSEWHERE = {
+    ("ScoreSeries", "condition"): "its times belong to an observation: tests/scores",
     ("DirectedChainGenerator", "walk"): "it gives links, not an answer: tests/generation",
     ("NeuralSDEInterpolator", "fill"): "its times are those of the table",
     ("NeuralSDEClassifier", "predict"): "its times are optional: tests/series",

@@ -31,6 +31,7 @@ from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.residual import score_fpe_residual
 from trajinfer.scores.samplers import sample
 from trajinfer.scores.score_density import ScoreDensity
+from trajinfer.scores.score_series import ScoreSeries
 from trajinfer.scores.sde import DiffusionSDE, InterpolantSDE
 from trajinfer.scores.steps import step_weights
 from trajinfer.scores.transform import LogTransform, multiplicative_score
@@ -56,6 +57,7 @@ __all__ = [
     "OUNoise",
     "Reward",
     "ScoreDensity",
+    "ScoreSeries",
     "SolverPlan",
     "StraightPath",
     "SubVariancePreserving",

@@ -16,6 +16,7 @@ from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data.scaling import Standardisation
 from trajinfer.scores.condition import Conditioned, condition
 from trajinfer.scores.corrected import Corrected
+from trajinfer.scores.exact_draws import drawn_rows
 from trajinfer.scores.likelihood import log_likelihood
 from trajinfer.scores.mixture import GaussianMixture
 from trajinfer.scores.networks import PointNetwork
@@ -157,18 +158,9 @@ class DensityModel:
 def denoised_draws(denoiser: Corrected, n: int, **settings: Any) -> Tensor:
     """Draws of a denoiser without the noise that the last level leaves, (n, D)."""
     if denoiser.network is None:
-        return _exact_draws(denoiser, n, settings["random_state"])
-    wide = replace(denoiser, law=denoiser.law.expanded(n), linear=denoiser.linear.expanded(n))
+        generator = torch_generator(settings["random_state"])
+        return drawn_rows(denoiser.law.expanded(n), generator)
     with torch.no_grad():
-        drawn = sample(wide, n, levels=denoiser.levels, **settings)
-        result: Tensor = wide.denoise(drawn, denoiser.levels[1])
+        drawn = sample(denoiser, n, levels=denoiser.levels, **settings)
+        result: Tensor = denoiser.denoise(drawn, denoiser.levels[1])
     return result
-
-
-def _exact_draws(denoiser: Corrected, n: int, seed: int) -> Tensor:
-    """Draws of the law in closed form, at no evaluation."""
-    generator, law = torch_generator(seed), denoiser.law
-    part = torch.multinomial(law.log_weights[0].exp(), n, replacement=True, generator=generator)
-    z = torch.randn(n, law.means.shape[-1], generator=generator, dtype=torch.float64)
-    spread = (law.spectra.sqrt()[part] * z)[..., None]
-    return law.means[0][part] + (law.axes[part] @ spread)[..., 0]

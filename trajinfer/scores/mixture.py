@@ -128,6 +128,10 @@ class GaussianMixture:
         result: Tensor = self.means[part] + (self._axes[part] @ scaled[..., None])[..., 0]
         return result
 
+    def log_parts(self, y: Tensor) -> Tensor:
+        """Logarithm of weight times density of every part at rows y, (B, K)."""
+        return self._log_parts(y, torch.zeros((), dtype=y.dtype))[0]
+
     def responsibilities(self, y: Tensor, rho: Level = 0.0) -> Tensor:
         """Probability of every part given y, (B, K)."""
         return torch.softmax(self._log_parts(y, torch.as_tensor(rho, dtype=y.dtype))[0], -1)

@@ -33,15 +33,20 @@ def choose_mixture(rows: Array, held_out: Array, n_components: Any, seed: int) -
     for count in _COUNTS:
         if best is not None and (len(rows) < _ROWS_A_PART * count or waited == _PATIENCE):
             break
-        with warnings.catch_warnings():
-            if best is not None:  # said once
-                warnings.simplefilter("ignore", UserWarning)
-            mixture = GaussianMixture.fit(rows, count, random_state=seed)
+        mixture = fit_parts(rows, count, seed)
         score = float(mixture.log_prob(held_out).mean())
         waited = 0 if score > best_score else waited + 1
         if score > best_score or best is None:
             best, best_score = mixture, score
     return best  # type: ignore[return-value]
+
+
+def fit_parts(rows: Array, count: int, seed: int) -> GaussianMixture:
+    """A mixture of rows; that there are few of them is said of one part alone."""
+    with warnings.catch_warnings():
+        if count > 1:
+            warnings.simplefilter("ignore", UserWarning)
+        return GaussianMixture.fit(rows, count, random_state=seed)
 
 
 def levels_for(mixture: GaussianMixture) -> tuple[float, float]:

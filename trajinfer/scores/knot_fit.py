@@ -1,0 +1,207 @@
+"""Fits of the law at knots: mixtures of complete rows, and of series with holes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer.metrics import crps
+from trajinfer.scores.exact_draws import exact_draws
+from trajinfer.scores.incomplete_mixture import Parts, maximised
+from trajinfer.scores.knot_law import KnotLaw, reach_of
+from trajinfer.scores.mixture import GaussianMixture
+from trajinfer.scores.mixture_choice import fit_parts
+
+_MOST_KNOTS, _KNOTS = 64, 24
+_MOST_SERIES = 400
+_FEW = 60
+_COUNTS = (1, 2, 4, 6, 8)
+_PARTS = (2, 3, 4, 6)
+_ROWS_A_PART = 15
+_HELD = 40
+_LENGTHS = (0.03, 0.1, 0.3, 1.0)
+_NOISES = (0.02, 0.1, 0.3)
+_STRENGTHS = (0.5, 2.0, 8.0)
+_SMOOTH = 1.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One series as entries: times (n,), channels (n,), values (n,)."""
+
+    times: Array
+    channels: Array
+    values: Array
+
+
+def seen(times: Array, values: Array) -> Seen:
+    """The observed entries of values (T, C), NaN = not observed, times first."""
+    rows, channels = np.nonzero(~np.isnan(values))
+    return Seen(times[rows], channels, values[rows, channels])
+
+
+def fit_complete(knots: Array, values: Array, held: Array, n_components: Any, seed: int) -> KnotLaw:
+    """The mixture of rows (B, J, C) that share all times.
+
+    With "auto" there are as many parts as foretell hidden values of held-out rows best, by CRPS:
+    a likelier law may fill in worse.
+    """
+    rows, aside = (part.reshape(len(part), -1) for part in (values, held))
+    rng = np.random.default_rng(seed)
+    still = rows.std(axis=0) <= 1e-9
+    rows = rows + still * 1e-3 * rng.standard_normal(rows.shape)
+    if n_components != "auto":
+        best = fit_parts(rows, int(n_components), seed)
+    else:
+        masks = [rng.random(rows.shape[1]) < 0.5 for _ in range(2)]
+        times = rng.random(len(knots)) < 0.5
+        masks.append(np.repeat(times, values.shape[2]))
+        laws = [
+            fit_parts(rows, k, seed) for k in _COUNTS if k == 1 or len(rows) >= _ROWS_A_PART * k
+        ]
+        errors = [
+            np.mean([_hidden_crps(law, aside[:_HELD], mask) for mask in masks]) for law in laws
+        ]
+        best = laws[int(np.argmin(errors))]
+    steps = np.diff(values, axis=1)
+    gaps = np.diff(knots)[:, None]
+    rate = (steps**2 / gaps).mean(axis=(0, 1)) if len(knots) > 1 else np.ones(values.shape[2])
+    return KnotLaw(best, knots, np.zeros(values.shape[2]), rate)
+
+
+def _hidden_crps(law: GaussianMixture, rows: Array, known: Array) -> float:
+    """Mean CRPS of the entries that are not known."""
+    if known.all() or not len(rows):
+        return 0.0
+    drawn = exact_draws(law, rows, known, 20, 0)
+    return float(np.mean(crps(drawn[..., ~known], rows[:, ~known])))
+
+
+def knots_of(times: Array) -> Array:
+    """All distinct times where they are few, else quantiles of the times."""
+    distinct = np.unique(times)
+    if len(distinct) <= _MOST_KNOTS:
+        return distinct
+    return np.unique(np.quantile(times, np.linspace(0, 1, _KNOTS)))
+
+
+def fit_incomplete(
+    series: Sequence[Seen],
+    held: Sequence[Seen],
+    knots: Array,
+    n_channels: int,
+    n_components: Any,
+    seed: int,
+) -> KnotLaw:
+    """A mixture of Gaussians at knots, from series with times of their own and holes.
+
+    A stationary kernel, chosen by likelihood, is the prior of the covariances; expectation
+    maximisation moves them towards the series. How strong the prior is, and with "auto" how many
+    parts there are, is what makes held-out series likeliest.
+    """
+    series = series[:_MOST_SERIES]
+    mean = _smooth_mean(series, knots, n_channels)
+    prior, noise = _kernel(series[:_FEW], mean, knots, n_channels)
+    reaches = [reach_of(one.times, one.channels, knots, n_channels) for one in (*series, *held)]
+    seen_parts = list(zip((one.values for one in (*series, *held)), reaches, strict=True))
+    learned, aside = seen_parts[: len(series)], seen_parts[len(series) :]
+    start = Parts(np.ones(1), mean[None], prior[None], noise)
+
+    def score(parts: Parts) -> float:
+        return float(np.mean([parts.log_density(*one) for one in aside]))
+
+    tried = {strength: maximised(learned, start, 1, strength, seed) for strength in _STRENGTHS}
+    strength = max(tried, key=lambda one: score(tried[one]))
+    best = max((tried[strength], start), key=score)
+    if n_components != "auto":
+        count = int(n_components)
+        best = best if count == 1 else maximised(learned, start, count, strength, seed)
+    else:
+        for count in _PARTS:
+            if len(series) < _ROWS_A_PART * count:
+                break
+            more = maximised(learned, start, count, strength, seed)
+            if score(more) <= score(best):
+                break
+            best = more
+    mixture = GaussianMixture(best.weights, best.means, best.covariances)
+    rate = _rate(mixture.covariance.numpy(), mixture.mean.numpy(), knots, n_channels)
+    return KnotLaw(mixture, knots, np.full(n_channels, best.noise), rate)
+
+
+def _rate(covariance: Array, mean: Array, knots: Array, n_channels: int) -> Array:
+    """(C,) mean squared step from knot to knot over the time it takes."""
+    if len(knots) == 1:
+        return np.ones(n_channels)
+    square = (covariance + np.outer(mean, mean)).reshape((len(knots), n_channels) * 2)
+    own = np.einsum("jcjc->jc", square)
+    next_one = np.einsum("jckc->jkc", square)[np.arange(len(knots) - 1), np.arange(1, len(knots))]
+    steps = own[1:] + own[:-1] - 2 * next_one
+    return np.asarray(np.maximum((steps / np.diff(knots)[:, None]).mean(axis=0), 1e-12))
+
+
+def _smooth_mean(series: Sequence[Seen], knots: Array, n_channels: int) -> Array:
+    """Penalised least squares of all values on lines between knots, (J C,)."""
+    size = len(knots) * n_channels
+    gram, right = 1e-3 * np.eye(size), np.zeros(size)
+    for one in series:
+        reach = reach_of(one.times, one.channels, knots, n_channels)
+        gram += reach.T @ reach
+        right += reach.T @ one.values
+    if len(knots) > 2:
+        bend = np.diff(np.eye(len(knots)), 2, axis=0)
+        gram += _SMOOTH * np.kron(bend.T @ bend, np.eye(n_channels))
+    return np.asarray(np.linalg.solve(gram, right))
+
+
+def _kernel(
+    series: Sequence[Seen], mean: Array, knots: Array, n_channels: int
+) -> tuple[Array, float]:
+    """The likeliest stationary covariance at the knots, and the noise of an observation."""
+    span = float(knots[-1] - knots[0]) or 1.0
+    best: tuple[float, Array, float] = (-np.inf, np.eye(len(knots) * n_channels), 0.1)
+    for smooth in (False, True):
+        for length in _LENGTHS:
+            for noise in _NOISES:
+                value, size = _kernel_fit(
+                    series, mean, knots, n_channels, smooth, length * span, noise
+                )
+                if value > best[0]:
+                    gaps = np.abs(knots[:, None] - knots)
+                    kernel = np.kron(correlation(gaps, length * span, smooth), np.eye(n_channels))
+                    kernel += 1e-6 * np.eye(len(kernel))
+                    best = (value, size * kernel, float(noise * np.sqrt(size)))
+    return best[1], best[2]
+
+
+def correlation(gaps: Array, length: float, smooth: bool) -> Array:
+    """exp(-(gap/length)^2/2) where smooth, else exp(-gap/length)."""
+    return np.asarray(np.exp(-0.5 * (gaps / length) ** 2) if smooth else np.exp(-gaps / length))
+
+
+def _kernel_fit(
+    series: Sequence[Seen],
+    mean: Array,
+    knots: Array,
+    n_channels: int,
+    smooth: bool,
+    length: float,
+    noise: float,
+) -> tuple[float, float]:
+    """Log-likelihood at the best variance, and that variance."""
+    square, log_det, count = 0.0, 0.0, 0
+    for one in series:
+        same = one.channels[:, None] == one.channels
+        gaps = np.abs(one.times[:, None] - one.times)
+        matrix = same * correlation(gaps, length, smooth) + noise**2 * np.eye(len(gaps))
+        off = one.values - reach_of(one.times, one.channels, knots, n_channels) @ mean
+        factor = np.linalg.cholesky(matrix + 1e-9 * np.eye(len(gaps)))
+        square += float((np.linalg.solve(factor, off) ** 2).sum())
+        log_det += 2 * float(np.log(np.diag(factor)).sum())
+        count += len(off)
+    size = square / count
+    return -0.5 * (count * np.log(size) + log_det), size

@@ -1,0 +1,72 @@
+"""The law of series in closed form: mixtures of Gaussians at knots, lines between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.scores.mixture import GaussianMixture
+
+_LEAST = 1e-4
+
+
+@packable
+@dataclass(frozen=True)
+class KnotLaw:
+    r"""Paths of C channels: values at J knots follow a mixture, lines lie between, noise is added.
+
+    Outside the knots a path goes on as Brownian motion with the variance of its own steps.
+
+    Attributes:
+        mixture: of the J C values at the knots, knot after knot, in standard deviations.
+        knots: (J,) rising times.
+        noise: (C,) standard deviation of an observation around the path.
+        rate: (C,) variance per unit of time outside the knots.
+    """
+
+    mixture: GaussianMixture
+    knots: Array
+    noise: Array
+    rate: Array
+
+    @property
+    def n_channels(self) -> int:
+        """C."""
+        return len(self.noise)
+
+    def at(self, times: Array, channels: Array) -> tuple[Tensor, Tensor]:
+        """Means (K, n) and covariances (K, n, n) of n entries, each a time and a channel.
+
+        Entries must differ: each has a noise of its own.
+        """
+        reach = torch.as_tensor(reach_of(times, channels, self.knots, self.n_channels))
+        means = self.mixture.means @ reach.T
+        covariances = reach @ self.mixture.covariances @ reach.T
+        return means, covariances + torch.as_tensor(self._beside(times, channels))
+
+    def _beside(self, times: Array, channels: Array) -> Array:
+        """(n, n) covariance of the noise, and of what is outside the knots."""
+        same = channels[:, None] == channels
+        extra = np.diag(np.maximum(self.noise[channels], _LEAST) ** 2)
+        for beyond in (times - self.knots[-1], self.knots[0] - times):
+            far = np.maximum(beyond, 0.0)
+            extra = extra + same * self.rate[channels] * np.minimum(far[:, None], far)
+        return np.asarray(extra)
+
+
+def reach_of(times: Array, channels: Array, knots: Array, n_channels: int) -> Array:
+    """(n, J C) shares of the values at the knots in the value of a line at n entries."""
+    places = np.interp(times, knots, np.arange(len(knots)))
+    left = np.minimum(places.astype(int), max(len(knots) - 2, 0))
+    share = places - left
+    rows = np.arange(len(times))
+    reach = np.zeros((len(times), len(knots) * n_channels))
+    reach[rows, left * n_channels + channels] = 1 - share
+    if len(knots) > 1:
+        reach[rows, (left + 1) * n_channels + channels] += share
+    return reach

@@ -1,0 +1,229 @@
+"""A fitted law of series as a value: it draws, goes on, fills in, scores and answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer._core.seeding import spawn
+from trajinfer.data import IrregularSeries, TimeAxis
+from trajinfer.data.scaling import Standardisation
+from trajinfer.generation.schema import ChannelSchema
+from trajinfer.scores.condition import condition
+from trajinfer.scores.corrected import Corrected
+from trajinfer.scores.density_model import denoised_draws
+from trajinfer.scores.knot_fit import Seen, seen
+from trajinfer.scores.knot_law import KnotLaw
+from trajinfer.scores.likelihood import log_likelihood
+from trajinfer.scores.mixture import GaussianMixture
+from trajinfer.scores.observation import LinearObservation, Reward
+from trajinfer.scores.series_examples import SeriesLaw
+from trajinfer.scores.series_network import SeriesNetwork
+
+_PARTICLES_A_PATH, _FEWEST_PARTICLES = 4, 200
+_LOG_TWO_PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Entries of one series: those observed, and those asked for.
+
+    Attributes:
+        entries: all of them.
+        known: (n,) bool.
+        places: (T, C) entry of every time and channel that is asked for.
+    """
+
+    entries: Seen
+    known: Array
+    places: Array
+
+    @classmethod
+    def of(cls, past: Seen, ts: Array, n_channels: int) -> Self:
+        """The question at times ts (T,), rising, which may be times that are observed."""
+        index = {(t, c): i for i, (t, c) in enumerate(zip(past.times, past.channels))}
+        times, channels = list(past.times), list(past.channels)
+        places = np.empty((len(ts), n_channels), dtype=int)
+        for row, c in np.ndindex(places.shape):
+            place = index.setdefault((ts[row], c), len(times))
+            if place == len(times):
+                times.append(ts[row])
+                channels.append(c)
+            places[row, c] = place
+        values = np.zeros(len(times))
+        values[: len(past.values)] = past.values
+        known = np.arange(len(times)) < len(past.values)
+        return cls(Seen(np.array(times), np.array(channels, dtype=int), values), known, places)
+
+
+@packable
+@dataclass(frozen=True)
+class SeriesScoreModel:
+    """A law of series of C channels.
+
+    Attributes:
+        knots: the law in closed form, of standardised channels.
+        network: that moves it, or None.
+        levels: (rho_max, rho_min) in standard deviations.
+        schema: kinds of the channels.
+        scaling: centre and scale of every channel as it is modelled.
+        channels: their names.
+        axis: of the times.
+        grid: (T,) times that are drawn where none are asked for.
+        n_series: number of training series.
+        seed: of draws, unless another is given.
+    """
+
+    knots: KnotLaw
+    network: SeriesNetwork | None
+    levels: tuple[float, float]
+    schema: tuple[ChannelSchema, ...]
+    scaling: Standardisation
+    channels: tuple[str, ...]
+    axis: TimeAxis
+    grid: Array
+    n_series: int
+    seed: int
+
+    @property
+    def law(self) -> SeriesLaw:
+        """Of standardised series."""
+        return SeriesLaw(self.knots, self.network, self.levels)
+
+    def latent(self, values: Array) -> Array:
+        """Values (..., C) as they are modelled."""
+        return self.scaling.apply(
+            np.stack([k.forward(values[..., c]) for c, k in enumerate(self.schema)], axis=-1)
+        )
+
+    def visible(self, latent: Array) -> Array:
+        """Values (..., T, C) on the support of their channels; a static one is its first value."""
+        z = self.scaling.invert(latent)
+        for c, kind in enumerate(self.schema):
+            if kind.kind == "static":
+                z[..., c] = z[..., :1, c]
+        return np.stack([k.inverse(z[..., c]) for c, k in enumerate(self.schema)], axis=-1)
+
+    def pasts(self, series: IrregularSeries) -> list[Seen]:
+        """What is observed of every series, standardised."""
+        latent = self.latent(series.values)
+        return [
+            seen(series.times[i, :n], latent[i, :n]) for i, n in enumerate(map(int, series.lengths))
+        ]
+
+    def sample(self, n: int, ts: Array, seed: int, **settings: Any) -> Array:
+        """Draw n series at rising times (T,), (n, T, C)."""
+        nothing = Seen(np.empty(0), np.empty(0, dtype=int), np.empty(0))
+        return self.draws(nothing, ts, n, seed, **settings)
+
+    def draws(self, past: Seen, ts: Array, n: int, seed: int, **settings: Any) -> Array:
+        """Draw n coherent paths at rising times (T,) given a past, (n, T, C)."""
+        question = Question.of(past, ts, len(self.channels))
+        entries = question.entries.values[None]
+        if not question.known.all():
+            drawn = denoised_draws(self.given(question), n, random_state=seed, **settings)
+            entries = np.where(question.known, entries, drawn.numpy())
+        return self.visible(np.broadcast_to(entries, (n, entries.shape[1]))[:, question.places])
+
+    def given(self, question: Question) -> Corrected:
+        """The denoiser of the entries of a question."""
+        entries = question.entries
+        return self.law.given(
+            entries.times,
+            entries.channels,
+            torch.as_tensor(question.known),
+            torch.as_tensor(entries.values)[None],
+        )
+
+    def conditioned(
+        self, past: Seen, ts: Array, asked: LinearObservation | Reward, n: int, seed: int
+    ) -> Array:
+        """Paths (n, T, C) given a past, and an observation or reward of their values (T C,)."""
+        question = Question.of(past, ts, len(self.channels))
+        given = self.given(question)
+        found = condition(
+            given,
+            self._standard(asked, question),
+            n_particles=max(_PARTICLES_A_PATH * n, _FEWEST_PARTICLES),
+            levels=self.levels,
+            random_state=seed,
+        )
+        drawn = found.sample(n, random_state=seed).numpy()
+        entries = np.where(question.known, question.entries.values, drawn)
+        return self.visible(entries[:, question.places])
+
+    def _standard(
+        self, asked: LinearObservation | Reward, question: Question
+    ) -> LinearObservation | Reward:
+        """What is asked of values (T C,), asked of standardised entries."""
+        flat = question.places.reshape(-1)
+        channel = question.entries.channels[flat]
+        center, scale = self.scaling.center[channel], self.scaling.scale[channel]
+        if isinstance(asked, Reward):
+            places, c, s = (torch.as_tensor(part) for part in (flat, center, scale))
+            return Reward(lambda z: asked.function(z[:, places] * s + c), asked.strength)
+        asked.require_width(len(flat))
+        H = torch.zeros(asked.n, len(question.known), dtype=torch.float64)
+        H.index_add_(1, torch.as_tensor(flat), asked.H * torch.as_tensor(scale))
+        return LinearObservation(H, asked.y - asked.H @ torch.as_tensor(center), asked.R)
+
+    def log_density(self, past: Seen) -> float:
+        """Nats of the observed entries, as they are modelled, in the unit of the model."""
+        density = self._density(past)
+        values = torch.as_tensor(past.values)[None]
+        if self.network is None:
+            found = density.log_prob(values)
+        else:
+            nothing = _nothing_known(past)
+            found = log_likelihood(self.given(nothing), values, levels=self.levels)
+        return float(found[0]) - float(np.log(self.scaling.scale[past.channels]).sum())
+
+    def surprise(self, past: Seen) -> Array:
+        """(n,) minus the log-density of every entry given all others, standardised units.
+
+        Of the law in closed form: every part gives the mean and variance of an entry by its
+        precision matrix, and its weight given the other entries.
+        """
+        density = self._density(past)
+        x = torch.as_tensor(past.values)
+        precision = torch.linalg.inv(density.covariances)
+        variance = 1 / precision.diagonal(dim1=-2, dim2=-1)
+        off = torch.einsum("knm,km->kn", precision, x - density.means) * variance
+        own = -0.5 * (off.square() / variance + variance.log() + _LOG_TWO_PI)
+        whole = density.log_parts(x[None])[0]
+        others = torch.log_softmax(whole[:, None] - own, dim=0)
+        return -torch.logsumexp(others + own, dim=0).numpy()
+
+    def _density(self, past: Seen) -> GaussianMixture:
+        means, covariances = self.knots.at(past.times, past.channels)
+        return GaussianMixture(self.knots.mixture.weights, means, covariances)
+
+    def log_slope(self, values: Array) -> Array:
+        """(..., C) logarithm of how much the modelled value moves per unit of the value."""
+        columns = []
+        for c, kind in enumerate(self.schema):
+            x = values[..., c]
+            if kind.kind == "positive":
+                columns.append(-np.log(x))
+            elif kind.kind == "whole" and kind.low >= 0:
+                columns.append(-0.5 * np.log(np.maximum(x, 0) + 0.375) - math.log(2))
+            else:
+                columns.append(np.zeros_like(x))
+        return np.stack(columns, axis=-1)
+
+    def seeds(self, seed: int, n: int) -> Sequence[int]:
+        """Seeds of n series, independent."""
+        return spawn(seed, n)
+
+
+def _nothing_known(past: Seen) -> Question:
+    """The question of all entries of a past, as if none were known."""
+    places = np.arange(len(past.values))[:, None]
+    return Question(past, np.zeros(len(past.values), dtype=bool), places)
