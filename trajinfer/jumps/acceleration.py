@@ -72,9 +72,11 @@ def _unpack(x: Array, like: Parameters, rate_map: RateMap) -> tuple[Parameters, 
         emission = replace(emission, error=float(np.clip(logistic(x[0]), 1e-12, 0.999)))
         x = x[1:]
     if emission.learn_labels and emission.labels is not None:
-        table = np.where(emission.labels > 0, np.exp(np.clip(x[: n * n], -200, 1)).reshape(n, n), 0)
+        old = emission.labels
+        shares = np.exp(np.clip(x[: old.size], -200, 1)).reshape(old.shape)
+        table = np.where(old > 0, shares, 0)
         emission = replace(emission, labels=table / table.sum(axis=1, keepdims=True))
-        x = x[n * n :]
+        x = x[old.size :]
     if emission.gaussian is not None and emission.gaussian.learn:
         sends = ~np.isnan(emission.gaussian.means)
         means, stds = emission.gaussian.means.copy(), emission.gaussian.stds.copy()

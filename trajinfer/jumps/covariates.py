@@ -3,7 +3,7 @@ r"""Covariates on rates: $\log F_{ij}(x) = \log F_{ij} + \beta_{ij} \cdot (x - \
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,23 @@ class CovariateDesign:
         width = z[regime[begins]].max(axis=0) - z[regime[begins]].min(axis=0)
         spread = np.array([width[k] for k, _ in numbers])
         return cls(names, mean, scale, z, regime, owner, spread)
+
+    def of_phases(self, owner: Array, links: Array, expanded: Array) -> CovariateDesign:
+        """The design where states consist of phases.
+
+        An effect on a link acts from every phase of its state alike; moves from one phase to the
+        next have none.
+
+        Args:
+            owner: (P,) the state of each phase.
+            links: (S, S) bool, links between states.
+            expanded: (P, P) bool, links between phases.
+        """
+        column = np.full(links.shape, -1)
+        column[links] = np.arange(int(links.sum()))
+        start, end = np.nonzero(expanded)
+        plain = column[owner[start], owner[end]]
+        return replace(self, owner=np.where(plain >= 0, self.owner[:, plain], -1))
 
 
 def covariates_of(series: JumpSeries, names: Sequence[str]) -> Array:

@@ -19,12 +19,13 @@ _MOST_DEVIATION = 10.0
 
 
 def effect_rows(
-    problem: Problem, result: FitResult, states: tuple[Hashable, ...]
+    problem: Problem, result: FitResult, states: tuple[Hashable, ...], owner: Array
 ) -> list[dict[str, Any]]:
-    """One record per link and covariate, with 95 % intervals on the log scale.
+    """One record per link of states and covariate, with 95 % intervals on the log scale.
 
-    An effect that the likelihood sends to infinity, or hardly depends on, is not identified: its
-    interval is unbounded. It is held there for the intervals of the others.
+    Row i of the rates belongs to state `owner[i]`. An effect that the likelihood sends to
+    infinity, or hardly depends on, is not identified: its interval is unbounded. It is held there
+    for the intervals of the others.
     """
     rate_map = problem.rate_map
     if not isinstance(rate_map, CovariateMap):
@@ -36,7 +37,10 @@ def effect_rows(
     deviation = np.sqrt(np.diag(covariance)[n_links:])
     flat = ~(deviation * design.spread < _MOST_DEVIATION)
     rows: list[dict[str, Any]] = []
-    for column, (i, j) in enumerate(np.argwhere(rate_map.links).tolist()):
+    links = owner[np.argwhere(rate_map.links)]
+    # phases of one state share the effects of its links
+    for column in np.sort(np.unique(links, axis=0, return_index=True)[1]):
+        i, j = links[column]
         for k, name in enumerate(design.names):
             effect = int(design.owner[k, column])
             if effect < 0:

@@ -79,7 +79,8 @@ class MarkovJumpProcess(FittedJumpProcess):
             labels) to names.
         equal_effects: lists of links on which a covariate has one effect in common.
         phases: number of phases of every state that is left, or a mapping from labels to numbers;
-            the rate of leaving a state then depends on the time spent there. None is 1.
+            the rate of leaving a state then depends on the time spent there. Noise and signals
+            are those of the state, effects of covariates act alike from all its phases. None is 1.
         max_iter: bound on iterations.
         tol: relative change of the likelihood at which they stop.
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
@@ -253,7 +254,8 @@ class MarkovJumpProcess(FittedJumpProcess):
         self.absorbing_ = tuple(labels[k] for k in np.flatnonzero(setup.absorbing.states))
         self.uncertainty_ = uncertainty_of(estimate, expected, limits.unbounded)
         if isinstance(rate_map, CovariateMap):
-            self.effect_rows_ = effect_rows(setup.problem, result, states)
+            owner = np.arange(len(states)) if phases is None else phases.owner
+            self.effect_rows_ = effect_rows(setup.problem, result, states, owner)
             limits.notes.extend(unidentified(self.effect_rows_))
         if self.model is not None:
             self.theta_ = result.p

@@ -110,7 +110,9 @@ class JumpModel:
     def read(self, series: JumpSeries) -> JumpSeries:
         """The series with codes of the rows of the rates."""
         series = series.recode(self.states)
-        return series if self.phases is None else self.phases.expanded(series)
+        if self.phases is None:
+            return series
+        return self.phases.expanded(series, certain=self.emission.noiseless)
 
     def of_states(self, laws: Array) -> Array:
         """Laws (..., S) of the states from those over the rows of the rates."""
@@ -197,7 +199,7 @@ class JumpModel:
         """
         series = self.read(series)
         laws = self.of_states(predicted_laws(series, *self.in_regimes(series)))
-        return laws if self.emission.noiseless else laws @ self.emission.label_matrix()
+        return laws if self.emission.noiseless else laws @ self.emission.label_table()
 
     def replicate(
         self, visits: JumpSeries, series: JumpSeries, generator: np.random.Generator

@@ -13,11 +13,11 @@ from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.packing import packable
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.absorbing import Absorbing
+from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.fit import FitResult
 from trajinfer.jumps.problem import Problem
-from trajinfer.jumps.rate_map import LogLinear
+from trajinfer.jumps.rate_map import LogLinear, RateMap
 from trajinfer.jumps.setup import Setup
-from trajinfer.markov.emission import EmissionModel
 from trajinfer.markov.hidden import HiddenData
 from trajinfer.markov.parameters import Parameters
 from trajinfer.markov.rates import with_diagonal
@@ -105,8 +105,13 @@ class Phases:
         out[next_one, next_one + 1] = True
         return out
 
-    def expanded(self, series: JumpSeries) -> JumpSeries:
-        """The series with codes of phases: of a state with several the label is a set.
+    def expanded(self, series: JumpSeries, *, certain: bool) -> JumpSeries:
+        """The series with codes of phases.
+
+        Args:
+            series: with codes of states.
+            certain: whether labels are right: of a state with several phases they are then a set,
+                else the code of its first phase, as in `EmissionModel`.
 
         Raises:
             InputError: if times of jumps are exact.
@@ -123,7 +128,8 @@ class Phases:
             [sets[:, owner], np.eye(len(self.labels), dtype=bool)[:, owner]]
         )
         known = np.maximum(series.flat_states, 0)
-        codes = np.where(several[known], -2 - len(sets) - known, self.first[known])
+        as_set = several[known] & certain
+        codes = np.where(as_set, -2 - len(sets) - known, self.first[known])
         return replace(
             series,
             flat_states=np.where(series.flat_states >= 0, codes, series.flat_states),
@@ -141,14 +147,21 @@ class Phases:
         """Probabilities (..., S) of the states from those of phases (..., P)."""
         return np.add.reduceat(laws, self.first, axis=-1)
 
-    def starts(self, rates: Array, initial: Array) -> list[Parameters]:
-        """Starts from plain rates (S, S): the plain model itself, rising and falling exit rates."""
+    def starts(self, rates: Array, plain: Parameters, n_regimes: int) -> list[Parameters]:
+        """Starts from plain rates (S, S): the plain model itself, rising and falling exit rates.
+
+        Args:
+            rates: at mean covariates.
+            plain: the fit without phases.
+            n_regimes: number of distinct covariates.
+        """
+        initial = plain.initial
         owner, first = self.owner, self.first
         is_first = np.isin(np.arange(len(owner)), first)
         own, alone = np.array(self.counts)[owner], -np.diag(rates)[owner]
         law = initial[owner] * np.where(is_first, _FIRST, (1 - _FIRST) / np.maximum(own - 1, 1))
         law = np.where(own == 1, initial[owner], law)
-        emission = EmissionModel(len(owner), 0.0)
+        emission = replace(plain.emission, n_states=len(owner), owner=owner)
         next_one = np.flatnonzero(owner[1:] == owner[:-1])
         out = []
         for early, late, onward in _SHAPES:
@@ -158,25 +171,37 @@ class Phases:
                 factor[:, None] * np.where(np.eye(len(rates), dtype=bool), 0.0, rates)[owner]
             )
             matrix[next_one, next_one + 1] = onward * alone[next_one]
-            out.append(Parameters(with_diagonal(matrix), law, emission))
+            several = np.repeat(with_diagonal(matrix)[None], n_regimes, axis=0)
+            out.append(Parameters(several if n_regimes > 1 else several[0], law, emission))
         return out
 
 
 def phased_setup(plain: Setup, best: FitResult, phases: Phases, weights: Array | None) -> Setup:
     """The setup of the model with phases, which starts at the fit of the one without."""
-    owner = phases.owner
-    series = phases.expanded(plain.series)
-    rate_map = LogLinear.of_links(phases.links(plain.links), plain.limits)
-    low = np.maximum(best.parameters.rates, plain.limits.low)
-    rates = with_diagonal(np.where(plain.links, low, 0.0))
-    top = _TOP * float(-np.diag(rates).min())
-    data = HiddenData(series, len(owner), top=top, weights=weights)
+    owner, links = phases.owner, phases.links(plain.links)
+    series = phases.expanded(plain.series, certain=best.parameters.emission.noiseless)
+    rate_map: RateMap = LogLinear.of_links(links, plain.limits)
+    fitted, regime, n_regimes = best.parameters.rates, None, 1
+    if isinstance(plain.problem.rate_map, CovariateMap):
+        fitted = plain.problem.rate_map.reference(best.p)
+        design = plain.problem.rate_map.design.of_phases(owner, plain.links, links)
+        rate_map = CovariateMap(LogLinear.of_links(links, plain.limits), design)
+        regime, n_regimes = design.regime, len(design.z)
+    rates = with_diagonal(np.where(plain.links, np.maximum(fitted, plain.limits.low), 0.0))
+    data = HiddenData(
+        series,
+        len(owner),
+        top=_TOP * float(-np.diag(rates).min()),
+        weights=weights,
+        regimes=regime,
+        n_regimes=n_regimes,
+    )
     absorbing = plain.absorbing
     return replace(
         plain,
         series=series,
         problem=Problem(data, rate_map),
-        starts=phases.starts(rates, best.parameters.initial),
+        starts=phases.starts(rates, best.parameters, n_regimes),
         absorbing=Absorbing(
             absorbing.states[owner], absorbing.by_data[owner], absorbing.watched[owner]
         ),

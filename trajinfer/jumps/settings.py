@@ -39,18 +39,15 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             "covariates= are fitted by the likelihood: take method='mle' or 'auto', and links "
             "as a mask or None"
         )
-    others = (settings["covariates"], settings["model"], settings["emission"])
     if settings["phases"] is not None and (
         method not in ("auto", "mle", "em")
         or select
         or settings["reversible"]
-        or not np.array_equal(settings["label_noise"], 0.0)
-        or any(other is not None for other in others)
+        or settings["model"] is not None
     ):
         raise InputError(
-            "phases= are fitted to labels by the likelihood: take method='mle' or 'auto', a "
-            "mask of links or None, and leave out label_noise=, covariates=, model=, "
-            "emission= and reversible="
+            "phases= are fitted by the likelihood: take method='mle' or 'auto', a mask of links "
+            "or None, and leave out model= and reversible="
         )
     if settings["model"] is not None and method in ("bayes", "amortized", "map"):
         raise InputError("a model is fitted by its likelihood: take method='mle' or 'auto'")

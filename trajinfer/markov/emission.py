@@ -71,13 +71,17 @@ class GaussianEmission:
 class EmissionModel:
     """The observations of the states: labels, wrong with `error` or by `labels`, and a signal.
 
+    Several states may show one label, as the phases of a state do: of P states and S labels the
+    code of a label is the first state that shows it.
+
     Attributes:
-        n_states: S.
+        n_states: P.
         error: probability of a wrong label, uniform over the S - 1 wrong ones; None if `labels`.
         labels: (S, S) label probabilities.
         gaussian: of the signal.
         learn_error: whether `error` is estimated.
         learn_labels: whether `labels` is estimated.
+        owner: (P,) the label that each state shows, in order; None if each shows its own.
     """
 
     n_states: int
@@ -86,6 +90,12 @@ class EmissionModel:
     gaussian: GaussianEmission | None = None
     learn_error: bool = False
     learn_labels: bool = False
+    owner: Array | None = None
+
+    @property
+    def n_labels(self) -> int:
+        """S."""
+        return self.n_states if self.owner is None else int(self.owner[-1]) + 1
 
     @property
     def learned(self) -> bool:
@@ -103,17 +113,43 @@ class EmissionModel:
         """Number of parameters that are estimated."""
         n = int(self.learn_error)
         if self.learn_labels and self.labels is not None:
-            n += int((self.labels > 0).sum()) - self.n_states
+            n += int((self.labels > 0).sum()) - self.n_labels
         if self.gaussian is not None and self.gaussian.learn:
             n += 2 * int(np.isfinite(self.gaussian.means).sum())
         return n
 
-    def label_matrix(self) -> Array:
-        """(S, S) probabilities of label o (column) in state s (row)."""
+    def label_table(self) -> Array:
+        """(S, S) probabilities of the label in the column where the one in the row is right."""
         if self.labels is not None:
             return self.labels
-        matrix = as_emission(self.error, self.n_states)
-        return np.eye(self.n_states) if matrix is None else matrix
+        matrix = as_emission(self.error, self.n_labels)
+        return np.eye(self.n_labels) if matrix is None else matrix
+
+    def label_matrix(self) -> Array:
+        """(P, P) probabilities of the code of a label (column) in a state (row)."""
+        table = self.label_table()
+        if self.owner is None:
+            return table
+        matrix = np.zeros((self.n_states, self.n_states))
+        matrix[:, self._first] = table[self.owner]
+        return matrix
+
+    def log_density(self, signal: Array) -> Array:
+        """(n, P) log-densities of a signal; 0 where there is none."""
+        if self.gaussian is None:
+            return np.zeros((len(signal), self.n_states))
+        density = self.gaussian.log_density(signal)
+        return density if self.owner is None else density[:, self.owner]
+
+    def pooled(self, sums: Array) -> Array:
+        """Sums (..., S) over the states of every label, from those of the states (..., P)."""
+        return sums if self.owner is None else np.add.reduceat(sums, self._first, axis=-1)
+
+    @property
+    def _first(self) -> Array:
+        """(S,) the first state that shows each label."""
+        owner = np.arange(self.n_states) if self.owner is None else self.owner
+        return np.asarray(np.searchsorted(owner, np.arange(self.n_labels)))
 
     def updated(self, counts: Array, moments: Array | None) -> EmissionModel:
         """The M-step: expected (state, label) counts (S, S), moments (3, S) of the signal."""

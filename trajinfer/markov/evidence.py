@@ -35,7 +35,7 @@ def evidence_of(
         out[absorbed] = np.eye(emission.n_states)[labels[absorbed]]
     if emission.gaussian is None or signal is None:
         return np.asarray(out), np.zeros(len(out))
-    logs = np.where(out > 0, emission.gaussian.log_density(signal), -np.inf)
+    logs = np.where(out > 0, emission.log_density(signal), -np.inf)
     top = logs.max(axis=1)
     top = np.where(np.isfinite(top), top, 0.0)
     return np.asarray(out * np.exp(logs - top[:, None])), top

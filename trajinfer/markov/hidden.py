@@ -303,8 +303,8 @@ class HiddenData:
             dwell,
             score,
             smoothed[: self.n_pieces][self.follows < 0].sum(axis=0),
-            self._label_counts(smoothed),
-            self._moments(smoothed),
+            self._label_counts(smoothed, parameters.emission),
+            self._moments(parameters.emission.pooled(smoothed)),
         )
 
     def _previous(self) -> Array:
@@ -339,11 +339,12 @@ class HiddenData:
             )
         return direct, still
 
-    def _label_counts(self, smoothed: Array) -> Array:
+    def _label_counts(self, smoothed: Array, emission: EmissionModel) -> Array:
+        """(S, S) expected numbers of labels (columns) where others are right (rows)."""
         labelled = (self.labels >= 0) & (self.kinds != _ABSORPTION)
         counts = np.zeros((self.n_states, self.n_states))
         np.add.at(counts.T, self.labels[labelled], smoothed[labelled])
-        return counts
+        return emission.pooled(emission.pooled(counts).T).T
 
     def _moments(self, smoothed: Array) -> Array | None:
         if self.signal is None:
