@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,28 @@ from torch import Tensor
 from trajinfer._core.errors import BrownianMismatch, InputError, TimeGridError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.paths.brownian import BrownianPath, Increments, Need, Times
-from trajinfer.paths.counter import mix, normal_pair
+from trajinfer.paths.counter import family, mix, normal_pair
 from trajinfer.paths.levy_area import split
 
 _ULPS = 4
 _ROOT = 1 << 20
+_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Descent:
+    """The way to the leaves of times.
+
+    Attributes:
+        right: whether they lie in the right half, (Q, B or 1, 1) of every level.
+        nodes: (2 + levels, Q, B or 1, 1) index of their node: of the root twice, for its increment
+            and for its halving, down to the leaf.
+        beyond: (Q, B or 1, 1) distance to the left end of the leaf.
+    """
+
+    right: list[Tensor]
+    nodes: Tensor
+    beyond: Tensor
 
 
 class BrownianTree(BrownianPath):
@@ -66,6 +85,8 @@ class BrownianTree(BrownianPath):
         self.tol = leaf
         channels = torch.arange(self.shape[0] * self.shape[1], device=self.device)
         self._channels = channels.reshape(1, *self.shape)
+        levels = [mix(self.seed, level) for level in (_ROOT, *range(self.depth + 1))]
+        self._seeds = family(*levels).to(self.device).reshape(-1, 1, 1, 1)
 
     def evaluate(self, times: Any) -> tuple[Tensor, Tensor]:
         r"""$W(t) - W(t_0)$ and $\int_{t_0}^t (W(s) - W(t_0))\,ds$ at any times.
@@ -81,29 +102,40 @@ class BrownianTree(BrownianPath):
         """
         clamped = self._clamp(np.asarray(times, dtype=np.float64))
         rows = clamped.T[:, :, None] if clamped.ndim == 2 else clamped[:, None, None]
-        t = torch.as_tensor(np.ascontiguousarray(rows), device=self.device)
-        span = self.t1 - self.t0
-        z1, z2 = self._normals(_ROOT, torch.zeros_like(t, dtype=torch.int64))
-        size = (t.shape[0], *self.shape)
-        w, area = (z1 * math.sqrt(span)).expand(size), (z2 * math.sqrt(span / 12)).expand(size)
-        start = torch.zeros(size, dtype=torch.float64, device=self.device)
-        total = start
-        left, index = torch.full_like(t, self.t0), torch.zeros_like(t, dtype=torch.int64)
-        length = span
-        for level in range(self.depth):
-            half = length / 2
-            z1, z2 = self._normals(level, index)
-            w1, h1, w2, h2 = split(w, area, half, half, z1, z2)
-            right = t >= left + half
-            total = torch.where(right, total + half * (start + 0.5 * w1 + h1), total)
+        way = self._descent(np.ascontiguousarray(rows))
+        normals = self._normals(way.nodes)
+        z1, z2 = next(normals)
+        length = self.t1 - self.t0
+        w, area = z1 * math.sqrt(length), z2 * math.sqrt(length / 12)
+        start = total = torch.zeros_like(w)
+        for right, (z1, z2) in zip(way.right, normals):
+            length /= 2
+            w1, h1, w2, h2 = split(w, area, length, length, z1, z2)
+            total = torch.where(right, total + length * (start + 0.5 * w1 + h1), total)
             start = torch.where(right, start + w1, start)
             w, area = torch.where(right, w2, w1), torch.where(right, h2, h1)
-            left, index = torch.where(right, left + half, left), 2 * index + right
-            length = half
-        z1, z2 = self._normals(self.depth, index)
-        inside = (t - left).clamp(0.0, length)
+        z1, z2 = next(normals)
+        inside = way.beyond.clamp(0.0, length)
         w1, h1, _, _ = split(w, area, inside, length - inside, z1, z2)
         return start + w1, total + inside * (start + 0.5 * w1 + h1)
+
+    def _descent(self, t: Times) -> _Descent:
+        """The way from the whole interval to the leaves of the times t, any shape."""
+        left, half = np.full_like(t, self.t0), self.t1 - self.t0
+        index = np.zeros(t.shape, dtype=np.int64)
+        turns, nodes = [], [index, index]
+        for _ in range(self.depth):
+            half /= 2
+            right = t >= left + half
+            left = np.where(right, left + half, left)
+            index = 2 * index + right
+            turns.append(right)
+            nodes.append(index)
+        return _Descent(
+            [torch.as_tensor(right, device=self.device) for right in turns],
+            torch.as_tensor(np.stack(nodes), device=self.device),
+            torch.as_tensor(t - left, device=self.device),
+        )
 
     def increments(
         self, t0: float, t1: float, need_H: bool = False
@@ -141,10 +173,18 @@ class BrownianTree(BrownianPath):
             device=self.device,
         )
 
-    def _normals(self, level: int, index: Tensor) -> tuple[Tensor, Tensor]:
-        """The two normal numbers of the nodes `index` of a level, in all channels."""
-        counter = index * self._channels.numel() + self._channels
-        return normal_pair(mix(self.seed, level), counter)
+    def _normals(self, nodes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The two normal numbers (Q, B, M) of the node of every level, the root's first.
+
+        Those of several levels are found at once: for few times and paths the calls of torch cost
+        more than the numbers.
+        """
+        n = self._channels.numel()
+        size = max(1, _AT_ONCE // (nodes[0].shape[0] * n))
+        for first in range(0, len(nodes), size):
+            counter = nodes[first : first + size] * n + self._channels
+            seeds = self._seeds[first : first + size]
+            yield from zip(*normal_pair(seeds, counter), strict=True)
 
     def _clamp(self, times: Times) -> Times:
         """Times within rounding of the interval are moved to its ends."""

@@ -26,18 +26,28 @@ def mix(seed: int, *keys: int) -> int:
     return state >> 1
 
 
-def normal_pair(seed: int, *keys: Tensor | int) -> tuple[Tensor, Tensor]:
+def family(*seeds: int) -> Tensor:
+    """What `normal_pair` takes in place of one seed, to draw with several at once: (len(seeds),).
+
+    >>> several = normal_pair(family(5, 7), torch.tensor([3, 3]))[0]
+    >>> bool(several[1] == normal_pair(7, torch.tensor([3]))[0])
+    True
+    """
+    return torch.tensor([_signed(mix(seed)) for seed in seeds], dtype=torch.int64)
+
+
+def normal_pair(seed: int | Tensor, *keys: Tensor | int) -> tuple[Tensor, Tensor]:
     """Two independent standard normal numbers per counter, in float64.
 
     Args:
-        seed: of the whole family.
+        seed: of the whole family; or a `family` of seeds, which broadcasts with the keys.
         keys: integer tensors that broadcast together (or plain integers): the counter. The last one
             is cheapest.
 
     Returns:
         Two tensors of the broadcast shape; each number depends on `seed` and its counter alone.
     """
-    state: Tensor | int = _signed(mix(seed))
+    state: Tensor | int = _signed(mix(seed)) if isinstance(seed, int) else seed
     for key in keys[:-1]:
         offset = _signed(_STEP) * (2 * key + 1)
         state = _scramble(state + (_signed(offset) if isinstance(offset, int) else offset))
