@@ -6,6 +6,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.markov.every_entry import at_every_entry
 from trajinfer.markov.hidden import HiddenData
 from trajinfer.markov.parameters import Parameters
 
@@ -66,13 +67,6 @@ def most_probable_states(
     References:
         Viterbi, Error bounds for convolutional codes, IEEE Trans. Inf. Theory 1967.
     """
-    data = Decoding(
-        series,
-        len(parameters.initial),
-        top=2 * parameters.fastest,
-        keep_unseen=True,
-        longest=int(series.lengths.max()),
-        regimes=regimes,
-        n_regimes=len(parameters.stack),
-    )
+    longest = int(series.lengths.max())
+    data = at_every_entry(Decoding, series, parameters, regimes, longest=longest)
     return series.with_states(data.most_probable(parameters))

@@ -9,6 +9,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.markov.every_entry import at_every_entry
 from trajinfer.markov.hidden import HiddenData
 from trajinfer.markov.parameters import Parameters
 
@@ -37,14 +38,7 @@ def state_probabilities(
         since="the first observation of the path",
     )
     padded, place, held = _with_queries(series, queries, regimes)
-    data = HiddenData(
-        padded,
-        len(parameters.initial),
-        top=2 * parameters.fastest,
-        keep_unseen=True,
-        regimes=held,
-        n_regimes=len(parameters.stack),
-    )
+    data = at_every_entry(HiddenData, padded, parameters, held)
     return np.asarray(data.posterior(parameters)[place])
 
 

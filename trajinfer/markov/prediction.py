@@ -6,6 +6,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.markov.every_entry import at_every_entry
 from trajinfer.markov.hidden import HiddenData
 from trajinfer.markov.parameters import Parameters
 
@@ -45,13 +46,6 @@ def predicted_laws(
     Raises:
         InputError: if the observations have probability 0.
     """
-    data = Prediction(
-        series,
-        len(parameters.initial),
-        top=2 * parameters.fastest,
-        keep_unseen=True,
-        longest=int(series.lengths.max()),
-        regimes=regimes,
-        n_regimes=len(parameters.stack),
-    )
+    longest = int(series.lengths.max())
+    data = at_every_entry(Prediction, series, parameters, regimes, longest=longest)
     return data.laws(parameters)
