@@ -114,10 +114,14 @@ def frozen_dynamics_of(sde: SDELike) -> Dynamics:
 
 def _of_process(process: Process, p: Values) -> Dynamics:
     affine = process.affine(p)
+    if process.noise_type == "additive" and process.volatility is not None:
+        covariance_rate = partial(_constant, torch.diag(p["volatility"].square()))
+    else:
+        covariance_rate = partial(_process_covariance_rate, process, p)
     return Dynamics(
         drift=partial(_process_drift, process, p),
         jacobian=partial(_process_jacobian, process, p),
-        covariance_rate=partial(_process_covariance_rate, process, p),
+        covariance_rate=covariance_rate,
         affine=None if affine is None else (*affine, torch.diag(p["volatility"].square())),
     )
 
@@ -133,6 +137,10 @@ def _process_jacobian(process: Process, p: Values, t: Tensor, y: Tensor) -> Tens
 
 def _process_covariance_rate(process: Process, p: Values, t: Tensor, y: Tensor) -> Tensor:
     return torch.diag_embed(process.diffusion(t, y, p).square())
+
+
+def _constant(value: Tensor, _t: Tensor, _y: Tensor) -> Tensor:
+    return value
 
 
 def _no_drift(_: Tensor, y: Tensor) -> Tensor:

@@ -184,12 +184,24 @@ def _filtered(
     if n_directions:
         law[..., size + n_all :] = directions
     data = pad(observations.columns, (size, n_directions))
+    side_noise = torch.cat([moves.own[..., None], moves.with_y], dim=-1)
+    steps = [
+        _Step(*step)
+        for step in zip(
+            top.unbind(-2),
+            decay.unbind(-2),
+            side_noise.unbind(-2),
+            moves.among.unbind(-3),
+            strict=True,
+        )
+    ]
     white, variances = [], []
-    for i in range(observations.columns.shape[-2]):
-        _advance(law, top[..., i, :], decay[..., i, :], moves.at(i))
-        seen = observations.observed[..., i]
+    for step, row, seen in zip(
+        steps, data.unbind(-2), observations.observed.unbind(-1), strict=True
+    ):
+        _advance(law, step)
         variance = torch.where(seen, law[..., 0, 0] + observations.noise, 1.0)
-        residual = (law[..., 0, :] - data[..., i, :]) * seen[..., None]
+        residual = (law[..., 0, :] - row) * seen[..., None]
         law.addcmul_(
             (law[..., :, 0] / variance[..., None])[..., None], residual[..., None, :], value=-1
         )
@@ -209,20 +221,33 @@ def _filtered(
     )
 
 
-def _advance(law: Tensor, top: Tensor, decay: Tensor, move: Moves) -> None:
-    """Covariance and means (..., S, S + M), in place, by a step z' = (top z, decay y) + noise."""
-    size = top.shape[-1]
-    first = top[..., None, :] @ law
-    law.mul_(decay[..., None])
+class _Step(NamedTuple):
+    """One move z' = (top z, decay y) + noise.
+
+    Attributes:
+        top: (..., S) first row of the flow.
+        decay: (..., S) the rest of its diagonal, after a 0.
+        side_noise: (..., S) covariance of the noise of the first coordinate with that of all.
+        among: (..., J, J) covariance of the noise of the others.
+    """
+
+    top: Tensor
+    decay: Tensor
+    side_noise: Tensor
+    among: Tensor
+
+
+def _advance(law: Tensor, step: _Step) -> None:
+    """Covariance and means (..., S, S + M), in place, by one step."""
+    first = step.top[..., None, :] @ law
+    law.mul_(step.decay[..., None])
     law[..., :1, :] = first
-    covariance = law[..., :size]
-    side = covariance @ top[..., None]
-    covariance.mul_(decay[..., None, :])
+    covariance = law[..., : step.top.shape[-1]]
+    side = covariance @ step.top[..., None] + step.side_noise[..., None]
+    covariance.mul_(step.decay[..., None, :])
     covariance[..., :1] = side
-    covariance[..., 0, 0] += move.own
-    covariance[..., 0, 1:] += move.with_y
-    covariance[..., 1:, 0] += move.with_y
-    covariance[..., 1:, 1:] += move.among
+    covariance[..., 0, 1:] += step.side_noise[..., 1:]
+    covariance[..., 1:, 1:] += step.among
 
 
 def _joined(start: Tensor, blocks: _Blocks) -> Whitened:
