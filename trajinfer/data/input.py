@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,11 @@ from trajinfer._core.errors import InputError
 from trajinfer.data import foreign_tables
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.data.open_table import OpenTable
 from trajinfer.data.snapshots import Snapshots
 from trajinfer.data.time_axis import TimeAxis
+
+Kind = TypeVar("Kind")
 
 
 def as_series(series: Any) -> IrregularSeries:
@@ -35,6 +38,8 @@ def as_series(series: Any) -> IrregularSeries:
     """
     if isinstance(series, IrregularSeries):
         return series
+    if isinstance(series, OpenTable):
+        return _of_kind(series.whole(), IrregularSeries)
     if hasattr(series, "to_pandas") and hasattr(series, "columns"):
         series = series.to_pandas()
     if isinstance(series, pd.DataFrame):
@@ -53,6 +58,30 @@ def as_series(series: Any) -> IrregularSeries:
         stacklevel=3,
     )
     return made
+
+
+def series_to_learn(X: Any) -> IrregularSeries:
+    """Series for a fit: of an open table as many as its bound on memory allows."""
+    return _of_kind(X.to_learn(), IrregularSeries) if isinstance(X, OpenTable) else as_series(X)
+
+
+def paths_to_learn(X: Any) -> JumpSeries:
+    """Paths of states for a fit: of an open table as many as its bound on memory allows."""
+    return _of_kind(X.to_learn(), JumpSeries) if isinstance(X, OpenTable) else as_jump_series(X)
+
+
+def _of_kind(read: Any, kind: type[Kind]) -> Kind:
+    """What was read from a table.
+
+    Raises:
+        InputError: if it is a container of another kind.
+    """
+    if not isinstance(read, kind):
+        raise InputError(
+            f"expected {kind.__name__}, got {type(read).__name__}; open the table with "
+            f"{kind.__name__}.open"
+        )
+    return read
 
 
 def _require_rows(values: Any) -> None:
@@ -115,6 +144,8 @@ def as_jump_series(X: Any) -> JumpSeries:
     """
     if isinstance(X, JumpSeries):
         return X
+    if isinstance(X, OpenTable):
+        return _of_kind(X.whole(), JumpSeries)
     if isinstance(X, list) and X and all(isinstance(part, JumpSeries) for part in X):
         return JumpSeries.concatenate(X)
     if hasattr(X, "columns"):

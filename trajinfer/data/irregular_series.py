@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from trajinfer.data import series_arrays, series_tables
 from trajinfer.data.hiding import hidden_entries
 from trajinfer.data.joining import joined_fields
 from trajinfer.data.names import column_names
+from trajinfer.data.open_table import OpenTable
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
@@ -265,6 +267,35 @@ class IrregularSeries:
         """
         names = series_tables.Columns(id, time, channels, variable, value, statics, labels)
         return cls(**series_tables.parse(df, names, duplicates, time_unit))
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        id: str,
+        time: str,
+        channels: Sequence[str] | None = None,
+        memory: float | str | None = None,
+        time_unit: TimeUnit = "D",
+    ) -> OpenTable[IrregularSeries]:
+        """Series in parquet files that may be larger than memory; taken wherever series are.
+
+        Args:
+            path: a parquet file, or a folder of them, partitioned or not; best sorted by `id`.
+            id, time, channels, time_unit: as for `from_frame`, of a wide table.
+            memory: bound on what a fit or an answer works in, in bytes or as "2 GiB"; None takes a
+                quarter of what is free. A fit learns from as many series, drawn at random, as that
+                allows, and says so.
+
+        Raises:
+            InputError: for a missing file or column.
+        """
+
+        def read(rows: pd.DataFrame, axis: TimeAxis) -> IrregularSeries:
+            return cls.from_frame(rows, id=id, time=time, channels=channels).on_axis(axis)
+
+        return OpenTable.of(path, id, time, channels, read, memory=memory, time_unit=time_unit)
 
     def to_frame(self) -> pd.DataFrame:
         """The table again, sorted by series and time: the inverse of `from_frame`.

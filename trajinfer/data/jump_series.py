@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import jump_input
 from trajinfer.data.jump_labels import MISSING, OBSERVATION_KINDS, decode
+from trajinfer.data.open_table import OpenTable
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
@@ -192,6 +194,38 @@ class JumpSeries:
         return cls(
             **jump_input.from_arrays(times, states, observation, signal, categories, ids, time_unit)
         )
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        id: str,
+        time: str,
+        state: str,
+        categories: Sequence[Hashable] | None = None,
+        memory: float | str | None = None,
+        time_unit: TimeUnit = "D",
+    ) -> OpenTable[JumpSeries]:
+        """Paths in parquet files that may be larger than memory; taken wherever paths are.
+
+        Args:
+            path: a parquet file, or a folder of them, partitioned or not; best sorted by `id`.
+            id, time, state, categories, time_unit: as for `from_frame`.
+            memory: bound on what a fit or an answer works in, in bytes or as "2 GiB"; None takes a
+                quarter of what is free. A fit learns from as many paths, drawn at random, as that
+                allows, and says so.
+
+        Raises:
+            InputError: for a missing file or column.
+        """
+
+        def read(rows: pd.DataFrame, _axis: TimeAxis) -> JumpSeries:
+            return cls.from_frame(
+                rows, id=id, time=time, state=state, categories=categories, time_unit=time_unit
+            )
+
+        return OpenTable.of(path, id, time, [state], read, memory=memory, time_unit=time_unit)
 
     @classmethod
     def from_frame(

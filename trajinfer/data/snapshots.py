@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.data.cells import read_cells
 from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
+from trajinfer.data.open_snapshots import read_points
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 from trajinfer.data.time_labels import as_index
 
@@ -163,6 +165,32 @@ class Snapshots:
             None if features is None else tuple(features),
             axis,
         )
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        time: str,
+        features: Sequence[str] | None = None,
+        memory: float | str | None = None,
+        time_unit: TimeUnit = "D",
+    ) -> Snapshots:
+        """Read parquet files group by group: all rows, or a random part that fits in memory.
+
+        Args:
+            path: a parquet file, or a folder of them, partitioned or not.
+            time, features, time_unit: as for `from_frame`.
+            memory: bound in bytes or as "2 GiB"; None takes a quarter of what is free.
+
+        Raises:
+            InputError: for a missing file or column.
+
+        Warns:
+            PartialDataWarning: if not all rows fit.
+        """
+        rows = read_points(path, time, features, memory)
+        return cls.from_frame(rows, time=time, features=features, time_unit=time_unit)
 
     @classmethod
     def from_frame(

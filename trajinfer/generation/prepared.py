@@ -12,7 +12,8 @@ from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
-from trajinfer.data.input import as_series
+from trajinfer.data.input import as_series, series_to_learn
+from trajinfer.data.open_table import OpenTable
 from trajinfer.generation.constraints import LinearConstraints
 from trajinfer.generation.observed import ObservedPaths
 from trajinfer.generation.offset import Offset
@@ -92,7 +93,7 @@ def prepare(
             the wrong length, bounds of unknown channels or that values exceed, or if no channel
             moves.
     """
-    data = to_series(X)
+    data = series_to_learn(X) if isinstance(X, OpenTable) else to_series(X)
     if len(data) < _FEWEST:
         raise InputError(
             f"a law cannot be learned from n_samples={len(data)} series, at least {_FEWEST} are "

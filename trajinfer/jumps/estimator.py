@@ -18,7 +18,7 @@ from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
-from trajinfer.data.input import as_jump_series
+from trajinfer.data.input import as_jump_series, paths_to_learn
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps import methods
 from trajinfer.jumps.automatic import automatic
@@ -184,7 +184,7 @@ class MarkovJumpProcess(FittedJumpProcess):
         Raises:
             InputError: for settings or data that cannot be used.
         """
-        series = as_jump_series(X)
+        series = paths_to_learn(X)
         check_settings(self.get_params(deep=False))
         states = resolve_states(series, self.n_states)
         structure = RateStructure(

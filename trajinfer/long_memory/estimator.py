@@ -20,6 +20,7 @@ from trajinfer._core.estimator import Estimator, of_model
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer._core.words import renamed
 from trajinfer.data import Forecast, IrregularSeries, Trajectories, as_series
+from trajinfer.data.input import series_to_learn
 from trajinfer.data.lead_times import lead_times
 from trajinfer.data.names import fits_columns
 from trajinfer.data.scaling import Standardisation
@@ -139,7 +140,7 @@ class FractionalSDE(Estimator):
         Raises:
             InputError: for settings or data that cannot be used.
         """
-        series = as_series(X)
+        series = series_to_learn(X)
         check_settings(self)
         check_data(series)
         seed = once("seed", seed_from, self.random_state)

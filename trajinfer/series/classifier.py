@@ -15,7 +15,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.words import renamed, renamed_settings
-from trajinfer.data.input import as_series
+from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.series.format_1 import series_estimator_of
 from trajinfer.series.labelled_estimator import LabelledEstimator
 from trajinfer.series.labels import class_labels, series_weights
@@ -167,7 +167,7 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
             InputError: for series, labels or settings that cannot be used.
         """
         self._check_settings()
-        data = compacted(as_series(X))
+        data = compacted(series_to_learn(X))
         labels = class_labels(data.labels if y is None else y, len(data))
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:

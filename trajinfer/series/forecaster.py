@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,12 +15,15 @@ from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import fitted_attributes
+from trajinfer._core.packing import pack
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
-from trajinfer.data.input import as_series
+from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.lead_times import lead_times
+from trajinfer.data.open_table import OpenTable
+from trajinfer.data.pieces import write_pieces
 from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
 from trajinfer.metrics import crps
 from trajinfer.series.forecast_examples import default_horizon, examples_of
@@ -43,6 +47,8 @@ _LATENT: dict[str, Any] = {
     name: SeriesEstimator.__dataclass_fields__[name].default for name in _LEAD
 }
 _OF_LEAD = ("future",)
+_STEPS_OF_A_HORIZON, _PIECE = 20, 10_000
+_WORK_PER_DRAW = 6 * 8  # bytes: the draws, their sorted copy, and what they are made of
 
 
 @renamed_settings(noise="stochastic")
@@ -142,8 +148,8 @@ class NeuralSDEForecaster(SeriesEstimator):
                 no series both a past and a future.
         """
         if self.dynamics != "lead":
-            return self._fit_latent(as_series(X), held_out)
-        return self._fit_lead(as_series(X), held_out)
+            return self._fit_latent(series_to_learn(X), held_out)
+        return self._fit_lead(series_to_learn(X), held_out)
 
     @property
     def coherent_paths(self) -> bool:
@@ -165,7 +171,8 @@ class NeuralSDEForecaster(SeriesEstimator):
         horizon: Any = None,
         future: Any = None,
         random_state: RandomState = None,
-    ) -> Forecast:
+        out: str | Path | None = None,
+    ) -> Forecast | Path:
         """Sample paths after the last time of each series.
 
         Args:
@@ -178,16 +185,45 @@ class NeuralSDEForecaster(SeriesEstimator):
             future: values (B, T, K) of the channels named by the setting `future` at these times.
             random_state: None uses the estimator's. With "lead", the draws of a series depend on it
                 and on the name of the series.
+            out: folder to write tables to (`Forecast.to_frame`, in parquet), some series at a time
+                as the memory of an open table allows; a call that was killed goes on. Times are
+                then common to all series, or a horizon.
 
         Returns:
-            Samples (B, n, T, C).
+            Samples (B, n, T, C); the folder where there is an `out`.
 
         Raises:
-            InputError: for times before the last one of a series.
+            InputError: for times before the last one of a series, or an `out` of another call.
         """
+        check_is_fitted(self)
         require_integer(n, "n", least=1)
-        past, later = self._asked(X, ts, horizon)
         seed = Seeds.of(self.seed_).draws if random_state is None else seed_from(random_state)
+        if out is None:
+            return self._drawn(X, ts, n, seed, horizon, future)
+        if future is not None or np.ndim(ts) > 1:
+            raise InputError("out= takes common times or a horizon, and no future=; leave it out")
+        series = X if isinstance(X, OpenTable) else as_series(X)
+        n_times = _STEPS_OF_A_HORIZON if ts is None else np.size(ts)
+        drawn = n * n_times * len(self.model_.channels) * _WORK_PER_DRAW
+        at_once = series.at_once(drawn) if isinstance(series, OpenTable) else _PIECE
+
+        def identity() -> dict[str, Any]:
+            asked = {"ts": ts, "n": n, "seed": seed, "horizon": horizon}
+            return asked | {"series": series, "model": pack(self.model_, {}, "model")}
+
+        return write_pieces(
+            out,
+            "forecast",
+            identity,
+            len(series),
+            at_once,
+            lambda rows: self._drawn(series[rows], ts, n, seed, horizon, None).to_frame(),
+        )
+
+    def _drawn(
+        self, X: Any, ts: Any, n: int, seed: int, horizon: Any = None, future: Any = None
+    ) -> Forecast:
+        past, later = self._asked(X, ts, horizon)
         known = self._known(future, later)
         samples = self.model_.samples(past, later, n, seed, **known)
         return Forecast(samples, later, past.channels, past.ids, past.axis, past)
@@ -211,7 +247,8 @@ class NeuralSDEForecaster(SeriesEstimator):
         examples = examples_of(data, model.horizon, model.window, 1)
         future = examples.future
         ahead = future.values[:, :, self._known_channels()] if self.future else None
-        drawn = self.forecast(examples.past, future.times, 100, future=ahead).samples
+        draws = Seeds.of(self.seed_).draws
+        drawn = self._drawn(examples.past, future.times, 100, draws, future=ahead).samples
         known, scale = future.mask, model.channel_scale
         drawn = (drawn.transpose(1, 0, 2, 3) / scale)[:, known]
         return -float(np.mean(crps(drawn, (future.values / scale)[known])))

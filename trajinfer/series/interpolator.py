@@ -19,7 +19,7 @@ from trajinfer._core.seeding import RandomState, Seeds, seed_from, spawn
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
-from trajinfer.data.input import as_series
+from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.metrics import crps
 from trajinfer.series.corrected_smoother import (
@@ -108,7 +108,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         require_integer(self.n_hidings, "n_hidings", least=1)
         if not 0 < self.hide < 1:
             raise InputError(f"hide must lie in (0, 1), got {self.hide!r}")
-        whole = as_series(X)
+        whole = series_to_learn(X)
         data = compacted(whole)
         weights = _relative_variances(whole, errors, data)
         seed = once("seed", seed_from, self.random_state)

@@ -15,7 +15,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.words import renamed, renamed_settings
-from trajinfer.data.input import as_series
+from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.scaling import Standardisation
 from trajinfer.series.format_1 import series_estimator_of
 from trajinfer.series.labelled_estimator import LabelledEstimator
@@ -124,7 +124,7 @@ class NeuralSDERegressor(RegressorMixin, LabelledEstimator):  # type: ignore[mis
             InputError: for series, numbers or settings that cannot be used.
         """
         self._check_settings()
-        data = compacted(as_series(X))
+        data = compacted(series_to_learn(X))
         numbers = number_labels(data.labels if y is None else y, len(data))
         weights = series_weights(sample_weight, len(data))
         target = Standardisation.of(numbers[:, None], weights)

@@ -1,0 +1,55 @@
+"""Answers for many series, written to parquet some series at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from trajinfer._core.checkpoint_folder import checkpointed, once, using, write_bytes
+from trajinfer._core.errors import InputError
+
+_PROGRESS = "_progress"  # readers of parquet folders pass over what begins with _
+
+
+def write_pieces(
+    out: str | Path,
+    work: str,
+    identity: Callable[[], Mapping[str, Any]],
+    n_series: int,
+    at_once: int,
+    answer: Callable[[slice], pd.DataFrame],
+) -> Path:
+    """Write `part-00000.parquet` and so on, each in one move; a call that was killed goes on.
+
+    Args:
+        out: the folder.
+        work: what is answered.
+        identity: () -> everything that the answers depend on, by name.
+        n_series: number of series.
+        at_once: series per piece; a call that goes on keeps that of the first one.
+        answer: rows of some series.
+
+    Returns:
+        The folder, as `pandas.read_parquet` takes it.
+
+    Raises:
+        InputError: if the folder holds other files, or the answers of another call.
+        StorageError: if it cannot be written.
+    """
+    folder = Path(out).expanduser()
+    begun = (folder / _PROGRESS).is_dir()
+    if not begun and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"out={str(out)!r} exists already; give the name of a new folder")
+    with using(None), checkpointed(folder / _PROGRESS, work, identity):
+        size = once("series per piece", int, at_once)
+        for number, first in enumerate(range(0, n_series, size)):
+            piece = folder / f"part-{number:05d}.parquet"
+            if not piece.exists():
+                table = io.BytesIO()
+                answer(slice(first, first + size)).to_parquet(table, index=False)
+                write_bytes(piece, table.getvalue())
+    return folder
