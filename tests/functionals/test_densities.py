@@ -6,12 +6,14 @@ import pytest
 from trajinfer import InputError
 from trajinfer.functionals import (
     ValueFunction,
+    as_dynamics,
     density,
     hitting_time,
     on_grid,
     states,
     stationary,
 )
+from trajinfer.functionals.methods.grid import added_noise
 from trajinfer.processes import AffineDrift, DoubleWell, OrnsteinUhlenbeck
 
 PROCESS = OrnsteinUhlenbeck(1.0, 0.0, volatility=np.sqrt(2))
@@ -77,3 +79,21 @@ def test_a_grid_is_a_chain():
 def test_mass_at_the_edge_is_told():
     with pytest.warns(UserWarning, match="meets the edge"):
         density(PROCESS, [[0.0]], [1.0], domain=([-1.0], [1.0]), resolution=50)
+
+
+def test_wide_cells_are_told_and_the_noise_they_add_is_as_said():
+    drifting = AffineDrift(1, [[0.0]], [2.0], volatility=0.3)
+    with pytest.warns(
+        UserWarning, match=r"raises the noise by 9\d%.* give resolution=(\d+)"
+    ) as said:
+        law = density(drifting, [[-3.0]], [1.0, 2.0], domain=([-5.0], [5.0]), resolution=120)
+    needed = int(str(said[0].message).split("resolution=")[1].split(",")[0])
+    x = law.grid.centers[:, 0]
+    variance = law.masses @ x**2 - law.mean[:, 0] ** 2
+    rate = np.diff(variance)[0]
+    assert law.mean[:, 0] == pytest.approx([-1.0, 1.0], abs=1e-6)
+    assert rate / 0.3**2 - 1 == pytest.approx(
+        added_noise(as_dynamics(drifting), law.grid, law.masses[1]), rel=1e-3
+    )
+    finer = density(drifting, [[-3.0]], [1.0, 2.0], domain=([-5.0], [5.0]), resolution=needed)
+    assert finer.grid.shape == (needed,)  # without a warning

@@ -127,7 +127,7 @@ def test_fates_in_the_plane():
     truth = line.fit(DoubleWell(1.0, 1.0, volatility=0.7)).predict(across(X))
     assert table.to_frame()["up"].to_numpy() == pytest.approx(truth, abs=2e-3)
     assert table.probabilities.sum(axis=1) == pytest.approx(1.0)
-    assert table.method == "grid"
+    assert table.method == "grid: 2 coordinate(s): a jump process on a grid"
 
 
 def test_rates_are_those_of_a_jump_process():

@@ -157,6 +157,14 @@ REFUSED = {
     "states of a diffusion": (lambda: value(hitting_time(states(1)), WELL, [[0.0]]), "of a chain"),
     "a ball of another size": (lambda: value(hitting_time(ball([0, 0], 1)), WELL), "coordinates"),
     "times in disorder": (lambda: passage(LINE, above(1.0), [0.0], ts=[2.0, 1.0]), "increase"),
+    "passage of a diffusion by formula": (
+        lambda: passage(LINE, above(1.0), [0.0], ts=[1.0], method="exact"),
+        "take 'grid' or 'simulate'",
+    ),
+    "passage of recorded paths on a grid": (
+        lambda: passage(recorded(), above(1.0), ts=[0.1], method="grid"),
+        "take 'simulate'",
+    ),
     "control and tilt": (
         lambda: estimate(EXIT, LINE, [[0.0]], control="auto", tilt="auto"),
         "not both",
@@ -189,3 +197,12 @@ def test_a_start_that_has_arrived_has_the_value_paid_there():
     with pytest.warns(UserWarning, match="already lie in the stopping set"):
         answer = estimate(question, LINE, [[2.0], [-1.0]], n=10, step=0.1, random_state=0)
     assert answer.value.tolist() == [1.0, 0.0]
+
+
+def test_what_was_chosen_says_why():
+    chain = passage([[-1.0, 1.0], [1.0, -1.0]], states(1), 0, ts=[1.0])
+    assert chain.method == "exact: a chain is answered by linear algebra"
+    counted = passage(recorded(), above(1.0), ts=[0.1])
+    assert counted.method == "simulate: only paths are known, and are counted"
+    many = fate_probabilities(FOUR, np.zeros((1, 4)), {"up": above(0.5)}, horizon=0.1, n=20)
+    assert many.method.startswith("simulate: no grid fits so many coordinates")

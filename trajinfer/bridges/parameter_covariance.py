@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -166,13 +167,22 @@ def _at(
 
 
 def _potentials(couplings: Couplings, problem: Problem) -> list[Array]:
-    """Per snapshot the sum (N_k,) of the potentials of the segments that meet there."""
+    """Per snapshot the slopes (N_k,) of the objective in the weights of its points."""
     sums = [np.zeros(len(points)) for points in problem.points]
     for k in range(problem.n_segments):
         segment = couplings.of(k)
-        sums[k] += segment.f.numpy()
-        sums[k + 1] += segment.g.numpy()
-    return [np.where(np.isfinite(row), row, 0.0) for row in sums]  # points without weight
+        sums[k] += _by_weight(segment.f, problem.log_starts(k), problem.log_mass[k])
+        sums[k + 1] += _by_weight(segment.g, problem.log_ends(k), problem.log_mass[k + 1])
+    return sums
+
+
+def _by_weight(potential: Tensor, log_grown: Tensor, log_mass: Tensor) -> Array:
+    """Slope (N,) in the weights, of which the masses that are coupled are grown and normalised."""
+    mass = log_grown.exp()
+    real = mass > 0
+    present = torch.where(real, potential, 0.0)
+    growth = torch.where(real, (log_grown - log_mass).exp(), 0.0)
+    return np.asarray((growth * (present - mass @ present)).numpy())
 
 
 def _inverse(hessian: Array) -> Array:

@@ -72,7 +72,7 @@ class SnapshotEstimator(Estimator):
         """Standard errors of `parameters_`, for points of the snapshots drawn independently.
 
         The delta method (`bridges.parameter_covariance`): the limit of refits to resampled
-        snapshots, without refits. A volatility that was given or set counts as known.
+        snapshots, without refits. A volatility that was given or set, and growth, count as known.
 
         Raises:
             InputError: if nothing was refined, more than fifty numbers, or what the snapshots do

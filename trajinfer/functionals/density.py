@@ -19,8 +19,13 @@ from trajinfer.functionals.dynamics import Chain, Diffusion, as_points
 from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.methods.chain import Flow
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
-from trajinfer.functionals.methods.grid import Grid, grid_rates
-from trajinfer.functionals.methods.grid_values import CELLS, edge_share, warn_of_edges
+from trajinfer.functionals.methods.grid import Grid, added_noise, grid_rates
+from trajinfer.functionals.methods.grid_values import (
+    CELLS,
+    edge_share,
+    warn_of_edges,
+    warn_of_wide_cells,
+)
 
 _FACTOR = 2
 
@@ -189,7 +194,8 @@ def density(
         InputError: for what is no diffusion of at most three coordinates.
 
     Warns:
-        UserWarning: where more than 1e-4 of the law meets the edge of the domain.
+        UserWarning: where more than 1e-4 of the law meets the edge of the domain, or cells are so
+            wide for the noise that the law comes out wider by more than a tenth.
     """
     diffusion = _diffusion(process)
     times = diffusion.axis.durations(ts)
@@ -212,6 +218,8 @@ def density(
         masses[k], now = law / law.sum(), times[k]
     edge = np.array([edge_share(chain.grid, mass) for mass in masses])
     warn_of_edges(float(edge.max()))
+    raised = max(added_noise(diffusion, chain.grid, mass) for mass in masses)
+    warn_of_wide_cells(raised, chain.grid.shape[0])
     return DensityPath(times, masses, chain.grid, diffusion.axis, edge)
 
 
@@ -281,4 +289,5 @@ def stationary(
     law /= law.sum()
     edge = edge_share(chain.grid, law)
     warn_of_edges(edge)
+    warn_of_wide_cells(added_noise(diffusion, chain.grid, law), chain.grid.shape[0])
     return DensityPath(np.zeros(1), law[None], chain.grid, diffusion.axis, np.array([edge]))

@@ -20,6 +20,7 @@ from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
+from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
 from trajinfer.functionals.region import Region, overlap
 
@@ -109,11 +110,12 @@ def fate_probabilities(
     known = ("auto", "exact", "grid", "simulate")
     if method not in known:
         raise InputError(f"unknown method {method!r}; {nearest(str(method), known)}")
-    chosen = _choice(dynamics, questions[0]) if method == "auto" else method
+    automatic = choose_or_simulate(questions[0], dynamics)
+    chosen, reason = automatic if method == "auto" else (method, "as asked")
     reached, errors = _probabilities(
         chosen, questions, dynamics, states, resolution, domain, n, seed
     )
-    table = _with_none(reached, errors, names, chosen, index)
+    table = _with_none(reached, errors, names, f"{chosen}: {reason}", index)
     if key is not None:
         X.obsm[key] = table.to_frame()
     return table
@@ -172,19 +174,8 @@ def _common(one: Region, other: Region, states: Any) -> bool:
     return bool((one.contains(states) & other.contains(states)).any())
 
 
-def _choice(dynamics: Any, functional: Functional) -> FateMethod:
-    if isinstance(dynamics, Chain):
-        return "exact"
-    if isinstance(dynamics, Diffusion):
-        if scale_measure.applies(functional, dynamics):
-            return "exact"
-        if dynamics.dim <= 3 and dynamics.diagonal:
-            return "grid"
-    return "simulate"
-
-
 def _probabilities(
-    chosen: FateMethod,
+    chosen: str,
     questions: list[Functional],
     dynamics: Any,
     states: Any,

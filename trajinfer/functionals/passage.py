@@ -24,6 +24,7 @@ from trajinfer.functionals.methods.chain import Flow, Killed
 from trajinfer.functionals.methods.domain import domain_of
 from trajinfer.functionals.methods.grid import Grid
 from trajinfer.functionals.methods.grid_values import CELLS, GridQuestions, stopping_set
+from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
 from trajinfer.functionals.region import Region
 
@@ -41,7 +42,7 @@ class PassageLaw:
         density: (B, T) of the time of reaching it.
         mean: (B,) mean time, infinite where it may not be reached; NaN where not known.
         std_error: (B, T) of the survival, from simulation; 0 where nothing was simulated.
-        method: what was chosen.
+        method: what was chosen, and why.
         axis: how durations map to numbers.
     """
 
@@ -143,7 +144,11 @@ def passage(
     if isinstance(dynamics, Diffusion):
         starts = dynamics.points(dynamics.last if x0 is None else x0)
         dynamics = told_beyond(dynamics, starts, [target], float(times[-1]))
-    chosen = _choice(dynamics) if method == "auto" else method
+    question = hitting_probability(target, horizon=float(times[-1]))
+    chosen, reason = choose_or_simulate(question, dynamics)
+    if method != "auto":
+        _require_fitting(method, dynamics)
+        chosen, reason = method, "as asked"
     seed = seed_from(random_state)
     if isinstance(dynamics, Chain):
         parts = _of_chain(dynamics, target, x0, times)
@@ -152,15 +157,18 @@ def passage(
     else:
         parts = _on_grid(dynamics, target, x0, times, resolution, domain, seed)
     survival, density, mean, error = parts
-    return PassageLaw(
-        times, np.clip(survival, 0.0, 1.0), density, mean, error, chosen, dynamics.axis
-    )
+    said = f"{chosen}: {reason}"
+    return PassageLaw(times, np.clip(survival, 0.0, 1.0), density, mean, error, said, dynamics.axis)
 
 
-def _choice(dynamics: Any) -> str:
-    if isinstance(dynamics, Chain):
-        return "exact"
-    return "grid" if isinstance(dynamics, Diffusion) and dynamics.dim <= 3 else "simulate"
+def _require_fitting(method: str, dynamics: Any) -> None:
+    kinds = {Chain: ("exact",), Diffusion: ("grid", "simulate"), PathSource: ("simulate",)}
+    known = kinds[type(dynamics) if type(dynamics) in kinds else Chain]
+    if method not in known:
+        raise InputError(
+            f"passage of a {type(dynamics).__name__} has no method={method!r}; take "
+            f"{' or '.join(map(repr, known))}"
+        )
 
 
 def _durations(axis: TimeAxis, ts: Any) -> Array:

@@ -101,6 +101,21 @@ def crossing_rate(drift: Array, diffusivity: Array, gap: Array) -> Array:
     return np.asarray(np.where(upwind, np.maximum(drift, 0.0), safe / gap * bernoulli(-peclet)))
 
 
+def added_noise(diffusion: Diffusion, grid: Grid, law: Array) -> float:
+    """The share by which cells raise the noise along the worst axis, mean over a law (N,).
+
+    For a drift b across cells of width h, p = b h / D, the rates move as if the diffusivity were
+    D (p/2) coth(p/2): rates that are never negative cannot do with less.
+    """
+    held = law > 1e-12 * law.max()
+    x, weight = grid.centers[held], law[held] / law[held].sum()
+    drift = np.abs(diffusion.drift(0.0, x)) * grid.sizes
+    noise = np.stack([_diffusivity(diffusion, 0.0, x, d) for d in range(x.shape[1])], axis=1)
+    half = drift / np.maximum(2 * noise, 1e-300)
+    raised = np.where(half > 1e-4, half / np.tanh(np.maximum(half, 1e-4)), 1.0) - 1
+    return float((weight @ raised).max())
+
+
 def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float = 0.0) -> GridRates:
     """The jump process on the cells of a grid that do not stop.
 

@@ -18,6 +18,7 @@ from trajinfer.functionals.methods.chain import Killed
 from trajinfer.functionals.methods.grid import Grid, GridRates, grid_rates
 from trajinfer.functionals.region import Region
 
+_RAISED = 0.1
 CELLS = {1: 200, 2: 100, 3: 28}
 
 
@@ -234,6 +235,19 @@ def warn_of_edges(share: float) -> None:
         warnings.warn(
             f"a share {share:.2g} of the law meets the edge of the domain, where it is reflected; "
             "give a wider domain=",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_wide_cells(raised: float, cells: int) -> None:
+    """Say that the drift across a cell outweighs the noise, so that the law comes out too wide."""
+    if raised > _RAISED:
+        peclet = 2 * np.sqrt((1 + raised) ** 2 - 1)  # about, from (p/2) coth(p/2) = 1 + raised
+        needed = int(np.ceil(1.25 * cells * peclet / np.sqrt(12 * _RAISED)))
+        warnings.warn(
+            f"cells are so wide that the grid raises the noise by {raised:.0%} where the law is; "
+            f"give resolution={needed}, a smaller domain=, or simulate",
             UserWarning,
             stacklevel=3,
         )

@@ -113,15 +113,34 @@ def choose(functional: Functional, dynamics: Dynamics) -> tuple[str, str]:
     Raises:
         InputError: where no method applies.
     """
+    solved = choose_solved(functional, dynamics)
+    if solved is not None:
+        return solved
+    if isinstance(dynamics, Diffusion):
+        return _for_many(functional, dynamics)
+    assert isinstance(dynamics, PathSource)  # noqa: S101 (for types)
+    return _for_paths(dynamics)
+
+
+def choose_solved(functional: Functional, dynamics: Dynamics) -> tuple[str, str] | None:
+    """What solves the equation, and the reason in words; None where no grid fits."""
     if isinstance(dynamics, Chain):
         return "exact", "a chain is answered by linear algebra"
-    if isinstance(dynamics, PathSource):
-        return _for_paths(dynamics)
+    if not isinstance(dynamics, Diffusion):
+        return None
     if scale_measure.applies(functional, dynamics):
         return "exact", "one coordinate, asked until it stops: scale and speed"
     if dynamics.dim <= 3 and dynamics.diagonal:
         return "grid", f"{dynamics.dim} coordinate(s): a jump process on a grid"
-    return _for_many(functional, dynamics)
+    return None
+
+
+def choose_or_simulate(functional: Functional, dynamics: Dynamics) -> tuple[str, str]:
+    """The same, with paths counted where no grid fits."""
+    if isinstance(dynamics, PathSource):
+        return "simulate", "only paths are known, and are counted"
+    many = "no grid fits so many coordinates, or correlated noise: paths are counted"
+    return choose_solved(functional, dynamics) or ("simulate", many)
 
 
 def _for_paths(source: PathSource) -> tuple[str, str]:

@@ -101,10 +101,10 @@ class Span:
         basis, gate = self.basis, self.gate(x)[:, None]
         ways = [columns[:, :, m] for m in range(columns.shape[2])]
         of_gate = self._of(self.gate, x, drift, ways)[:, None]
-        whole = gate * (basis.along(x, drift) + basis.second(x, columns))
+        # derivatives along several ways are one derivative along their sum
+        bends = sum(self.slope(self.gate, x, way)[:, None] * way for way in ways)
+        whole = gate * basis.second(x, columns) + basis.along(x, gate * drift + bends)
         whole = whole + of_gate * basis.values(x)
-        for way in ways:
-            whole = whole + self.slope(self.gate, x, way)[:, None] * basis.along(x, way)
         return np.asarray(whole), self._of(self.lift, x, drift, ways)
 
     def _of(
