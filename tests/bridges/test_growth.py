@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
+from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer import SchrodingerBridge, Snapshots, load
 from trajinfer._core.errors import InputError
-from trajinfer.processes import Brownian
+from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.growth_search import _neutral, _Search, _Segment
+from trajinfer.bridges.problem import Problem
+from trajinfer.bridges.transitions import Transitions
+from trajinfer.processes import AffineDrift, Brownian
 
 SLOPE, START, SPREAD, NOISE, END = 0.8, 0.3, 0.6, 0.5, 1.0
 
@@ -152,3 +158,83 @@ def test_weights_are_population_sizes_unless_they_were_normalised():
 def test_growth_by_a_function_cannot_be_saved(bridge, tmp_path):
     with pytest.raises(InputError, match="growth holds a function"):
         bridge.save(tmp_path / "bridge")
+
+
+@pytest.fixture(scope="module")
+def two_groups():
+    """One group of individuals triples where it stands, the other moves on and keeps its size."""
+    rng = np.random.default_rng(3)
+    early = np.concatenate([rng.normal(0, 0.2, (30, 2)), rng.normal([3, 0], 0.2, (30, 2))])
+    late = np.concatenate([rng.normal(0, 0.2, (90, 2)), rng.normal([3, 1], 0.2, (30, 2))])
+    data = Snapshots([0.0, 2.0], [early, late])
+    return data, SchrodingerBridge(growth="learn", random_state=0).fit(data)
+
+
+def test_learned_growth_finds_the_group_that_divides(two_groups):
+    data, bridge = two_groups
+    grows = data.points[0][:, 0] < 1.5
+    expected = np.where(grows, np.log(3) / 2, 0.0)
+    np.testing.assert_allclose(bridge.growth_[0], expected, atol=0.1)
+    assert bridge.growth_[0][grows].mean() == pytest.approx(np.log(3) / 2, abs=0.03)
+    later = data.points[1][:, 0] < 1.5
+    joint = bridge.coupling(0)
+    assert joint[~grows][:, later].sum() < 0.02
+    # without growth a quarter of all must move over: the late shares are 3 : 1
+    plain = SchrodingerBridge(random_state=0).fit(data).coupling(0)
+    assert plain[~grows][:, later].sum() == pytest.approx(0.25, abs=1e-3)
+    np.testing.assert_allclose(bridge.mass([0.0, 2.0]), [1.0, 2.0])
+    # (1/2) (3^(1/2) + 1): half of them have grown to the root of 3
+    assert bridge.mass([1.0])[0] == pytest.approx((np.sqrt(3) + 1) / 2, rel=0.02)
+
+
+def test_learned_growth_is_saved(two_groups, tmp_path):
+    _, bridge = two_groups
+    again = load(bridge.save(tmp_path / "bridge"))
+    grid = np.stack(np.meshgrid(np.linspace(-1, 4, 5), [0.0, 1.0]), -1).reshape(-1, 2)
+    np.testing.assert_array_equal(again.growth_rate(grid, 1.0), bridge.growth_rate(grid, 1.0))
+    np.testing.assert_array_equal(again.coupling(0), bridge.coupling(0))
+
+
+def test_learned_growth_under_the_true_movement_has_the_right_slope():
+    levels = (np.arange(80) + 0.5) / 80
+    clouds = [
+        norm.ppf(levels, grown_mean(t), np.sqrt(SPREAD**2 + NOISE**2 * t))[:, None]
+        for t in (0.0, END)
+    ]
+    data = Snapshots([0.0, END], clouds, sizes=[1.0, grown_mass(END)])
+    bridge = SchrodingerBridge(Brownian(dim=1, volatility=NOISE), growth="learn", random_state=0)
+    bridge.fit(data)
+    slope = np.polyfit(clouds[0][:, 0], bridge.growth_[0], 1)[0]
+    assert slope == pytest.approx(SLOPE, rel=0.1)
+    assert bridge.mass([END])[0] == pytest.approx(grown_mass(END))
+
+
+def test_the_slope_of_the_search_is_that_of_its_objective():
+    rng = np.random.default_rng(0)
+    problem = Problem.of(
+        Snapshots([0.0, 1.0, 3.0], [rng.normal(k, 1, (8 + k, 2)) for k in range(3)])
+    )
+    reference = Reference(Brownian(dim=2, volatility=1.0), linear_noise=False)
+    with torch.no_grad():
+        rate = _neutral(problem)
+        transitions = Transitions(reference.frozen_dynamics)
+        segments = [_Segment.of(problem, k, transitions, rate) for k in range(2)]
+        search = _Search(segments, np.array([0.3, -0.2]), 1.5, 0.1)
+        gains = [search._gains(s, plan) for s, plan in zip(segments, search.plans)]
+        at = 0.3 * rng.standard_normal(1 + len(rate.weights))
+        _, slope = search._objective(gains, at)
+        for i in (0, 1, 4):
+            step = 1e-4 * np.eye(len(at))[i]
+            high, low = (search._objective(gains, at + s)[0] for s in (step, -step))
+            assert slope[i] == pytest.approx((high - low) / 2e-4, abs=1e-4)
+
+
+def test_a_reference_is_refined_with_and_without_growth(two_groups):
+    data, _ = two_groups
+    reference = AffineDrift(2)
+    bridge = SchrodingerBridge(reference, growth="learn", n_refinements=1, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        bridge.fit(data)
+    grows = data.points[0][:, 0] < 1.5
+    rates = bridge.growth_[0]
+    assert rates[grows].mean() > rates[~grows].mean() + 0.2

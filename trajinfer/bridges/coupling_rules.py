@@ -15,7 +15,7 @@ from trajinfer._core.errors import NotConverged
 from trajinfer.bridges.backends import BackendChoice
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Dynamics, Reference
-from trajinfer.bridges.growth import Growth, GrowthSetting, grown
+from trajinfer.bridges.growth import Growth
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
@@ -172,14 +172,12 @@ class MixtureRule:
 
 
 def coupling_rule(
-    choice: BackendChoice, snapshots: Snapshots, seed: int, growth: GrowthSetting = None
+    choice: BackendChoice, snapshots: Snapshots, seed: int
 ) -> tuple[CouplingRule, list[Array]]:
     """The rule of a backend, and the rows of every snapshot that enter the couplings."""
     if not choice.is_mixture:
         thinned, rows = thin(snapshots, choice.max_samples, seed)
-        problem = Problem.of(thinned)
-        rate = grown(growth, problem, snapshots)
-        return AtomRule(problem if rate is None else rate.applied(problem), rate), rows
+        return AtomRule(Problem.of(thinned)), rows
     rows = [np.arange(len(points)) for points in snapshots.points]
     working, probe = (part_of(snapshots, most, seed) for most in (_WORKING_POINTS, _PROBES))
     whole, part, few = (Problem.of(s) for s in (snapshots, working, probe))

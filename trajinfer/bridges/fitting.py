@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
+from trajinfer._core.seeding import torch_generator
 from trajinfer.bridges.coupling_rules import AnyBridge, CouplingRule, Round, accurate
 from trajinfer.bridges.dynamics import Dynamics, Reference
 from trajinfer.bridges.kept_rounds import MaybeRound, kept_round
@@ -219,6 +221,35 @@ class AlternatingFit:
         fall = before.objective - after.objective
         scale = max(1.0, abs(after.objective))
         return bool(fall <= self.tol * scale and np.abs(change).max() <= self.tol) or fall == 0
+
+
+def alternate(
+    reference: Reference,
+    tol: float,
+    seed: int,
+    n_refinements: int,
+    rule: CouplingRule,
+    *,
+    verbose: int = 0,
+) -> Fit:
+    """An `AlternatingFit` that is run, with a progress bar where asked for.
+
+    Args:
+        reference: refined in place.
+        tol: relative fall of the objective, and change of the parameters, at which to stop.
+        seed: of the draws of the path rounds.
+        n_refinements: bound on the rounds.
+        rule: how the snapshots are coupled.
+        verbose: 1 shows the bar.
+    """
+    with tqdm(total=n_refinements, disable=not verbose or None) as bar:
+
+        def on_round(record: dict[str, Any]) -> None:
+            bar.set_postfix(objective=f"{record['objective']:.5g}")
+            bar.update(int(record["kind"] != "start"))
+
+        fit = AlternatingFit(reference, rule, tol, torch_generator(seed), on_round)
+        return fit.run(n_refinements)
 
 
 def _starts_neutral(reference: Reference) -> bool:

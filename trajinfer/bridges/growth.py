@@ -30,10 +30,9 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.packing import packable
 from trajinfer.bridges.problem import Problem
-from trajinfer.data import Snapshots
 
 GrowthSetting = Any
-_WORDS = ("counts",)
+_WORDS = ("counts", "learn")
 
 
 class Rate(Protocol):
@@ -181,13 +180,6 @@ def check_growth(growth: GrowthSetting) -> None:
     if growth is None or callable(growth) or (isinstance(growth, str) and growth in _WORDS):
         return
     hint = nearest(growth, _WORDS) if isinstance(growth, str) else f"got {growth!r}"
-    raise InputError(f"growth must be None, 'counts' or a function (t, x) -> rates; {hint}")
-
-
-def grown(growth: GrowthSetting, problem: Problem, snapshots: Snapshots) -> Growth | None:
-    """Growth from total counts, or known; None where mass is constant."""
-    if growth is None:
-        return None
-    if callable(growth):
-        return Growth.given(GivenRate(growth), problem)
-    return Growth.with_masses(UniformRate(), problem, snapshots.sizes)
+    raise InputError(
+        f"growth must be None, 'counts', 'learn' or a function (t, x) -> rates; {hint}"
+    )

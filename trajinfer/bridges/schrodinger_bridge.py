@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm.auto import tqdm
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError
-from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
+from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer._core.threads import torch_threads
 from trajinfer.bridges import format_1
 from trajinfer.bridges.backends import Backend, check_backend, choose_backend
 from trajinfer.bridges.cell_set_verbs import CellSetVerbs
 from trajinfer.bridges.coupling_rules import coupling_rule
 from trajinfer.bridges.dynamics import Reference
-from trajinfer.bridges.fitting import AlternatingFit
+from trajinfer.bridges.fitting import alternate
+from trajinfer.bridges.growing_fit import fit_growing
 from trajinfer.bridges.growth import GrowthSetting, check_growth
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
@@ -64,8 +65,9 @@ class SchrodingerBridge(CellSetVerbs):
             exact one where it applies.
         growth: net rate of divisions of the individuals. None: every snapshot has the same mass.
             "counts": the same rate everywhere, from the numbers of points of the snapshots (or the
-            sums of their weights), which are then population sizes. A function (t, x (n, D)) ->
-            (n,) of numbers, per unit of time: a known rate; the numbers of points then say nothing.
+            sums of their weights), which are then population sizes. "learn": a smooth rate g(x)
+            that makes movement and growth least and explains these sizes. A function
+            (t, x (n, D)) -> (n,) per unit of time: a known rate; the sizes then say nothing.
         n_particles: number of paths or points drawn where n is not given.
         max_samples: bound on the points of a snapshot that enter the couplings; None bounds their
             memory. Time per coupling sweep is O(sum N_k N_{k+1}).
@@ -149,23 +151,13 @@ class SchrodingerBridge(CellSetVerbs):
         choice = choose_backend(
             self.backend, self.max_samples, sde, snapshots, mass_changes=self.growth is not None
         )
-        rule, self.atoms_ = coupling_rule(choice, snapshots, seed_thin, self.growth)
-        with (
-            torch_threads(self.n_jobs),
-            tqdm(total=self.n_refinements, disable=not self.verbose or None) as bar,
-        ):
-
-            def on_round(record: dict[str, Any]) -> None:
-                bar.set_postfix(objective=f"{record['objective']:.5g}")
-                bar.update(int(record["kind"] != "start"))
-
-            result = AlternatingFit(
-                Reference(sde, linear_noise=self.backend == "linear_noise"),
-                rule,
-                self.tol,
-                torch_generator(seed_paths),
-                on_round,
-            ).run(self.n_refinements)
+        rule, self.atoms_ = coupling_rule(choice, snapshots, seed_thin)
+        reference = Reference(sde, linear_noise=self.backend == "linear_noise")
+        fit = partial(
+            alternate, reference, self.tol, seed_paths, self.n_refinements, verbose=self.verbose
+        )
+        with torch_threads(self.n_jobs):
+            result = fit_growing(self.growth, fit, rule, reference, snapshots, seed_thin)
         self.snapshots_, self.bridge_ = snapshots, result.bridge
         self.n_features_in_ = snapshots.dim
         if snapshots.features is not None:

@@ -61,7 +61,7 @@ class Snapshots:
     axis: TimeAxis = field(default=None, repr=False)  # type: ignore[assignment]
     time_name: str = "time"
     weight_name: str = "weight"
-    sizes: Array | None = None
+    sizes: Array = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         axis = self.axis if self.axis is not None else TimeAxis.of(self.times)
@@ -356,7 +356,7 @@ class Snapshots:
             times=self.times[list(indices)],
             points=tuple(self.points[k] for k in indices),
             weights=None if self.weights is None else tuple(self.weights[k] for k in indices),
-            sizes=None if self.sizes is None else self.sizes[list(indices)],
+            sizes=self.sizes[list(indices)],
         )
 
 
