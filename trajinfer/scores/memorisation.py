@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer.training import Callback
-from trajinfer.training.run import Run
+from trajinfer.training.run import Run, State
 
 LEAST_RATIO = 0.7
 
@@ -55,3 +57,11 @@ class Memorisation(Callback):
         run.record(memorisation=self.ratio)
         if self.ratio < LEAST_RATIO:
             run.stop(f"draws memorise: {self.ratio:.2f} of the usual distance to training rows")
+
+    def state(self) -> State:
+        """The ratio."""
+        return {"ratio": self.ratio}, {}
+
+    def restore(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Set the state that `state` gave."""
+        self.ratio = values["ratio"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, as_array, require_finite, require_integer
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.estimator import Estimator
@@ -60,6 +62,8 @@ class ScoreDensity(Estimator):
         batch_size, lr: of the training.
         patience: validations, 100 steps apart, without a better one before training stops.
         validation: share of the points that are held out.
+        checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
+            from there when it is called again; see docs/scale.md.
         random_state: seed; sampling calls can override it.
         verbose: 1 shows a bar, 2 logs.
 
@@ -96,6 +100,7 @@ class ScoreDensity(Estimator):
     lr: float = 1e-3
     patience: int = 5
     validation: float = 0.15
+    checkpoint: str | Path | None = None
     random_state: RandomState = None
     verbose: int = 0
 
@@ -118,11 +123,11 @@ class ScoreDensity(Estimator):
         points = self._read(X, names)
         transform = LogTransform() if self._transform == "log" else None
         data = points if transform is None else transform.apply(points, names)
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         seeds = Seeds.of(seed)
         scaling = Standardisation.of(data)
         rows, held = _split(scaling.apply(data), self.validation, seeds.split)
-        mixture = choose_mixture(rows, held, self.n_components, seeds.weights)
+        mixture = once("mixture", choose_mixture, rows, held, self.n_components, seeds.weights)
         if self.model == "mixture":
             count = len(mixture.weights)
             whole = np.concatenate([rows, held])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.estimator import Estimator
@@ -63,6 +65,8 @@ class ScoreSeries(Estimator):
         churn: noise of the sampler; 0 is an ODE.
         max_epochs, batch_size, lr, patience: of the training, see `ScoreDensity`.
         validation: share of the series held out.
+        checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
+            from there when it is called again; see docs/scale.md.
         random_state: seed; drawing verbs can override it.
         verbose: 1 shows a bar, 2 logs.
 
@@ -97,6 +101,7 @@ class ScoreSeries(Estimator):
     lr: float = 1e-3
     patience: int = 4
     validation: float = 0.15
+    checkpoint: str | Path | None = None
     random_state: RandomState = None
     verbose: int = 0
 
@@ -114,7 +119,7 @@ class ScoreSeries(Estimator):
         data = self._read(X)
         if self.model == "network":
             require_short(data)
-        seed = seed_from(self.random_state)
+        seed = once("seed", seed_from, self.random_state)
         seeds = Seeds.of(seed)
         schema = schema_of(data, self.bounds)
         shown = np.stack([k.forward(data.values[..., c]) for c, k in enumerate(schema)], axis=-1)
@@ -139,11 +144,18 @@ class ScoreSeries(Estimator):
         parts = [pasts[i] for i in rows], [pasts[i] for i in held]
         if _is_complete(data):
             latent = scaling.apply(shown)
-            knots = fit_complete(grid, latent[rows], latent[held], self.n_components, seeds.weights)
+            known = latent[rows], latent[held]
+            knots = once("mixture", fit_complete, grid, *known, self.n_components, seeds.weights)
         else:
             times = knots_of(np.asarray(data.flat_times))
-            knots = fit_incomplete(
-                *parts, times, len(data.channels), self.n_components, seeds.weights
+            knots = once(
+                "mixture",
+                fit_incomplete,
+                *parts,
+                times,
+                len(data.channels),
+                self.n_components,
+                seeds.weights,
             )
         model = replace(model, knots=knots, levels=levels_for(knots.mixture))
         learned = None
