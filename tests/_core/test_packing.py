@@ -47,6 +47,10 @@ def there_and_back(value):
         pd.Timestamp("2020-10-25 01:30", tz="UTC").tz_convert("Europe/Berlin"),
         pd.Timestamp("2020-10-25 00:30", tz="UTC").tz_convert("Europe/Berlin"),
         pd.Timestamp("1999-01-01"),
+        b"\x00a\xff",
+        pd.Interval(0, 1.5, closed="left"),
+        pd.Interval(pd.Timestamp("1999-01-01"), pd.Timestamp("2000-01-01")),
+        pd.Period("2020-03", freq="M"),
     ],
     ids=repr,
 )

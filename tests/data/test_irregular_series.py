@@ -143,6 +143,15 @@ def test_tables_that_cannot_be_read(wide, change, options, message):
         read(wide.assign(**change), **options)
 
 
+def test_the_plan_of_a_table_is_carried_out_first(wide):
+    class LazyFrame:
+        def collect(self):
+            return wide
+
+    with pytest.raises(InputError, match=r"got LazyFrame, a plan of one.*\.collect\(\)"):
+        read(LazyFrame())
+
+
 def test_a_table_must_be_a_table(wide):
     with pytest.raises(InputError, match="a table was expected"):
         read([1, 2])

@@ -52,6 +52,7 @@ def test_gaps_of_several_scales(method, ratio):
     assert (np.abs(z) < 4 * deviations).all()
 
 
+@pytest.mark.filterwarnings("ignore:the data rule out the rates of the network")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # EM alone is slow
 @pytest.mark.parametrize(
     ("ratio", "noise", "rivals"),
@@ -69,6 +70,19 @@ def test_auto_is_as_likely_as_every_other_method(ratio, noise, rivals):
     ]
     auto = MarkovJumpProcess(2, label_noise=noise, random_state=0).fit(data)
     assert auto.log_likelihood_ > max(others) - 0.5
+
+
+@pytest.mark.parametrize("ratio", [1, 4380])
+def test_the_network_alone_says_where_the_data_rule_it_out(ratio):
+    """It knows one scale of gaps, and is far off where there are two."""
+    data = bursts(ratio)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", IdentifiabilityWarning)
+        model = MarkovJumpProcess(2, method="amortized").fit(data)
+    truth = MarkovJumpProcess.from_rates(TWO, LAW).log_likelihood(data)
+    told = [str(w.message) for w in caught if "rule out the rates of the network" in str(w.message)]
+    assert bool(told) == (model.log_likelihood_ < truth - 20)
+    assert bool(told) == (ratio > 1)
 
 
 @pytest.mark.slow

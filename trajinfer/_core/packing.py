@@ -1,8 +1,8 @@
 """Nested values as JSON and tensors, and back: what saved models are made of. Nothing is pickled.
 
-Numbers, text, lists, tuples, dicts, tables, durations, dates and random generators are written as
-JSON; arrays and tensors go to a mapping under the path at which they stand. A class joins by
-`packable`.
+Numbers, text, bytes, lists, tuples, dicts, tables, durations, dates, periods, intervals and
+random generators are written as JSON; arrays and tensors go to a mapping under the path at which
+they stand. A class joins by `packable`.
 """
 
 from __future__ import annotations
@@ -164,7 +164,14 @@ def _unpack_object(packed: dict[str, Any], tensors: Mapping[str, torch.Tensor]) 
 
 
 def _pack_rare(value: Any, tensors: dict[str, torch.Tensor], path: str) -> dict[str, Any]:
-    """Tables by their columns, durations, dates and random generators."""
+    """Tables by their columns, times and intervals, bytes, and random generators."""
+    if isinstance(value, bytes):
+        return {_KIND: "bytes", "value": value.hex()}
+    if isinstance(value, pd.Period):
+        return {_KIND: "period", "value": [value.ordinal, value.freqstr]}
+    if isinstance(value, pd.Interval):
+        ends = [pack(end, tensors, path) for end in (value.left, value.right)]
+        return {_KIND: "interval", "value": [*ends, value.closed]}
     if isinstance(value, (timedelta, np.timedelta64)):
         return {_KIND: "timedelta", "value": pd.Timedelta(value).isoformat()}
     if isinstance(value, (date, np.datetime64)):
@@ -214,6 +221,9 @@ def _torch_generator(state: torch.Tensor) -> torch.Generator:
 
 _RARE: dict[str, Any] = {
     "float": float,
+    "bytes": bytes.fromhex,
+    "period": lambda value: pd.Period(ordinal=value[0], freq=value[1]),
+    "interval": lambda value: pd.Interval(*value),
     "timedelta": pd.Timedelta,
     "timestamp": _timestamp,
     "table": pd.DataFrame,

@@ -28,6 +28,11 @@ def as_table(df: Any) -> pd.DataFrame:
     """
     if isinstance(df, pd.DataFrame):
         return df
+    if hasattr(df, "collect") and not hasattr(df, "to_pandas"):
+        raise InputError(
+            f"a table was expected, got {type(df).__name__}, a plan of one; carry it out first by "
+            ".collect()"
+        )
     if not hasattr(df, "to_pandas"):
         raise InputError(
             f"a table was expected, got {type(df).__name__}; make it one by pandas.DataFrame(...), "

@@ -40,8 +40,8 @@ def encode(
         names, codes = np.unique(labels, return_inverse=True)
         _require_label(names[0])
         return codes.astype(np.int64).ravel(), tuple(names.tolist()), None
-    if labels.dtype.kind in "mM":
-        _require_label(pd.Timestamp(0) if labels.dtype.kind == "M" else pd.Timedelta(0))
+    if labels.dtype.kind in "mM" and len(labels):
+        _require_label(labels[0])
     single = as_objects([_scalar(label) for label in labels])
     sets = _sets(single)
     single[list(sets)] = None

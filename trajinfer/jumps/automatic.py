@@ -6,7 +6,6 @@ import logging
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import chi2
 
 from trajinfer.jumps.fit import FitResult, Search
 from trajinfer.jumps.methods import (
@@ -15,6 +14,7 @@ from trajinfer.jumps.methods import (
     maximise,
     maximum_likelihood,
     recognised,
+    refuted,
 )
 from trajinfer.jumps.setup import Setup
 from trajinfer.markov.parameters import GammaPrior, Parameters
@@ -62,7 +62,7 @@ def automatic(setup: Setup, search: Search) -> Estimate:
         drawn = maximise(setup, prior, [best.result.parameters], search)
         _LOG.info("%g pseudo-jumps give %.3f, bar %.3f", weight, drawn.log_likelihood, bar)
         if drawn.log_likelihood > bar:
-            if not _refuted(network.result, best.result, setup):
+            if not refuted(network.result, best.result, setup):
                 drawn = _towards(now, drawn, setup, bar)
             return Estimate(drawn, "polished", setup, network.recognition)
     return replace(best, recognition=network.recognition, method="polished")
@@ -74,12 +74,6 @@ def _allowance(setup: Setup) -> float:
     changes = int((setup.pairs.start != setup.pairs.end).sum())
     enough = len(setup.pairs.first) >= _ENOUGH_PATHS or changes >= _ENOUGH_CHANGES * n_rates
     return _TOLERANCE if enough else max(_TOLERANCE, _TOLERANCE_PER_RATE * n_rates)
-
-
-def _refuted(result: FitResult, best: FitResult, setup: Setup) -> bool:
-    """Whether the data rule out these rates, by a likelihood-ratio test at level 0.001."""
-    fall = best.log_likelihood - result.log_likelihood
-    return bool(2 * fall > chi2.ppf(0.999, int(setup.links.sum())))
 
 
 def _towards(goal: Parameters, result: FitResult, setup: Setup, bar: float) -> FitResult:

@@ -257,6 +257,8 @@ class MarkovJumpProcess(FittedJumpProcess):
             owner = np.arange(len(states)) if phases is None else phases.owner
             self.effect_rows_ = effect_rows(setup.problem, result, states, owner)
             limits.notes.extend(unidentified(self.effect_rows_))
+        if self.method == "amortized":
+            limits.notes.extend(methods.contradiction(estimate))
         if self.model is not None:
             self.theta_ = result.p
         if estimate.draws is not None:

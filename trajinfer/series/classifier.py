@@ -171,7 +171,8 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
         labels = class_labels(data.labels if y is None else y, len(data))
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise InputError(f"two classes at least are needed, got one class only: {classes[0]!r}")
+            only = classes.tolist()[0]
+            raise InputError(f"two classes at least are needed, got one class only: {only!r}")
         weights = series_weights(sample_weight, len(data))
 
         def task(passes: TrainingPass, rows: SeriesRows, held: Tensor) -> Classification:
