@@ -1,11 +1,11 @@
-"""Whether forecasts are paths: the chance to rise by a step within eight steps, at three grids.
+"""Whether forecasts are paths: the chance to rise by a step within eight steps, at four grids.
 
     python examples/reproduce/coherent_forecasts.py [series to learn from, 150] [walk] [ou] [ar2]
 
 A forecaster with default settings learns from series of 40 steps. From 40 further series it goes
 on; how often the largest of the values asked about lies a step above the last one is set beside the
 law that made the series. The largest value needs the way between two times, which marginals do not
-tell.
+tell; asked at one time alone it shows what they miss by themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 
-GRIDS = ([1, 2, 3, 4, 5, 6, 7, 8], [2, 4, 6, 8], [4, 8])
+GRIDS = ([1, 2, 3, 4, 5, 6, 7, 8], [2, 4, 6, 8], [4, 8], [8])
 LENGTH, ASKED, DRAWS = 40, 40, 400
 Law = Callable[[np.random.Generator, np.ndarray, np.ndarray, int], np.ndarray]
 

@@ -42,15 +42,18 @@ def test_error_of_a_constant_drift_is_that_of_a_difference_of_means():
 
 
 @pytest.mark.parametrize(
-    "reference",
+    ("reference", "chosen"),
     [
-        OrnsteinUhlenbeck(0.9, 0.3, volatility=0.8).learn("theta", "mean"),
-        pytest.param(DoubleWell(0.8, 0.9, volatility=0.7).learn("a", "b"), marks=pytest.mark.slow),
+        # rows of the first, a middle, the last snapshot
+        (OrnsteinUhlenbeck(0.9, 0.3, volatility=0.8).learn("theta", "mean"), (2, 13, 20)),
+        pytest.param(
+            DoubleWell(0.8, 0.9, volatility=0.7).learn("b"), (13,), marks=pytest.mark.slow
+        ),
     ],
     ids=["Gaussian laws", "quadrature"],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_influence_is_the_slope_of_the_fit_in_a_weight(reference):
+def test_influence_is_the_slope_of_the_fit_in_a_weight(reference, chosen):
     n, size = 8, 0.1
     X, y = cloud(n)
 
@@ -67,7 +70,7 @@ def test_influence_is_the_slope_of_the_fit_in_a_weight(reference):
 
     center = fitted(reference, 0, 0.0).bridge_
     _, rows = influence(center)
-    for row in (2, 13, 20):  # of the first, a middle, the last snapshot
+    for row in chosen:
         of_points, place = rows[row // n], row % n
         # weights are normalised: more for one point is less for the others
         slope = (of_points[place] - of_points.mean(axis=0)) / n
