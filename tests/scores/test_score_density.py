@@ -1,17 +1,21 @@
 """Densities of points: the law in closed form, what a network adds, and every question."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from tests.scores.laws import ring, sixteen
-from trajinfer import InputError
+from trajinfer import InputError, load
 from trajinfer.scores import (
     GaussianMixture,
     LinearObservation,
     Reward,
     ScoreDensity,
     WienerDenoiser,
+    search_plan,
 )
 from trajinfer.scores.memorisation import Memorisation, nearest_ratio
 from trajinfer.scores.mixture_choice import levels_for
@@ -201,6 +205,18 @@ def test_questions_that_cannot_be_answered_are_refused(mixture):
     log = ScoreDensity("mixture", transform="log", random_state=0).fit(np.exp(sickle(50, 0)))
     with pytest.raises(InputError, match="not linear"):
         log.sample_given(LinearObservation([[1.0, 0.0]], [1.0], 1.0))
+
+
+def test_a_plan_is_searched_for_the_network_and_saved(network, mixture, tmp_path):
+    planned = copy.deepcopy(network)
+    planned.model_ = replace(network.model_, plan=search_plan(network.denoiser_, 4, n_iter=3))
+    drawn = planned.sample(20, random_state=0)
+    assert planned.plan_.n_evaluations == 4
+    assert np.isfinite(drawn).all()
+    again = load(planned.save(tmp_path / "model"))
+    assert np.array_equal(again.sample(20, random_state=0), drawn)
+    with pytest.raises(InputError, match="nothing to plan"):
+        mixture.search(4)
 
 
 def test_the_denoiser_is_for_the_functions_of_the_room(mixture, network):

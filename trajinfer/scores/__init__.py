@@ -27,6 +27,7 @@ from trajinfer.scores.paths import (
     VarianceExploding,
     VariancePreserving,
 )
+from trajinfer.scores.plan_search import search_plan
 from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.residual import score_fpe_residual
 from trajinfer.scores.samplers import sample
@@ -76,6 +77,7 @@ __all__ = [
     "sample",
     "score",
     "score_fpe_residual",
+    "search_plan",
     "step_weights",
     "symmetric_noise",
 ]

@@ -24,6 +24,7 @@ from trajinfer.scores.mixture import GaussianMixture
 from trajinfer.scores.mixture_choice import choose_mixture, levels_for
 from trajinfer.scores.networks import PointNetwork
 from trajinfer.scores.observation import LinearObservation, Reward
+from trajinfer.scores.plan_search import search_plan
 from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.point_examples import PointExamples, PointLaw, random_mask
 from trajinfer.scores.samplers import Method
@@ -254,6 +255,29 @@ class ScoreDensity(Estimator):
         check_is_fitted(self)
         require_integer(n, "n", least=2)
         return self.model_.given(observation, n, self._seed(random_state), method)
+
+    def search(self, n_evaluations: int, *, random_state: RandomState = None) -> Self:
+        """Search a plan of the sampler for a number of evaluations; later draws use it.
+
+        Args:
+            n_evaluations: of the denoiser per draw.
+            random_state: None uses the estimator's.
+
+        Raises:
+            InputError: where draws need no sampler: for a mixture.
+        """
+        check_is_fitted(self)
+        model = self.model_
+        if model.network is None:
+            raise InputError("draws of a mixture are exact and take no evaluation: nothing to plan")
+        plan = search_plan(
+            model.law.whole(),
+            n_evaluations,
+            levels=model.levels,
+            random_state=self._seed(random_state),
+        )
+        self.model_ = replace(model, plan=plan)
+        return self
 
     @property
     def plan_(self) -> SolverPlan | None:
