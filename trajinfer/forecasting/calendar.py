@@ -18,6 +18,7 @@ _MOST_LAGS = 600
 _MOST_ROWS = 1500
 _CLEAR = 0.6
 _FEWEST_PERIODS = 3
+_LEAVES = 1.5
 
 
 @packable
@@ -68,9 +69,10 @@ def shown_period(channel: Channel, span: float) -> float:
     """The lag at which a channel comes back to itself; 0 where it does not.
 
     Mean squares of changes over lags are computed, their drift taken out, with straight lines
-    between observations. A period is the lag of a local minimum that lies below .6 of what shorter
-    lags reach; of several within a fifth of each other, the shortest. It fits three times into the
-    longest series.
+    between observations. A period is the lag of a local minimum that lies below a share of what
+    shorter lags reach, and of what lags up to half as long again reach: what comes back must leave
+    again. The share is .6 where the period fits many times into the longest series and .3 where it
+    does three times, the fewest. Of several minima within a fifth of each other it is the shortest.
 
     Args:
         channel: the values.
@@ -80,8 +82,8 @@ def shown_period(channel: Channel, span: float) -> float:
     steps = steps[steps > 0]
     if len(channel.values) < 24 or not len(steps):
         return 0.0
-    gap, longest = float(np.median(steps)), span / _FEWEST_PERIODS
-    n_lags = longest / gap
+    gap = float(np.median(steps))
+    n_lags = span / 2 / gap
     if n_lags < 4:
         return 0.0
     every, some = (
@@ -95,7 +97,8 @@ def shown_period(channel: Channel, span: float) -> float:
     known = ~np.isnan(mean)
     lags, mean, square = lags[known], mean[known], square[known]
     drift = float(lags @ mean / (lags @ lags)) if len(lags) else 0.0
-    return _first_return(lags, square - 2 * drift * lags * mean + (drift * lags) ** 2)
+    size = square - 2 * drift * lags * mean + (drift * lags) ** 2
+    return _first_return(lags, size, span)
 
 
 def _change(
@@ -110,12 +113,16 @@ def _change(
     return float(change.mean()), float(np.mean(change**2))
 
 
-def _first_return(lags: Array, size: Array) -> float:
+def _first_return(lags: Array, size: Array, span: float) -> float:
     if len(lags) < 4:
         return 0.0
     reached = np.maximum.accumulate(size)
     inner = np.flatnonzero((size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:])) + 1
-    clear = inner[size[inner] < _CLEAR * reached[inner]]
+    later = np.searchsorted(lags, _LEAVES * lags[inner], side="right")
+    left = np.array([size[k:end].max() for k, end in zip(inner, later, strict=True)])
+    away = np.minimum(reached[inner], left)
+    share = _CLEAR * (1 - 0.5 * _FEWEST_PERIODS * lags[inner] / span)
+    clear = inner[(size[inner] < share * away) & (lags[inner] <= span / _FEWEST_PERIODS)]
     if not len(clear):
         return 0.0
     depth = size[clear] / reached[clear]

@@ -145,8 +145,7 @@ class LawFit:
         parts, held_out = self._experts(pairs, asked, folds, rich=rich)
         names = (*SIMPLE, "ridge", *(("trees", "network") if rich else ()))
         share = np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0)
-        # errors at the mean lead, half a horizon, are independent half a horizon apart
-        mixture = fit_mixture(names, held_out.increments, held_out.target, share, 2 * stretches)
+        mixture = fit_mixture(names, held_out.increments, held_out.target, share, stretches)
         self.held_out, self.stretches = held_out, stretches
         return self._law(_without_idle(parts, mixture), mixture, held_out, rich=rich)
 
