@@ -45,3 +45,8 @@ def test_the_wheel_stays_small(texts):
     data = [p for p in (ROOT / "trajinfer").rglob("*") if p.suffix in (".npz", ".safetensors")]
     assert all(p.stat().st_size <= 1_000_000 for p in data)
     assert sum(p.stat().st_size for p in data) <= 5_000_000
+
+
+def test_files_of_tests_have_names_of_their_own(texts):
+    files = [Path(n).name for n in texts if re.fullmatch(r"tests/.*test_\w+\.py", n)]
+    assert not {name for name in files if files.count(name) > 1}

@@ -1,0 +1,286 @@
+"""What a fitted law of series is asked: draws, gaps, forecasts, likelihoods, anomalies."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.errors import ExtrapolationWarning, InputError
+from trajinfer._core.estimator import Estimator
+from trajinfer._core.seeding import RandomState, seed_from
+from trajinfer.data import Forecast, IrregularSeries, Trajectories
+from trajinfer.data.input import as_series
+from trajinfer.data.time_order import TimeOrder
+from trajinfer.metrics import crps
+from trajinfer.scores.knot_fit import Seen
+from trajinfer.scores.observation import LinearObservation, Reward
+from trajinfer.scores.series_score_model import SeriesScoreModel
+
+_STEPS_AHEAD = 20
+_MEAN_DRAWS = 200
+
+
+class SeriesVerbs(Estimator):
+    """Verbs of an estimator whose fit is a `SeriesScoreModel`.
+
+    Attributes:
+        hide: share of the values that `score` hides.
+        n_evaluations, churn: of the sampler.
+        model_: the fitted law.
+    """
+
+    hide: float
+    n_evaluations: int
+    churn: float
+    model_: SeriesScoreModel
+
+    def sample(
+        self, n: int | None = None, ts: Any = None, *, random_state: RandomState = None
+    ) -> Trajectories:
+        """Draw n series.
+
+        Args:
+            n: number of series; None draws as many as were fitted.
+            ts: times (T,) or one time, in any order; None takes those of the training series where
+                they share them, else 20 equal steps over their range.
+            random_state: None uses the estimator's.
+
+        Warns:
+            ExtrapolationWarning: for times outside those of the training series.
+        """
+        check_is_fitted(self)
+        model = self.model_
+        n = model.n_series if n is None else require_integer(n, "n", least=1)
+        asked = model.grid[None] if ts is None else model.axis.queries(ts, 1)
+        times, index = np.unique(asked[0], return_inverse=True)
+        self._warn_outside(times)
+        values = model.sample(n, times, self._seed(random_state), **self._settings())
+        places = index.reshape(-1)
+        return Trajectories(
+            times[places], values[:, places], features=model.channels, axis=model.axis
+        )
+
+    def interpolate(
+        self, X: Any, ts: Any, n: int = 100, *, random_state: RandomState = None
+    ) -> Forecast:
+        """Coherent paths at any times given the observations, which are kept.
+
+        Args:
+            X: the observations.
+            ts: times, one row for all series or one each, or one time; in any order.
+            n: number of paths per series.
+            random_state: None uses the estimator's.
+
+        Warns:
+            ExtrapolationWarning: for times outside those of the training series.
+        """
+        check_is_fitted(self)
+        require_integer(n, "n", least=1)
+        data = self._asked(X)
+        asked = self.model_.axis.queries(ts, len(data))
+        self._warn_outside(asked)
+        return self._paths(data, asked, n, random_state)
+
+    def forecast(
+        self,
+        X: Any,
+        ts: Any = None,
+        *,
+        horizon: Any = None,
+        n: int = 100,
+        random_state: RandomState = None,
+    ) -> Forecast:
+        """Coherent paths after the last observation of each series.
+
+        Beyond the times of the training series they go on as Brownian motion.
+
+        Args:
+            X: the observations.
+            ts: times, as for `interpolate`, none before the last time of a series.
+            horizon: instead of ts a duration ahead of each series' last time, in 20 even steps.
+            n: number of paths per series.
+            random_state: None uses the estimator's.
+
+        Raises:
+            InputError: unless exactly one of `ts` and `horizon` is given.
+        """
+        check_is_fitted(self)
+        require_integer(n, "n", least=1)
+        data = self._asked(X)
+        axis, last = self.model_.axis, data.last_times
+        if (ts is None) == (horizon is None):
+            raise InputError("give either ts, the times, or horizon, a duration")
+        if ts is not None:
+            asked = axis.queries(ts, len(data), after=last)
+        else:
+            steps = np.arange(1, _STEPS_AHEAD + 1) / _STEPS_AHEAD * axis.duration(horizon)
+            asked = last[:, None] + steps
+        return self._paths(data, asked, n, random_state)
+
+    def predict(self, X: Any, ts: Any) -> Array:
+        """Means over paths at any times, (B, T, C); the same draws for every series."""
+        check_is_fitted(self)
+        data = self._asked(X)
+        order = TimeOrder.of(self.model_.axis.queries(ts, len(data)))
+        self._warn_outside(order.times)
+        seeds = [self.model_.seed] * len(data)
+        means = [
+            self._drawn(past, times, _MEAN_DRAWS, seed).mean(axis=0)
+            for past, times, seed in zip(self.model_.pasts(data), order.times, seeds, strict=True)
+        ]
+        return order.restore(np.stack(means), axis=1)
+
+    def condition(
+        self,
+        X: Any,
+        observation: LinearObservation | Reward,
+        ts: Any,
+        n: int = 100,
+        *,
+        random_state: RandomState = None,
+    ) -> Forecast:
+        """Paths given an observation or tilted by a reward of their values at ts; no retraining.
+
+        By sequential Monte Carlo, see `trajinfer.scores.condition`.
+
+        Args:
+            X: the observations.
+            observation: of the values at ts (T C,), time after time, in the unit of the data; of
+                channels that are modelled as they are (see `channel_kinds_`: "real"), since in
+                others it is not linear in what is modelled.
+            ts: times (T,) for all series, distinct.
+            n: number of paths per series.
+            random_state: None uses the estimator's.
+
+        Raises:
+            InputError: for another width, or channels of another kind.
+            NotConverged: if the particles collapse.
+        """
+        check_is_fitted(self)
+        data = self._asked(X)
+        model = self.model_
+        other = [
+            name for name, kind in self.channel_kinds_.items() if kind not in ("real", "levels")
+        ]
+        if other:
+            raise InputError(
+                f"channel {other[0]!r} is {self.channel_kinds_[other[0]]}: an observation of it is "
+                "not linear in what is modelled"
+            )
+        order = TimeOrder.of(model.axis.queries(ts, len(data)))
+        if (np.diff(order.times, axis=1) <= 0).any() or (np.diff(order.rank, axis=1) < 0).any():
+            raise InputError("ts must rise, each time once, in the order of the observation")
+        drawn = [
+            model.conditioned(past, times, observation, n, seed)
+            for past, times, seed in zip(
+                model.pasts(data),
+                order.times,
+                model.seeds(self._seed(random_state), len(data)),
+                strict=True,
+            )
+        ]
+        chosen = np.stack(drawn)
+        return Forecast(chosen, order.times, model.channels, data.ids, model.axis, data)
+
+    def log_likelihood(self, X: Any) -> Array:
+        """Log-density of the observed values of every series, nats, (B,).
+
+        Exact for the law in closed form, else by the probability flow. Of channels that are not
+        "real" it is the density of the continuous value that is modelled.
+        """
+        check_is_fitted(self)
+        data = self._asked(X)
+        slopes: Array = np.nansum(self.model_.log_slope(data.values), axis=(1, 2))
+        parts = [self.model_.log_density(past) for past in self.model_.pasts(data)]
+        return slopes + parts
+
+    def anomaly(self, X: Any) -> Array:
+        """How surprising every value is given all others of its series, (B, T, C).
+
+        Minus the log-density in standard units under the law in closed form, NaN where nothing was
+        observed. A value in its usual place has about 1 or less; 10 is 4 standard deviations off.
+        """
+        check_is_fitted(self)
+        data = self._asked(X)
+        answer = np.full(data.values.shape, np.nan)
+        for i, past in enumerate(self.model_.pasts(data)):
+            rows = np.searchsorted(data.times[i, : data.lengths[i]], past.times)
+            answer[i, rows, past.channels] = self.model_.surprise(past)
+        return answer
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the mean CRPS of values hidden for the occasion, in training deviations."""
+        check_is_fitted(self)
+        data = self._asked(X)
+        shown = data.drop_observations(self.hide, self.model_.seed)
+        hidden = data.mask & ~shown.mask
+        if not hidden.any():
+            raise InputError("nothing can be hidden from these series; give more observations")
+        drawn = self._paths(shown, data.times, 100, None).samples.transpose(1, 0, 2, 3)
+        scale = np.where(self.scale_ > 0, self.scale_, 1.0)
+        return -float(np.mean(crps((drawn / scale)[:, hidden], (data.values / scale)[hidden])))
+
+    @property
+    def scale_(self) -> Array:
+        """(C,) standard deviations of what is modelled, in the unit of "real" channels."""
+        check_is_fitted(self)
+        scale: Array = self.model_.scaling.scale
+        return scale
+
+    @property
+    def channel_kinds_(self) -> dict[str, str]:
+        """Kind of every channel, as found from the values."""
+        check_is_fitted(self)
+        return {n: k.kind for n, k in zip(self.model_.channels, self.model_.schema, strict=True)}
+
+    @property
+    def bounds_(self) -> dict[str, tuple[float, float]]:
+        """Bounds of every channel."""
+        check_is_fitted(self)
+        return {
+            n: (k.low, k.high)
+            for n, k in zip(self.model_.channels, self.model_.schema, strict=True)
+        }
+
+    def _paths(
+        self, data: IrregularSeries, asked: Array, n: int, random_state: RandomState
+    ) -> Forecast:
+        model, order = self.model_, TimeOrder.of(asked)
+        seeds = model.seeds(self._seed(random_state), len(data))
+        drawn = [
+            self._drawn(past, times, n, seed)
+            for past, times, seed in zip(model.pasts(data), order.times, seeds, strict=True)
+        ]
+        samples = order.restore(np.stack(drawn), axis=2)
+        return Forecast(samples, asked, model.channels, data.ids, model.axis, data)
+
+    def _drawn(self, past: Seen, times: Array, n: int, seed: int) -> Array:
+        return self.model_.draws(past, times, n, seed, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {"n_evaluations": int(self.n_evaluations), "churn": float(self.churn)}
+
+    def _seed(self, random_state: RandomState) -> int:
+        return self.model_.seed if random_state is None else seed_from(random_state)
+
+    def _asked(self, X: Any) -> IrregularSeries:
+        data = as_series(X).on_axis(self.model_.axis)
+        if data.channels != self.model_.channels:
+            raise InputError(
+                f"X must have the channels {self.model_.channels}, got {data.channels}"
+            )
+        return data
+
+    def _warn_outside(self, times: Array) -> None:
+        first, last = self.model_.knots.knots[[0, -1]]
+        if times.min() < first or times.max() > last:
+            warnings.warn(
+                f"times outside those of the training series, {first:g} to {last:g}: paths go on "
+                "there as Brownian motion",
+                ExtrapolationWarning,
+                stacklevel=3,
+            )
