@@ -25,9 +25,9 @@ def _paths(n):
 
 
 def bootstrap(folder):
-    """Rates of twenty refits."""
+    """Rates of six refits."""
     model = MarkovJumpProcess(2, method="mle", random_state=0).fit(_paths(15))
-    return model.bootstrap(20, checkpoint=folder)
+    return model.bootstrap(6, checkpoint=folder)
 
 
 def posterior(folder):
@@ -65,7 +65,7 @@ def killed(fit, n_kills, seed):
             if not child:
                 fit(folder)
                 os._exit(0)
-            time.sleep(rng.uniform(0, duration))
+            time.sleep(rng.uniform(0, 0.8 * duration))
             os.kill(child, signal.SIGKILL)
             met += os.WIFSIGNALED(os.waitpid(child, 0)[1])
         resumed = np.asarray(fit(folder))

@@ -28,7 +28,7 @@ def test_a_bootstrap_that_is_killed_twice_ends_with_the_same_rates():
     result = _result("bootstrap", "--kills", "2", "--seed", "1")
     assert result["difference"] == 0
     assert result["partial"] == []
-    assert result["pieces"] == 20
+    assert result["pieces"] == 6
     assert result["killed"] > 0
 
 

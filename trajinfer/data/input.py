@@ -90,14 +90,15 @@ def _require_rows(values: Any) -> None:
     Raises:
         InputError: for one row of numbers, and for arrays without rows or without columns.
     """
-    if np.ndim(values) == 0 or (len(values) and np.ndim(values[0]) == 0):
+    array = isinstance(values, np.ndarray)  # a list holds rows of lengths of their own
+    if array and (values.ndim == 0 or (values.ndim == 1 and len(values))):
         raise InputError(
             f"expected series (B, T) or (B, T, C), got numbers of shape {np.shape(values)}. "
             "Reshape your data: X.reshape(1, -1) is one series, X.reshape(-1, 1) many of one value"
         )
     if len(values) == 0:
         raise InputError("expected series (B, T) or (B, T, C), got 0 sample(s); give one at least")
-    if isinstance(values, np.ndarray) and values.shape[1] == 0:
+    if array and values.shape[1] == 0:
         raise InputError(
             f"0 feature(s) (shape={values.shape}) while a minimum of 1 is required: these series "
             "have no times"
