@@ -121,3 +121,25 @@ def test_few_rows_and_equal_times_are_not_refused():
         ScoreDensity("mixture").fit(np.random.default_rng(0).normal(size=(12, 8)))
     drawn = OUNoise(1.0).draw([0.0, 0.0, 1.0], random_state=0)[0]
     assert abs(drawn[0] - drawn[1]) < 0.01
+
+
+@pytest.mark.parametrize(("estimator", "data"), [(ScoreDensity, POINTS), (ScoreSeries, SERIES)])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": "networks"}, "did you mean 'network'"),
+        ({"n_components": "many"}, "n_components must be 'auto' or a number"),
+        ({"n_components": 0}, "n_components"),
+        ({"hidden": 0}, "hidden"),
+        ({"validation": 1.0}, r"validation must lie in \(0, 1\)"),
+        ({"lr": -1.0}, "lr must be a positive number"),
+        ({"lr": np.nan}, "lr must be a positive number"),
+        ({"churn": -1.0}, "churn must be a number >= 0"),
+    ],
+    ids=str,
+)
+def test_settings_are_refused_before_work(estimator, data, settings, words):
+    model = estimator(**{"model": "network", **settings})
+    with pytest.raises(InputError, match=words):
+        model.fit(data)
+    assert not hasattr(model, "model_")

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checks import Array, require_integer
-from trajinfer._core.errors import InputError
+from trajinfer._core.checks import Array
 from trajinfer.scores.mixture import GaussianMixture
 
 _COUNTS = (1, 2, 4, 8, 16)
@@ -21,14 +20,13 @@ _WIDEST, _FINEST, _LEAST = 10.0, 0.25, 1e-3
 def choose_mixture(rows: Array, held_out: Array, n_components: Any, seed: int) -> GaussianMixture:
     """The mixture of `n_components` parts, or of as many as held-out rows are likeliest under.
 
-    Raises:
-        InputError: for a number that is neither "auto" nor a positive integer.
+    Args:
+        rows, held_out: (N, D).
+        n_components: a number or "auto".
+        seed: of the starts.
     """
     if n_components != "auto":
-        if isinstance(n_components, str):
-            raise InputError(f"n_components must be 'auto' or a number, got {n_components!r}")
-        count = require_integer(n_components, "n_components", least=1)
-        return GaussianMixture.fit(rows, count, random_state=seed)
+        return GaussianMixture.fit(rows, int(n_components), random_state=seed)
     best, best_score, waited = None, -np.inf, 0
     for count in _COUNTS:
         if best is not None and (len(rows) < _ROWS_A_PART * count or waited == _PATIENCE):

@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, as_array, require_finite, require_integer
-from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.data.scaling import Standardisation, is_constant
 from trajinfer.generation.unlisted_setting import UnlistedSetting
 from trajinfer.scores.condition import Conditioned
-from trajinfer.scores.correction import Learned, Schedule, learn_correction
+from trajinfer.scores.correction import Learned, learn_correction
 from trajinfer.scores.density_model import DensityModel, denoised_draws
 from trajinfer.scores.mixture import GaussianMixture
 from trajinfer.scores.mixture_choice import choose_mixture, levels_for
@@ -28,6 +28,7 @@ from trajinfer.scores.plan_search import search_plan
 from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.point_examples import PointExamples, PointLaw, random_mask
 from trajinfer.scores.samplers import Method
+from trajinfer.scores.settings import require_settings, schedule_of
 from trajinfer.scores.transform import LogTransform
 
 Model = Literal["network", "mixture"]
@@ -159,19 +160,10 @@ class ScoreDensity(Estimator):
             law.levels,
             lambda n: denoised_draws(law.whole(), n, n_evaluations=10, random_state=0).numpy(),
             (rows, held[:_MOST_HELD_OUT]),
-            self._schedule(),
+            schedule_of(self),
             seeds,
         )
         return network, learned
-
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            int(self.max_epochs),
-            int(self.batch_size),
-            float(self.lr),
-            int(self.patience),
-            int(self.verbose),
-        )
 
     def _keep(self, model: DensityModel, learned: Learned | None, seed: int) -> None:
         self.model_ = model
@@ -335,18 +327,9 @@ class ScoreDensity(Estimator):
         return points
 
     def _check_settings(self) -> None:
-        if self.model not in ("network", "mixture"):
-            raise InputError(
-                f"no model {self.model!r}; {nearest(str(self.model), ('network', 'mixture'))}"
-            )
+        require_settings(self)
         if self._transform not in (None, "log"):
             raise InputError(f"transform must be None or 'log', got {self._transform!r}")
-        for name in ("hidden", "layers", "n_evaluations", "max_epochs", "batch_size", "patience"):
-            require_integer(getattr(self, name), name, least=1)
-        if not 0 < self.validation < 1:
-            raise InputError(f"validation must lie in (0, 1), got {self.validation!r}")
-        if not (self.churn >= 0 and np.isfinite(self.churn)):
-            raise InputError(f"churn must be a number >= 0, got {self.churn!r}; 0 is the ODE")
 
 
 def _split(rows: Array, share: float, seed: int) -> tuple[Array, Array]:

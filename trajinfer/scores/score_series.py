@@ -9,20 +9,21 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from trajinfer._core.checkpoint_folder import once
-from trajinfer._core.checks import Array, require_integer
-from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series
 from trajinfer.data.scaling import Standardisation, is_constant
 from trajinfer.generation.schema import schema_of
-from trajinfer.scores.correction import Learned, Schedule
+from trajinfer.scores.correction import Learned
 from trajinfer.scores.knot_fit import fit_complete, fit_incomplete, knots_of
 from trajinfer.scores.mixture_choice import levels_for
 from trajinfer.scores.series_learning import learn_series, require_short
 from trajinfer.scores.series_score_model import SeriesScoreModel
 from trajinfer.scores.series_verbs import SeriesVerbs
+from trajinfer.scores.settings import require_settings, require_share, schedule_of
 
 _FEWEST = 20
 _GRID = 20
@@ -155,7 +156,7 @@ class ScoreSeries(SeriesVerbs):
         learned = None
         if self.model == "network":
             sizes = {"hidden": int(self.hidden), "layers": int(self.layers)}
-            network, learned = learn_series(model.law, *parts, sizes, self._schedule(), seeds)
+            network, learned = learn_series(model.law, *parts, sizes, schedule_of(self), seeds)
             model = replace(model, network=network if learned.helps else None)
         self._keep(model, learned, seed)
         return self
@@ -199,35 +200,11 @@ class ScoreSeries(SeriesVerbs):
         ChannelKinds.of(np.asarray(data.flat_values), data.channels, self.bounds)
         return data.compact()
 
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            int(self.max_epochs),
-            int(self.batch_size),
-            float(self.lr),
-            int(self.patience),
-            int(self.verbose),
-        )
-
     def _check_settings(self) -> None:
-        if self.model not in ("network", "mixture"):
-            raise InputError(
-                f"no model {self.model!r}; {nearest(str(self.model), ('network', 'mixture'))}"
-            )
-        for name in ("hidden", "layers", "n_evaluations", "max_epochs", "batch_size", "patience"):
-            require_integer(getattr(self, name), name, least=1)
+        require_settings(self)
+        require_share(self.hide, "hide")
         if self.hidden % 4:
             raise InputError(f"hidden must be a multiple of four, got {self.hidden}")
-        if self.n_components != "auto":
-            if isinstance(self.n_components, str):
-                raise InputError(
-                    f"n_components must be 'auto' or a number, got {self.n_components!r}"
-                )
-            require_integer(self.n_components, "n_components", least=1)
-        for name in ("hide", "validation"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"{name} must lie in (0, 1), got {getattr(self, name)!r}")
-        if not (self.churn >= 0 and np.isfinite(self.churn)):
-            raise InputError(f"churn must be a number >= 0, got {self.churn!r}; 0 is the ODE")
 
 
 def _is_complete(data: IrregularSeries) -> bool:
