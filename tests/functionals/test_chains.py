@@ -16,6 +16,7 @@ from trajinfer.functionals import (
     passage,
     states,
 )
+from trajinfer.functionals.methods.chain import Flow
 from trajinfer.markov import simulate
 
 RATES = np.array([[-1, 0.6, 0.4, 0], [0.5, -1.2, 0.3, 0.4], [0, 0.7, -1, 0.3], [0.2, 0, 0.3, -0.5]])
@@ -95,3 +96,15 @@ def test_unknown_states_are_refused():
         value(hitting_time(states(7)))
     with pytest.raises(InputError, match="holds 9, the states are 0, 1, 2, 3"):
         estimate(hitting_time(states(0)), RATES, [9])
+
+
+def test_large_exponentials_leave_the_global_generator_alone():
+    """Its norm is estimated by scipy with random signs, more of them in wide matrices."""
+    n = 3000
+    place = np.arange(n)
+    rates = scipy.sparse.diags([40.0 + place[1:] % 7, -80.0 - place % 5, 40.0], [-1, 0, 1], (n, n))
+    flow, start = Flow(rates.tocsr()), np.eye(1, n, n // 2)[0]
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    moved = flow.move(1.0, start)
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+    assert (flow.move(1.0, start) == moved).all()

@@ -97,6 +97,17 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def own_numpy_stream(seed: int) -> Iterator[None]:
+    """Run a call of a library that draws from numpy's global generator alone, and put it back."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002, TID251 - such a library takes no other generator
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+
 def seeds_by_name(seed: int, names: Sequence[Hashable]) -> list[int]:
     """Independent seeds, one per name: each depends on `seed` and the name only.
 

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import breadth_first_order
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
+from trajinfer._core.seeding import own_numpy_stream
 from trajinfer.functionals.dynamics import Chain
 from trajinfer.functionals.functional import Functional, values_at
 
@@ -98,7 +99,8 @@ class Flow:
     def move(self, duration: float, state: Array) -> Array:
         """exp(matrix duration) state."""
         if scipy.sparse.issparse(self.matrix):
-            return np.asarray(scipy.sparse.linalg.expm_multiply(self.matrix * duration, state))
+            with own_numpy_stream(0):  # the norm is estimated by random signs
+                return np.asarray(scipy.sparse.linalg.expm_multiply(self.matrix * duration, state))
         key = float(f"{duration:.12g}")
         if key not in self._known:
             self._known[key] = scipy.linalg.expm(self.matrix * key)
