@@ -20,8 +20,8 @@ from trajinfer.functionals import (
 )
 from trajinfer.functionals.methods.grid import Grid, bernoulli, grid_rates
 from trajinfer.functionals.methods.grid_values import GridQuestions
-from trajinfer.functionals.shapes import below
 from trajinfer.processes import AffineDrift, Brownian, DoubleWell, GeometricBrownian
+from trajinfer.questions.shapes import below
 
 STAY = Functional(terminal=1.0, stop={outside(-1, 1): 0.0}, horizon=0.5)
 

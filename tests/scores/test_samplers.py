@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.scores.laws import ring, rms, sixteen
+from trajinfer.diffusion.blocks import symmetric_noise
 from trajinfer.scores import (
     BlockPath,
     ColouredMixture,
@@ -24,7 +25,6 @@ from trajinfer.scores import (
     sample,
     step_weights,
 )
-from trajinfer.scores.blocks import symmetric_noise
 
 PATHS = [
     VarianceExploding(),

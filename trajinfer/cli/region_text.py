@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trajinfer._core.errors import InputError
 
 if TYPE_CHECKING:
-    from trajinfer.functionals.region import Region
+    from trajinfer.questions.region import Region
 
 _CONDITION = re.compile(r"^\s*(.+?)\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*$")
 

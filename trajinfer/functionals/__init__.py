@@ -3,14 +3,22 @@
 A question is a `Functional`; `estimate` answers it at given starts, `ValueFunction` everywhere.
 """
 
+from trajinfer.excursions import ExcursionLaw, excursion_law, persistence_exponent
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.density import DensityPath, GridChain, density, on_grid, stationary
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource
-from trajinfer.functionals.excursions import ExcursionLaw, excursion_law, persistence_exponent
 from trajinfer.functionals.fates import FateTable, fate_probabilities
 from trajinfer.functionals.fit_uncertainty import FitInterval, fit_interval
-from trajinfer.functionals.functional import (
+from trajinfer.functionals.monte_carlo import Estimate, estimate
+from trajinfer.functionals.passage import PassageLaw, passage
+from trajinfer.functionals.value_function import ValueFunction
+from trajinfer.questions import (
     Functional,
+    Region,
+    above,
+    ball,
+    below,
+    box,
     committor,
     discounted,
     exceedance,
@@ -18,12 +26,10 @@ from trajinfer.functionals.functional import (
     hitting_probability,
     hitting_time,
     occupation,
+    outside,
+    states,
+    where,
 )
-from trajinfer.functionals.monte_carlo import Estimate, estimate
-from trajinfer.functionals.passage import PassageLaw, passage
-from trajinfer.functionals.region import Region
-from trajinfer.functionals.shapes import above, ball, below, box, outside, states, where
-from trajinfer.functionals.value_function import ValueFunction
 
 __all__ = [
     "Chain",

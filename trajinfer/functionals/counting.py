@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.functionals.dynamics import PathSource, as_points, horizon_of
-from trajinfer.functionals.functional import Functional, values_at
+from trajinfer.questions.functional import Functional, values_at
 
 _STEPS = 64
 

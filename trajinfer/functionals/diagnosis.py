@@ -12,7 +12,7 @@ import pandas as pd
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.functionals.dynamics import Diffusion, Dynamics, PathSource
-from trajinfer.functionals.functional import Functional, values_at
+from trajinfer.questions.functional import Functional, values_at
 
 _WORST = 4.0
 _WAVES = 4

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.functionals.region import Region
+from trajinfer.questions.region import Region
 
 Exits = Literal["bridge", "weights", "plain"]
 Covariance = Array | Callable[[Array], Array]

@@ -11,7 +11,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import ExtrapolationWarning
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.region import Region
+from trajinfer.questions.region import Region
 
 _NEAR = 0.25
 

@@ -15,14 +15,14 @@ from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, horizon_of, names_of
 from trajinfer.functionals.extrapolation import told_beyond
-from trajinfer.functionals.functional import Functional
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
 from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
-from trajinfer.functionals.region import Region, overlap
+from trajinfer.questions.functional import Functional
+from trajinfer.questions.region import Region, overlap
 
 FateMethod = Literal["auto", "exact", "grid", "simulate"]
 _NONE = "none"

@@ -14,9 +14,9 @@ from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain, Diffusion
-from trajinfer.functionals.functional import Functional
 from trajinfer.functionals.methods.scale_measure import NeverSurely
 from trajinfer.functionals.value_function import ValueFunction
+from trajinfer.questions.functional import Functional
 
 
 @dataclass(frozen=True, eq=False)

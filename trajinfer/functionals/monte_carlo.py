@@ -18,11 +18,11 @@ from trajinfer.functionals.counting import count_paths
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, horizon_of, names_of
 from trajinfer.functionals.exits import Exits
 from trajinfer.functionals.extrapolation import told_beyond
-from trajinfer.functionals.functional import Functional, values_at
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods.domain import natural_duration
-from trajinfer.functionals.region import Region
 from trajinfer.functionals.walk import Rules, Stepper, Walkers
+from trajinfer.questions.functional import Functional, values_at
+from trajinfer.questions.region import Region
 
 _EXITS = ("bridge", "weights", "plain")
 _ROWS = 200_000

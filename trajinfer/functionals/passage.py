@@ -17,7 +17,6 @@ from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.counting import paths_of
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, names_of
 from trajinfer.functionals.extrapolation import told_beyond
-from trajinfer.functionals.functional import Functional, hitting_probability, hitting_time
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.chain import Flow, Killed
@@ -26,7 +25,8 @@ from trajinfer.functionals.methods.grid import Grid
 from trajinfer.functionals.methods.grid_values import CELLS, GridQuestions, stopping_set
 from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
-from trajinfer.functionals.region import Region
+from trajinfer.questions.functional import Functional, hitting_probability, hitting_time
+from trajinfer.questions.region import Region
 
 PassageMethod = Literal["auto", "exact", "grid", "simulate"]
 _METHODS = ("auto", "exact", "grid", "simulate")

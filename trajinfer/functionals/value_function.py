@@ -26,8 +26,8 @@ from trajinfer.functionals.dynamics import (
     names_of,
 )
 from trajinfer.functionals.extrapolation import told_beyond
-from trajinfer.functionals.functional import Functional
 from trajinfer.functionals.methods.registry import solve_by
+from trajinfer.questions.functional import Functional
 
 Method = Literal["auto", "exact", "grid", "galerkin", "lstd", "martingale"]
 

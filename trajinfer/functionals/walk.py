@@ -11,9 +11,9 @@ import torch
 from trajinfer._core.checks import Array
 from trajinfer.functionals.dynamics import Diffusion
 from trajinfer.functionals.exits import Covariance, Exits, Touch, onto_wall
-from trajinfer.functionals.functional import Functional, values_at
-from trajinfer.functionals.region import Region
 from trajinfer.processes import affine_transition
+from trajinfer.questions.functional import Functional, values_at
+from trajinfer.questions.region import Region
 
 Gradient = Callable[[float, Array], Array]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trajinfer._core.errors import InputError
-from trajinfer.scores.denoiser import Level, isotropic
+from trajinfer.diffusion.denoiser import Level, isotropic
 from trajinfer.scores.posterior_mixture import PosteriorMixture
 
 

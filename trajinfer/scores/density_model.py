@@ -14,16 +14,16 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data.scaling import Standardisation
-from trajinfer.scores.condition import Conditioned, condition
+from trajinfer.diffusion.condition import Conditioned, condition
+from trajinfer.diffusion.likelihood import log_likelihood
+from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.diffusion.observation import LinearObservation, Reward
+from trajinfer.diffusion.plans import SolverPlan
+from trajinfer.diffusion.samplers import Method, sample
 from trajinfer.scores.corrected import Corrected
 from trajinfer.scores.exact_draws import drawn_rows
-from trajinfer.scores.likelihood import log_likelihood
-from trajinfer.scores.mixture import GaussianMixture
 from trajinfer.scores.networks import PointNetwork
-from trajinfer.scores.observation import LinearObservation, Reward
-from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.point_examples import PointLaw
-from trajinfer.scores.samplers import Method, sample
 from trajinfer.scores.transform import LogTransform
 
 

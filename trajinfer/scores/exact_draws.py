@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import torch_generator
-from trajinfer.scores.mixture import GaussianMixture
+from trajinfer.diffusion.mixture import GaussianMixture
 from trajinfer.scores.posterior_mixture import PosteriorMixture
 
 

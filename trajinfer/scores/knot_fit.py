@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer.diffusion.mixture import GaussianMixture
 from trajinfer.metrics import crps
 from trajinfer.scores.exact_draws import exact_draws
 from trajinfer.scores.incomplete_mixture import Parts, maximised
 from trajinfer.scores.knot_law import KnotLaw, reach_of
-from trajinfer.scores.mixture import GaussianMixture
 from trajinfer.scores.mixture_choice import fit_parts
 
 _MOST_KNOTS, _KNOTS = 64, 24

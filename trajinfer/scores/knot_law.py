@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.scores.mixture import GaussianMixture
+from trajinfer.diffusion.mixture import GaussianMixture
 
 _LEAST = 1e-4
 

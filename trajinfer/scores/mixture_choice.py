@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.scores.mixture import GaussianMixture
+from trajinfer.diffusion.mixture import GaussianMixture
 
 _COUNTS = (1, 2, 4, 8, 16)
 _ROWS_A_PART = 8

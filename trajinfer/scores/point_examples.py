@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trajinfer.diffusion.mixture import GaussianMixture
 from trajinfer.scores.corrected import Corrected
-from trajinfer.scores.mixture import GaussianMixture
 from trajinfer.scores.networks import PointNetwork
 from trajinfer.scores.posterior_mixture import PosteriorMixture
 

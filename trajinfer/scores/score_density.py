@@ -16,18 +16,18 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.data.scaling import Standardisation, is_constant
+from trajinfer.diffusion.condition import Conditioned
+from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.diffusion.observation import LinearObservation, Reward
+from trajinfer.diffusion.plan_search import search_plan
+from trajinfer.diffusion.plans import SolverPlan
+from trajinfer.diffusion.samplers import Method
 from trajinfer.generation.unlisted_setting import UnlistedSetting
-from trajinfer.scores.condition import Conditioned
 from trajinfer.scores.correction import Learned, learn_correction
 from trajinfer.scores.density_model import DensityModel, denoised_draws
-from trajinfer.scores.mixture import GaussianMixture
 from trajinfer.scores.mixture_choice import choose_mixture, levels_for
 from trajinfer.scores.networks import PointNetwork
-from trajinfer.scores.observation import LinearObservation, Reward
-from trajinfer.scores.plan_search import search_plan
-from trajinfer.scores.plans import SolverPlan
 from trajinfer.scores.point_examples import PointExamples, PointLaw, random_mask
-from trajinfer.scores.samplers import Method
 from trajinfer.scores.settings import require_settings, schedule_of
 from trajinfer.scores.transform import LogTransform
 

@@ -15,15 +15,15 @@ from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.data.scaling import Standardisation
+from trajinfer.diffusion.condition import condition
+from trajinfer.diffusion.likelihood import log_likelihood
+from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.generation.schema import ChannelSchema
-from trajinfer.scores.condition import condition
 from trajinfer.scores.corrected import Corrected
 from trajinfer.scores.density_model import denoised_draws
 from trajinfer.scores.knot_fit import Seen, seen
 from trajinfer.scores.knot_law import KnotLaw
-from trajinfer.scores.likelihood import log_likelihood
-from trajinfer.scores.mixture import GaussianMixture
-from trajinfer.scores.observation import LinearObservation, Reward
 from trajinfer.scores.series_examples import SeriesLaw
 from trajinfer.scores.series_network import SeriesNetwork
 

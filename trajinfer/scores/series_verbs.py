@@ -15,9 +15,9 @@ from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import Forecast, IrregularSeries, Trajectories
 from trajinfer.data.input import as_series
 from trajinfer.data.time_order import TimeOrder
+from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.metrics import crps
 from trajinfer.scores.knot_fit import Seen
-from trajinfer.scores.observation import LinearObservation, Reward
 from trajinfer.scores.series_score_model import SeriesScoreModel
 
 _STEPS_AHEAD = 20
@@ -145,7 +145,7 @@ class SeriesVerbs(Estimator):
     ) -> Forecast:
         """Paths given an observation or tilted by a reward of their values at ts; no retraining.
 
-        By sequential Monte Carlo, see `trajinfer.scores.condition`.
+        By sequential Monte Carlo, see `trajinfer.diffusion.condition`.
 
         Args:
             X: the observations.

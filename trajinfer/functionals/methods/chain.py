@@ -16,7 +16,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import own_numpy_stream
 from trajinfer.functionals.dynamics import Chain
-from trajinfer.functionals.functional import Functional, values_at
+from trajinfer.questions.functional import Functional, values_at
 
 DENSE = 1000
 

@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.functionals.dynamics import Diffusion, as_points
-from trajinfer.functionals.region import Region
+from trajinfer.questions.region import Region
 
 _PILOTS = 1000
 _STEPS = 400

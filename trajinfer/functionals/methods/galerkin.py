@@ -10,12 +10,12 @@ import scipy.linalg
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.functional import Functional, values_at
 from trajinfer.functionals.methods.bases import Polynomials, RandomFeatures
 from trajinfer.functionals.methods.domain import domain_of, natural_duration, pilot_paths
 from trajinfer.functionals.methods.grid_values import stopping_set
 from trajinfer.functionals.methods.span import Span, SpanSolution
-from trajinfer.functionals.region import Region
+from trajinfer.questions.functional import Functional, values_at
+from trajinfer.questions.region import Region
 
 FEATURES = {1: 30, 2: 200}
 MANY_FEATURES = 300

@@ -11,7 +11,7 @@ import scipy.sparse
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.region import Region
+from trajinfer.questions.region import Region
 
 _BISECTIONS = 30
 _UPWIND = 600.0

@@ -13,10 +13,10 @@ import scipy.interpolate
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.functional import Functional, values_at
 from trajinfer.functionals.methods.chain import Killed
 from trajinfer.functionals.methods.grid import Grid, GridRates, grid_rates
-from trajinfer.functionals.region import Region
+from trajinfer.questions.functional import Functional, values_at
+from trajinfer.questions.region import Region
 
 _RAISED = 0.1
 CELLS = {1: 200, 2: 100, 3: 28}

@@ -13,13 +13,13 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.functionals.dynamics import Diffusion, PathSource
 from trajinfer.functionals.exits import Touch
-from trajinfer.functionals.functional import Functional, values_at
 from trajinfer.functionals.methods.bases import RandomFeatures
 from trajinfer.functionals.methods.domain import natural_duration
 from trajinfer.functionals.methods.galerkin import states_on_the_way
 from trajinfer.functionals.methods.span import Span, SpanSolution
-from trajinfer.functionals.region import Region
 from trajinfer.functionals.walk import Stepper
+from trajinfer.questions.functional import Functional, values_at
+from trajinfer.questions.region import Region
 
 PATHS = 2000
 FEATURES = 60

@@ -11,11 +11,11 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource, horizon_of
-from trajinfer.functionals.functional import Functional
 from trajinfer.functionals.methods import chain, galerkin, lstd, scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid import require_grid
 from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
+from trajinfer.questions.functional import Functional
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.functional import Functional, values_at
 from trajinfer.functionals.methods.panels import WEIGHTS, Panels, refined
+from trajinfer.questions.functional import Functional, values_at
 
 _MOST = 4.0
 _NEGLIGIBLE = 40.0

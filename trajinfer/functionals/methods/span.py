@@ -12,7 +12,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.functional import Functional, values_at
+from trajinfer.questions.functional import Functional, values_at
 
 _STEP = 1e-2
 

@@ -12,7 +12,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.packing import packable
-from trajinfer.functionals.intervals import Intervals
+from trajinfer.questions.intervals import Intervals
 
 Channel = int | str
 _STEP = 1e-5

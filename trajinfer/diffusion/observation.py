@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import InputError
-from trajinfer.scores.denoiser import as_double
+from trajinfer.diffusion.denoiser import as_double
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 

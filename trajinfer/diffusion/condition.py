@@ -14,14 +14,14 @@ from torch import Tensor
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError, NotConverged
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.base_law import levels_of, matched_law
-from trajinfer.scores.denoiser import as_denoiser
-from trajinfer.scores.gaussian import WienerDenoiser
-from trajinfer.scores.grids import level_grid
-from trajinfer.scores.noise import White
-from trajinfer.scores.observation import LinearObservation, Reward
-from trajinfer.scores.resampling import effective_size, systematic
-from trajinfer.scores.twists import Twist, gradient_and_value, twist_of
+from trajinfer.diffusion.base_law import levels_of, matched_law
+from trajinfer.diffusion.denoiser import as_denoiser
+from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.grids import level_grid
+from trajinfer.diffusion.noise import White
+from trajinfer.diffusion.observation import LinearObservation, Reward
+from trajinfer.diffusion.resampling import effective_size, systematic
+from trajinfer.diffusion.twists import Twist, gradient_and_value, twist_of
 
 _CLIP = 3.0
 _COLLAPSE = 0.02

@@ -8,7 +8,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array, unmasked
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.scores.paths import require_levels
+from trajinfer.diffusion.paths import require_levels
 
 GridName = Literal["edm", "lambda"]
 _POWER = 7.0

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.scores.denoiser import Level, as_double, isotropic
-from trajinfer.scores.noise import NoiseLaw, White
+from trajinfer.diffusion.denoiser import Level, as_double, isotropic
+from trajinfer.diffusion.noise import NoiseLaw, White
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 

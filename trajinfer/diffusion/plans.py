@@ -10,7 +10,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.scores.steps import Step
+from trajinfer.diffusion.steps import Step
 
 _LONG = 0.5
 

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.functionals.excursions.covariance import Covariance
+from trajinfer.excursions.covariance import Covariance
 
 _POINTS = 4000
 _CLUSTERED = 1.5

@@ -1,6 +1,6 @@
 """How long a process stays above or below a level, and how fast long stays become rare."""
 
-from trajinfer.functionals.excursions.law import (
+from trajinfer.excursions.law import (
     ExcursionLaw,
     excursion_law,
     persistence_exponent,

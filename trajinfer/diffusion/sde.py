@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from trajinfer._core.errors import InputError
-from trajinfer.scores.base_law import levels_of, matched_law
-from trajinfer.scores.denoiser import as_denoiser, width_of
-from trajinfer.scores.noise import NoiseLaw, White
+from trajinfer.diffusion.base_law import levels_of, matched_law
+from trajinfer.diffusion.denoiser import as_denoiser, width_of
+from trajinfer.diffusion.noise import NoiseLaw, White
 from trajinfer.sde import SDE
 from trajinfer.sde.base import LinearDrift
 

@@ -12,13 +12,13 @@ from torch import Tensor
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.base_law import levels_of, matched_law
-from trajinfer.scores.denoiser import Denoiser, as_denoiser
-from trajinfer.scores.gaussian import WienerDenoiser
-from trajinfer.scores.grids import jump_factor, level_grid
-from trajinfer.scores.noise import White
-from trajinfer.scores.plans import SolverPlan
-from trajinfer.scores.samplers import multistep, singlestep
+from trajinfer.diffusion.base_law import levels_of, matched_law
+from trajinfer.diffusion.denoiser import Denoiser, as_denoiser
+from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.grids import jump_factor, level_grid
+from trajinfer.diffusion.noise import White
+from trajinfer.diffusion.plans import SolverPlan
+from trajinfer.diffusion.samplers import multistep, singlestep
 
 _TEACHER_STEPS = 120
 _MOST_ORDER = 3

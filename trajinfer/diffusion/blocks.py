@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.scores.paths import GaussianPath
+from trajinfer.diffusion.paths import GaussianPath
 
 
 @dataclass(frozen=True)

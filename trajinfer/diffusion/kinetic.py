@@ -13,8 +13,8 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.denoiser import Denoiser, as_denoiser
-from trajinfer.scores.paths import GaussianPath
+from trajinfer.diffusion.denoiser import Denoiser, as_denoiser
+from trajinfer.diffusion.paths import GaussianPath
 
 
 @packable

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.scores.denoiser import Denoiser, as_denoiser
+from trajinfer.diffusion.denoiser import Denoiser, as_denoiser
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,11 @@ from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import IrregularSeries, Trajectories
-from trajinfer.functionals.excursions import slepian
-from trajinfer.functionals.excursions.counted import band, counted, kaplan_meier
-from trajinfer.functionals.excursions.covariance import Covariance
-from trajinfer.functionals.region import channel_number
+from trajinfer.excursions import slepian
+from trajinfer.excursions.counted import band, counted, kaplan_meier
+from trajinfer.excursions.covariance import Covariance
 from trajinfer.processes import OrnsteinUhlenbeck, Process
+from trajinfer.questions.region import channel_number
 
 ExcursionMethod = Literal["auto", "slepian", "simulate", "count"]
 _POINTS = 1500

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.denoiser import Denoiser, as_denoiser, require_state, width_of
+from trajinfer.diffusion.denoiser import Denoiser, as_denoiser, require_state, width_of
 
 _MOST_EXACT = 32
 _DIFFERENCE = {torch.float64: 1e-4, torch.float32: 3e-3}

@@ -9,7 +9,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
-from trajinfer.functionals.region import (
+from trajinfer.questions.region import (
     Ball,
     Box,
     Channel,

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.scores.paths import GaussianPath
+from trajinfer.diffusion.paths import GaussianPath
 
 Prediction = Literal["x", "eps", "velocity", "score"]
 

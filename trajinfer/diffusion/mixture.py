@@ -11,9 +11,9 @@ from torch import Tensor
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.denoiser import Level, as_double, isotropic
-from trajinfer.scores.em import fit_mixture
-from trajinfer.scores.observation import LinearObservation
+from trajinfer.diffusion.denoiser import Level, as_double, isotropic
+from trajinfer.diffusion.em import fit_mixture
+from trajinfer.diffusion.observation import LinearObservation
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 

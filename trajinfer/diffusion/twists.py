@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.scores.denoiser import Denoiser
-from trajinfer.scores.gaussian import WienerDenoiser
-from trajinfer.scores.observation import LinearObservation, Reward
+from trajinfer.diffusion.denoiser import Denoiser
+from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.observation import LinearObservation, Reward
 
 Twist = Literal["projected", "tweedie"]
 

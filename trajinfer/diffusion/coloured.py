@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from trajinfer._core.errors import InputError
-from trajinfer.scores.denoiser import Level, isotropic
-from trajinfer.scores.mixture import GaussianMixture
-from trajinfer.scores.noise import NoiseLaw
+from trajinfer.diffusion.denoiser import Level, isotropic
+from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.diffusion.noise import NoiseLaw
 
 
 class ColouredMixture:

@@ -12,8 +12,8 @@ import numpy as np
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.functionals.region import Channel, Region, overlap
-from trajinfer.functionals.shapes import above
+from trajinfer.questions.region import Channel, Region, overlap
+from trajinfer.questions.shapes import above
 
 Value = float | Callable[..., Any] | None
 

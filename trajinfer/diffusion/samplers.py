@@ -12,14 +12,14 @@ from torch import Tensor
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.base_law import first_state, levels_of, matched_law
-from trajinfer.scores.denoiser import Denoiser, Level, as_denoiser
-from trajinfer.scores.gaussian import WienerDenoiser
-from trajinfer.scores.grids import jump_factor, level_grid
-from trajinfer.scores.inversion import bdia
-from trajinfer.scores.noise import NoiseLaw, White
-from trajinfer.scores.plans import SolverPlan, default_order
-from trajinfer.scores.steps import Step
+from trajinfer.diffusion.base_law import first_state, levels_of, matched_law
+from trajinfer.diffusion.denoiser import Denoiser, Level, as_denoiser
+from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.grids import jump_factor, level_grid
+from trajinfer.diffusion.inversion import bdia
+from trajinfer.diffusion.noise import NoiseLaw, White
+from trajinfer.diffusion.plans import SolverPlan, default_order
+from trajinfer.diffusion.steps import Step
 
 Method = Literal["multistep", "singlestep", "heun", "bdia"]
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
-from trajinfer.scores.denoiser import Denoiser, require_state
-from trajinfer.scores.gaussian import WienerDenoiser
-from trajinfer.scores.noise import NoiseLaw, White
-from trajinfer.scores.paths import require_levels
+from trajinfer.diffusion.denoiser import Denoiser, require_state
+from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.noise import NoiseLaw, White
+from trajinfer.diffusion.paths import require_levels
 
 _WIDEST, _FINEST = 10.0, 0.25
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.denoiser import Denoiser, Level, as_denoiser, require_state, width_of
-from trajinfer.scores.noise import NoiseLaw, White
+from trajinfer.diffusion.denoiser import Denoiser, Level, as_denoiser, require_state, width_of
+from trajinfer.diffusion.noise import NoiseLaw, White
 
 Curvature = Literal["damped"]
 _PLAIN_STEP, _DAMPED_STEP, _LARGEST_STEP = 0.6, 0.3, 2.0

@@ -12,13 +12,13 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.correct import plain_moves
-from trajinfer.scores.denoiser import Level, as_denoiser
-from trajinfer.scores.grids import level_grid
-from trajinfer.scores.noise import White
-from trajinfer.scores.paths import require_levels
-from trajinfer.scores.plans import SolverPlan
-from trajinfer.scores.samplers import multistep
+from trajinfer.diffusion.correct import plain_moves
+from trajinfer.diffusion.denoiser import Level, as_denoiser
+from trajinfer.diffusion.grids import level_grid
+from trajinfer.diffusion.noise import White
+from trajinfer.diffusion.paths import require_levels
+from trajinfer.diffusion.plans import SolverPlan
+from trajinfer.diffusion.samplers import multistep
 
 _STEP = 0.6
 _WHITE = White()

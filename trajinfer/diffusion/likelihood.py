@@ -12,10 +12,10 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.scores.base_law import levels_of, matched_law
-from trajinfer.scores.denoiser import Denoiser, as_denoiser, require_state, width_of
-from trajinfer.scores.gaussian import WienerDenoiser
-from trajinfer.scores.noise import NoiseLaw, White
+from trajinfer.diffusion.base_law import levels_of, matched_law
+from trajinfer.diffusion.denoiser import Denoiser, as_denoiser, require_state, width_of
+from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.noise import NoiseLaw, White
 
 Trace = Literal["exact", "hutchinson"]
 _MOST_EXACT = 64
