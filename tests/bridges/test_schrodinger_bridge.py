@@ -653,12 +653,9 @@ def test_large_snapshots_are_thinned_into_sparse_couplings(snapshots, caplog):
     plan = bridge.coupling(1)
     assert scipy.sparse.issparse(plan)
     assert plan.shape == (30, 30)
-    assert plan.nnz == 400
-    rows = np.asarray(plan.sum(axis=1)).ravel()
-    assert sorted(np.unique(rows.round(9)).tolist()) == [0.0, 0.05]
-    assert (rows > 0).sum() == 20
-    before = np.asarray(bridge.coupling(0).sum(axis=0)).ravel() > 0
-    assert np.array_equal(before, rows > 0)
+    # everybody has partners, also those who stood aside while atoms were coupled
+    np.testing.assert_allclose(plan.sum(axis=1), 1 / 30)
+    np.testing.assert_allclose(plan.sum(axis=0), 1 / 30)
     assert len(bridge.snapshots_.points[0]) == 30
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.spatial import cKDTree
 
 from trajinfer._core.checks import Array, as_array, require_weights
 from trajinfer._core.errors import InputError
+from trajinfer.bridges.cell_couplings import Representatives
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.data import Snapshots
 
@@ -139,16 +139,11 @@ class CellFlow:
         points, atoms = self.snapshots.points[k], self.atoms[k]
         if len(atoms) == len(points):
             return torch.as_tensor(values)
-        scale = points.std(0)
-        units = points / np.where(scale > 0, scale, 1.0)
-        _, nearest = cKDTree(units[atoms]).query(units)
         mass = self.snapshots.probabilities(k)
-        total = np.bincount(nearest, weights=mass, minlength=len(atoms))
-        sums = np.stack(
-            [np.bincount(nearest, mass * column, len(atoms)) for column in values.T], axis=1
-        )
-        known = (total > 0)[:, None]
-        means = np.where(known, sums / np.where(known, total[:, None], 1.0), values[atoms])
+        cells = Representatives.of(points, atoms)
+        total, sums = cells.sums(mass[:, None]), cells.sums(mass[:, None] * values)
+        known = total > 0
+        means = np.where(known, sums / np.where(known, total, 1.0), values[atoms])
         return torch.as_tensor(means)
 
     def _masks(self, sets: Mapping[str, Any], k: int) -> tuple[list[str], Array]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 import torch
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer._core.seeding import spawn
+from trajinfer.bridges.cell_couplings import couple_cells
 from trajinfer.bridges.cell_flow import CellFlow
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.snapshot_estimator import SnapshotEstimator
@@ -25,9 +26,10 @@ class CellSetVerbs(SnapshotEstimator):
         """Joint weights (N_k, N_{k+1}) of the points of snapshots k and k + 1.
 
         Columns sum to the weights of snapshot k + 1; rows to those of snapshot k, or, where mass
-        changes, to the shares of the later population that descend from them. Where the snapshots
-        were thinned (`max_samples`) the matrix is sparse, with rows and columns of zeros for the
-        points left out.
+        changes, to the shares of the later population that descend from them. Where some points
+        alone were coupled (`max_samples`, many points, or mixtures) the matrix is sparse: every
+        point of either snapshot keeps at most 64 partners of its own, drawn from the law of its
+        end or origin, and the weights meet both marginals (L1 error of the rows at most 1e-6).
 
         Raises:
             InputError: if there is no such segment.
@@ -42,9 +44,8 @@ class CellSetVerbs(SnapshotEstimator):
         shape = (len(self.snapshots_.points[k]), len(self.snapshots_.points[k + 1]))
         if plan.shape == shape:
             return plan
-        rows, columns = np.meshgrid(atoms[k], atoms[k + 1], indexing="ij")
-        indices = (rows.ravel(), columns.ravel())
-        return scipy.sparse.coo_array((plan.ravel(), indices), shape=shape).tocsr()
+        seed = spawn(self.seed_, len(self.snapshots_))[k]
+        return couple_cells(self.snapshots_, bridge, atoms, k, seed)
 
     def push(self, mass: Any, t0: Any, t1: Any) -> Array:
         """Where the descendants of some cells stand later.
