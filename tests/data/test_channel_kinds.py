@@ -76,6 +76,8 @@ def test_whole_numbers_are_rounded_within_the_bounds(rng):
     assert drawn.min() == 0
     # means are not rounded
     assert kinds.inside(np.array([[3.4]])).item() == 3.4
+    free = of(rng.integers(-9, 9, 300).astype(float))
+    assert not np.signbit(free.attainable(np.array([[-0.3]])).item())
 
 
 def test_given_bounds_are_kept_and_wrong_ones_refused(rng):

@@ -1,5 +1,7 @@
 """Real tables: what the channels can be, lengths, times, period and tails are kept."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -203,7 +205,11 @@ def test_losses_are_named_before_draws_are_used():
     waves = series_of(np.sin(2 * np.pi * np.arange(24) / 12 + phase))
     faster = series_of(np.sin(2 * np.pi * np.arange(24) / 6 + phase))
     fitted = DirectedChainGenerator(random_state=0).fit(waves)
-    assert not fitted.losses(waves)
+    # starts lie on chords of the circle, 2 pi / 80 long: all that there is to tell
+    (only,) = fitted.losses(waves)
+    assert re.fullmatch(r"x0: the spread .* is always 0.707; .* varies by 0.00\d+ of that", only)
+    noisy = series_of(waves.values[..., 0] + 0.1 * reverting(80, 24))
+    assert not DirectedChainGenerator(random_state=0).fit(noisy).losses(noisy)
     sentences = " ".join(fitted.losses(faster))
     assert "of the power lies at the main period" in sentences
     assert "a classifier tells draws from series" in sentences
@@ -293,3 +299,30 @@ def test_waves_keep_their_amplitude():
     drawn = DirectedChainGenerator(random_state=0).fit(series_of(x)).sample(100).values[..., 0]
     amplitude = np.sqrt(2 * (drawn[:, :12] ** 2).mean(axis=1))
     np.testing.assert_allclose(amplitude, 1.0, atol=0.01)
+
+
+def test_values_between_levels_stay_as_rare_as_they_are():
+    """Whole degrees Fahrenheit in tenths, and one reading in a hundred converted otherwise."""
+    rng = np.random.default_rng(0)
+    fahrenheit = np.round(60 + 15 * reverting(150, 24, 0))
+    odd = rng.random(fahrenheit.shape) < 0.01
+    real = np.where(odd, fahrenheit + 0.4, fahrenheit) + 0.02
+    drawn = DirectedChainGenerator(random_state=0).fit(series_of(real)).sample(150).values
+    shares = [float((np.abs(x % 1 - 0.02) > 0.1).mean()) for x in (real, drawn)]
+    assert shares[0] == pytest.approx(0.01, rel=0.3)
+    assert shares[1] < 0.03
+
+
+def test_no_zero_is_negative():
+    counts = np.floor(np.random.default_rng(0).exponential(4.0, (60, 12)))
+    drawn = DirectedChainGenerator(transform="rows", random_state=0).fit(series_of(counts))
+    assert not np.signbit(drawn.sample(60).values).any()
+
+
+def test_rare_categories_and_constants_are_never_exchanged_for_others():
+    rng = np.random.default_rng(0)
+    kinds = ChannelSchema.of([np.array([*[0.0] * 60, 1.0, *[2.0] * 60])])
+    assert kinds.inverse(np.array([1.0])) == [1.0]
+    own = np.repeat(rng.choice([10.0, 11.5, 12.0], p=[0.49, 0.02, 0.49], size=200), 20)
+    still = ChannelSchema.of(list(own.reshape(200, 20)))
+    np.testing.assert_array_equal(still.inverse(own), own)

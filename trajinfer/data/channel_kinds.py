@@ -114,7 +114,8 @@ class ChannelKinds:
     def attainable(self, values: Array) -> Array:
         """Values (..., C) within the bounds, whole where the channel is."""
         x = self.inside(values)
-        return np.where(self.whole, np.round(x), x) if self.whole.any() else x
+        # + 0.0 makes the negative zeros that rounding leaves plain ones
+        return np.where(self.whole, np.round(x) + 0.0, x) if self.whole.any() else x
 
 
 def _above(x: Array, bound: Array, margin: Array) -> Array:

@@ -17,6 +17,8 @@ _RATIO = 1.25
 _TAIL_RATIO = 1.5
 _CORRELATION = 0.15
 _AUC = 0.6
+# a spread that varies by less is the same in every series
+_EXACT = 1e-8
 _HALVES = 2
 _MOST_COLUMNS = 300
 
@@ -53,6 +55,12 @@ def _of_channel(name: str, real: Array, drawn: Array) -> Iterator[str]:
     far = abs(np.log(max(ours[0], 1e-300) / max(own[0], 1e-300)))
     if far > max(np.log(_RATIO), _FAR * np.hypot(own[1], ours[1])):
         yield f"{name}: the spread within a series is {ours[0]:.3g}, not {own[0]:.3g}"
+    share = [_variation(x) for x in (real, drawn)]
+    if share[0] < _EXACT < share[1] / 100:
+        yield (
+            f"{name}: the spread within a series is always {own[0]:.3g}; "
+            f"in draws it varies by {share[1]:.2g} of that"
+        )
     steps = [np.abs(np.diff(x, axis=1)) for x in (real, drawn)]
     known = [x[np.isfinite(x)] for x in steps]
     if min(map(len, known)) > 2000:
@@ -96,13 +104,24 @@ def _missing(names: Sequence[str], real: Array) -> Iterator[str]:
 
 def _spread_and_error(x: Array) -> tuple[float, float]:
     """Root of the mean variance within a series, and the standard error of its logarithm."""
-    known = np.isfinite(x)
-    enough = known.sum(axis=1) > 1
-    variances = np.nanvar(x[enough], axis=1) if enough.any() else np.zeros(1)
+    variances = _variances(x)
     mean = float(variances.mean())
     if mean <= 0:
         return 0.0, 0.0
     return float(np.sqrt(mean)), float(variances.std() / np.sqrt(len(variances)) / (2 * mean))
+
+
+def _variation(x: Array) -> float:
+    """Standard deviation over mean of the spread within a series."""
+    spreads = np.sqrt(_variances(x))
+    mean = float(spreads.mean())
+    return float(spreads.std()) / mean if mean > 0 else 0.0
+
+
+def _variances(x: Array) -> Array:
+    """(n',) of the values of every series that has two or more."""
+    enough = np.isfinite(x).sum(axis=1) > 1
+    return np.nanvar(x[enough], axis=1) if enough.any() else np.zeros(1)
 
 
 def _step_memory(x: Array) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
+from trajinfer.generation.value_grid import grid_of, nearest_level
 
 _DEGREE = 5
 _MOST_INPUTS = 2
@@ -205,22 +206,6 @@ def _related(rows: Array, channel: int, others: Sequence[int]) -> Iterator[Smoot
             relation = SmoothRelation.of(rows, channel, inputs)
             if relation is not None:
                 yield relation
-
-
-def grid_of(values: Array) -> Array:
-    """Levels (L,) of a channel whose values repeat, empty where they do not."""
-    levels = np.unique(values)
-    return levels if len(levels) <= 0.2 * len(values) else np.empty(0)
-
-
-def nearest_level(x: Array, levels: Array) -> Array:
-    """Values (...) moved to the nearest level, where there are levels."""
-    if not len(levels):
-        return x
-    edges = (levels[1:] + levels[:-1]) / 2
-    return np.asarray(
-        np.where(np.isnan(x), np.nan, levels[np.searchsorted(edges, x).clip(0, len(levels) - 1)])
-    )
 
 
 def _monomials(x: Array) -> Array:

@@ -13,12 +13,12 @@ from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds
 from trajinfer.data.scaling import is_constant
+from trajinfer.generation.value_grid import grid_of, nearest_level
 
 Kind = Literal["real", "positive", "whole", "levels", "static"]
 
 _FEW_LEVELS = 12
 _ATOM = 0.02
-_GRID = 0.2
 _FEWEST = 20
 _SKEW = 0.5
 _MARGIN = 0.5
@@ -60,15 +60,15 @@ class ChannelSchema:
         whole = bool((values == np.round(values)).all())
         atoms = levels[counts >= max(_ATOM * len(values), 5)]
         few = len(levels) <= _FEW_LEVELS and counts.mean() >= _FEWEST
-        grid = levels if len(levels) <= _GRID * len(values) else np.empty(0)
+        grid = grid_of(values)
         low, high = _bounds(levels, counts, len(values), whole)
         kind: Kind = "real"
         if len(series) > 1 and all(
             bool(is_constant(part[:, None]).all()) for part in series if len(part)
         ):
-            kind = "static"
+            kind, grid = "static", levels if len(grid) else grid
         elif few:
-            kind, low, high = "levels", float(levels[0]), float(levels[-1])
+            kind, low, high, grid = "levels", float(levels[0]), float(levels[-1]), levels
         elif whole:
             kind, grid = "whole", np.empty(0)
         elif levels[0] > 0 and _is_skewed(values):
@@ -101,10 +101,8 @@ class ChannelSchema:
             x = np.round(latent**2 - 0.375 if self.low >= 0 else latent)
         else:
             x = latent
-        if len(self.levels):
-            edges = (self.levels[1:] + self.levels[:-1]) / 2
-            x = self.levels[np.searchsorted(edges, x)]
-        return np.asarray(np.clip(x, self.low, self.high))
+        # + 0.0 makes the negative zeros that rounding leaves plain ones
+        return np.asarray(np.clip(nearest_level(x, self.levels), self.low, self.high) + 0.0)
 
 
 def _bounds(levels: Array, counts: Array, n: int, whole: bool) -> tuple[float, float]:
