@@ -41,4 +41,5 @@ def nearest_level(x: Array, levels: Array) -> Array:
 def _most_before(counts: Array) -> Array:
     """(L,) the largest of the three counts before each, 0 at the beginning."""
     padded = np.concatenate([np.zeros(_NEIGHBOURS), counts])
-    return np.max([padded[k : k + len(counts)] for k in range(_NEIGHBOURS)], axis=0)
+    earlier = [padded[k : k + len(counts)] for k in range(_NEIGHBOURS)]
+    return np.asarray(np.max(earlier, axis=0))
