@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from trajinfer import IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor
+from trajinfer.filling.linear_smoother import Tracks, fit_prior, left_out, smooth
 from trajinfer.series.experts import convolutions
 from trajinfer.series.grouping import in_groups, similar_lengths
-from trajinfer.series.linear_smoother import fit_prior, left_out, smooth
 from trajinfer.series.network import Shape
 from trajinfer.series.series_batch import Scaling
 from trajinfer.series.series_rows import SeriesRows
@@ -105,44 +105,63 @@ def test_a_grid_of_convolutions_follows_the_mean_length():
     assert convolutions.Convolutions.of(ragged([12] * 30 + [17]), 84, 0).grid == 17
 
 
-@pytest.mark.parametrize("n", [3, 40])
-def test_the_filter_is_the_gaussian_process(rng, n):
-    times, weights = np.sort(rng.uniform(0, 9, n)), rng.uniform(0.5, 2, n)
-    values = 3 + np.sin(2 * times) + 0.2 * rng.normal(size=n)
-    asked = np.concatenate([times[:2], rng.uniform(-1, 10, 20)])
-    prior = fit_prior(times, values, weights)
+def test_the_filter_is_the_gaussian_process(rng):
+    # tracks of different lengths, one with a hole in the middle, are filtered side by side
+    times, weights = np.sort(rng.uniform(0, 9, (3, 40))), rng.uniform(0.5, 2, (3, 40))
+    values = 3 + np.sin(2 * times) + 0.2 * rng.normal(size=times.shape)
+    values[1, 3:] = np.nan
+    values[2, 10:14] = np.nan
+    asked = np.concatenate([times[:, :2], rng.uniform(-1, 10, (3, 20))], axis=1)
+    tracks = Tracks.of(times, values, weights)
+    law, others, prior = smooth(tracks, asked), left_out(tracks), fit_prior(tracks)
+    for m, known in enumerate(~np.isnan(values)):
+        own = (times[m, known], values[m, known], weights[m, known])
+        one = (prior.rate[m], prior.ratio[m], prior.center[m], prior.scale[m])
+        n = len(own[0])
+        place = np.concatenate([law.mean[m], law.std[m], others.mean[m, :n], others.std[m, :n]])
+        np.testing.assert_allclose(place, gaussian_process(*own, asked[m], *one), atol=1e-6)
 
-    def kernel(a, b):
-        gaps = np.abs(a[:, None] - b) * prior.rate
-        return (1 + gaps) * np.exp(-gaps)
 
-    inverse = np.linalg.inv(kernel(times, times) + np.diag(prior.ratio * weights + 1e-9))
-    total, ones = inverse @ values, np.ones(n)
-    center = ones @ total / (ones @ inverse @ ones)
-    assert prior.center == pytest.approx(center)
-    assert prior.scale == pytest.approx((values - center) @ (inverse @ (values - center)) / n)
-    law, cross = smooth(times, values, weights, asked), kernel(asked, times)
-    mean = center + cross @ inverse @ (values - center)
-    variance = 1 - np.einsum("qn,nm,qm->q", cross, inverse, cross) + prior.ratio
-    np.testing.assert_allclose(law.mean, mean, atol=1e-8)
-    np.testing.assert_allclose(law.std, np.sqrt(prior.scale * variance), atol=1e-6)
-    # every value from the others alone
-    others = left_out(times, values, weights)
-    for i in range(n):
-        rest = np.arange(n) != i
-        inner = np.linalg.inv(
-            kernel(times[rest], times[rest]) + np.diag(prior.ratio * weights[rest] + 1e-9)
-        )
-        one = kernel(times[[i]], times[rest])[0]
-        assert others.mean[i] == pytest.approx(center + one @ inner @ (values[rest] - center))
-        size = prior.scale * (1 - one @ inner @ one + prior.ratio * weights[i])
-        assert others.std[i] == pytest.approx(np.sqrt(size), rel=1e-5)
+def gaussian_process(times, values, weights, asked, rate, ratio, center, scale):
+    """Means and deviations at `asked`, then those of every observation given the others."""
+
+    def law(known, at, noise):
+        cross = matern(at, times[known], rate)
+        inner = matern(times[known], times[known], rate)
+        inverse = np.linalg.inv(inner + np.diag(ratio * weights[known] + 1e-9))
+        mean = center + cross @ inverse @ (values[known] - center)
+        variance = 1 - np.einsum("qn,nm,qm->q", cross, inverse, cross) + ratio * noise
+        return mean, np.sqrt(scale * variance)
+
+    whole = np.ones(len(times), dtype=bool)
+    total = law(whole, asked, 1.0)
+    inverse = np.linalg.inv(matern(times, times, rate) + np.diag(ratio * weights + 1e-9))
+    ones = np.ones(len(times))
+    assert center == pytest.approx(ones @ inverse @ values / (ones @ inverse @ ones))
+    misses = values - center
+    assert scale == pytest.approx(misses @ inverse @ misses / len(times))
+    single = [law(np.arange(len(times)) != i, times[[i]], weights[i]) for i in range(len(times))]
+    return np.concatenate([*total, *(np.concatenate(part) for part in zip(*single))])
+
+
+def matern(a, b, rate):
+    gaps = np.abs(a[:, None] - b) * rate
+    return (1 + gaps) * np.exp(-gaps)
+
+
+def test_a_channel_with_fewer_than_three_observations_has_their_mean_and_spread():
+    values = np.array([[np.nan, 2.0, np.nan, 6.0], [np.nan, np.nan, 3.0, np.nan], [np.nan] * 4])
+    tracks = Tracks.of(np.tile(np.arange(4.0), (3, 1)), values, np.ones((3, 4)))
+    law, others = smooth(tracks, np.full((3, 1), 2.5)), left_out(tracks)
+    np.testing.assert_array_equal(law.mean[:, 0], [4.0, 3.0, 0.0])
+    np.testing.assert_array_equal(law.std[:, 0], [2.0, 1.0, 1.0])
+    np.testing.assert_array_equal(others.mean[0], [6.0, 2.0])
 
 
 def test_many_observations_are_smoothed_step_by_step(rng):
     n = 4000
-    times = np.arange(float(n))
-    values = np.sin(times / 50) + 0.1 * rng.normal(size=n)
-    law = smooth(times, values, np.ones(n), times)
+    times = np.arange(float(n))[None]
+    values = np.sin(times / 50) + 0.1 * rng.normal(size=(1, n))
+    law = smooth(Tracks.of(times, values, np.ones((1, n))), times)
     assert np.sqrt(np.mean((law.mean - np.sin(times / 50)) ** 2)) < 0.06
     assert law.std.mean() == pytest.approx(0.1, rel=0.15)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trajinfer import InputError, IrregularSeries, NeuralSDEInterpolator, load
-from trajinfer.series.cross_channel import Surroundings
+from trajinfer.filling.cross_channel import Surroundings
 
 SMALL = {"hidden": 4, "max_epochs": 1, "n_samples": 2, "random_state": 0}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trajinfer import InputError, IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor, load
-from trajinfer.series.experts.mixture import mixture_of_numbers, mixture_of_probabilities
+from trajinfer.regression.mixture import mixture_of_numbers, mixture_of_probabilities
 from trajinfer.series.experts.panel import fold_of_each
 from trajinfer.series.experts.summaries import summaries
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,29 +15,27 @@ from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import ChannelKinds
-from trajinfer.series.cross_channel import CrossChannel, Surroundings
+from trajinfer.filling.cross_channel import CrossChannel
+from trajinfer.filling.share_of_network import Comparison
 from trajinfer.series.encoder import Encoding
+from trajinfer.series.grouping import similar_lengths
 from trajinfer.series.hidden_values import HiddenValues
-from trajinfer.series.likelihood import coverage_factors, draws, known_losses, mean_nll
-from trajinfer.series.linear_smoother import left_out, smooth
-from trajinfer.series.objective import TrainingPass
-from trajinfer.series.series_batch import Scaling, SeriesBatch
+from trajinfer.series.likelihood import coverage_factors, draws
+from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel
-from trajinfer.training import Loss
+from trajinfer.series.smoothing import smoothed, surroundings
 
-_SHARES = (0.0, 0.25, 0.5, 1.0)
-_MOST_QUERIES = 64
-_LEAST_STD = 1e-6
+_JUDGES_OF_A_PRIOR = 10
 
 
 @packable
 @dataclass(frozen=True, eq=False)
 class CorrectedSmoother:
-    r"""A fitted interpolator: $m(t) + s(t)\,(a\,\mu(z_t) + e^{a \varsigma(z_t)}\,\varepsilon)$.
+    r"""A fitted interpolator: $m(t) + s(t)\,(a\,\mu(z_t) + e^{b \varsigma(z_t)}\,\varepsilon)$.
 
     Attributes:
         series: the network and its inputs.
-        share: a, the weight of the correction.
+        share: (2, C) a and b, the weights of the correction.
         calibration: (C,) factors on the standard deviations.
         cross_channel: moves the smoother's law by the other channels and the neighbours in time;
             None in models of version 0.1.
@@ -46,7 +44,7 @@ class CorrectedSmoother:
     """
 
     series: SeriesModel
-    share: float
+    share: Array
     calibration: Array
     cross_channel: CrossChannel | None = None
     kinds: ChannelKinds | None = None
@@ -81,129 +79,70 @@ class CorrectedSmoother:
         return np.where(np.isnan(known), self.kinds.inside(means), known)
 
     def law(self, data: IrregularSeries, weights: Array, times: Array, seed: int) -> Normal:
-        """Standardised law (B, Q, C) of new observations."""
+        """Standardised law (B, Q, C) of new observations, found in groups of similar length."""
+        n_asked = 1 + (times < times[:, -1:]).sum(1)
+        sizes = np.maximum(data.lengths, n_asked)
+        # models of version 0.1 take their steps by the place in the batch
+        whole = self.series.network.plan.by_batch
+        groups = [np.arange(len(data))] if whole else similar_lengths(sizes)
+        mean = torch.empty((*times.shape, data.shape[2]), dtype=torch.float64)
+        std = torch.empty_like(mean)
+        for group in groups:
+            part, n = data[group], n_asked[group]
+            own = weights[group, : part.times.shape[1]]
+            law = self._law(part, own, times[group, : n.max()], seed)
+            # the last time of a series is repeated in longer ones
+            places = np.minimum(np.arange(times.shape[1]), n[:, None] - 1)
+            rows = np.arange(len(group))[:, None]
+            mean[group], std[group] = law.mean[rows, places], law.stddev[rows, places]
+        return Normal(mean, std, validate_args=False)
+
+    def _law(self, data: IrregularSeries, weights: Array, times: Array, seed: int) -> Normal:
         scaling = self.series.scaling
         base = smoothed(data, weights, times, scaling)
         if self.cross_channel is not None:
             base = self.cross_channel(surroundings(data, times, scaling), base)
-        queries = torch.as_tensor((times - scaling.time_origin) / scaling.time_scale)
-        return self.corrected(scaling.batch(data), queries, base, seed)
+        if self.share.any():
+            queries = torch.as_tensor((times - scaling.time_origin) / scaling.time_scale)
+            moves = self._moves(scaling.batch(data), queries, base.stddev, seed)
+            base = corrected(base, moves, torch.as_tensor(self.share))
+        stretched = base.stddev * torch.as_tensor(self.calibration)
+        return Normal(base.mean, stretched, validate_args=False)
 
-    def corrected(self, batch: SeriesBatch, queries: Tensor, base: Normal, seed: int) -> Normal:
-        """The smoother's law, moved and stretched by the share of the correction."""
-        mean, std = base.mean, base.stddev
-        if self.share > 0:
-            head = self.series.network.head
+    def _moves(self, batch: SeriesBatch, queries: Tensor, std: Tensor, seed: int) -> Tensor:
+        """Shift and stretch (2, B, Q, C) by the network, in units of a standard deviation."""
+        head = self.series.network.head
 
-            def read(encoding: Encoding, rows: Tensor) -> Tensor:
-                law = head(encoding.asked, std[rows].float())
-                return torch.stack([law.mean, law.stddev.log()], dim=1)
+        def read(encoding: Encoding, rows: Tensor) -> Tensor:
+            law = head(encoding.asked, std[rows].float())
+            return torch.stack([law.mean, law.stddev.log()], dim=1)
 
-            inside = torch.maximum(queries, batch.times[:, :1])
-            paths = self.series.answers(until_start(batch), read, seed=seed, queries=inside)
-            shift, stretch = paths.mean(0).unbind(1)
-            mean = mean + self.share * std * shift
-            std = std * (self.share * stretch).exp()
-        return Normal(mean, std * torch.as_tensor(self.calibration), validate_args=False)
+        inside = torch.maximum(queries, batch.times[:, :1])
+        paths = self.series.answers(until_start(batch), read, seed=seed, queries=inside)
+        return paths.mean(0).transpose(0, 1).double()
 
-    def chosen(self, hidden: HiddenValues) -> CorrectedSmoother:
-        """With the share that predicts other hidden values best, and calibrated on them.
+    def judged(self, judges: Sequence[HiddenValues]) -> CorrectedSmoother:
+        """With the share per channel that judges allow the network, and calibrated on them.
 
-        The share is 0 unless another one lowers the loss by more than its standard error.
+        Args:
+            judges: hidden values that neither experts nor network were asked for in training.
         """
-        base = Normal(hidden.mean.double(), hidden.std.double(), validate_args=False)
-        laws = {}
-        for share in _SHARES:
-            model = replace(self, share=share, calibration=np.ones(len(self.calibration)))
-            laws[share] = model.corrected(
-                hidden.context, hidden.context.times, base, self.series.seeds.noise
-            )
-        values = hidden.values.double()
-        best = min(laws, key=lambda share: float(mean_nll(laws[share], values)))
-        gain = known_losses(laws[0.0], values) - known_losses(laws[best], values)
-        if len(gain) and gain.mean() <= gain.std(correction=0) / len(gain) ** 0.5:
-            best = 0.0
-        factors = coverage_factors(laws[best], values)
-        return replace(self, share=best, calibration=factors.numpy())
+        noise = self.series.seeds.noise
+        moves = [self._moves(part.context, part.context.times, part.std, noise) for part in judges]
+        comparison = Comparison.joined([part.compared(m) for part, m in zip(judges, moves)])
+        share = torch.as_tensor(comparison.shares())
+        law = corrected(comparison.law, comparison.moves, share)
+        n_judges = (~comparison.values.isnan()).sum(0)
+        trust = n_judges / (n_judges + _JUDGES_OF_A_PRIOR)
+        factors = coverage_factors(law, comparison.values) ** trust
+        return replace(self, share=share.numpy(), calibration=factors.numpy())
 
 
-@dataclass(frozen=True)
-class Correction:
-    """Likelihood of hidden values under the corrected law.
-
-    Attributes:
-        passes: through the network in training.
-        hidden: the examples to learn from.
-        held: other examples, for validation.
-    """
-
-    passes: TrainingPass
-    hidden: HiddenValues
-    held: HiddenValues
-
-    def objective(self, index: Tensor, step: int) -> Loss:
-        """Negative log-likelihood of hidden values of some series."""
-        part, times = self.hidden.rows(index, _MOST_QUERIES)
-        context = until_start(part.context.thinned(self.passes.thinning))
-        encoding = self.passes.encode(context, times)
-        return self.passes.loss(self._nll(part, encoding), encoding, step)
-
-    def validate(self) -> float:
-        """Negative log-likelihood of the values kept aside."""
-        context = until_start(self.held.context)
-        encoding = self.passes.validation(context, self.held.context.times)
-        return float(self._nll(self.held, encoding))
-
-    def _nll(self, part: HiddenValues, encoding: Encoding) -> Tensor:
-        law = self.passes.network.head(encoding.asked, part.std.to(encoding.asked))
-        return mean_nll(law, ((part.values - part.mean) / part.std).to(law.mean))
-
-
-def smoothed(data: IrregularSeries, weights: Array, times: Array, scaling: Scaling) -> Normal:
-    """Standardised law (B, Q, C) of the smoother, which has a prior per channel and series."""
-    mean = np.zeros((*times.shape, data.shape[2]))
-    std = np.ones_like(mean)
-    for row, channel, _, known in _channels(data, weights, scaling):
-        law = smooth(*known, times[row])
-        mean[row, :, channel], std[row, :, channel] = law.mean, law.std
-    return _normal(mean, std)
-
-
-def smoothed_from_others(data: IrregularSeries, weights: Array, scaling: Scaling) -> Normal:
-    """Standardised law (B, T, C) of every observation, given all others of its channel."""
-    mean = np.zeros(data.shape)
-    std = np.ones_like(mean)
-    for row, channel, observed, known in _channels(data, weights, scaling):
-        law = left_out(*known)
-        mean[row, observed, channel], std[row, observed, channel] = law.mean, law.std
-    return _normal(mean, std)
-
-
-def _channels(
-    data: IrregularSeries, weights: Array, scaling: Scaling
-) -> Iterator[tuple[int, int, Array, tuple[Array, Array, Array]]]:
-    """Every channel with an observation: places (T,), and times, values and weights there."""
-    values = scaling.values.apply(data.values)
-    times = data.times
-    for row, channel in np.ndindex(len(values), values.shape[2]):
-        observed = ~np.isnan(values[row, :, channel])
-        if observed.any():
-            known = (values[row, observed, channel], weights[row, observed, channel])
-            yield row, channel, observed, (times[row, observed], *known)
-
-
-def _normal(mean: Array, std: Array) -> Normal:
-    spread = torch.as_tensor(np.maximum(std, _LEAST_STD))
-    return Normal(torch.as_tensor(mean), spread, validate_args=False)
-
-
-def surroundings(data: IrregularSeries, times: Array, scaling: Scaling) -> Surroundings:
-    """Neighbours of times (B, Q) in every channel, standardised."""
-    return Surroundings.of(
-        (data.times - scaling.time_origin) / scaling.time_scale,
-        scaling.values.apply(data.values),
-        (times - scaling.time_origin) / scaling.time_scale,
-    )
+def corrected(base: Normal, moves: Tensor, share: Tensor) -> Normal:
+    """A law (..., C), moved and stretched by shares (2, C) of moves (2, ..., C)."""
+    shift, stretch = moves
+    mean = base.mean + share[0] * base.stddev * shift
+    return Normal(mean, base.stddev * (share[1] * stretch).exp(), validate_args=False)
 
 
 def observed_at(data: IrregularSeries, times: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -11,6 +12,7 @@ from torch.distributions import Normal
 
 from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
+from trajinfer.filling.share_of_network import Comparison
 from trajinfer.series.series_batch import Scaling, SeriesBatch
 
 
@@ -32,12 +34,11 @@ class HiddenValues:
 
     @classmethod
     def of(
-        cls, whole: IrregularSeries, shown: IrregularSeries, law: Normal, scaling: Scaling
+        cls, asked: IrregularSeries, shown: IrregularSeries, law: Normal, scaling: Scaling
     ) -> Self:
-        """The observations of `whole` that `shown` lacks, with the law (B, T, C) at all times."""
-        context = scaling.batch(shown)
-        values = torch.where(context.mask, torch.nan, scaling.batch(whole).values)
-        return cls(context, values, law.mean.float(), law.stddev.float())
+        """The values that are asked for, beside what is shown and a law (B, T, C)."""
+        values = scaling.batch(asked).values
+        return cls(scaling.batch(shown), values, law.mean.float(), law.stddev.float())
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
@@ -50,10 +51,11 @@ class HiddenValues:
     def __len__(self) -> int:
         return len(self.values)
 
-    @property
-    def law(self) -> Normal:
-        """The smoother's law."""
-        return Normal(self.mean, self.std, validate_args=False)
+    def compared(self, moves: Tensor) -> Comparison:
+        """The values beside the smoother's law and moves of it (2, B, T, C), end to end."""
+        values, mean, std = (part.flatten(0, 1) for part in (self.values, self.mean, self.std))
+        law = Normal(mean.double(), std.double(), validate_args=False)
+        return Comparison(values.double(), law, moves.flatten(1, 2).double())
 
     def subset(self, index: Array | Tensor) -> Self:
         """Some of the series."""
@@ -72,3 +74,9 @@ class HiddenValues:
             part[column, places] for part in (chosen.values, chosen.mean, chosen.std)
         )
         return type(self)(chosen.context, values, mean, std), chosen.context.times[column, places]
+
+
+def some_of(parts: Sequence[HiddenValues], most: int) -> list[HiddenValues]:
+    """Examples spread evenly over parts that hold about `most` together."""
+    every = max(1, -(-sum(map(len, parts)) // most))
+    return [part.subset(torch.arange(0, len(part), every)) for part in parts]

@@ -7,10 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
-from torch.distributions import Normal
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
@@ -21,28 +19,24 @@ from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.time_order import TimeOrder
+from trajinfer.filling.cross_channel import EXPERTS
+from trajinfer.filling.hiding import hidings, judges_hidden
 from trajinfer.metrics import crps
-from trajinfer.series.corrected_smoother import (
-    CorrectedSmoother,
-    Correction,
-    smoothed,
-    smoothed_from_others,
-    surroundings,
-)
-from trajinfer.series.cross_channel import (
-    EXPERTS,
-    CrossChannel,
-    Surroundings,
-    fit_cross_channel,
-)
+from trajinfer.series.corrected_smoother import CorrectedSmoother
+from trajinfer.series.correction import Correction
+from trajinfer.series.early_decision import EarlyDecision
+from trajinfer.series.filling_examples import FillingExamples, filling_examples
 from trajinfer.series.format_1 import series_estimator_of
-from trajinfer.series.hidden_values import HiddenValues
-from trajinfer.series.network import Shape
+from trajinfer.series.hidden_values import some_of
+from trajinfer.series.network import Network, Shape
 from trajinfer.series.series_batch import Scaling
-from trajinfer.series.series_estimator import SeriesEstimator, split
+from trajinfer.series.series_estimator import SeriesEstimator
 from trajinfer.series.series_model import SeriesModel, compacted
+from trajinfer.training import Report
 
 _SHORTEST_STEP = 0.05
+_MOST_EPOCHS, _MOST_STEPS = 60, 160
+_MOST_JUDGED, _MOST_VALIDATIONS = 256, 20
 _DRAWS_OF_INTERVALS = 400
 
 
@@ -54,39 +48,41 @@ class NeuralSDEInterpolator(SeriesEstimator):
     Each channel of each series has its own linear Langevin prior, found by marginal likelihood,
     and with it a smoother (a Gaussian process with a Matern kernel). A latent state, driven along
     the control path through the observations, moves and stretches the smoother's law,
-    $m(t) + s(t)\,(a\,\mu(z_t) + e^{a \varsigma(z_t)}\,\varepsilon)$. It learns from observations
-    hidden from the series of the fit; its share a in [0, 1] is the one that predicts other hidden
-    observations best, so that a is 0 where there is nothing to be learned.
+    $m(t) + s(t)\,(a\,\mu(z_t) + e^{b \varsigma(z_t)}\,\varepsilon)$. It learns from observations
+    hidden from the series of the fit. A part of the observations, the judges, is never asked for in
+    training; the shares a, b in [0, 1] of a channel are those that predict its judges best, and 0
+    where that gains no more than its standard error over the smoother at its best spread.
 
     Args:
         dynamics, parameterization, hidden, layers, interpolation, control, stochastic, step,
             n_samples, batch_size, lr, weight_decay, kl_weight, regularization, callbacks,
             checkpoint, random_state, device, verbose: as for `NeuralSDEClassifier`.
-        max_epochs: bound on the passes over the data.
+        max_epochs: passes over the data; None: 60 or as many as make 160 steps, whichever is less,
+            and the network is given up on the way where the judges say that it brings nothing.
         thinning: in training, a random share up to this of what is left is hidden from the network
             as well.
-        validation: share of the series whose values of another hiding stop the training early;
-            with fewer than 200 series none is, and training runs through.
+        validation: share of the observations that are the judges: they stop the training early,
+            choose the shares and calibrate. With 0, or where nothing can be kept aside, training
+            is one pass and nothing is corrected.
         patience: validations without a better one before training stops.
         hide: share of the observations hidden in training.
-        n_hidings: draws of what is hidden, per series; one more is kept to find the share a.
-
+        n_hidings: draws of what is hidden, per series.
         bounds: (lower, upper) by name of the channel, None = no bound; channels that are not named
             are judged by their values.
 
     Attributes:
-        share_: the share a of the correction.
+        share_: the shares a ("mean") and b ("spread") of the correction by name of the channel.
         shares_: shares of smoother, straight lines, ridge and kernel ridge in the mean of every
             channel, before the correction.
         bounds_, channel_kinds_: by name of the channel.
-        calibration_: factors on the standard deviations that make nine of ten hidden values fall
-            into their 90 % intervals.
+        calibration_: factors on the standard deviations that make nine of ten judges fall into
+            their 90 % intervals, drawn towards 1 where judges are few.
         model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
             `NeuralSDEClassifier`.
     """
 
     _: KW_ONLY
-    max_epochs: int = 60
+    max_epochs: int | None = None  # type: ignore[assignment]
     thinning: float = 0.0
     hide: float = 0.5
     n_hidings: int = 4
@@ -114,31 +110,56 @@ class NeuralSDEInterpolator(SeriesEstimator):
         seed = once("seed", seed_from, self.random_state)
         seeds = Seeds.of(seed)
         scaling = Scaling.on_one_axis(data)
-        batch = scaling.batch(data)
         kinds = ChannelKinds.of(data.values[data.present], data.channels, self.bounds)
-        parts, cross_channel = self._examples(data, weights, scaling, seeds)
-        learned, held = split(np.arange(len(data)), self.validation, seeds.split)
-        shape = Shape.of([batch], self._scaled_step(scaling))
-        shape = replace(shape, step=max(shape.step, _SHORTEST_STEP))
-        plan = self._plan(shape, "correction", n_channels=shape.n_channels)
-        network = plan.build(seeds.weights)
-        passes = self._training_pass(network, seeds)
-        task = Correction(passes, HiddenValues.joined(parts[:-1]), parts[-1].subset(held))
-        rows = np.concatenate([learned + k * len(data) for k in range(self.n_hidings)])
-        report = self._recipe(seeds).fit(
-            network, task.objective, rows, task.validate if len(held) else None
-        )
-        series = SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
-        model = CorrectedSmoother(series, 0.0, np.ones(shape.n_channels), cross_channel, kinds)
-        self.model_ = model.chosen(parts[-1])
+        of_judges, of_draws = spawn(seeds.split, 2)
+        judges = judges_hidden(data, self.validation, of_judges)
+        draws = hidings(data, self.hide, self.n_hidings, judges.asked, of_draws)
+        examples = filling_examples(data, weights, scaling, draws, judges, seeds.weights)
+        judged = bool(judges.asked.any())
+        network, report = self._trained(examples, judged, scaling, seeds)
+        series = SeriesModel(network, scaling, data.axis, seeds, self.n_samples)
+        nothing, unchanged = np.zeros((2, data.shape[2])), np.ones(data.shape[2])
+        model = CorrectedSmoother(series, nothing, unchanged, examples.cross_channel, kinds)
+        self.model_ = model.judged(examples.judges) if judged else model
         self._keep_features(data)
         self._conclude_training(report, seed)
         return self
 
+    def _trained(
+        self, examples: FillingExamples, judged: bool, scaling: Scaling, seeds: Seeds
+    ) -> tuple[Network, Report]:
+        """The network of the correction; it is given up where judges say that it brings nothing."""
+        contexts = [part.context for part in examples.learned]
+        shape = Shape.of(contexts, self._scaled_step(scaling))
+        shape = replace(shape, step=max(shape.step, _SHORTEST_STEP))
+        plan = self._plan(shape, "correction", n_channels=shape.n_channels)
+        network = plan.build(seeds.weights)
+        judges = some_of(examples.judges, _MOST_JUDGED)
+        task = Correction(self._training_pass(network, seeds), examples.learned, judges)
+        epochs = self._epochs(task.n_rows) if judged else 1
+        recipe = replace(self._recipe(seeds), epochs=epochs, validations=_MOST_VALIDATIONS)
+        report = recipe.fit(
+            network,
+            task.objective,
+            task.n_rows,
+            task.validate if judged else None,
+            # who names a number of epochs gets them
+            EarlyDecision(task.score) if judged and self.max_epochs is None else None,
+        )
+        return network.cpu(), report
+
+    def _epochs(self, n_rows: int) -> int:
+        per_epoch = -(-n_rows // self.batch_size)
+        return self.max_epochs or max(1, min(_MOST_EPOCHS, _MOST_STEPS // per_epoch))
+
     @property
-    def share_(self) -> float:
-        """The share of the correction."""
-        return self.model_.share
+    def share_(self) -> dict[str, dict[str, float]]:
+        """The shares of the correction in mean and spread, by name of the channel."""
+        pairs = self.model_.share.T.tolist()
+        return {
+            name: {"mean": mean, "spread": spread}
+            for name, (mean, spread) in zip(self.feature_names_in_, pairs)
+        }
 
     @property
     def shares_(self) -> dict[str, dict[str, float]]:
@@ -291,36 +312,6 @@ class NeuralSDEInterpolator(SeriesEstimator):
         times = asked.times if ts is None else series.axis.queries(ts, len(asked))
         return asked, data, weights, TimeOrder.of(times)
 
-    def _examples(
-        self, data: IrregularSeries, weights: Array, scaling: Scaling, seeds: Seeds
-    ) -> tuple[list[HiddenValues], CrossChannel]:
-        """Draws of what is hidden, with the law that is learned from all but the last."""
-        drawn = [
-            _hidden(data, self.hide, one, alone=k % 2 == 1)
-            for k, one in enumerate(spawn(seeds.split, self.n_hidings + 1))
-        ]
-        laws = [smoothed(shown, weights, data.times, scaling) for shown in drawn]
-        around = [surroundings(shown, data.times, scaling) for shown in drawn]
-        whole = scaling.values.apply(data.values)
-        values = [np.where(shown.mask, np.nan, whole) for shown in drawn[:-1]]
-        # a value alone is hidden as well: gaps are often short, and other channels beside them
-        known = [*laws[:-1], smoothed_from_others(data, weights, scaling)]
-        mean, std = (torch.cat(part) for part in zip(*((one.mean, one.stddev) for one in known)))
-        cross_channel = once(
-            "experts",
-            fit_cross_channel,
-            Surroundings.joined([*around[:-1], surroundings(data, data.times, scaling)]),
-            Normal(mean, std, validate_args=False),
-            np.concatenate([*values, whole]),
-            len(known),
-            seeds.weights,
-        )
-        moved = [cross_channel(one, law) for one, law in zip(around, laws, strict=True)]
-        return [
-            HiddenValues.of(data, shown, law, scaling)
-            for shown, law in zip(drawn, moved, strict=True)
-        ], cross_channel
-
     @classmethod
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The interpolator that version 0.1 wrote."""
@@ -329,27 +320,9 @@ class NeuralSDEInterpolator(SeriesEstimator):
             cls, config, tensors, "correction", n_channels=n_channels
         )
         learned = config["learned"]
-        calibration = np.array(learned["calibration"])
-        estimator.model_ = CorrectedSmoother(series, learned["share"], calibration)
+        share = np.full((2, n_channels), learned["share"])
+        estimator.model_ = CorrectedSmoother(series, share, np.array(learned["calibration"]))
         return estimator
-
-
-def _hidden(data: IrregularSeries, share: float, seed: int, *, alone: bool) -> IrregularSeries:
-    """The series without a share of their observations.
-
-    Args:
-        data: the series.
-        share: of the observations of each channel.
-        seed: of the choice.
-        alone: hide in one channel at a time only, so that the others can be seen beside it.
-    """
-    shown = data.drop_observations(share, seed)
-    if not alone:
-        return shown
-    rng = np.random.default_rng(seed)
-    chosen = rng.integers(data.shape[2], size=(*data.times.shape, 1))
-    restored = chosen != np.arange(data.shape[2])
-    return data.with_values(np.where(shown.mask | restored, data.values, np.nan))
 
 
 def _relative_variances(whole: IrregularSeries, errors: Any, data: IrregularSeries) -> Array:

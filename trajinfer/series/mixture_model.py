@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
-from trajinfer.series.experts.mixture import mixture_of_numbers, mixture_of_probabilities
+from trajinfer.regression.mixture import mixture_of_numbers, mixture_of_probabilities
 from trajinfer.series.experts.panel import Panel
 from trajinfer.series.grouping import in_groups
 from trajinfer.series.series_batch import SeriesBatch

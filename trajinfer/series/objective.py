@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,3 +63,12 @@ class TrainingPass:
             total = total + self.regularization.weight(step) * encoding.penalty
             terms["penalty"] = encoding.penalty.detach()
         return Loss(total, {name: term.detach() for name, term in terms.items()})
+
+
+def weighed(parts: Sequence[tuple[float, Loss]]) -> Loss:
+    """The sum of losses (share, loss) of the parts of a batch, each by its share."""
+    if len(parts) == 1:
+        return parts[0][1]
+    total = torch.stack([share * loss.total for share, loss in parts]).sum()
+    names = parts[0][1].terms
+    return Loss(total, {n: sum(s * float(one.terms[n]) for s, one in parts) for n in names})

@@ -14,6 +14,7 @@ from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.series.grouping import similar_lengths
+from trajinfer.series.objective import weighed
 from trajinfer.series.series_batch import Scaling, SeriesBatch
 from trajinfer.training import Loss
 
@@ -72,8 +73,4 @@ class SeriesRows:
     def mean_loss(self, index: Tensor, loss: Callable[[Tensor], Loss]) -> Loss:
         """The mean over some series of a loss that is a mean over the series it is given."""
         parts = [(len(group) / len(index), loss(group)) for group in self.groups(index)]
-        if len(parts) == 1:
-            return parts[0][1]
-        total = torch.stack([share * part.total for share, part in parts]).sum()
-        names = parts[0][1].terms
-        return Loss(total, {n: sum(s * float(p.terms[n]) for s, p in parts) for n in names})
+        return weighed(parts)

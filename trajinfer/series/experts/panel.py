@@ -12,8 +12,8 @@ from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.regression import BoostedTrees, BoostingSettings, fit_kernel_ridge, fit_ridge
+from trajinfer.regression.mixture import softmax, temperature
 from trajinfer.series.experts.convolutions import Convolutions
-from trajinfer.series.experts.mixture import softmax, temperature
 from trajinfer.series.experts.resampling import resampled
 from trajinfer.series.experts.summaries import summaries
 from trajinfer.series.grouping import in_groups

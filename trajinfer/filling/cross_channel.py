@@ -13,7 +13,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.regression import KernelRidge, RidgeMap, fit_kernel_ridge, fit_ridge
-from trajinfer.series.experts.mixture import mixture_of_numbers
+from trajinfer.regression.mixture import mixture_of_numbers
 
 EXPERTS = ("smoother", "lines", "ridge", "kernel")
 _MOST_POINTS = 3000
@@ -27,10 +27,10 @@ class Surroundings:
     """Neighbours of query times in every channel, without what was observed at the time itself.
 
     Attributes:
-        line: (B, Q, C) straight line between the neighbours, level beyond them; 0 without any.
-        before, after: (B, Q, C) values of the neighbours.
-        gaps: (B, Q, 2 C) logarithms of 1 + the distance to them.
-        now: (B, Q, C) value observed at the time; NaN = none.
+        line: (..., C) straight line between the neighbours, level beyond them; 0 without any.
+        before, after: (..., C) values of the neighbours.
+        gaps: (..., 2 C) logarithms of 1 + the distance to them.
+        now: (..., C) value observed at the time; NaN = none.
     """
 
     line: Array
@@ -84,35 +84,40 @@ class Surroundings:
         )
         return cls(before + share * (after - before), before, after, gaps, now)
 
+    def flat(self) -> Surroundings:
+        """Those of all queries of all series end to end."""
+        parts = (getattr(self, f.name) for f in fields(self))
+        return Surroundings(*(part.reshape(-1, part.shape[-1]) for part in parts))
+
     @classmethod
     def joined(cls, parts: Sequence[Surroundings]) -> Surroundings:
-        """Several draws of what is hidden, one after the other."""
+        """Several ones, one after the other."""
         names = [f.name for f in fields(cls)]
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def features(self, channel: int, mean: Array) -> Array:
-        """(B, Q, F) for one channel, whose own value at the time is not among them.
+        """(..., F) for one channel, whose own value at the time is not among them.
 
         Args:
             channel: the channel.
-            mean: (B, Q, C) of the smoother.
+            mean: (..., C) of the smoother.
         """
-        n_channels = mean.shape[2]
+        n_channels = mean.shape[-1]
         others = np.delete(np.arange(n_channels), channel)
         observed = ~np.isnan(self.now)
         level = np.where(observed, self.now, self.line)
         surprise = np.where(observed, self.now - self.line, 0.0)
         parts = [
-            mean[:, :, [channel]],
-            self.line[:, :, [channel]],
-            self.before[:, :, [channel]],
-            self.after[:, :, [channel]],
-            self.gaps[:, :, [channel, channel + n_channels]],
-            level[:, :, others],
-            surprise[:, :, others],
-            observed[:, :, others].astype(float),
+            mean[..., [channel]],
+            self.line[..., [channel]],
+            self.before[..., [channel]],
+            self.after[..., [channel]],
+            self.gaps[..., [channel, channel + n_channels]],
+            level[..., others],
+            surprise[..., others],
+            observed[..., others].astype(float),
         ]
-        return np.concatenate(parts, axis=2)
+        return np.concatenate(parts, axis=-1)
 
 
 @packable
@@ -176,24 +181,22 @@ def fit_cross_channel(
     Every expert is weighed by its leave-one-out predictions of the hidden values.
 
     Args:
-        around: of the times of N examples: the series of one draw of what is hidden, then of the
-            next one.
-        base: law (N, T, C) of the smoother there.
-        hidden: (N, T, C) standardised values, NaN where nothing was hidden.
+        around: of N times, those of one draw of what is hidden, then of the next one.
+        base: law (N, C) of the smoother there.
+        hidden: (N, C) standardised values, NaN where nothing was hidden.
         n_draws: number of draws.
         seed: of the choice of points.
     """
     mean, std = base.mean.double().numpy(), base.stddev.double().numpy()
     mixtures = []
-    for c, child in enumerate(spawn(seed, hidden.shape[2])):
-        points = _points(hidden[:, :, c], n_draws, child)
-        features = around.features(c, mean)
+    for c, child in enumerate(spawn(seed, hidden.shape[1])):
+        points = _points(hidden[:, c], n_draws, child)
         mixtures.append(
             _channel(
-                features.reshape(-1, features.shape[2])[points],
-                (hidden - mean)[:, :, c].ravel()[points],
-                (around.line - mean)[:, :, c].ravel()[points],
-                std[:, :, c].ravel()[points],
+                around.features(c, mean)[points],
+                (hidden - mean)[points, c],
+                (around.line - mean)[points, c],
+                std[points, c],
                 child,
             )
         )
@@ -201,7 +204,7 @@ def fit_cross_channel(
 
 
 def _points(hidden: Array, n_draws: int, seed: int) -> Array:
-    """Places in (N, T) of hidden values, each observation in one draw only, at most 3000.
+    """Places in (N,) of hidden values, each observation in one draw only, at most 3000.
 
     A value that is hidden in two draws would be held out from itself.
     """

@@ -1,0 +1,114 @@
+"""What an interpolator learns from and what judges it, in groups of series of similar length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.distributions import Normal
+
+from trajinfer._core.checkpoint_folder import once
+from trajinfer._core.checks import Array
+from trajinfer.data import IrregularSeries
+from trajinfer.filling.cross_channel import CrossChannel, Surroundings, fit_cross_channel
+from trajinfer.filling.hiding import Hiding, all_but
+from trajinfer.series.grouping import similar_lengths
+from trajinfer.series.hidden_values import HiddenValues
+from trajinfer.series.series_batch import Scaling
+from trajinfer.series.smoothing import smoothed, smoothed_from_others, surroundings
+
+
+@dataclass(frozen=True, eq=False)
+class FillingExamples:
+    """Hidden values with the law that the experts give them.
+
+    Attributes:
+        learned: to learn from, a part per group of similar lengths.
+        judges: what is kept from all learning, likewise.
+        cross_channel: the experts, which never saw the judges as answers.
+    """
+
+    learned: tuple[HiddenValues, ...]
+    judges: tuple[HiddenValues, ...]
+    cross_channel: CrossChannel
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A hiding of a group of series: what was hidden, its surroundings and the smoother's law."""
+
+    whole: IrregularSeries
+    shown: IrregularSeries
+    asked: IrregularSeries
+    around: Surroundings
+    law: Normal
+
+
+def filling_examples(
+    data: IrregularSeries,
+    weights: Array,
+    scaling: Scaling,
+    draws: tuple[Hiding, ...],
+    judges: Hiding,
+    seed: int,
+) -> FillingExamples:
+    """Fit the experts on draws of what is hidden, and apply them to these and to the judges.
+
+    Args:
+        data: the series.
+        weights: (B, T, C) relative variances of their measurements.
+        scaling: of the series.
+        draws: of what is hidden.
+        judges: hidden from `data` for the comparison with a network.
+        seed: of the experts.
+    """
+    groups = similar_lengths(data.lengths)
+
+    def parts(hiding: Hiding) -> list[_Part]:
+        return [_part(data, weights, scaling, hiding, group) for group in groups]
+
+    # a value alone is hidden as well: gaps are often short, and other channels beside them
+    alone = all_but(data, judges.asked)
+    drawn = [parts(hiding) for hiding in draws]
+    cross_channel = once("experts", _fitted, [*drawn, parts(alone)], scaling, seed)
+
+    def hidden(part: _Part) -> HiddenValues:
+        law = cross_channel(part.around, part.law)
+        return HiddenValues.of(part.asked, part.shown, law, scaling)
+
+    learned = [HiddenValues.joined([hidden(part) for part in one]) for one in zip(*drawn)]
+    return FillingExamples(
+        tuple(learned), tuple(hidden(part) for part in parts(judges)), cross_channel
+    )
+
+
+def _part(
+    data: IrregularSeries, weights: Array, scaling: Scaling, hiding: Hiding, group: Array
+) -> _Part:
+    whole, shown = data[group], hiding.shown[group]
+    own = weights[group, : whole.times.shape[1]]
+    if hiding.shown is data:
+        law = smoothed_from_others(whole, own, scaling)
+    else:
+        law = smoothed(shown, own, whole.times, scaling)
+    around = surroundings(shown, whole.times, scaling)
+    return _Part(whole, shown, hiding.values(data)[group], around, law)
+
+
+def _fitted(drawn: list[list[_Part]], scaling: Scaling, seed: int) -> CrossChannel:
+    """Experts of hidden values in several draws of what is hidden."""
+    parts = [part for draw in drawn for part in draw]
+    n_channels = parts[0].whole.shape[2]
+
+    def flat(values: torch.Tensor) -> torch.Tensor:
+        return values.reshape(-1, n_channels)
+
+    law = Normal(
+        torch.cat([flat(part.law.mean) for part in parts]),
+        torch.cat([flat(part.law.stddev) for part in parts]),
+        validate_args=False,
+    )
+    hidden = [scaling.values.apply(part.asked.values).reshape(-1, n_channels) for part in parts]
+    around = Surroundings.joined([part.around.flat() for part in parts])
+    return fit_cross_channel(around, law, np.concatenate(hidden), len(drawn), seed)
