@@ -15,7 +15,7 @@ from trajinfer.functionals import (
     hitting_probability,
     hitting_time,
 )
-from trajinfer.processes import DoubleWell, OrnsteinUhlenbeck
+from trajinfer.processes import Brownian, DoubleWell, OrnsteinUhlenbeck
 
 COMMITTOR = hitting_probability(above(1.0), before=below(-1.0))
 WELL = DoubleWell(1.0, 1.0, volatility=0.7)
@@ -124,3 +124,24 @@ def test_what_features_cannot_do_is_refused():
     horizon = hitting_probability(above(1.0), horizon=1.0)
     with pytest.raises(InputError, match="no horizon"):
         ValueFunction(horizon, method="galerkin").fit(WELL, STARTS)
+
+
+def test_polynomials_on_the_line_are_as_many_as_a_steep_well_needs():
+    steep = DoubleWell(1.0, 1.0, volatility=0.4)
+    question = hitting_time(above(1.0))
+    exact = ValueFunction(question).fit(steep, STARTS).predict(STARTS)
+    model = ValueFunction(question, method="galerkin", random_state=0).fit(steep, STARTS)
+    assert model.predict(STARTS) == pytest.approx(exact, rel=1e-9)
+
+
+def test_functions_that_cannot_meet_the_equation_are_told_with_their_error():
+    """Around a small ball the committor of a Brownian motion is 1/r, far from any smooth sum."""
+    starts = np.array([[0.6, 0.0, 0.0], [0.0, 0.8, 0.0]])
+    truth = (5 - 1 / np.array([0.6, 0.8])) / 4
+    question = hitting_probability(~ball(np.zeros(3), 1.0), before=ball(np.zeros(3), 0.2))
+    model = ValueFunction(question, method="galerkin", features=75, random_state=0)
+    with pytest.warns(UserWarning, match="off by about"):
+        model.fit(Brownian(dim=3, volatility=1.0), starts)
+    off = np.abs(model.predict(starts) - truth)
+    assert (off > 0.02).all()
+    assert (off < 2 * model.std_error(starts)).all()

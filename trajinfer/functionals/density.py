@@ -19,13 +19,13 @@ from trajinfer.functionals.dynamics import Chain, Diffusion, as_points
 from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.methods.chain import Flow
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
-from trajinfer.functionals.methods.grid import Grid, added_noise, grid_rates
-from trajinfer.functionals.methods.grid_values import (
-    CELLS,
+from trajinfer.functionals.methods.grid import Grid, added_noise, grid_rates, shared_out
+from trajinfer.functionals.methods.grid_checks import (
     edge_share,
     warn_of_edges,
     warn_of_wide_cells,
 )
+from trajinfer.functionals.methods.grid_values import CELLS
 
 _FACTOR = 2
 
@@ -218,9 +218,15 @@ def density(
         masses[k], now = law / law.sum(), times[k]
     edge = np.array([edge_share(chain.grid, mass) for mass in masses])
     warn_of_edges(float(edge.max()))
-    raised = max(added_noise(diffusion, chain.grid, mass) for mass in masses)
-    warn_of_wide_cells(raised, chain.grid.shape[0])
+    _warn_of_wide_cells(diffusion, chain.grid, masses)
     return DensityPath(times, masses, chain.grid, diffusion.axis, edge)
+
+
+def _warn_of_wide_cells(diffusion: Diffusion, grid: Grid, masses: Array) -> None:
+    def raised(parts: float) -> float:
+        return max(added_noise(diffusion, grid, mass, parts) for mass in masses)
+
+    warn_of_wide_cells(raised, grid.shape[0])
 
 
 def _first_law(start: Any | Callable[[Array], Array], diffusion: Diffusion, grid: Grid) -> Array:
@@ -232,19 +238,7 @@ def _first_law(start: Any | Callable[[Array], Array], diffusion: Diffusion, grid
     x = diffusion.points(start, "start")
     if (np.clip(x, grid.low, grid.high) != x).any():
         raise InputError("some states of start lie outside domain; widen the domain")
-    return _shared(x, grid)
-
-
-def _shared(x: Array, grid: Grid) -> Array:
-    """Points shared out to the nearest centres, so that the mean is kept."""
-    table = np.zeros(grid.shape)
-    place = np.clip((x - grid.low) / grid.sizes - 0.5, 0, np.array(grid.shape) - 1)
-    low = np.minimum(place.astype(int), np.array(grid.shape) - 2)
-    part = place - low
-    for corner in np.ndindex(*(2,) * x.shape[1]):
-        weight = np.prod(np.where(np.array(corner) == 1, part, 1 - part), axis=1)
-        np.add.at(table, tuple((low + np.array(corner)).T), weight / len(x))
-    return table.ravel()
+    return shared_out(x, grid)
 
 
 def stationary(
@@ -289,5 +283,5 @@ def stationary(
     law /= law.sum()
     edge = edge_share(chain.grid, law)
     warn_of_edges(edge)
-    warn_of_wide_cells(added_noise(diffusion, chain.grid, law), chain.grid.shape[0])
+    _warn_of_wide_cells(diffusion, chain.grid, law[None])
     return DensityPath(np.zeros(1), law[None], chain.grid, diffusion.axis, np.array([edge]))

@@ -204,7 +204,7 @@ def _probabilities(
         stop = stopping_set(questions[0])
         duration = horizon or natural_duration(dynamics, states)
         low, high = domain_of(dynamics, states, duration, stop, domain, seed)
-        grids = solve_on(questions, dynamics, low, high, resolution, horizon)
+        grids = solve_on(questions, dynamics, low, high, resolution, horizon, states)
         values = np.stack([grid.value(0.0, states) for grid in grids], axis=1)
     return np.clip(values, 0.0, 1.0), np.zeros_like(values)
 

@@ -21,8 +21,7 @@ from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.chain import Flow, Killed
 from trajinfer.functionals.methods.domain import domain_of
-from trajinfer.functionals.methods.grid import Grid
-from trajinfer.functionals.methods.grid_values import CELLS, GridQuestions, stopping_set
+from trajinfer.functionals.methods.grid_values import GridQuestions, pair_of_grids, stopping_set
 from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
 from trajinfer.questions.functional import Functional, hitting_probability, hitting_time
@@ -216,25 +215,20 @@ def _on_grid(
     starts = diffusion.points(diffusion.last if x0 is None else x0)
     question = Functional(stop={target: 0.0}, terminal=1.0, horizon=float(times[-1]))
     low, high = domain_of(diffusion, starts, float(times[-1]), stopping_set(question), domain, seed)
-    cells = resolution or CELLS[diffusion.dim]
-    widths = (cells, 2 * cells) if diffusion.dim == 1 else (cells,)
-    laws = [
-        _on_cells(diffusion, question, Grid(low, high, (c,) * diffusion.dim), starts, times)
-        for c in widths
-    ]
+    horizon = float(times[-1])
+    pair = pair_of_grids([question], diffusion, low, high, resolution, horizon, starts)
+    laws = [_on_cells(on_grid, starts, times) for on_grid in pair[diffusion.dim > 1 :]]
     survival, density = laws[-1]
     if len(laws) == 2:  # the error falls with the square of the width
         survival, density = (fine + (fine - rough) / 3 for rough, fine in zip(*laws))
     inside = target.contains(starts)
     survival[inside], density[inside] = 0.0, 0.0
     mean = _mean(diffusion, target, starts)
+    survival = np.clip(survival, 0.0, 1.0)  # the limit of two grids may go beyond
     return survival, np.maximum(density, 0.0), mean, np.zeros_like(survival)
 
 
-def _on_cells(
-    diffusion: Diffusion, question: Functional, grid: Grid, starts: Array, times: Array
-) -> tuple[Array, Array]:
-    on_grid = GridQuestions.of([question], diffusion, grid)
+def _on_cells(on_grid: GridQuestions, starts: Array, times: Array) -> tuple[Array, Array]:
     survival, density = _decay(on_grid.killed(), times)
     rows = [
         [on_grid.solution(values, 0).value(0.0, starts) for values in table]

@@ -23,6 +23,10 @@ class Basis(Protocol):
         """Derivatives (n, J) in the directions v (n, D)."""
         ...
 
+    def values_along(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Both, for the price of one."""
+        ...
+
     def second(self, x: Array, columns: Array) -> Array:
         """Half the sum of second derivatives (n, J) along the columns (n, D, M)."""
         ...
@@ -60,7 +64,12 @@ class RandomFeatures:
 
     def along(self, x: Array, v: Array) -> Array:
         """Derivatives (n, J) in the directions v (n, D)."""
-        return np.asarray((1 - self.values(x) ** 2) * (v @ self.weights.T))
+        return self.values_along(x, v)[1]
+
+    def values_along(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Both, for the price of one."""
+        values = self.values(x)
+        return values, np.asarray((1 - values**2) * (v @ self.weights.T))
 
     def second(self, x: Array, columns: Array) -> Array:
         """Half the sum of second derivatives (n, J) along the columns (n, D, M)."""
@@ -102,6 +111,10 @@ class Polynomials:
     def along(self, x: Array, v: Array) -> Array:
         """Derivatives (n, J) in the directions v (n, 1)."""
         return self._derivative(x, 1) * v
+
+    def values_along(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Both."""
+        return self.values(x), self.along(x, v)
 
     def second(self, x: Array, columns: Array) -> Array:
         """Half the second derivatives (n, J) times the squares of the columns (n, 1, M)."""

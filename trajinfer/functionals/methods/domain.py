@@ -25,12 +25,34 @@ def pilot_paths(
     Raises:
         InputError: if paths grow without bound.
     """
+    states, _ = occupied(diffusion, X, duration, stop, seed)
+    return np.concatenate([X, states])
+
+
+def occupied(
+    diffusion: Diffusion,
+    X: Array,
+    duration: float,
+    stop: Region | None,
+    seed: int,
+    *,
+    n_paths: int = _PILOTS,
+    least_steps: int = _STEPS,
+) -> tuple[Array, float]:
+    """States (n, D) in which paths from X are until they stop, and the mean time until then.
+
+    The mean is the time of all paths over the number of those that stopped.
+
+    Raises:
+        InputError: if paths grow without bound.
+    """
     rng = np.random.default_rng(seed)
-    x = X[rng.integers(len(X), size=_PILOTS)]
+    x = X[rng.integers(len(X), size=n_paths)]
     spread = np.ptp(X, axis=0) + np.abs(X).max(initial=1.0)
-    n_steps = int(np.clip(5 * duration * _fastest(diffusion, X, spread), _STEPS, 10 * _STEPS))
+    wanted = 5 * duration * _fastest(diffusion, X, spread)
+    n_steps = int(np.clip(wanted, least_steps, 10 * _STEPS))
     step = min(duration / n_steps, 0.2 / max(_fastest(diffusion, X, spread), 1e-300))
-    states = [X, x]
+    states = [x]
     for k in range(n_steps):
         noise = rng.standard_normal(x.shape if diffusion.diagonal else (len(x), _width(diffusion)))
         g = diffusion.noise(k * step, x)
@@ -47,7 +69,8 @@ def pilot_paths(
             if not len(x):
                 break
         states.append(x)
-    return np.concatenate(states)
+    whole = np.concatenate(states)
+    return whole, step * len(whole) / max(n_paths - len(x), 1)
 
 
 def _fastest(diffusion: Diffusion, X: Array, spread: Array) -> float:

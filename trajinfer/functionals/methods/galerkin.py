@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,14 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.functionals.dynamics import Diffusion
 from trajinfer.functionals.methods.bases import Polynomials, RandomFeatures
-from trajinfer.functionals.methods.domain import domain_of, natural_duration, pilot_paths
+from trajinfer.functionals.methods.domain import (
+    domain_of,
+    natural_duration,
+    occupied,
+    pilot_paths,
+)
 from trajinfer.functionals.methods.grid_values import stopping_set
-from trajinfer.functionals.methods.span import Span, SpanSolution
+from trajinfer.functionals.methods.span import Bias, Span, SpanSolution
 from trajinfer.questions.functional import Functional, values_at
 from trajinfer.questions.region import Region
 
@@ -21,7 +28,10 @@ FEATURES = {1: 30, 2: 200}
 MANY_FEATURES = 300
 _POINTS = 4
 _SMALLEST = 1e-10
+_DOUBLINGS, _SMALL_RESIDUAL = 4, 1e-9
 _AROUND = 0.2
+_WALKS, _WALK_STEPS, _PLACES = 200, 4000, 2000
+_DOUBT, _TOLD = 3.0, 0.02
 
 
 def solve_galerkin(
@@ -39,8 +49,8 @@ def solve_galerkin(
         functional: the question, without a horizon.
         diffusion: the process.
         X: (n, D) where to be good.
-        count: of the functions; None takes 30 polynomials on the line, 200 random features in the
-            plane, 300 in more dimensions.
+        count: of the functions; None takes 30 polynomials on the line, or as many more as the
+            equation needs, 200 random features in the plane, 300 in more dimensions.
         domain: (low, high) of the polynomials.
         seed: of the features and of the paths that find the places.
 
@@ -52,16 +62,49 @@ def solve_galerkin(
     if functional.depends_on_time or diffusion.depends_on_time(X):
         raise InputError("method='galerkin' is for what does not depend on time; take estimate")
     rng = np.random.default_rng(seed)
-    size = count or FEATURES.get(diffusion.dim, MANY_FEATURES)
     if diffusion.dim == 1:
-        return _on_the_line(functional, diffusion, X, size, domain, seed)
+        return _on_the_line(functional, diffusion, X, count, domain, seed)
+    size = count or FEATURES.get(diffusion.dim, MANY_FEATURES)
     places = states_on_the_way(functional, diffusion, X, (2 * _POINTS + 2) * size, seed)
     draws = [
         _fitted(functional, diffusion, RandomFeatures.draw(places, size, rng), *_split(places, k))
         for k in range(2)
     ]
     first, second = draws
-    return SpanSolution(first.span, first.coefficients, first.condition, first.residual, second)
+    solution = SpanSolution(first.span, first.coefficients, first.condition, first.residual, second)
+    return replace(solution, bias=_told_bias(solution, diffusion, X, seed))
+
+
+def _told_bias(solution: SpanSolution, diffusion: Diffusion, X: Array, seed: int) -> Bias | None:
+    """By how much the values are off at X in the mean: what is left of the equation, summed on
+    the way of paths until they stop (Dynkin's formula).
+    """
+    functional = solution.functional
+    stop = stopping_set(functional)
+    starts = X if stop is None else X[~stop.contains(X)]
+    duration = natural_duration(diffusion, starts)
+    states, length = occupied(
+        diffusion, starts, duration, stop, seed + 3, n_paths=_WALKS, least_steps=_WALK_STEPS
+    )
+    least = float(values_at(functional.discount, 0.0, starts).min())
+    length = min(length, 1 / least) if least > 0 else length
+    going = states if stop is None else states[~stop.contains(states)]
+    rng = np.random.default_rng(seed + 4)
+    chosen = going[rng.integers(len(going), size=min(_PLACES, len(going)))]
+    matrix, right = _equation(solution.span, diffusion, chosen)
+    left = matrix @ solution.coefficients - right
+    size = abs(float(length * left.mean()))
+    doubt = float(length * left.std() / np.sqrt(len(left)))
+    values = solution.value(0.0, np.concatenate([starts, going[:_PLACES]]))
+    if size > max(_DOUBT * doubt, _TOLD * float(np.ptp(values))):
+        warnings.warn(
+            f"no sum of {len(solution.coefficients)} functions meets the equation everywhere: "
+            f"values are off by about {size:.2g}, as paths from the states of X tell; take more "
+            "features= or estimate, which simulates",
+            UserWarning,
+            stacklevel=3,
+        )
+    return Bias(size, float(np.abs(solution.span.gate(starts)).mean()))
 
 
 def _split(places: Array, k: int) -> tuple[Array, Array]:
@@ -73,17 +116,31 @@ def _split(places: Array, k: int) -> tuple[Array, Array]:
 
 
 def _on_the_line(
-    functional: Functional, diffusion: Diffusion, X: Array, size: int, domain: Any, seed: int
+    functional: Functional, diffusion: Diffusion, X: Array, size: int | None, domain: Any, seed: int
 ) -> SpanSolution:
+    """Polynomials of a degree, or of a doubling one until the equation holds to rounding."""
     stop = stopping_set(functional)
     low, high = domain_of(diffusion, X, natural_duration(diffusion, X), stop, domain, seed)
+    ends = float(low[0]), float(high[0])
+    sizes = [size // 2, size] if size else [FEATURES[1] // 2 * 2**k for k in range(_DOUBLINGS)]
+    solution = _of_degree(functional, diffusion, ends, max(sizes[0], 1))
+    for count in sizes[1:]:
+        finer = _of_degree(functional, diffusion, ends, count)
+        solution = replace(finer, other=solution)
+        if finer.residual <= _SMALL_RESIDUAL * finer.wanted:
+            break
+    return solution
+
+
+def _of_degree(
+    functional: Functional, diffusion: Diffusion, ends: tuple[float, float], size: int
+) -> SpanSolution:
     nodes, weights = np.polynomial.legendre.leggauss(4 * size)
-    middle, half = (low + high) / 2, (high - low) / 2
+    middle, half = (ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2
     x = middle + half * nodes[:, None]
     fresh = middle + half * np.linspace(-0.995, 0.995, 2 * size)[:, None]
-    basis = Polynomials(float(low[0]), float(high[0]), size)
     inner = weights * (1 - nodes**2)  # what is left beside a wall moves the value little
-    return _fitted(functional, diffusion, basis, x, fresh, np.sqrt(inner))
+    return _fitted(functional, diffusion, Polynomials(*ends, size), x, fresh, np.sqrt(inner))
 
 
 def states_on_the_way(
@@ -130,7 +187,8 @@ def _fitted(
     left, wanted = _equation(span, diffusion, fresh)
     residual = float(np.sqrt(np.mean((left @ coefficients - wanted) ** 2)))
     condition = float(sizes[0] / max(sizes[-1], 1e-300))
-    return SpanSolution(span, coefficients, condition, residual)
+    size = float(np.sqrt(np.mean(wanted**2)))
+    return SpanSolution(span, coefficients, condition, residual, wanted=size)
 
 
 def _equation(span: Span, diffusion: Diffusion, x: Array) -> tuple[Array, Array]:

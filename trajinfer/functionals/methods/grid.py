@@ -74,6 +74,7 @@ class GridRates:
         wall_point: (W, D) where.
         wall_gap: (W,) distance to the wall along the axis, in cells.
         wall_step: (W, 2) axis and sign of the way there.
+        cut: (N,) whether the domain ends at the cell though the process would go on.
     """
 
     rates: Any
@@ -83,6 +84,7 @@ class GridRates:
     wall_point: Array
     wall_gap: Array
     wall_step: Array
+    cut: Array
 
 
 def bernoulli(z: Array) -> Array:
@@ -101,19 +103,33 @@ def crossing_rate(drift: Array, diffusivity: Array, gap: Array) -> Array:
     return np.asarray(np.where(upwind, np.maximum(drift, 0.0), safe / gap * bernoulli(-peclet)))
 
 
-def added_noise(diffusion: Diffusion, grid: Grid, law: Array) -> float:
+def added_noise(diffusion: Diffusion, grid: Grid, law: Array, parts: float = 1.0) -> float:
     """The share by which cells raise the noise along the worst axis, mean over a law (N,).
+
+    With `parts`, cells narrower by this factor.
 
     For a drift b across cells of width h, p = b h / D, the rates move as if the diffusivity were
     D (p/2) coth(p/2): rates that are never negative cannot do with less.
     """
     held = law > 1e-12 * law.max()
     x, weight = grid.centers[held], law[held] / law[held].sum()
-    drift = np.abs(diffusion.drift(0.0, x)) * grid.sizes
+    drift = np.abs(diffusion.drift(0.0, x)) * grid.sizes / parts
     noise = np.stack([_diffusivity(diffusion, 0.0, x, d) for d in range(x.shape[1])], axis=1)
     half = drift / np.maximum(2 * noise, 1e-300)
     raised = np.where(half > 1e-4, half / np.tanh(np.maximum(half, 1e-4)), 1.0) - 1
     return float((weight @ raised).max())
+
+
+def shared_out(x: Array, grid: Grid) -> Array:
+    """Points shared out to the nearest centres, so that the mean is kept."""
+    table = np.zeros(grid.shape)
+    place = np.clip((x - grid.low) / grid.sizes - 0.5, 0, np.array(grid.shape) - 1)
+    low = np.minimum(place.astype(int), np.array(grid.shape) - 2)
+    part = place - low
+    for corner in np.ndindex(*(2,) * x.shape[1]):
+        weight = np.prod(np.where(np.array(corner) == 1, part, 1 - part), axis=1)
+        np.add.at(table, tuple((low + np.array(corner)).T), weight / len(x))
+    return table.ravel()
 
 
 def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float = 0.0) -> GridRates:
@@ -135,11 +151,13 @@ def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float =
     place = np.full(len(centers) + 1, -1)
     place[going] = np.arange(len(going))
     rows, columns, rates, walls = [], [], [], []
+    cut = np.zeros(len(going), dtype=bool)
     for axis, h in enumerate(grid.sizes):
         sides = [_side(diffusion, grid, stop, going, axis, sign, t) for sign in (1, -1)]
         width = (sides[0].gap + sides[1].gap) / 2
         for side in sides:
             rate = np.where(side.closed, 0.0, side.flow / width)
+            cut |= side.closed & (side.flow > 0)
             inner = ~side.wall & ~side.closed
             rows.append(np.flatnonzero(inner))
             columns.append(place[side.neighbour[inner]])
@@ -147,13 +165,14 @@ def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float =
             at = np.flatnonzero(side.wall)
             step = np.tile([axis, side.sign], (len(at), 1))
             walls.append((at, rate[at], side.point[at], side.gap[at] / h, step))
-    wall = [np.concatenate(part) for part in zip(*walls)]
+    into, at_rate, points, gaps, steps = (np.concatenate(part) for part in zip(*walls))
     row, column = np.concatenate(rows), np.concatenate(columns)
     rate = np.concatenate(rates)
     n = len(going)
-    leaving = np.bincount(row, rate, n) + np.bincount(wall[0], wall[1], n)
+    leaving = np.bincount(row, rate, n) + np.bincount(into, at_rate, n)
     matrix = scipy.sparse.csr_array((rate, (row, column)), shape=(n, n))
-    return GridRates(matrix - scipy.sparse.diags_array(leaving), going, *wall)
+    whole = matrix - scipy.sparse.diags_array(leaving)
+    return GridRates(whole, going, into, at_rate, points, gaps, steps, cut)
 
 
 @dataclass(frozen=True, eq=False)

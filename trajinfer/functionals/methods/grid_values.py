@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.interpolate
 
 from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.functionals.dynamics import Diffusion
 from trajinfer.functionals.methods.chain import Killed
 from trajinfer.functionals.methods.grid import Grid, GridRates, grid_rates
-from trajinfer.questions.functional import Functional, values_at
+from trajinfer.functionals.methods.grid_checks import check_grid
+from trajinfer.questions.functional import Functional, Value, values_at
 from trajinfer.questions.region import Region
 
-_RAISED = 0.1
+_PARTS = {1: 64, 2: 8, 3: 4}  # of a cell along each axis, where a mean over it is taken
 CELLS = {1: 200, 2: 100, 3: 28}
 
 
@@ -86,8 +87,15 @@ class GridQuestions:
     def of(
         cls, functionals: Sequence[Functional], diffusion: Diffusion, grid: Grid
     ) -> GridQuestions:
-        """The questions on a grid."""
-        return cls(functionals, grid, grid_rates(diffusion, grid, stopping_set(functionals[0])))
+        """The questions on a grid.
+
+        Raises:
+            InputError: for a part of the stopping set that lies between the centres of cells.
+        """
+        rates = grid_rates(diffusion, grid, stopping_set(functionals[0]))
+        for region, _ in functionals[0].stopping:
+            _require_seen(region, grid, rates)
+        return cls(functionals, grid, rates)
 
     @property
     def centers(self) -> Array:
@@ -101,10 +109,28 @@ class GridQuestions:
         for k, wall in enumerate(self.walls().T):
             paid[:, k] = np.bincount(rates.wall_from, rates.wall_rate * wall, len(centers))
         if reward is None:
-            parts = [values_at(f.running, 0.0, centers) for f in self.functionals]
+            parts = [self._means(f.running, 0.0) for f in self.functionals]
             reward = np.stack(parts, axis=1)
         discount = values_at(self.functionals[0].discount, 0.0, centers)
         return Killed(rates.rates, paid, reward, discount)
+
+    def _means(self, part: Value, t: float) -> Array:
+        """A part of a functional (N,), mean over every cell: a jump within one counts by its share.
+
+        What stops in a cell does not count.
+        """
+        centers = self.centers
+        if not callable(part):
+            return values_at(part, t, centers)
+        stop, parts = stopping_set(self.functionals[0]), _PARTS[centers.shape[1]]
+        shifts = (np.arange(parts) + 0.5) / parts - 0.5
+        total, count = np.zeros(len(centers)), np.zeros(len(centers))
+        for shift in itertools.product(shifts, repeat=centers.shape[1]):
+            x = centers + shift * self.grid.sizes
+            going = np.ones(len(x), dtype=bool) if stop is None else ~stop.contains(x)
+            total[going] += values_at(part, t, x[going])
+            count += going
+        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), 0.0))
 
     def walls(self) -> Array:
         """(W, K) what is paid at the walls."""
@@ -127,7 +153,7 @@ class GridQuestions:
 
     def march(self, times: Array) -> Array:
         """Values (T, N, K) with `times` to go."""
-        ends = [values_at(f.terminal, times[-1], self.centers) for f in self.functionals]
+        ends = [self._means(f.terminal, times[-1]) for f in self.functionals]
         return self.killed().march(np.stack(ends, axis=1), times)
 
     def march_to(self, horizon: float) -> Array:
@@ -181,6 +207,20 @@ class GridQuestions:
         return np.where(corner, table / np.maximum(count, 1), known)
 
 
+def _require_seen(region: Region, grid: Grid, rates: GridRates) -> None:
+    """Refuse a region so small that paths on the grid pass it by."""
+    distance = region.distance(grid.centers)
+    if distance is None or (distance <= 0).any() or region.contains(rates.wall_point).any():
+        return
+    nearest = float(distance.min())
+    if nearest <= np.linalg.norm(grid.sizes) / 2:
+        raise InputError(
+            f"cells {grid.sizes.max():.2g} wide pass by a part of the stopping set that lies "
+            f"between their centres; give a resolution= above {2 * max(grid.shape)}, a smaller "
+            "domain=, or take estimate"
+        )
+
+
 def stopping_set(functional: Functional) -> Region | None:
     """The union of the regions that stop."""
     regions = [region for region, _ in functional.stopping]
@@ -197,64 +237,81 @@ def solve_on(
     high: Array,
     resolution: int | None,
     horizon: float | None,
+    starts: Array,
 ) -> list[GridSolution]:
     """Solutions of questions that share regions, discount and horizon.
 
-    In one dimension two grids, one with cells half as wide, give the limit and its error.
+    Two grids, one with cells half as wide, tell the error; in one dimension they give the limit.
+
+    Args:
+        functionals: the questions.
+        diffusion: what is asked.
+        low: corner of the domain.
+        high: the other corner.
+        resolution: cells along each axis; None takes those of `CELLS`.
+        horizon: T as a number.
+        starts: (n, D) states that are asked about.
+
+    Warns:
+        UserWarning: where the domain or the cells change the answer; see `check_grid`.
     """
-    cells = resolution or CELLS[diffusion.dim]
-    grids = [Grid(low, high, (cells,) * diffusion.dim)]
-    if diffusion.dim == 1:
-        grids.append(Grid(low, high, (2 * cells,)))
     answers = []
-    for grid in grids:
-        questions = GridQuestions.of(functionals, diffusion, grid)
+    for questions in pair_of_grids(functionals, diffusion, low, high, resolution, horizon, starts):
         values = questions.settle() if horizon is None else questions.march_to(horizon)
         answers.append([questions.solution(values[:, k], k) for k in range(len(functionals))])
-    if len(grids) == 1:
-        return answers[0]
-    return [_extrapolated(coarse, fine) for coarse, fine in zip(*answers)]
+    both = list(zip(*answers))
+    if len(low) == 1:
+        return [_extrapolated(rough, fine) for rough, fine in both]
+    return [replace(fine, residual=_largest_change(rough, fine)) for rough, fine in both]
 
 
-def _extrapolated(coarse: GridSolution, fine: GridSolution) -> GridSolution:
+def pair_of_grids(
+    functionals: Sequence[Functional],
+    diffusion: Diffusion,
+    low: Array,
+    high: Array,
+    resolution: int | None,
+    horizon: float | None,
+    starts: Array,
+) -> tuple[GridQuestions, GridQuestions]:
+    """Questions on a grid, and on one with cells half as wide; arguments as for `solve_on`.
+
+    In one dimension the first has `resolution` cells, in more the second: it costs most.
+    """
+    cells = resolution or CELLS[diffusion.dim]
+    counts = (cells, 2 * cells) if diffusion.dim == 1 else ((cells + 1) // 2, cells)
+    grids = [Grid(low, high, (count,) * diffusion.dim) for count in counts]
+    rough, fine = (GridQuestions.of(functionals, diffusion, grid) for grid in grids)
+    stop = stopping_set(functionals[0])
+    going = starts if stop is None else starts[~stop.contains(starts)]
+    discount = rough.killed().discount
+    if len(going):
+        check_grid(diffusion, grids, rough.rates, going, discount, horizon)
+    return rough, fine
+
+
+def _extrapolated(rough: GridSolution, fine: GridSolution) -> GridSolution:
     """The limit of an error that falls with the square of the width."""
-    x = np.concatenate(fine.axes)[:, None]
-    at_coarse = coarse._between(x)
-    with np.errstate(invalid="ignore"):
-        change = (fine.table - at_coarse) / 3
+    change = _change(rough, fine) / 3
+    largest = _largest_change(rough, fine) / 3
+    return replace(fine, table=fine.table + change, residual=largest)
+
+
+def _largest_change(rough: GridSolution, fine: GridSolution) -> float:
+    """The largest change of a value that goes on, from cells twice as wide."""
+    x = _centers(fine)
     stopped = np.zeros(len(x), dtype=bool)
     for region, _ in fine.functional.stopping:
         stopped |= region.contains(x)
-    residual = float(np.abs(change[~stopped]).max(initial=0.0))
-    return GridSolution(fine.axes, fine.table + change, fine.functional, residual)
+    return float(np.abs(_change(rough, fine).ravel()[~stopped]).max(initial=0.0))
 
 
-def warn_of_edges(share: float) -> None:
-    """Say that mass meets the edge of the domain."""
-    if share > 1e-4:
-        warnings.warn(
-            f"a share {share:.2g} of the law meets the edge of the domain, where it is reflected; "
-            "give a wider domain=",
-            UserWarning,
-            stacklevel=3,
-        )
+def _change(rough: GridSolution, fine: GridSolution) -> Array:
+    """What halving the cells changed, on the finer grid."""
+    at_rough = rough._between(_centers(fine)).reshape(fine.table.shape)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(fine.table - at_rough)
 
 
-def warn_of_wide_cells(raised: float, cells: int) -> None:
-    """Say that the drift across a cell outweighs the noise, so that the law comes out too wide."""
-    if raised > _RAISED:
-        peclet = 2 * np.sqrt((1 + raised) ** 2 - 1)  # about, from (p/2) coth(p/2) = 1 + raised
-        needed = int(np.ceil(1.25 * cells * peclet / np.sqrt(12 * _RAISED)))
-        warnings.warn(
-            f"cells are so wide that the grid raises the noise by {raised:.0%} where the law is; "
-            f"give resolution={needed}, a smaller domain=, or simulate",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def edge_share(grid: Grid, law: Any) -> float:
-    """The share of a law (N,) in the outermost cells."""
-    table = np.asarray(law).reshape(grid.shape)
-    inner = table[tuple(slice(1, -1) for _ in grid.shape)]
-    return float(1 - inner.sum() / table.sum())
+def _centers(solution: GridSolution) -> Array:
+    return np.stack([m.ravel() for m in np.meshgrid(*solution.axes, indexing="ij")], axis=1)

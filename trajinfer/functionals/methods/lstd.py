@@ -131,7 +131,10 @@ class Pieces:
         functional = span.functional
         rate = values_at(functional.discount, 0.0, step.x)
         decay = np.exp(-rate * step.duration)
-        before = span.features(step.x)
+        if step.noise is None:
+            before, noise = span.features(step.x), None
+        else:
+            before, noise = span.features_and_change(step.x, step.noise)
         after = span.features(step.place) * ~step.stopped[:, None]
         # the trapezoid: the left end alone is wrong by half a step of reward
         first, last = (values_at(functional.running, 0.0, x) for x in (step.x, step.place))
@@ -139,7 +142,7 @@ class Pieces:
         change = before - decay[:, None] * after
         known = reward + decay * span.lift(step.place) - span.lift(step.x)
         if step.noise is not None:
-            change = change + span.features_along(step.x, step.noise)
+            change = change + noise
             known = known - span.lift_along(step.x, step.noise)
         return cls(before, change, known, decay)
 

@@ -67,7 +67,7 @@ def solve_grid(task: Task) -> Any:
     duration = task.horizon or natural_duration(diffusion, task.X)
     low, high = domain_of(diffusion, task.X, duration, stop, task.settings.get("domain"), task.seed)
     resolution = task.settings.get("resolution")
-    return solve_on([task.functional], diffusion, low, high, resolution, task.horizon)[0]
+    return solve_on([task.functional], diffusion, low, high, resolution, task.horizon, task.X)[0]
 
 
 def by_galerkin(task: Task) -> Any:

@@ -72,10 +72,13 @@ class Span:
 
     def features_along(self, x: Array, v: Array) -> Array:
         """Their derivatives (n, J) in the directions v (n, D)."""
-        slope = self.slope(self.gate, x, v)[:, None]
-        return np.asarray(
-            slope * self.basis.values(x) + self.gate(x)[:, None] * self.basis.along(x, v)
-        )
+        return self.features_and_change(x, v)[1]
+
+    def features_and_change(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """The functions p psi_j and their derivatives in the directions v (n, D), (n, J) each."""
+        slope, gate = self.slope(self.gate, x, v)[:, None], self.gate(x)[:, None]
+        values, along = self.basis.values_along(x, v)
+        return np.asarray(gate * values), np.asarray(slope * values + gate * along)
 
     def lift_along(self, x: Array, v: Array) -> Array:
         """Derivative (n,) of the lift in the directions v (n, D)."""
@@ -123,6 +126,24 @@ def noise_columns(diffusion: Diffusion, x: Array) -> Array:
 
 
 @packable
+@dataclass(frozen=True)
+class Bias:
+    """By how much values are off in the mean over some states.
+
+    Attributes:
+        size: the absolute value.
+        gate: mean of the factor that vanishes on the stopping set, as the error does.
+    """
+
+    size: float
+    gate: float
+
+    def at(self, gate: Array) -> Array:
+        """The same (n,) where the factor is `gate`."""
+        return np.asarray(self.size * np.minimum(np.abs(gate) / max(self.gate, 1e-300), 1.0))
+
+
+@packable
 @dataclass(frozen=True, eq=False)
 class SpanSolution:
     """Values in a span.
@@ -132,7 +153,10 @@ class SpanSolution:
         coefficients: (J,).
         condition: of the system that gave them.
         residual: what is left of the equation, or the standard error of the fit.
-        other: coefficients and span of a second draw, whose difference is an error bar; or None.
+        other: coefficients and span of a second draw, or of fewer functions, whose difference is
+            an error bar; or None.
+        bias: what paths tell of the error; or None.
+        wanted: root mean square of the right side of the equation.
     """
 
     span: Span
@@ -140,6 +164,8 @@ class SpanSolution:
     condition: float
     residual: float
     other: Any = None
+    bias: Bias | None = None
+    wanted: float = 0.0
 
     @property
     def functional(self) -> Functional:
@@ -164,7 +190,9 @@ class SpanSolution:
         return np.stack(columns, axis=1)
 
     def std_error(self, x: Array) -> Array:
-        """Difference (n,) of two draws of the functions over the root of 2."""
+        """Difference (n,) of two draws of the functions over the root of 2, and what paths tell."""
         if self.other is None:
             return np.full(len(x), self.residual)
-        return np.asarray(np.abs(self.value(0.0, x) - self.other.value(0.0, x)) / np.sqrt(2))
+        spread = np.abs(self.value(0.0, x) - self.other.value(0.0, x)) / np.sqrt(2)
+        known = 0.0 if self.bias is None else self.bias.at(self.span.gate(x))
+        return np.asarray(np.hypot(spread, known))
