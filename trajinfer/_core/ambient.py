@@ -58,14 +58,16 @@ _DOUBLES = (torch.float64, torch.complex128)
 
 
 class OwnStream(TorchFunctionMode):
-    """Draws that name no generator come from a given one, in this thread only.
+    """Draws that name no generator come from one of a seed, in this thread only.
 
-    Covers initialisation of weights, `torch.rand` and its relatives, in-place draws and dropout.
+    Every device has a generator of its own, of the same seed. Covers initialisation of weights,
+    `torch.rand` and its relatives, in-place draws and dropout.
     """
 
-    def __init__(self, generator: torch.Generator) -> None:
+    def __init__(self, seed: int) -> None:
         super().__init__()
-        self.generator = generator
+        self.seed = seed
+        self._generators: dict[torch.device, torch.Generator] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call a function of torch, with the generator where it draws."""
@@ -73,10 +75,17 @@ class OwnStream(TorchFunctionMode):
         if func is nn.functional.dropout:
             return self._dropout(*args, **kwargs)
         if func in _LIKE:
-            return _LIKE[func](torch.empty_like(*args, **kwargs), generator=self.generator)
+            empty = torch.empty_like(*args, **kwargs)
+            return _LIKE[func](empty, generator=self._of(empty.device))
         if func in _DRAWS and kwargs.get("generator") is None:
-            kwargs = {**kwargs, "generator": self.generator}
+            kwargs = {**kwargs, "generator": self._of(_device_of_draw(args, kwargs))}
         return func(*args, **kwargs)
+
+    def _of(self, device: torch.device) -> torch.Generator:
+        """The generator of a device."""
+        if device not in self._generators:
+            self._generators[device] = torch.Generator(device=device).manual_seed(self.seed)
+        return self._generators[device]
 
     def _dropout(
         self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
@@ -85,8 +94,16 @@ class OwnStream(TorchFunctionMode):
             return input
         if inplace or p >= 1.0:
             return nn.functional.dropout(input, p, training, inplace)
-        kept = torch.empty_like(input).bernoulli_(1 - p, generator=self.generator)
+        kept = torch.empty_like(input).bernoulli_(1 - p, generator=self._of(input.device))
         return input * kept.div_(1 - p)
+
+
+def _device_of_draw(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
+    """The device asked for, or else that of the tensor that is filled or gives the odds."""
+    if kwargs.get("device") is not None:
+        return torch.device(kwargs["device"])
+    given = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
+    return torch.device("cpu") if given is None else given.device
 
 
 class SinglePrecision(TorchFunctionMode):

@@ -93,7 +93,7 @@ def seeded(seed: int) -> Iterator[None]:
 
     Torch's global stream is neither used nor moved, so that threads do not disturb each other.
     """
-    with OwnStream(torch_generator(seed)):
+    with OwnStream(seed):
         yield
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.devices import Device, require_cpu
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer._core.threads import torch_threads
@@ -76,7 +77,7 @@ class SchrodingerBridge(CellSetVerbs):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed of the draws; sampling calls can override it.
-        device: None or "cpu".
+        device: None, "cpu" or "auto": a bridge is algebra in double precision on the CPU.
         verbose: 1 shows a progress bar.
         n_jobs: threads used while fitting; None leaves torch's setting.
 
@@ -117,7 +118,7 @@ class SchrodingerBridge(CellSetVerbs):
     tol: float = 1e-3
     checkpoint: str | Path | None = None
     random_state: RandomState = None
-    device: str | None = None
+    device: Device = None
     verbose: int = 0
     n_jobs: int | None = None
 
@@ -356,8 +357,7 @@ class SchrodingerBridge(CellSetVerbs):
     def _check_settings(self) -> None:
         check_backend(self.backend)
         check_growth(self.growth)
-        if self.device not in (None, "cpu", "auto"):
-            raise InputError(f"device must be None or 'cpu', got {self.device!r}")
+        require_cpu(self.device, "a bridge is algebra in double precision on the CPU")
         require_integer(self.n_refinements, "n_refinements", least=0)
         require_integer(self.n_particles, "n_particles", least=1)
         if not (isinstance(self.tol, (int, float)) and self.tol > 0):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trajinfer._core.checks import Array
+from trajinfer._core.devices import Device, device_of
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import seeded, spawn
 from trajinfer._core.threads import torch_threads
@@ -31,6 +32,7 @@ class NetworkSettings:
         max_epochs, batch_size, lr, weight_decay, patience: as in `NeuralSDEForecaster`.
         callbacks: take part in the first training.
         verbose: whether progress is shown.
+        device: where they are trained; what they learn is algebra on the CPU.
     """
 
     widths: tuple[int, ...] = (96, 96)
@@ -42,6 +44,7 @@ class NetworkSettings:
     patience: int | None = None
     callbacks: Sequence[Callback] = ()
     verbose: int = 0
+    device: Device = None
 
 
 @packable
@@ -92,12 +95,13 @@ def fit_network(
         The network and the history of its training.
     """
     weights_seed, batch_seed = spawn(seed, 2)
-    source = _Source(draw)
+    source = _Source(draw, device_of(settings.device))
     x, y = source.at(0)
     with seeded(weights_seed):
         module = Perceptron([x.shape[1], *settings.widths, 2 * y.shape[1]], settings.dropout)
     batches = Batches(len(x), settings.batch_size, batch_seed)
-    valid = [torch.as_tensor(part, dtype=torch.float32) for part in held_out]
+    module.to(source.device)
+    valid = [torch.as_tensor(part, dtype=torch.float32, device=source.device) for part in held_out]
 
     def objective(index: Tensor, step: int) -> Loss:
         features, target = source.at(step // batches.per_epoch)
@@ -122,7 +126,7 @@ def fit_network(
     with torch_threads(1):  # more threads cost more than they bring at this width
         report = recipe.fit(module, objective, batches, validate if len(valid[0]) else None)
     layers = [
-        tuple(part.detach().double().numpy().T.copy() for part in layer)
+        tuple(part.detach().cpu().double().numpy().T.copy() for part in layer)
         for layer in module.layers()
     ]
     weights, biases = zip(*layers, strict=True)
@@ -139,34 +143,36 @@ class PooledDropout(nn.Module):
         rate: share of units left out.
     """
 
+    mask: Tensor
     _ROWS = 16_381  # a prime, so that batches do not meet the same rows again and again
 
     def __init__(self, width: int, rate: float) -> None:
         super().__init__()
-        self.mask = (torch.rand(self._ROWS, width) >= rate).to(torch.float32) / (1 - rate)
+        mask = (torch.rand(self._ROWS, width) >= rate).to(torch.float32) / (1 - rate)
+        self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """X with units left out, in training."""
         if not self.training:
             return x
         first = int(torch.randint(self._ROWS, (1,)))
-        rows = (first + torch.arange(len(x))) % self._ROWS
+        rows = (first + torch.arange(len(x), device=x.device)) % self._ROWS
         return x * self.mask[rows]
 
 
 class _Source:
     """The pairs of an epoch as tensors; the last ones drawn are kept."""
 
-    def __init__(self, draw: Callable[[int], tuple[Array, Array]]) -> None:
-        self.draw, self.epoch = draw, -1
+    def __init__(self, draw: Callable[[int], tuple[Array, Array]], device: torch.device) -> None:
+        self.draw, self.device, self.epoch = draw, device, -1
         self.tensors = (torch.empty(0), torch.empty(0))
 
     def at(self, epoch: int) -> tuple[Tensor, Tensor]:
         if epoch != self.epoch:
             x, y = self.draw(epoch)
             self.tensors = (
-                torch.as_tensor(x, dtype=torch.float32),
-                torch.as_tensor(y, dtype=torch.float32),
+                torch.as_tensor(x, dtype=torch.float32, device=self.device),
+                torch.as_tensor(y, dtype=torch.float32, device=self.device),
             )
             self.epoch = epoch
         return self.tensors

@@ -51,14 +51,15 @@ class Chain:
         A channel that always starts at one value keeps it.
         """
         if self.start_law is not None:
-            drawn = torch.as_tensor(self.start_law(n, generator), dtype=torch.float32)
+            law = self.start_law(n, _on_cpu(generator))
+            drawn = torch.as_tensor(law, dtype=torch.float32, device=self.paths.device)
             if drawn.shape != (n, self.sde.dim):
                 raise InputError(
                     f"start(n, generator) must give ({n}, {self.sde.dim}), got {tuple(drawn.shape)}"
                 )
             return drawn
         seen = self.paths.starts()
-        rows = torch.randint(len(seen), (n,), generator=generator)
+        rows = self._drawn(len(seen), n, generator)
         return self._smoothed(seen, rows, generator)
 
     def system_starts(self, n: int, generator: torch.Generator) -> tuple[Tensor, Systems]:
@@ -68,15 +69,25 @@ class Chain:
             raise InputError("neighbour='pool' needs fit(series, groups=system of every series)")
         names, sizes = ids.unique(return_counts=True)
         most = -(-n // int(sizes.min()))
-        chosen = torch.randint(len(names), (most,), generator=generator)
+        chosen = self._drawn(len(names), most, generator)
         chosen = chosen[: int((sizes[chosen].cumsum(0) < n).sum()) + 1]
         rows = torch.cat([(ids == names[k]).nonzero()[:, 0] for k in chosen])
-        systems = Systems.of(torch.arange(len(chosen)).repeat_interleave(sizes[chosen]))
+        numbers = torch.arange(len(chosen), device=chosen.device)
+        systems = Systems.of(numbers.repeat_interleave(sizes[chosen]))
         return self._smoothed(self.paths.starts(), rows, generator), systems
 
     def _smoothed(self, seen: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(len(rows), self.sde.dim, generator=generator)
+        shape = len(rows), self.sde.dim
+        noise = torch.randn(shape, generator=generator, device=self.paths.device)
         return seen[rows] + _JITTER * seen.std(0) * noise
+
+    def generator(self, seed: int) -> torch.Generator:
+        """A generator of the device of the chain."""
+        return torch_generator(seed, self.paths.device)
+
+    def _drawn(self, n: int, size: int, generator: torch.Generator) -> Tensor:
+        """(size,) numbers below n."""
+        return torch.randint(n, (size,), generator=generator, device=self.paths.device)
 
     def link(
         self, starts: Tensor, ts: Array, context: Path | Systems | None, generator: torch.Generator
@@ -131,9 +142,9 @@ class Chain:
             seed: of everything random.
             given: (n, D) starts of every link, instead of drawn ones.
         """
-        generator = torch_generator(seed)
-        rows = torch.randint(len(self.paths), (n,), generator=generator)
-        grid = torch.as_tensor(ts, dtype=torch.float32)
+        generator = self.generator(seed)
+        rows = self._drawn(len(self.paths), n, generator)
+        grid = torch.as_tensor(ts, dtype=torch.float32, device=self.paths.device)
         neighbours = self.paths.as_path(rows)
         seeds = neighbours.evaluate(grid)
         while True:
@@ -152,16 +163,26 @@ class Chain:
             for _ in range(n_links - 1):
                 next(walk)
             return next(walk)[0]
-        generator = torch_generator(seed)
+        generator = self.generator(seed)
         systems: Systems | None = None
         if self.sde.neighbour == "none":
             starts = self.starts(n, generator) if given is None else given
         elif given is None:
             starts, systems = self.system_starts(n, generator)
         else:
-            starts, systems = given, Systems.of(torch.zeros(n, dtype=torch.int64))
+            starts, systems = (
+                given,
+                Systems.of(torch.zeros(n, dtype=torch.int64, device=given.device)),
+            )
         with torch.no_grad():
             return self.link(starts, ts, systems, generator)[:n]
+
+
+def _on_cpu(generator: torch.Generator) -> torch.Generator:
+    """The generator, or one of the CPU seeded by it: the law of a user draws there."""
+    if generator.device.type == "cpu":
+        return generator
+    return torch_generator(seed_from(generator))
 
 
 @packable
@@ -191,7 +212,7 @@ def measure_dependence(chain: Chain, ts: Array, n: int, n_links: int, seed: int)
     links, null = [], 0.0
     rng = np.random.default_rng(seed_null)
     for _ in range(n_links):
-        paths, seeds = (part.numpy() for part in next(walk))
+        paths, seeds = (part.cpu().numpy() for part in next(walk))
         links.append(path_dependence(paths, seeds))
         shuffled = independent_dependence(paths, seeds, _PERMUTATIONS, rng)
         null = max(null, float(np.quantile(shuffled, 0.99)))

@@ -75,7 +75,7 @@ class ChainEngine:
         seed: int,
         callbacks: Sequence[Callback],
     ) -> tuple[Self, list[Report]]:
-        """Train a chain by the stages, one after another."""
+        """Train a chain by the stages, one after another, on the device of the paths."""
         seeds = spawn(seed, len(stages) + 2)
         offset = prepared.offset()
         paths, start = prepared.paths(offset), _shifted(start, offset)
@@ -87,7 +87,7 @@ class ChainEngine:
             noise=_noise(paths) if noise == "auto" else noise,  # type: ignore[arg-type]
             hidden=hidden,
             random_state=seeds[0],
-        )
+        ).to(paths.device)
         step, reports = sde.step, []
         for stage, child in zip(stages, seeds[2:]):
             if isinstance(stage, TransitionLikelihood):
@@ -110,7 +110,7 @@ class ChainEngine:
         """(T,) the times of the training series where these share them, else equal steps."""
         paths = self.chain.paths
         if paths.regular:
-            return np.asarray(paths.times[0].numpy()) + self.offset.time
+            return np.asarray(paths.times[0].cpu().numpy()) + self.offset.time
         start, horizon, step = (float(value) for value in self.chain.sde.clock)
         return self.offset.time + np.linspace(start, start + horizon, round(horizon / step) + 1)
 
@@ -170,13 +170,14 @@ class ChainEngine:
                 f"ts must lie after the last given observation at {when[0]:g}, got {ts[0]:g}"
             )
         ends = past.values[rows, last] - self.offset.state
-        states = torch.as_tensor(ends, dtype=torch.float32).expand(n, -1)
+        device = self.chain.paths.device
+        states = torch.as_tensor(ends, dtype=torch.float32, device=device).expand(n, -1)
         grid = np.concatenate([when[:1], ts]) - self.offset.time
         drawn = self.chain.sample(n, grid, self.n_links, seed, states.contiguous())
         return self._put_back(drawn[:, 1:])
 
     def _put_back(self, drawn: Tensor) -> Array:
-        return np.asarray(drawn.numpy().astype(np.float64) + self.offset.state)
+        return np.asarray(drawn.cpu().numpy().astype(np.float64) + self.offset.state)
 
     def walk(self, n: int, n_steps: int, ts: Array, seed: int) -> list[Array]:
         """The first links of a walk, (n, T, D) each.
@@ -196,7 +197,7 @@ def _shifted(start: StartLaw | None, offset: Offset) -> StartLaw | None:
         return start
 
     def moved(n: int, generator: torch.Generator) -> Tensor:
-        drawn: Tensor = torch.as_tensor(start(n, generator), dtype=torch.float64)
+        drawn: Tensor = torch.as_tensor(start(n, generator), dtype=torch.float64).cpu()
         return drawn - torch.as_tensor(offset.state)
 
     return moved
@@ -205,7 +206,7 @@ def _shifted(start: StartLaw | None, offset: Offset) -> StartLaw | None:
 def _noise(paths: ObservedPaths) -> NoiseKind:
     """Triangular where the increments of different channels are correlated."""
     pairs = paths.transitions()
-    scaled = (pairs.change / pairs.gap.sqrt()).double().numpy()
+    scaled = (pairs.change / pairs.gap.sqrt()).double().cpu().numpy()
     std = scaled.std(axis=0)
     if paths.dim == 1 or not (std > 0).all():
         return "diagonal"

@@ -155,7 +155,7 @@ class CDECritic:
         seed_batches, seed_paths, seed_critic = spawn(seed, 3)
         simulator = PathSimulator(chain, seed_paths, shared=self.shared_batch)
         augment = time_augmented(simulator.real, simulator.ts)
-        critic = Critic(chain.sde.dim + 1, self.width, seed_critic)
+        critic = Critic(chain.sde.dim + 1, self.width, seed_critic).to(chain.paths.device)
 
         def judge(batch: Tensor, step: int) -> Loss:
             with torch.no_grad():

@@ -68,8 +68,8 @@ class Systems:
         """Rows with the same number in `ids` (B,) form one system."""
         _, codes, counts = ids.unique(return_inverse=True, return_counts=True)
         largest = int(counts.max())
-        table = torch.zeros(len(counts), largest, dtype=torch.int64)
-        present = torch.arange(largest) < counts[:, None]
+        table = torch.zeros(len(counts), largest, dtype=torch.int64, device=ids.device)
+        present = torch.arange(largest, device=ids.device) < counts[:, None]
         table[present] = codes.argsort(stable=True)
         return cls(table[codes], present[codes])
 

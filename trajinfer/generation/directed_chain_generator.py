@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import require_integer
+from trajinfer._core.devices import Device, device_of, require_cpu
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn
@@ -89,6 +90,8 @@ class DirectedChainGenerator(Estimator):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed; sampling calls can override it.
+        device: None or "cpu"; "auto", "cuda" and the like, where the networks are trained and draw.
+            "rows" is algebra on the CPU.
         verbose: 1 shows a bar, 2 logs every epoch.
 
     Attributes:
@@ -132,6 +135,7 @@ class DirectedChainGenerator(Estimator):
     callbacks: Sequence[Callback] = ()
     checkpoint: str | Path | None = None
     random_state: RandomState = None
+    device: Device = None
     verbose: int = 0
 
     training_only: ClassVar[Mapping[str, Any]] = {"callbacks": ()}
@@ -153,6 +157,7 @@ class DirectedChainGenerator(Estimator):
         """
         stages = self._check_settings()
         prepared = prepare(X, groups, sample_weight, self.bounds)
+        prepared = replace(prepared, device=device_of(self.device))
         seed = once("seed", seed_from, self.random_state)
         seed_fit, seed_draws = spawn(seed, 2)
         hooks = [*self.callbacks, *([Progress(self.verbose)] if self.verbose else [])]
@@ -342,6 +347,9 @@ class DirectedChainGenerator(Estimator):
                 f"unknown neighbour {self.neighbour!r}; {nearest(str(self.neighbour), NEIGHBOURS)}"
             )
         require_integer(self.chain_steps, "chain_steps", least=1)
+        device_of(self.device)
+        if self._transform == "rows":
+            require_cpu(self.device, "transform='rows' has no network")
         if isinstance(self._transform, RowTransform) or self._transform in _TRANSFORMS[2:]:
             if self.neighbour != "none" or self.start is not None:
                 raise InputError("neighbour= and start= belong to transform='standard'")

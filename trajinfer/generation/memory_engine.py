@@ -83,7 +83,7 @@ class MemoryEngine:
         latents = transform.forward(kept, state, np.random.default_rng(seed_noise))
         number = np.round((records.times - origin) / records.step).astype(int)
         chosen = transform.memory if memory is None else memory
-        model, reports = fit_memory(chosen, latents, number, seed_law, callbacks)
+        model, reports = fit_memory(chosen, latents, number, seed_law, callbacks, prepared.device)
         rows = records.step, records.window, origin
         return cls(transform, state, model, latents, number, *rows), reports
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trajinfer._core.checks import Array
+from trajinfer._core.devices import home_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
@@ -23,6 +24,7 @@ from trajinfer.generation.seasonal_profile import SeasonalProfile
 from trajinfer.training import Callback, Report
 
 _FEWEST_ROWS = 100
+_CPU = torch.device("cpu")
 
 # records and columns of rows
 _Rows = tuple[Array, Array]
@@ -106,12 +108,12 @@ class MemoryModel:
 
     def predict(self, features: Array) -> tuple[Array, Array, Array]:
         """Place, scale (n, D) and probability of zero (n, Z), averaged over the ensemble."""
-        given = torch.as_tensor(features, dtype=torch.float32)
+        given = torch.as_tensor(features, dtype=torch.float32, device=home_of(self.laws))
         with torch.no_grad():
             parts = [law(given) for law in self.laws]
         loc, log_scale, logits = (torch.stack(part).mean(0) for part in zip(*parts))
         numbers = (loc, log_scale.exp(), logits.sigmoid())
-        return tuple(part.double().numpy() for part in numbers)  # type: ignore[return-value]
+        return tuple(part.cpu().double().numpy() for part in numbers)  # type: ignore[return-value]
 
     def simulate(
         self, state: MemoryState, n_rows: int, rng: np.random.Generator
@@ -152,6 +154,7 @@ def fit_memory(
     number: Array,
     seed: int,
     callbacks: Sequence[Callback] = (),
+    device: torch.device = _CPU,
 ) -> tuple[MemoryModel, list[Report]]:
     """Learn the law of the next row from records.
 
@@ -161,6 +164,7 @@ def fit_memory(
         number: (R, T) row numbers, for the calendar.
         seed: of everything random.
         callbacks: of the trainings.
+        device: of the networks.
 
     Raises:
         InputError: if too few rows have a past.
@@ -180,13 +184,18 @@ def fit_memory(
     where = record, column
     features = history.before(*where).features()
     target, free, zero = _observed(model, history, where)
-    data = (_tensor(features), _tensor(target), torch.as_tensor(free), torch.as_tensor(zero))
+    data = (
+        _tensor(features).to(device),
+        _tensor(target).to(device),
+        torch.as_tensor(free, device=device),
+        torch.as_tensor(zero, device=device),
+    )
     blocks = record * usable.shape[1] + column // memory.block
     reports = []
     for child in spawn(seed, memory.ensemble):
         first, second = spawn(child, 2)
         sizes = features.shape[1], target.shape[1], zero.shape[1]
-        law = MemoryLaw(*sizes, memory.hidden, first)
+        law = MemoryLaw(*sizes, memory.hidden, first).to(device)
         reports.append(train_law(law, memory, data, blocks, second, callbacks))
         model.laws.append(law)
     loc, scale, _ = model.predict(features)

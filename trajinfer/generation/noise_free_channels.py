@@ -50,8 +50,9 @@ def _refit_drift(
     hidden = nn.Sequential(*below)(features)
     design = torch.cat([features, torch.ones_like(features[:, :1]), hidden], dim=1).double()
     target = pairs.change[:, channel] / sde.increment[channel] / (pairs.gap[:, 0] / sde.step)
+    # only the CPU has a driver that copes with a design of low rank
     rule = torch.linalg.lstsq(
-        design, target.double()[:, None], rcond=_CUTOFF, driver="gelsd"
+        design.cpu(), target.double()[:, None].cpu(), rcond=_CUTOFF, driver="gelsd"
     ).solution[:, 0]
     n = features.shape[1]
     _put(linear.weight, channel, rule[:n])

@@ -65,6 +65,20 @@ class ObservedPaths:
     def __len__(self) -> int:
         return len(self.times)
 
+    def to(self, device: torch.device) -> ObservedPaths:
+        """The same paths on a device."""
+        return ObservedPaths(
+            self.times.to(device),
+            self.values.to(device),
+            self.complete.to(device),
+            None if self.systems is None else self.systems.to(device),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the paths are."""
+        return self.values.device
+
     @property
     def dim(self) -> int:
         """D, the number of channels."""
@@ -102,7 +116,7 @@ class ObservedPaths:
     def starts(self) -> Tensor:
         """(B, D) the first observation of every path."""
         first = self.complete.float().argmax(1)
-        return self.values[torch.arange(len(self)), first]
+        return self.values[torch.arange(len(self), device=first.device), first]
 
     def partners(self, pairs: Transitions) -> tuple[Tensor, Tensor]:
         """The whole system of every transition at its time: (P, S, D), and (P, S) who is there.

@@ -13,7 +13,7 @@ from torch import Tensor
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer._core.seeding import spawn, torch_generator
+from trajinfer._core.seeding import spawn
 from trajinfer.generation.chain import Chain
 from trajinfer.metrics import (
     PathKernel,
@@ -64,11 +64,13 @@ class PathSimulator:
 
     def __call__(self, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Fakes (b, T, D) for the targets (b,) of a step, and the penalty on the solver's steps."""
-        generator = torch_generator((self.seed + step) % 2**63)
-        n, ts = len(targets), self.ts.numpy()
+        generator = self.chain.generator((self.seed + step) % 2**63)
+        n, ts = len(targets), self.ts.cpu().numpy()
         neighbours = self._neighbours(targets, generator)
         if neighbours is not None and not self.shared:
-            extra = int(torch.randint(_LONGEST_WALK, (1,), generator=generator))
+            extra = int(
+                torch.randint(_LONGEST_WALK, (1,), generator=generator, device=generator.device)
+            )
             for _ in range(extra):
                 with torch.no_grad():
                     link = self.chain.link(
@@ -83,7 +85,7 @@ class PathSimulator:
             return None
         if self.shared:
             return self.chain.paths.as_path(targets)
-        free = torch.ones(len(self.real), dtype=torch.bool)
+        free = torch.ones(len(self.real), dtype=torch.bool, device=self.real.device)
         free[targets] = False
         others = free.nonzero()[:, 0]
         if not len(others):
@@ -91,9 +93,10 @@ class PathSimulator:
                 f"all {len(self.real)} series are targets of one step, none is left as neighbour; "
                 "try a smaller batch_size"
             )
-        return self.chain.paths.as_path(
-            others[torch.randint(len(others), (len(targets),), generator=generator)]
+        drawn = torch.randint(
+            len(others), (len(targets),), generator=generator, device=others.device
         )
+        return self.chain.paths.as_path(others[drawn])
 
 
 @dataclass(frozen=True)

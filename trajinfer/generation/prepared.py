@@ -21,6 +21,7 @@ from trajinfer.generation.offset import Offset
 _FEWEST = 20
 # complete rows per channel that show which channels are redundant
 _FEWEST_ROWS = 3
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Prepared:
         groups: (B,) numbers of the interacting systems, or None.
         weight: (B,) of the series, or None.
         bounds: of channels by name, or None.
+        device: of what is learned from them.
     """
 
     series: IrregularSeries
@@ -40,6 +42,7 @@ class Prepared:
     groups: Array | None
     weight: Array | None = None
     bounds: Bounds | None = None
+    device: torch.device = _CPU
 
     def require_complete_rows(self) -> None:
         """Refuse series with fewer than two rows at which all channels are observed.
@@ -66,12 +69,13 @@ class Prepared:
         """The kept channels as tensors, near zero."""
         complete: Array = np.asarray(self.series.mask.all(axis=2))
         kept = self.constraints.drop(self.series.values) - offset.state
-        return ObservedPaths(
+        paths = ObservedPaths(
             torch.as_tensor(self.series.times - offset.time),
             torch.as_tensor(np.where(complete[:, :, None], kept, np.nan), dtype=torch.float32),
             torch.as_tensor(complete),
             None if self.groups is None else torch.as_tensor(self.groups),
         )
+        return paths.to(self.device)
 
 
 def to_series(X: Any) -> IrregularSeries:

@@ -107,8 +107,10 @@ class _Neighbours:
             return None
         if self._sde.neighbour == "pool":
             return self._sde.pooled(pairs.x, *self._paths.partners(pairs))
-        generator = torch_generator(self._seed + step)
-        shift = torch.randint(1, len(self._paths), pairs.path.shape, generator=generator)
+        device = self._paths.device
+        generator = torch_generator(self._seed + step, device)
+        shape = pairs.path.shape
+        shift = torch.randint(1, len(self._paths), shape, generator=generator, device=device)
         other = (pairs.path + shift) % len(self._paths)
         return self._paths.as_path(other).evaluate(pairs.t)[:, 0]
 
@@ -118,7 +120,7 @@ def _whiten(sde: DirectedChainSDE, residual: Tensor, sigma: Tensor) -> tuple[Ten
     if sigma.ndim == 2:
         return residual / sigma, sigma
     if isinstance(sde.noise, int):
-        ridge = sde.floor**2 * torch.eye(sde.dim, dtype=sigma.dtype)
+        ridge = sde.floor**2 * torch.eye(sde.dim, dtype=sigma.dtype, device=sigma.device)
         sigma = torch.linalg.cholesky(sigma @ sigma.mT + ridge)
     whitened = torch.linalg.solve_triangular(sigma, residual[..., None], upper=False)[..., 0]
     return whitened, sigma.diagonal(dim1=1, dim2=2)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.devices import Device
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.input import as_jump_series, paths_to_learn
@@ -86,6 +87,7 @@ class MarkovJumpProcess(FittedJumpProcess):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed of "bayes" and of the draws; sampling calls can override it.
+        device: None, "cpu" or "auto": its likelihoods in double precision run on the CPU.
         verbose: 1 logs what was done under the logger `trajinfer.jumps`.
 
     Attributes:
@@ -140,6 +142,7 @@ class MarkovJumpProcess(FittedJumpProcess):
     tol: float = 1e-8
     checkpoint: str | Path | None = None
     random_state: RandomState = None
+    device: Device = None
     verbose: int = 0
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.devices import require_cpu
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.markov.emission import EmissionModel, GaussianEmission, LabelNoise
@@ -23,6 +24,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     Raises:
         InputError: naming the setting and a remedy.
     """
+    require_cpu(settings["device"], "jump processes are algebra in double precision on the CPU")
     method, links = settings["method"], settings["links"]
     select = isinstance(links, str)
     if method not in _METHODS:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.devices import Device, require_cpu
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.estimator import Estimator, of_model
 from trajinfer._core.seeding import RandomState, seed_from
@@ -76,6 +77,7 @@ class FractionalSDE(Estimator):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed of the training and of draws; sampling calls can override it.
+        device: None, "cpu" or "auto": its recursions in double precision run on the CPU.
         verbose: 1 shows progress.
 
     Attributes:
@@ -128,6 +130,7 @@ class FractionalSDE(Estimator):
     step: float | None = None
     checkpoint: str | Path | None = None
     random_state: RandomState = None
+    device: Device = None
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -142,6 +145,7 @@ class FractionalSDE(Estimator):
         """
         series = series_to_learn(X)
         check_settings(self)
+        require_cpu(self.device, "long memory is recursions in double precision on the CPU")
         check_data(series)
         seed = once("seed", seed_from, self.random_state)
         longest = float((series.last_times - series.first_times).max())

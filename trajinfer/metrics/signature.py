@@ -143,7 +143,7 @@ def _extend(levels: Sequence[Tensor], v: Tensor) -> list[Tensor]:
     The k = j, ..., depth that have not ended before level j are stacked, (depth - j + 1, W, B).
     """
     depth = len(levels)
-    shares = v / torch.arange(1, depth + 1, dtype=v.dtype).view(-1, 1, 1)
+    shares = v / torch.arange(1, depth + 1, dtype=v.dtype, device=v.device).view(-1, 1, 1)
     parts = shares + levels[0]
     extended = []
     for level in levels[1:]:

@@ -2,12 +2,13 @@ r"""A law in closed form, moved by a network that learns only what the law does 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from trajinfer._core.devices import home_of
 from trajinfer._core.errors import InputError
 from trajinfer.diffusion.denoiser import Level, isotropic
 from trajinfer.scores.posterior_mixture import PosteriorMixture
@@ -29,6 +30,10 @@ class Entries:
     mean: Tensor
     sd: Tensor
     log_level: Tensor
+
+    def to(self, device: torch.device) -> Entries:
+        """The same entries on a device."""
+        return Entries(*(getattr(self, part.name).to(device) for part in fields(self)))
 
 
 class EntryNetwork(Protocol):
@@ -99,8 +104,11 @@ class Corrected:
             return mean, sd
         if self.linear is not self.law:
             sd = self.linear.moments(y, rho)[1]
-        entries = self._entries(y, rho, mean, sd)
-        moved = self.network(entries, self.places).to(y.dtype)
+        # the closed forms need double precision, which not every device has; the network does not
+        device = home_of(self.network)
+        places = None if self.places is None else self.places.to(device)
+        entries = self._entries(y, rho, mean, sd).to(device)
+        moved = self.network(entries, places).to(y)
         return mean + torch.where(self.law.hidden, sd * moved, 0.0), sd
 
     def _entries(self, y: Tensor, rho: Tensor, mean: Tensor, sd: Tensor) -> Entries:

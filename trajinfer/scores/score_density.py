@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, as_array, require_finite, require_integer
+from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
@@ -67,6 +68,8 @@ class ScoreDensity(Estimator):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed; sampling calls can override it.
+        device: None or "cpu"; "auto", "cuda" and the like, where the network is trained and asked.
+            The law in closed form beside it is algebra in double precision on the CPU.
         verbose: 1 shows a bar, 2 logs.
 
     Attributes:
@@ -104,6 +107,7 @@ class ScoreDensity(Estimator):
     validation: float = 0.15
     checkpoint: str | Path | None = None
     random_state: RandomState = None
+    device: Device = None
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -146,7 +150,8 @@ class ScoreDensity(Estimator):
     def _learn(
         self, law: PointLaw, rows: Array, held: Array, seeds: Seeds
     ) -> tuple[PointNetwork, Learned]:
-        network = PointNetwork(rows.shape[1], int(self.hidden), int(self.layers), seeds.weights)
+        sizes = rows.shape[1], int(self.hidden), int(self.layers)
+        network = PointNetwork(*sizes, seeds.weights).to(device_of(self.device))
         law = replace(law, network=network)
         held_rows = torch.as_tensor(held[:_MOST_HELD_OUT])
         generator = torch.Generator().manual_seed(seeds.split % 2**63)

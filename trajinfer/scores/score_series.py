@@ -10,6 +10,7 @@ import numpy as np
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
+from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.data import IrregularSeries
@@ -63,6 +64,7 @@ class ScoreSeries(SeriesVerbs):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed; drawing verbs can override it.
+        device: as of `ScoreDensity`.
         verbose: 1 shows a bar, 2 logs.
 
     Attributes:
@@ -98,6 +100,7 @@ class ScoreSeries(SeriesVerbs):
     validation: float = 0.15
     checkpoint: str | Path | None = None
     random_state: RandomState = None
+    device: Device = None
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -156,7 +159,10 @@ class ScoreSeries(SeriesVerbs):
         learned = None
         if self.model == "network":
             sizes = {"hidden": int(self.hidden), "layers": int(self.layers)}
-            network, learned = learn_series(model.law, *parts, sizes, schedule_of(self), seeds)
+            device = device_of(self.device)
+            network, learned = learn_series(
+                model.law, *parts, sizes, schedule_of(self), seeds, device
+            )
             model = replace(model, network=network if learned.helps else None)
         self._keep(model, learned, seed)
         return self

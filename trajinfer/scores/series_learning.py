@@ -33,10 +33,11 @@ def learn_series(
     sizes: dict[str, int],
     schedule: Schedule,
     seeds: Seeds,
+    device: torch.device,
 ) -> tuple[SeriesNetwork, Learned]:
-    """Train a network on series, until held-out ones are denoised no better."""
+    """Train a network on series, on a device, until held-out ones are denoised no better."""
     held = held[:_MOST_HELD]
-    network = SeriesNetwork(law.knots.n_channels, seed=seeds.weights, **sizes)
+    network = SeriesNetwork(law.knots.n_channels, seed=seeds.weights, **sizes).to(device)
     law = replace(law, network=network)
     examples = SeriesExamples.of(law, series)
     learned = learn_correction(

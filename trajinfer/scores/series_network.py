@@ -27,6 +27,12 @@ class Places:
     channels: Tensor
     present: Tensor
 
+    def to(self, device: torch.device) -> Places:
+        """The same places on a device, in the precision of the network."""
+        return Places(
+            self.times.float().to(device), self.channels.to(device), self.present.to(device)
+        )
+
 
 @packable
 class SeriesNetwork(nn.Module):
@@ -53,8 +59,8 @@ class SeriesNetwork(nn.Module):
     def forward(self, entries: Entries, places: Places) -> Tensor:
         """The correction, (B, n), in standard deviations of the linear law."""
         shape = entries.state.shape
-        t = places.times.float().expand(shape)[..., None]
-        turns = torch.pi * t * 2.0 ** torch.arange(_WAVES)
+        t = places.times.expand(shape)[..., None]
+        turns = torch.pi * t * 2.0 ** torch.arange(_WAVES, device=t.device)
         parts = (entries.state, entries.hidden, entries.mean, entries.sd)
         columns = [part[..., None] for part in (*parts, entries.log_level.expand(shape))]
         x = self.first(torch.cat([*columns, t, turns.cos(), turns.sin()], -1))

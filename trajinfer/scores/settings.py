@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from trajinfer._core.checks import require_integer
+from trajinfer._core.devices import Device, device_of, require_cpu
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.scores.correction import Schedule
 
@@ -28,6 +29,7 @@ class DenoiserSettings(Protocol):
     lr: float
     patience: int
     validation: float
+    device: Device
     verbose: int
 
 
@@ -46,6 +48,10 @@ def require_settings(given: DenoiserSettings) -> None:
     if given.n_components != "auto":
         require_integer(given.n_components, "n_components", least=1)
     require_share(given.validation, "validation")
+    if given.model == "network":
+        device_of(given.device)
+    else:
+        require_cpu(given.device, "model='mixture' is algebra in double precision on the CPU")
     if not (given.lr > 0 and np.isfinite(given.lr)):
         raise InputError(f"lr must be a positive number, got {given.lr!r}")
     if not (given.churn >= 0 and np.isfinite(given.churn)):

@@ -136,7 +136,7 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed.
-        device: of torch, on which the network is trained; None: the CPU.
+        device: None or "cpu"; "auto", "cuda" and the like, where networks are trained and answer.
         verbose: 1 shows a progress bar, 2 logs every epoch.
 
     Attributes:

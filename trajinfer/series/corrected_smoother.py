@@ -114,7 +114,7 @@ class CorrectedSmoother:
         head = self.series.network.head
 
         def read(encoding: Encoding, rows: Tensor) -> Tensor:
-            law = head(encoding.asked, std[rows].float())
+            law = head(encoding.asked, std[rows].to(encoding.asked))
             return torch.stack([law.mean, law.stddev.log()], dim=1)
 
         inside = torch.maximum(queries, batch.times[:, :1])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.devices import device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import fitted_attributes
 from trajinfer._core.packing import pack
@@ -282,6 +283,7 @@ class NeuralSDEForecaster(SeriesEstimator):
                 patience=self.patience,
                 callbacks=self.callbacks,
                 verbose=self.verbose,
+                device=self.device,
             ),
         )
         seed = once("seed", seed_from, self.random_state)
@@ -365,8 +367,7 @@ class NeuralSDEForecaster(SeriesEstimator):
                 f'validation must lie in (0, 0.5] for dynamics="lead", got {share!r}; the shares '
                 "and the spreads are those of held-out series"
             )
-        if self.device not in (None, "cpu"):
-            raise InputError(f'device={self.device!r}: dynamics="lead" runs on the CPU; give None')
+        device_of(self.device)
 
     def _lead_widths(self) -> tuple[int, ...]:
         hidden: Any = self._value("hidden")

@@ -146,7 +146,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
             # who names a number of epochs gets them
             EarlyDecision(task.score) if judged and self.max_epochs is None else None,
         )
-        return network.cpu(), report
+        return network, report
 
     def _epochs(self, n_rows: int) -> int:
         per_epoch = -(-n_rows // self.batch_size)

@@ -145,7 +145,7 @@ class LabelledEstimator(SeriesEstimator):
         one = task(self._training_pass(network, seeds), series, torch.as_tensor(held))
         recipe = replace(self._recipe(seeds), epochs=self.max_epochs or _EPOCHS_ALONE)
         report = recipe.fit(network, one.objective, learned, one.validate if len(held) else None)
-        return SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples), report
+        return SeriesModel(network, scaling, data.axis, seeds, self.n_samples), report
 
     def _cross_fitted(
         self,
@@ -186,8 +186,7 @@ class LabelledEstimator(SeriesEstimator):
             decision if self.max_epochs is None else None,
         )
         members = [
-            SeriesModel(network.cpu(), scaling, data.axis, seeds, self.n_samples)
-            for network in networks
+            SeriesModel(network, scaling, data.axis, seeds, self.n_samples) for network in networks
         ]
         return members, report
 

@@ -136,7 +136,7 @@ class LatentForecaster(SeriesEstimator):
         report = self._recipe(seeds, callbacks=callbacks).fit(
             network, task.objective, rows, task.validate if len(held) else None
         )
-        series = SeriesModel(network.cpu(), scaling, training.data.axis, seeds, self.n_samples)
+        series = SeriesModel(network, scaling, training.data.axis, seeds, self.n_samples)
         ones = np.ones(n_channels)
         return NetworkForecast(series, scale, training.horizon, training.window, ones), report
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from trajinfer._core.checks import Array
+from trajinfer._core.devices import home_of
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries, TimeAxis
@@ -83,8 +84,8 @@ class IncrementScale:
 
     def law(self, increments: Normal, last: Tensor) -> Normal:
         """The law of standardised values from that of increments."""
-        size = self._size(last)
-        mean = last[:, None] + size * increments.mean
+        size = self._size(increments.mean)
+        mean = last[:, None].to(increments.mean.device) + size * increments.mean
         return Normal(mean, size * increments.stddev, validate_args=False)
 
     def _size(self, like: Tensor) -> Tensor:
@@ -166,7 +167,7 @@ class NetworkForecast:
             past = past.after(cutoff - self.window)
         batch = scaling.batch(compacted(past), end=cutoff, origin=cutoff)
         times = torch.as_tensor((later - cutoff[:, None]) / scaling.time_scale)
-        calibration = torch.as_tensor(self.calibration).float()
+        calibration = torch.as_tensor(self.calibration).float().to(home_of(self.series.network))
 
         def read(encoding: Encoding, rows: Tensor) -> Tensor:
             end = self.scale.recent(batch.rows(rows))

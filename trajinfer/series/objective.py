@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trajinfer._core.devices import home_of
 from trajinfer.sde import SolverRegularization
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.network import Network
@@ -49,7 +50,7 @@ class TrainingPass:
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
-        return next(self.network.parameters()).device
+        return home_of(self.network)
 
     def _moved(
         self, batch: SeriesBatch, queries: Tensor | None

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, Seeds
@@ -56,7 +56,7 @@ class SeriesEstimator(Estimator, ABC):
     callbacks: Sequence[Callback] = ()
     checkpoint: str | Path | None = None
     random_state: RandomState = None
-    device: str | None = None
+    device: Device = None
     verbose: int = 0
 
     @property
@@ -89,7 +89,7 @@ class SeriesEstimator(Estimator, ABC):
                 require_integer(getattr(self, name), name, least=1)
         for width in self._widths():
             require_integer(width, "hidden", least=1)
-        _device(self.device)
+        device_of(self.device)
         for name, low, high in (("validation", 0.0, 0.9), ("thinning", 0.0, 0.99)):
             value = getattr(self, name)
             number = isinstance(value, (int, float, np.integer, np.floating))
@@ -127,7 +127,7 @@ class SeriesEstimator(Estimator, ABC):
         return None if self.step is None else self.step / scaling.time_scale
 
     def _training_pass(self, network: Network, seeds: Seeds) -> TrainingPass:
-        network.to(_device(self.device))
+        network.to(device_of(self.device))
         return TrainingPass(
             network, self.kl_weight, self.regularization, self.thinning, seeds.noise
         )
@@ -174,20 +174,3 @@ def split(groups: Array, share: float, seed: int) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
     held = np.isin(groups, rng.permutation(names)[:n_held])
     return rows[~held], rows[held]
-
-
-def _device(name: str | None) -> torch.device:
-    """A device of torch that is there.
-
-    Raises:
-        InputError: if there is no such device.
-    """
-    try:
-        device = torch.device("cpu" if name is None else name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise InputError(
-            f"device={name!r} is not available here ({str(error).splitlines()[0]}); "
-            "give None or 'cpu'"
-        ) from error
-    return device

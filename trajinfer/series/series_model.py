@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trajinfer._core.devices import home_of
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import Seeds, spawn
 from trajinfer.data import IrregularSeries, TimeAxis
@@ -28,7 +29,7 @@ class SeriesModel:
     """A trained network, the scaling of its inputs, and the seeds of its noise.
 
     Attributes:
-        network: encoder and head.
+        network: encoder and head, on the device that answers.
         scaling: from data to inputs.
         axis: from times to numbers.
         seeds: of the fit.
@@ -73,20 +74,20 @@ class SeriesModel:
                 depending on the others; otherwise each has its own.
 
         Returns:
-            (n, B, ...), or (1, B, ...) where the states do not depend on noise.
+            (n, B, ...) on the CPU, or (1, B, ...) where the states do not depend on noise.
         """
         n_paths = (self.n_paths if n is None else n) if self.network.plan.is_noisy else 1
         seeds = spawn(self.seeds.draws if seed is None else seed, n_paths)
-        parts = []
+        parts, device = [], home_of(self.network)
         with torch.no_grad():
             for rows in torch.arange(len(batch)).split(_CHUNK):
-                part = batch.rows(rows)
-                asked = None if queries is None else queries[rows]
+                part = batch.rows(rows).to(device)
+                asked = None if queries is None else queries[rows].to(device)
                 states = (
                     self.network.encoder(part, asked, seed=one, common_noise=common_noise)
                     for one in seeds
                 )
-                parts.append(torch.stack([read(encoding, rows) for encoding in states]))
+                parts.append(torch.stack([read(encoding, rows) for encoding in states]).cpu())
         return torch.cat(parts, dim=1)
 
 

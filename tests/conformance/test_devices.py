@@ -1,0 +1,331 @@
+"""Every estimator works on the device that it is given, or says that it cannot.
+
+The second device of these tests is one without hardware (see `second_device`); `pytest -m cuda`
+runs the same ones on a real one.
+"""
+
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conformance import estimators as cases
+from tests.conformance.second_device import StrayTensor, second_device
+from trajinfer import InputError
+from trajinfer import sde as tsde
+from trajinfer._core.devices import device_of, require_cpu
+from trajinfer.generation import (
+    CDECritic,
+    DirectedChainGenerator,
+    ExpectedSignature,
+    Memory,
+    PathMMD,
+    SigKernelMMD,
+    TransitionLikelihood,
+)
+from trajinfer.scores import ScoreDensity, ScoreSeries
+from trajinfer.series import (
+    NeuralSDEClassifier,
+    NeuralSDEForecaster,
+    NeuralSDEInterpolator,
+    NeuralSDERegressor,
+)
+
+CPU_ALONE = ("MarkovJumpProcess", "SchrodingerBridge", "FractionalSDE")
+
+
+@contextmanager
+def cuda():
+    """A real one, where there is one."""
+    if not torch.cuda.is_available():
+        pytest.skip("no device of CUDA is here")
+    yield "cuda"
+
+
+on_devices = pytest.mark.parametrize(
+    "elsewhere",
+    [
+        pytest.param(second_device, id="second"),
+        pytest.param(cuda, id="cuda", marks=pytest.mark.cuda),
+    ],
+)
+
+
+class Job(NamedTuple):
+    """A fit, and the answers of it that are asked for."""
+
+    name: str
+    make: object
+    data: object
+    answers: object
+
+
+def _forecasts(model):
+    (walks,) = cases.random_walks()
+    return model.forecast(walks[:2], [4.0, 5.0], 3).samples, model.predict(walks[:2], [4.0])
+
+
+def _interpolations(model):
+    (walks,) = cases.random_walks()
+    return model.interpolate(walks[:2], [0.5, 2.0], 3).samples, model.predict(walks[:2], [0.5])
+
+
+def _densities(model):
+    return model.sample(5), model.impute([[0.5, np.nan]], n=2)
+
+
+def _log_densities(model):
+    (X,) = cases.points()
+    return (model.score_samples(X[:1]),)
+
+
+def _of_series(model):
+    (walks,) = cases.random_walks()
+    return model.sample(3).values, model.forecast(walks[:2], [4.0], n=3).samples
+
+
+def _series(model):
+    return (model.sample(3).values, model.sample(2, [0.0, 1.0, 3.0]).values)
+
+
+def few_labelled_walks():
+    """Ten walks with a class each."""
+    walks, labels = cases.labelled_walks()
+    return walks[:10], labels[:10]
+
+
+def prices():
+    """30 positive series of two channels at twenty times."""
+    steps = 0.01 * np.random.default_rng(0).normal(size=(30, 20, 2))
+    return (cases.IrregularSeries.from_arrays(np.arange(20.0), np.exp(steps.cumsum(1))),)
+
+
+TINY = {"hidden": 2, "layers": 1, "max_epochs": 1, "n_samples": 1, "step": 2.0}
+ALONE = {"experts": (), **TINY}
+GENERATOR = {"hidden": (4,), "chain_steps": 1, "transform": "standard"}
+SCORE = {"hidden": 8, "layers": 1, "max_epochs": 1, "n_evaluations": 3}
+LIKELIHOOD = TransitionLikelihood(n_steps=2, batch_size=16)
+
+
+def _classes(model):
+    return (model.predict_proba(cases.random_walks()[0]),)
+
+
+def _numbers(model):
+    return (model.predict(cases.random_walks()[0]),)
+
+
+def _classifier(*args, **kwargs):
+    make = partial(NeuralSDEClassifier, *args, **{**ALONE, **kwargs})
+    return make, few_labelled_walks, _classes
+
+
+def _generator(**kwargs):
+    make = partial(DirectedChainGenerator, **{**GENERATOR, **kwargs})
+    return make, cases.random_walks, _series
+
+
+QUICK = (
+    Job("classifier", *_classifier()),
+    Job("regressor", partial(NeuralSDERegressor, "gru", **ALONE), few_labelled_walks, _numbers),
+    Job(
+        "interpolator",
+        partial(NeuralSDEInterpolator, "gru", n_hidings=1, **TINY),
+        cases.random_walks,
+        _interpolations,
+    ),
+    Job("forecaster", partial(NeuralSDEForecaster, **TINY), cases.random_walks, _forecasts),
+    Job(
+        "latent forecaster",
+        partial(NeuralSDEForecaster, "gru", horizon=1.5, **TINY),
+        cases.random_walks,
+        _forecasts,
+    ),
+    Job("generator", *_generator(loss=LIKELIHOOD, neighbour="one")),
+    Job("density", partial(ScoreDensity, **SCORE), cases.points, _densities),
+)
+
+SLOW = (
+    *(
+        Job(f"classifier {name}", *_classifier(name))
+        for name in ("linear_noise", "geometric", "free", "ode", "cde", "latent_sde", "ode_rnn")
+    ),
+    Job("mixture", *_classifier(experts=("linear",))),
+    Job("clipped", *_classifier(parameterization="clipped")),
+    Job("rectilinear", *_classifier(interpolation="rectilinear")),
+    Job("penalty", *_classifier(regularization=tsde.SolverRegularization())),
+    Job("local", *_classifier(regularization=tsde.SolverRegularization(mode="local"))),
+    Job(
+        "forecaster langevin",
+        partial(NeuralSDEForecaster, "langevin", horizon=1.5, **TINY),
+        cases.random_walks,
+        _forecasts,
+    ),
+    *(
+        Job(f"generator {noise}", *_generator(loss=LIKELIHOOD, noise=noise))
+        for noise in ("diagonal", "triangular", 1)
+    ),
+    *(
+        Job(f"generator {type(loss).__name__}", *_generator(loss=(LIKELIHOOD, loss)))
+        for loss in (
+            PathMMD(n_steps=2, batch_size=8),
+            SigKernelMMD(n_steps=2, batch_size=8),
+            ExpectedSignature(n_steps=2, batch_size=8, depth=3),
+            CDECritic(n_steps=2, batch_size=8, signature_depth=2),
+        )
+    ),
+    Job(
+        "relative",
+        partial(
+            DirectedChainGenerator,
+            transform="relative",
+            memory=Memory(n_steps=2, ensemble=1, hidden=(4,)),
+        ),
+        prices,
+        lambda model: (model.sample(3).values,),
+    ),
+    Job("log density", partial(ScoreDensity, **SCORE), cases.points, _log_densities),
+    Job("series", partial(ScoreSeries, "network", **SCORE), cases.random_walks, _of_series),
+)
+
+
+def _check(job, elsewhere):
+    with elsewhere() as device:
+        model = job.make(random_state=0, device=device).fit(*job.data())
+        answers = job.answers(model)
+    for answer in answers:
+        assert type(answer) is np.ndarray
+        assert np.isfinite(answer).all()
+
+
+@on_devices
+@pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
+@pytest.mark.parametrize("job", QUICK, ids=lambda job: job.name)
+def test_fits_and_answers_elsewhere(job, elsewhere):
+    _check(job, elsewhere)
+
+
+@pytest.mark.slow
+@on_devices
+@pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
+@pytest.mark.parametrize("job", SLOW, ids=lambda job: job.name)
+def test_every_kind_fits_and_answers_elsewhere(job, elsewhere):
+    _check(job, elsewhere)
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+def test_a_device_that_is_not_there_is_refused_before_work(case, monkeypatch):
+    with pytest.raises(InputError, match="device must be"):
+        case.make(device="tpu").fit(*case.data())
+    if case.name in CPU_ALONE:
+        with pytest.raises(InputError, match="double precision on the CPU"):
+            case.make(device="cuda").fit(*case.data())
+
+
+def test_every_estimator_takes_a_device():
+    assert all("device" in case.make().get_params() for case in cases.CASES)
+
+
+class _Decay(tsde.SDE):
+    dim = noise_dim = 2
+    commutes = True
+
+    def __init__(self, noise_type, sde_type):
+        super().__init__()
+        self.noise_type, self.sde_type = noise_type, sde_type
+        self.rate = torch.nn.Parameter(torch.tensor(0.3))
+
+    def f(self, t, y, context=None):
+        return -self.rate * y
+
+    def g(self, t, y, context=None):
+        if self.noise_type == "diagonal":
+            return 0.1 + 0.1 * self.rate * y
+        return (0.1 * self.rate * torch.eye(2, device=y.device)).expand(len(y), 2, 2)
+
+
+class _Stray(_Decay):
+    """The fault that the tests above must find."""
+
+    def f(self, t, y, context=None):
+        return -self.rate * y + torch.zeros(2)
+
+
+def _solved(sde, device, method, **settings):
+    y0 = torch.ones(3, 2, device=device)
+    solution = tsde.solve(sde.to(device), y0, [0.0, 0.5, 1.0], method=method, **settings)
+    solution.ys.sum().backward()
+    assert solution.ys.device == y0.device
+    return solution.ys.detach().cpu()
+
+
+def _problem(row):
+    calculus = "ito" if "ito" in row["type"] else "stratonovich"
+    noise = next(kind for kind in ("diagonal", "additive", "none") if kind in row["noise"])
+    return _Decay(noise, calculus)
+
+
+@on_devices
+@pytest.mark.parametrize("step", [0.25, tsde.Adaptive(0.1, 0.1)], ids=["fixed", "adaptive"])
+def test_solves_where_the_start_is(elsewhere, step):
+    with elsewhere() as device:
+        _solved(_Decay("diagonal", "ito"), device, "sriw1", step=step, random_state=0)
+
+
+@pytest.mark.slow
+@on_devices
+@pytest.mark.parametrize(
+    "method", [row["name"] for row in tsde.methods() if row["name"] not in ("exact", "exp_euler")]
+)
+def test_every_solver_works_where_the_start_is(method, elsewhere):
+    if elsewhere is second_device and method == "milstein":
+        pytest.skip("torch's dual numbers crash on wrapped tensors")
+    row = next(row for row in tsde.methods() if row["name"] == method)
+    with elsewhere() as device:
+        _solved(_problem(row), device, method, step=0.25, random_state=0)
+
+
+def test_the_numbers_of_a_solve_are_those_of_the_cpu():
+    """The second device computes as the CPU does, and a generator there of one seed draws alike."""
+    here = _solved(_Decay("diagonal", "ito"), "cpu", "sriw1", step=0.25, random_state=0)
+    with second_device() as device:
+        there = _solved(_Decay("diagonal", "ito"), device, "sriw1", step=0.25, random_state=0)
+    torch.testing.assert_close(there, here, rtol=0, atol=0)
+
+
+def test_a_stray_tensor_in_a_step_is_found():
+    with second_device() as device, pytest.raises(StrayTensor, match="meets tensors"):
+        _solved(_Stray("diagonal", "ito"), device, "euler", step=0.5, random_state=0)
+
+
+def test_what_a_second_device_would_refuse_is_found():
+    with second_device() as device:
+        x = torch.ones(3, device=device)
+        with pytest.raises(StrayTensor):
+            x + x.cpu()
+        with pytest.raises(StrayTensor, match="generator"):
+            torch.randn(3, device=device, generator=torch.Generator().manual_seed(0))
+        with pytest.raises(RuntimeError, match="numpy"):
+            x.numpy()
+        assert float((x + x[torch.arange(3)] * torch.tensor(2.0)).sum()) == 9.0
+
+
+def test_names_of_devices():
+    assert device_of(None) == device_of("cpu") == device_of(torch.device("cpu"))
+    assert device_of("auto").type in ("cpu", "cuda", "mps")
+    for wrong in ("tpu", "meta", "cuda:99", 3.5):
+        with pytest.raises(InputError, match="device must be"):
+            device_of(wrong)
+    with pytest.raises(InputError, match="None, 'cpu' or 'auto', got 'cuda': here"):
+        require_cpu("cuda", "here")
+
+
+def test_double_precision_is_refused_where_there_is_none(monkeypatch):
+    """No such device is here: its name stands for it."""
+    monkeypatch.setattr("trajinfer._core.devices._found", lambda device: torch.device("mps"))
+    assert device_of("mps").type == "mps"
+    with pytest.raises(InputError, match="double precision"):
+        device_of("mps", double=True)

@@ -1,0 +1,76 @@
+"""Devices of torch: one meaning of `device=`, wherever it is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from trajinfer._core.errors import InputError
+
+Device = str | torch.device | None
+
+
+def device_of(device: Device, *, double: bool = False) -> torch.device:
+    """The device that a setting asks for, which is there and can compute.
+
+    Args:
+        device: None or "cpu"; "auto" takes cuda where there is one, then mps, then the CPU; else a
+            name such as "cuda", "cuda:1" and "mps", or a `torch.device`.
+        double: whether double precision is needed there, which mps has not.
+
+    Raises:
+        InputError: for a device that is unknown, absent, or without the precision.
+
+    Example:
+        >>> device_of(None)
+        device(type='cpu')
+    """
+    if isinstance(device, str) and device == "auto":
+        return _best(double)
+    found = _found(device)
+    if double and found.type == "mps":
+        raise InputError(
+            f"device must have double precision here, which {device!r} has not; give None or 'cpu'"
+        )
+    return found
+
+
+def require_cpu(device: Device, reason: str) -> None:
+    """Refuse another device than the CPU, where nothing would run there.
+
+    Args:
+        device: None, "cpu" or "auto".
+        reason: what runs on the CPU alone, as a sentence such as "a bridge is algebra in numpy".
+
+    Raises:
+        InputError: for any other device.
+    """
+    if device not in (None, "auto", "cpu", torch.device("cpu")):
+        raise InputError(f"device must be None, 'cpu' or 'auto', got {device!r}: {reason}")
+
+
+def home_of(module: Any) -> torch.device:
+    """The device of the weights of a module."""
+    return next(module.parameters()).device  # type: ignore[no-any-return]
+
+
+def _found(device: Device) -> torch.device:
+    """A device by its name, after it has computed something."""
+    try:
+        found = torch.device("cpu" if device is None else device)
+        torch.ones(1, device=found).add(1).item()  # a device without storage fails here
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise InputError(
+            "device must be None, 'cpu', 'auto' or a device of torch that is here, got "
+            f"{device!r} ({str(error).splitlines()[0]}); 'auto' takes the best that is here"
+        ) from error
+    return found
+
+
+def _best(double: bool) -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available() and not double:
+        return torch.device("mps")
+    return torch.device("cpu")
