@@ -16,7 +16,7 @@ def device_of(device: Device, *, double: bool = False) -> torch.device:
 
     Args:
         device: None or "cpu"; "auto" takes cuda where there is one, then mps, then the CPU; else a
-            name such as "cuda", "cuda:1" and "mps", or a `torch.device`.
+            name such as "cuda", "cuda:0" and "mps", or a `torch.device`.
         double: whether double precision is needed there, which mps has not.
 
     Raises:
@@ -59,8 +59,8 @@ def _found(device: Device) -> torch.device:
     """A device by its name, after it has computed something."""
     try:
         found = torch.device("cpu" if device is None else device)
-        torch.ones(1, device=found).add(1).item()  # a device without storage fails here
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        float(torch.ones((), device=found))  # a device without storage fails here
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(
             "device must be None, 'cpu', 'auto' or a device of torch that is here, got "
             f"{device!r} ({str(error).splitlines()[0]}); 'auto' takes the best that is here"
