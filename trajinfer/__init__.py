@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from trajinfer.long_memory import FractionalSDE
     from trajinfer.persistence import load
     from trajinfer.processes.simulate import simulate
-    from trajinfer.scores import ScoreDensity, ScoreSeries
+    from trajinfer.scores import ScoreDensity, ScoreSeries, StochasticInterpolant
     from trajinfer.sde import solve
     from trajinfer.series import (
         NeuralSDEClassifier,
@@ -76,6 +76,7 @@ __all__ = [
     "ScoreSeries",
     "Snapshots",
     "SolverError",
+    "StochasticInterpolant",
     "Trajectories",
     "TrajinferError",
     "ValueFunction",
@@ -119,6 +120,7 @@ _HOME = {
     "NeuralSDEForecaster": "trajinfer.series",
     "ScoreDensity": "trajinfer.scores",
     "ScoreSeries": "trajinfer.scores",
+    "StochasticInterpolant": "trajinfer.scores",
     "Snapshots": "trajinfer.data",
     "Trajectories": "trajinfer.data",
     "DirectedChainGenerator": "trajinfer.generation",

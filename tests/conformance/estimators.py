@@ -17,7 +17,7 @@ from trajinfer.data import IrregularSeries
 from trajinfer.generation import DirectedChainGenerator, TransitionLikelihood
 from trajinfer.jumps import MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
-from trajinfer.scores import ScoreDensity, ScoreSeries
+from trajinfer.scores import ScoreDensity, ScoreSeries, StochasticInterpolant
 from trajinfer.series import (
     NeuralSDEClassifier,
     NeuralSDEForecaster,
@@ -182,5 +182,15 @@ CASES = (
         random_walks,
         lambda model: model.sample(5, [0.0, 0.5, 2.0]).values,
         unlike_scikit_learn="it predicts at times that are asked for",
+    ),
+    Case(
+        "StochasticInterpolant",
+        partial(StochasticInterpolant, hidden=8, layers=1, max_epochs=2),
+        stacked_snapshots,
+        lambda interpolant: interpolant.sample(5, [0.0, 0.5, 2.5]).values,
+        expected_failures={
+            "check_sample_weight_equivalence_on_dense_data": "what is held out is drawn by rows"
+        },
+        checked=partial(StochasticInterpolant, model="mixture", n_components=1),
     ),
 )

@@ -55,6 +55,23 @@ def samples(forecast: Any) -> np.ndarray:
 
 QUESTIONS = (
     Question(
+        "StochasticInterpolant",
+        "sample",
+        lambda model, X, ts, **words: model.sample(4, ts, **words).values,
+        (0.0, 0.5, 2.0),
+        1,
+        draws=True,
+    ),
+    Question(
+        "StochasticInterpolant",
+        "predict",
+        lambda model, X, ts, **words: model.predict(X[:5], 0.0, ts),
+        (0.0, 0.5, 2.0),
+        1,
+        draws=False,
+        series_axis=0,
+    ),
+    Question(
         "SchrodingerBridge",
         "sample",
         lambda model, X, ts, **words: model.sample(4, ts, **words).values,

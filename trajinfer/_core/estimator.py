@@ -51,7 +51,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in _VERBS & vars(cls).keys():
-            setattr(cls, name, independent_of_torch_state(vars(cls)[name]))
+            if callable(vars(cls)[name]):  # else a setting of the same name, with its default
+                setattr(cls, name, independent_of_torch_state(vars(cls)[name]))
         if "fit" in vars(cls):
             cls.fit = _whole(cls.fit)
 

@@ -28,12 +28,10 @@ from trajinfer.bridges.growing_fit import fit_growing
 from trajinfer.bridges.growth import GrowthSetting, check_growth
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.reference import prepare_reference, snapshot_moments
+from trajinfer.bridges.reference import prepare_reference
 from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.data.input import as_snapshots
-from trajinfer.data.scaling import Standardisation
-from trajinfer.metrics import MetricName, metric_names, score_of
 from trajinfer.processes import simulate
 from trajinfer.processes.base import require_savable
 from trajinfer.sde import SDELike
@@ -300,40 +298,6 @@ class SchrodingerBridge(CellSetVerbs):
             )
         with torch.no_grad():
             return self.bridge_.velocity(time, points).numpy()
-
-    def score(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        scoring: MetricName = "w1",
-        sample_weight: Any = None,
-        time: str | None = None,
-    ) -> float:
-        """Minus the mean distance between drawn marginals and held-out snapshots.
-
-        Every coordinate is measured in standard deviations of the training data.
-
-        Args:
-            X, y, sample_weight, time: held-out data, as for `fit`.
-            scoring: "w1" or "w2" (exact Wasserstein), "mmd" (squared) or "energy".
-        """
-        self._check_fitted()
-        metric_names(scoring)
-        held_out = as_snapshots(X, y, sample_weight, time, axis=self.snapshots_.axis)
-        self._require_features_in(held_out.dim)
-        self.snapshots_.require_features(held_out.features)
-        center, deviation = snapshot_moments(self.snapshots_)
-        units = Standardisation(center, np.where(deviation > 0, deviation, 1.0))
-        distances = [
-            score_of(
-                scoring,
-                (units.apply(self.marginal(label)), None),
-                (units.apply(points), held_out.probabilities(k)),
-            )
-            for k, (label, points) in enumerate(zip(held_out.labels, held_out.points))
-        ]
-        return -float(np.mean(distances))
 
     def _settings_to_save(self) -> dict[str, Any]:
         for sde in (self.reference, self.reference_):

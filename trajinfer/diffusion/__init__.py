@@ -12,6 +12,8 @@ from trajinfer.diffusion.correct import langevin
 from trajinfer.diffusion.denoiser import Denoiser, score
 from trajinfer.diffusion.denoising_mcmc import Chains, denoising_mcmc
 from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.interpolant_mixture import MixtureInterpolant
+from trajinfer.diffusion.interpolant_path import InterpolantPath
 from trajinfer.diffusion.inversion import InversionState, invert
 from trajinfer.diffusion.kinetic import KineticOptimalPath, kinetic_optimal
 from trajinfer.diffusion.likelihood import log_likelihood
@@ -45,11 +47,13 @@ __all__ = [
     "GPNoise",
     "GaussianMixture",
     "GaussianPath",
+    "InterpolantPath",
     "InterpolantSDE",
     "InversionState",
     "KineticOptimalPath",
     "LinearObservation",
     "MeanReverting",
+    "MixtureInterpolant",
     "NoiseProcess",
     "OUNoise",
     "Reward",

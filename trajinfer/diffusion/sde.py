@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +113,9 @@ class DiffusionSDE(SDE):
 class InterpolantLaw(Protocol):
     """A law between two snapshots with its velocity and score."""
 
-    dim: int
+    @property
+    def dim(self) -> int:
+        """D."""
 
     def velocity(self, x: Tensor, u: Tensor | float) -> Tensor:
         """b(x, u), (B, D)."""
@@ -124,36 +126,68 @@ class InterpolantLaw(Protocol):
         ...
 
 
+@runtime_checkable
+class JointLaw(Protocol):
+    """A law that gives velocity and score at the cost of one."""
+
+    def velocity_and_score(self, x: Tensor, u: Tensor | float) -> tuple[Tensor, Tensor]:
+        """b(x, u) and the score, (B, D) each."""
+        ...
+
+
 class InterpolantSDE(SDE):
     r"""$dx = (b + e s)\,du + \sqrt{2e}\,dW$ from snapshot 0 to snapshot 1, the same laws for all e.
 
+    With `direction="backward"` time is $1 - u$ and the same laws are passed through from snapshot
+    1 to snapshot 0: $dx = (e s - b)\,dt + \sqrt{2e}\,dW$.
+
     Args:
-        law: with `velocity(x, u)`, `score(x, u)` and `dim`.
-        churn: e >= 0; c/2 is the best at few steps, 0 the ODE.
+        law: with `velocity(x, u)`, `score(x, u)` and `dim`; where it has `velocity_and_score(x, u)`
+            that is asked once instead of both.
+        churn: e >= 0, a number or (D,); c/2 is the best at few steps, 0 the ODE.
+        direction: "forward" or "backward".
 
     Raises:
-        InputError: for a churn below 0.
+        InputError: for a churn below 0 or an unknown direction.
     """
 
-    def __init__(self, law: InterpolantLaw, *, churn: float = 0.0) -> None:
+    def __init__(
+        self,
+        law: InterpolantLaw,
+        *,
+        churn: float | Tensor = 0.0,
+        direction: Literal["forward", "backward"] = "forward",
+    ) -> None:
         super().__init__()
-        if not churn >= 0:
-            raise InputError(f"churn must be a number >= 0, got {churn!r}; 0 is the ODE")
-        self.law, self.churn, self.dim = law, float(churn), law.dim
+        self.churn = torch.as_tensor(churn, dtype=torch.float64)
+        if self.churn.shape not in ((), (law.dim,)) or not bool((self.churn >= 0).all()):
+            raise InputError(
+                f"churn must be a number >= 0, or ({law.dim},) of them, got {churn!r}; 0 is the ODE"
+            )
+        if direction not in ("forward", "backward"):
+            raise InputError(f"direction must be 'forward' or 'backward', got {direction!r}")
+        self.law, self.direction, self.dim = law, direction, law.dim
         self.sde_type, self.commutes = "ito", True
-        self.noise_type = "additive" if churn else "none"
-        self.noise_dim = law.dim if churn else 0
+        self.is_noisy = bool((self.churn > 0).any())
+        self.noise_type = "additive" if self.is_noisy else "none"
+        self.noise_dim = law.dim if self.is_noisy else 0
 
     def f(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
-        """B + e s."""
-        velocity = self.law.velocity(y, t)
-        return velocity if self.churn == 0 else velocity + self.churn * self.law.score(y, t)
+        """B + e s, or e s - b backwards."""
+        sign, u = (1.0, t) if self.direction == "forward" else (-1.0, 1 - t)
+        if not self.is_noisy:
+            return sign * self.law.velocity(y, u)
+        if isinstance(self.law, JointLaw):
+            velocity, score = self.law.velocity_and_score(y, u)
+        else:
+            velocity, score = self.law.velocity(y, u), self.law.score(y, u)
+        return sign * velocity + self.churn.to(y) * score
 
     def g(self, t: Tensor, y: Tensor, context: Any = None) -> Tensor:
         """sqrt(2e) I, (B, D, D)."""
         eye = torch.eye(self.dim, dtype=y.dtype, device=y.device)
-        return (math.sqrt(2 * self.churn) * eye).expand(y.shape[0], -1, -1)
+        return ((2 * self.churn).sqrt().to(y) * eye).expand(y.shape[0], -1, -1)
 
     def g_prod(self, t: Tensor, y: Tensor, v: Tensor, context: Any = None) -> Tensor:
         """sqrt(2e) v."""
-        return math.sqrt(2 * self.churn) * v
+        return (2 * self.churn).sqrt().to(v) * v

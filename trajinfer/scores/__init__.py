@@ -15,11 +15,13 @@ from trajinfer.diffusion import (
     GaussianMixture,
     GaussianPath,
     GPNoise,
+    InterpolantPath,
     InterpolantSDE,
     InversionState,
     KineticOptimalPath,
     LinearObservation,
     MeanReverting,
+    MixtureInterpolant,
     NoiseProcess,
     OUNoise,
     Reward,
@@ -46,6 +48,7 @@ from trajinfer.diffusion import (
 )
 from trajinfer.scores.score_density import ScoreDensity
 from trajinfer.scores.score_series import ScoreSeries
+from trajinfer.scores.stochastic_interpolant import StochasticInterpolant
 from trajinfer.scores.transform import LogTransform, multiplicative_score
 
 __all__ = [
@@ -59,18 +62,21 @@ __all__ = [
     "GPNoise",
     "GaussianMixture",
     "GaussianPath",
+    "InterpolantPath",
     "InterpolantSDE",
     "InversionState",
     "KineticOptimalPath",
     "LinearObservation",
     "LogTransform",
     "MeanReverting",
+    "MixtureInterpolant",
     "NoiseProcess",
     "OUNoise",
     "Reward",
     "ScoreDensity",
     "ScoreSeries",
     "SolverPlan",
+    "StochasticInterpolant",
     "StraightPath",
     "SubVariancePreserving",
     "VarianceExploding",

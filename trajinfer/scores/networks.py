@@ -28,7 +28,7 @@ class PointNetwork(nn.Module):
         self.plan = {"dim": dim, "hidden": hidden, "layers": layers, "seed": seed}
         with seeded(seed):
             self.first = nn.Linear(4 * dim + 1, hidden)
-            self.blocks = nn.ModuleList(_block(hidden) for _ in range(layers))
+            self.blocks = nn.ModuleList(residual_block(hidden) for _ in range(layers))
             self.last = nn.Linear(hidden, dim)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -54,7 +54,8 @@ class PointNetwork(nn.Module):
         return network.eval()
 
 
-def _block(hidden: int) -> nn.Module:
+def residual_block(hidden: int) -> nn.Module:
+    """Normalisation and a perceptron of one hidden layer, to be added to its input."""
     return nn.Sequential(
         nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden)
     )

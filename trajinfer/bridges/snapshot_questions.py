@@ -1,0 +1,162 @@
+"""What every estimator of snapshots is asked alike: times, positions, names, scores."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils.validation import validate_data
+
+from trajinfer._core.checks import Array, as_array, require_finite, require_integer
+from trajinfer._core.errors import InputError
+from trajinfer._core.estimator import Estimator
+from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
+from trajinfer.bridges.reference import snapshot_moments
+from trajinfer.data import Snapshots, Trajectories
+from trajinfer.data.input import as_snapshots
+from trajinfer.data.scaling import Standardisation
+from trajinfer.data.time_axis import nearest_time
+from trajinfer.data.time_order import TimeOrder
+from trajinfer.metrics import MetricName, metric_names, score_of
+
+
+class SnapshotQuestions(Estimator):
+    """An estimator fitted to snapshots; reads what its verbs are asked.
+
+    Attributes:
+        remedy_outside: what to do about times outside the snapshots.
+        n_particles: draws where no number is given.
+        snapshots_: the data.
+        seed_: of all draws.
+        n_features_in_: D.
+    """
+
+    remedy_outside: ClassVar[str]
+
+    n_particles: int
+    snapshots_: Snapshots
+    seed_: int
+    n_features_in_: int
+
+    @abstractmethod
+    def marginal(self, t: Any, n: int | None = None, *, random_state: RandomState = None) -> Array:
+        """Draw positions (n, D) of the population at time t."""
+
+    @abstractmethod
+    def _check_fitted(self) -> None:
+        """Refuse questions before `fit`."""
+
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        scoring: MetricName = "w1",
+        sample_weight: Any = None,
+        time: str | None = None,
+    ) -> float:
+        """Minus the mean distance between drawn marginals and held-out snapshots.
+
+        Every coordinate is measured in standard deviations of the training data.
+
+        Args:
+            X, y, sample_weight, time: held-out data, as for `fit`.
+            scoring: "w1" or "w2" (exact Wasserstein), "mmd" (squared) or "energy".
+        """
+        self._check_fitted()
+        metric_names(scoring)
+        held_out = as_snapshots(X, y, sample_weight, time, axis=self.snapshots_.axis)
+        self._require_features_in(held_out.dim)
+        self.snapshots_.require_features(held_out.features)
+        center, deviation = snapshot_moments(self.snapshots_)
+        units = Standardisation(center, np.where(deviation > 0, deviation, 1.0))
+        distances = [
+            score_of(
+                scoring,
+                (units.apply(self.marginal(label)), None),
+                (units.apply(points), held_out.probabilities(k)),
+            )
+            for k, (label, points) in enumerate(zip(held_out.labels, held_out.points))
+        ]
+        return -float(np.mean(distances))
+
+    def _ascending(self, ts: Any) -> TimeOrder:
+        return TimeOrder.of(self.snapshots_.axis.queries(ts, 1))
+
+    def _time(self, t: Any) -> float:
+        if np.ndim(t) != 0:
+            raise InputError(f"one time was expected, got {np.size(t)}; call once for each")
+        return float(self.snapshots_.axis.queries([t], 1, name="t")[0, 0])
+
+    def _snapshot_at(self, t: Any) -> int:
+        """Index of the snapshot at time t.
+
+        Raises:
+            InputError: if there is none.
+        """
+        time = self._time(t)
+        (index,), (found,) = nearest_time(np.array([[time]]), self.snapshots_.times)
+        if not found:
+            raise InputError(
+                f"no snapshot at time {time:g}; times are {self.snapshots_.times.tolist()}"
+            )
+        return int(index)
+
+    def _require_inside(self, times: Array) -> None:
+        first, last = self.snapshots_.times[[0, -1]]
+        outside = times[(times < first) | (times > last)]
+        if len(outside):
+            raise InputError(
+                f"time {outside[0]:g} lies outside the snapshots ({first:g} to {last:g}); "
+                f"{self.remedy_outside}"
+            )
+
+    def _points(self, X: Any) -> Array:
+        points = as_array(X, "X", ndim=2)
+        if isinstance(X, pd.DataFrame):
+            self._require_columns(X)
+        self._require_features_in(points.shape[1])
+        require_finite(points, "X")
+        return points
+
+    def _require_columns(self, X: pd.DataFrame) -> None:
+        """Refuse a table with columns of other names, in scikit-learn's words and our own."""
+        ours = ""
+        try:
+            self.snapshots_.require_features([str(name) for name in X.columns])
+        except InputError as error:
+            ours = f" ({error})"
+        if hasattr(self, "feature_names_in_"):
+            try:
+                validate_data(self, X, reset=False, skip_check_array=True)
+            except ValueError as error:
+                raise InputError(f"{error}{ours}") from error
+
+    def _require_features_in(self, n: int) -> None:
+        if n != self.n_features_in_:
+            raise InputError(
+                f"X has {n} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+
+    def _count(self, n: int | None) -> int:
+        return require_integer(self.n_particles if n is None else n, "n", least=1)
+
+    def _generator(self, random_state: RandomState, purpose: str) -> torch.Generator:
+        """A fresh generator; without a seed of its own, one that depends on what it is for."""
+        if random_state is not None:
+            return torch_generator(seed_from(random_state))
+        words = np.frombuffer(purpose.encode(), dtype=np.uint8)
+        seed_draws = spawn(self.seed_, 3)[2]
+        sequence = np.random.SeedSequence([seed_draws, *words.tolist()])
+        return torch_generator(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+    def _trajectories(
+        self, times: Array, values: Array, branches: Array | None = None
+    ) -> Trajectories:
+        """Paths; those of individuals that divide count by their descendants."""
+        names, axis = self.snapshots_.features, self.snapshots_.axis
+        return Trajectories(times, values, branches, names, axis, branches)

@@ -1,0 +1,136 @@
+r"""Velocity and score between two snapshots: a law in closed form, moved by a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trajinfer._core.packing import packable
+from trajinfer._core.seeding import seeded
+from trajinfer.diffusion.denoiser import as_double
+from trajinfer.diffusion.interpolant_mixture import LawsAt, MixtureInterpolant
+from trajinfer.scores.networks import residual_block
+
+_WAVES = 4
+
+
+@packable
+class FieldNetwork(nn.Module):
+    """A residual perceptron to a correction of slope and score; at first all zero.
+
+    Args:
+        dim: D.
+        hidden: width.
+        layers: residual layers.
+        seed: of the first weights.
+    """
+
+    def __init__(self, dim: int, hidden: int, layers: int, seed: int) -> None:
+        super().__init__()
+        self.plan = {"dim": dim, "hidden": hidden, "layers": layers, "seed": seed}
+        with seeded(seed):
+            self.first = nn.Linear(3 * dim + 4 * _WAVES + 2, hidden)
+            self.blocks = nn.ModuleList(residual_block(hidden) for _ in range(layers))
+            self.last = nn.Linear(hidden, 2 * dim)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, shown: Tensor) -> Tensor:
+        """(..., 2D) of what `LocatedField` shows."""
+        x = self.first(shown)
+        for block in self.blocks:
+            x = x + block(x)
+        result: Tensor = self.last(x)
+        return result
+
+    def to_state(self) -> dict[str, Any]:
+        """The plan and the weights."""
+        return {"plan": self.plan, "weights": dict(self.state_dict())}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> FieldNetwork:
+        """The network that `to_state` described."""
+        network = cls(**state["plan"])
+        network.load_state_dict(state["weights"])
+        return network.eval()
+
+
+@dataclass(frozen=True)
+class InterpolantField:
+    r"""Mean slope $E[\dot x \mid x] = m + s F_1$ and score $s_m - F_2/\mathrm{sd}$ in a segment.
+
+    m and $s_m$ are those of the closed form, s the deviation of the slope given x and sd that of x
+    under the one Gaussian with its moments, F a network that begins at zero.
+
+    Args:
+        law: in closed form.
+        network: F, or None for the law alone.
+        span: start and end of the segment as shares of the whole time.
+    """
+
+    law: MixtureInterpolant
+    network: nn.Module | None
+    span: tuple[float, float]
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.law.dim
+
+    def at(self, u: Tensor) -> FieldAt:
+        """The field at n places u, (n,)."""
+        return FieldAt(self, u, self.law.at(u), self.law.linear.at(u))
+
+    def velocity_and_score(self, x: Tensor, u: Tensor | float) -> tuple[Tensor, Tensor]:
+        """The velocity b per unit of u, and the score, (B, D) each."""
+        place = as_double(u).reshape(1)
+        slope, score = self.at(place).moments(x[None])
+        return self.law.flow(slope, score, place)[0], score[0]
+
+    def velocity(self, x: Tensor, u: Tensor | float) -> Tensor:
+        """The velocity b(x, u), (B, D)."""
+        return self.velocity_and_score(x, u)[0]
+
+    def score(self, x: Tensor, u: Tensor | float) -> Tensor:
+        """The score of the law at u, (B, D)."""
+        return self.velocity_and_score(x, u)[1]
+
+
+@dataclass(frozen=True)
+class FieldAt:
+    """A field at n places u of its segment.
+
+    Attributes:
+        field: which.
+        u: (n,).
+        law, linear: in closed form there.
+    """
+
+    field: InterpolantField
+    u: Tensor
+    law: LawsAt
+    linear: LawsAt
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean slope and the score at positions x, (n, r, D) each."""
+        slope, score = self.law.moments(x)
+        if self.field.network is None:
+            return slope, score
+        wide, left = (s[:, None] for s in self.linear.spread())
+        middle, usual = self.linear.means, self.linear.slopes
+        parts = ((x - middle) / wide, (slope - usual) / left, score * wide, self._time(x))
+        moved = self.field.network(torch.cat(parts, -1).float()).to(x.dtype)
+        first, second = moved.chunk(2, -1)
+        return slope + left * first, score - second / wide
+
+    def _time(self, x: Tensor) -> Tensor:
+        """Waves of the place within the segment and of the whole time, (n, r, 4 waves + 2)."""
+        begin, end = self.field.span
+        angle = self.u.sqrt().clamp(max=1.0).asin() * (2 / torch.pi)
+        places = torch.stack([angle, begin + (end - begin) * self.u], -1)
+        turns = torch.pi * places[..., None] * 2.0 ** torch.arange(_WAVES)
+        shown = torch.cat([places, turns.cos().flatten(-2), turns.sin().flatten(-2)], -1)
+        return shown[:, None].expand(-1, x.shape[1], -1)
