@@ -200,11 +200,11 @@ class Learnable(P1Stratonovich):
 def test_adjoint_converges_to_backprop(calculus, convert):
     """On P1, relative error of the gradients, slope at least 0.9."""
     gaps = []
-    for level in range(4, 8):
+    for level in (5, 7):
         found = []
         for gradient in ("backprop", "adjoint"):
             model = Learnable(calculus)
-            y0 = model.start(400).requires_grad_()
+            y0 = model.start(100).requires_grad_()
             ys = sde.solve(
                 model,
                 y0,
@@ -217,7 +217,7 @@ def test_adjoint_converges_to_backprop(calculus, convert):
             ).ys
             found.append(torch.autograd.grad(ys[:, -1].square().mean(), [y0, model.a, model.b]))
         gaps.append(relative(*found))
-    assert slope(gaps) > 0.9
+    assert slope(gaps) / 2 > 0.9  # two halvings
     assert gaps[-1] < 2e-2
 
 
@@ -321,7 +321,7 @@ def test_conversion_gives_the_same_process():
         Learnable(),
         Learnable.start(200),
         [0, 1.0],
-        step=1 / 256,
+        step=1 / 128,
         method="sriw1",
         noise=tree,
         convert=True,

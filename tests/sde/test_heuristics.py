@@ -243,7 +243,7 @@ def test_visits_of_the_steps_add_up_to_the_global_penalty(reduce):
     control, reg = Adaptive(1e-3, 1e-4), SolverRegularization(reduce=reduce)
     whole = sde.solve(model, Y0, TS, step=control, regularization=reg)
     draws = []
-    for seed in range(150):
+    for seed in range(60):
         reg = SolverRegularization(mode="local", sampling="biased", reduce=reduce)
         found = sde.solve(
             model, Y0, TS, step=control, regularization=reg, random_state=seed, method="tsit5"

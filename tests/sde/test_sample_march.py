@@ -65,6 +65,7 @@ class Bursting(sde.SDE):
 
 SPEEDS = torch.tensor([[1.0, 0.0, 0.5], [1.0, 0.5, 30.0], [0.2, 1.0, 5.0]], dtype=torch.float64)
 EACH = Adaptive(1e-5, 1e-6, control="sample")
+LOOSE = Adaptive(1e-3, 1e-4, control="sample")
 HALVING = Adaptive(1e-2, 1e-3, reject="halve", control="sample")
 
 
@@ -75,12 +76,12 @@ def start(n=4):
 # --- every path as if alone -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["tsit5", "bosh3"])
-def test_a_path_does_not_depend_on_the_batch_it_sits_in(method):
+@pytest.mark.parametrize(("method", "control"), [("tsit5", EACH), ("bosh3", LOOSE)])
+def test_a_path_does_not_depend_on_the_batch_it_sits_in(method, control):
     model = Turning()
-    whole = sde.solve(model, SPEEDS, TIMES, step=EACH, method=method, save="all")
+    whole = sde.solve(model, SPEEDS, TIMES, step=control, method=method, save="all")
     for b in range(3):
-        alone = sde.solve(model, SPEEDS[b : b + 1], TIMES, step=EACH, method=method, save="all")
+        alone = sde.solve(model, SPEEDS[b : b + 1], TIMES, step=control, method=method, save="all")
         kept = np.flatnonzero(np.diff(whole.ts[b].numpy(), prepend=-1.0))
         assert len(kept) == alone.stats.n_steps + 1
         np.testing.assert_allclose(whole.ts[b, kept], alone.ts[0], rtol=1e-12)
@@ -91,7 +92,7 @@ def test_an_easy_path_takes_fewer_steps_than_a_hard_one():
     found = sde.solve(Turning(), SPEEDS, TIMES, step=EACH, save="all")
     steps = (found.ts.diff(dim=1) > 0).sum(1)
     assert steps[0] < steps[2] < steps[1]
-    fine = sde.solve(Turning(), SPEEDS, TIMES, step=1e-3)
+    fine = sde.solve(Turning(), SPEEDS, TIMES, step=4e-3)
     torch.testing.assert_close(found.ys[:, -1], fine.ys[:, -1], rtol=2e-4, atol=2e-4)
 
 
@@ -148,7 +149,7 @@ def test_the_noise_is_one_path_whatever_the_tolerance():
 
 def test_rejections_do_not_bias_the_law():
     """Mean and variance of geometric Brownian motion at 1; bounds are 4.5 standard errors."""
-    n, mu, sigma = 20_000, 0.3, 0.5
+    n, mu, sigma = 8000, 0.3, 0.5
     process = GeometricBrownian([mu], volatility=sigma)
     control = Adaptive(1e-2, 1e-3, control="sample")
     y0 = torch.ones(n, 1, dtype=torch.float64)

@@ -574,7 +574,7 @@ def test_path_log_ratio_is_that_of_the_gaussian_chains():
 
 def test_kl_between_two_ou_processes():
     """u = (-y - 0.5)/0.7; E y = 0 and E y^2 = s^2 (1 - e^{-4t})/4 from y0 = 0."""
-    y0 = torch.zeros(20_000, 2).double()
+    y0 = torch.zeros(5000, 2).double()
     solution = sde.solve(TwoDrifts(), y0, [0, 1.0], step=1 / 64, random_state=2, log_ratio="kl")
     second = 0.7**2 / 4 * (1 - (1 - math.exp(-4)) / 4)
     expected = 2 * 0.5 * (second + 0.25) / 0.7**2

@@ -1,4 +1,4 @@
-"""Strong orders of all solvers against closed forms on common noise (4000 paths, h = 2^-4..2^-8).
+"""Strong orders of all solvers against closed forms on common noise (2000 paths, h = 2^-4, 2^-6, 2^-8).
 
 Over 8 other seeds the slopes move by at most 0.06 and the levels by a factor 1.08, so slopes are
 asked to 0.10 and levels to a factor 1.25.
@@ -14,7 +14,7 @@ from tests.sde.problems import P1, P2, P3, P1Stratonovich, brownian, coarsen, co
 from trajinfer import sde
 
 PROBLEMS = {"P1": P1(), "P1s": P1Stratonovich(), "P2": P2(), "P3": P3()}
-N_PATHS, LEVELS, REFERENCE = 4000, range(4, 9), 11
+N_PATHS, LEVELS, REFERENCE = 2000, (4, 6, 8), 11
 
 
 @cache
@@ -60,7 +60,8 @@ STOCHASTIC = [row for row in ROWS if row.problem != "ode"]
 @pytest.mark.parametrize("row", STOCHASTIC, ids=[f"{r.method}-{r.problem}" for r in STOCHASTIC])
 def test_strong_order(row):
     found = errors(row.method, row.problem)
-    assert slope(found) == pytest.approx(row.slope, abs=0.10), found
+    # two halvings from one level to the next
+    assert slope(found) / 2 == pytest.approx(row.slope, abs=0.10), found
     if row.level is not None:
         assert row.level / 1.25 < found[-1] < row.level * 1.25
 

@@ -47,7 +47,7 @@ def test_variance_of_ou_noise(x, dtype):
 @pytest.mark.parametrize("x", [0.03, 1.0, 5.0])
 def test_ou_noise_follows_its_brownian_path(x):
     """Against the integral along finely simulated paths; the rest must be spread times normal."""
-    n, fine = 20_000, 512
+    n, fine = 10_000, 256
     w, h = brownian(n, fine, seed=2)
     integral = (w[..., 0] * torch.exp(-x * (1 - (torch.arange(fine) + 0.5) / fine))).sum(1)
     w1, h1 = coarsened(w, h, 1)
@@ -70,9 +70,9 @@ def test_exact_for_a_linear_drift():
 @pytest.mark.parametrize(("noise_type", "dense"), [("additive", True), ("additive", False)])
 def test_order_one_and_stable_where_euler_is_not(noise_type, dense):
     model = Stiff(noise_type, dense)
-    w, h = brownian(500, 2**10, 2, seed=3)
-    y0 = torch.ones(500, 2, dtype=torch.float64)
-    truth = sde.solve(model, y0, np.linspace(0, 1, 2**10 + 1), method="sra1", noise=(w, h)).ys[
+    w, h = brownian(200, 2**9, 2, seed=3)
+    y0 = torch.ones(200, 2, dtype=torch.float64)
+    truth = sde.solve(model, y0, np.linspace(0, 1, 2**9 + 1), method="sra1", noise=(w, h)).ys[
         :, -1
     ]
     errors = []

@@ -223,7 +223,7 @@ def test_mixing_noise_costs_the_order():
             first = 0.6 + 0.5 * torch.sin(2 * y[:, 1])
             return torch.stack([first, 0.6 + 0.5 * torch.cos(2 * y[:, 0])], 1)
 
-    n, fine = 1000, 2**10
+    n, fine = 500, 2**9
     w, h = brownian(n, fine, 2, seed=5)
     y0 = torch.zeros(n, 2).double()
     truth = sde.solve(Mixing(), y0, np.linspace(0, 1, fine + 1), method="euler", noise=w).ys[:, -1]
