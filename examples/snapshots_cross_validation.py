@@ -12,7 +12,7 @@ warnings.simplefilter("ignore", UserWarning)
 
 X, t = datasets.load_lotka_volterra().snapshots.select([0, 1, 2, 3]).stacked()
 
-bridge = SchrodingerBridge(LotkaVolterra(), n_refinements=5, random_state=0)
+bridge = SchrodingerBridge(LotkaVolterra(), n_refinements=2, random_state=0)
 search = GridSearchCV(
     bridge,
     {"reference": [Brownian(dim=2), LotkaVolterra()]},

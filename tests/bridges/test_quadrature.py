@@ -55,7 +55,7 @@ def test_the_density_across_a_barrier_is_that_of_the_fokker_planck_equation():
     grid = np.linspace(-3, 3, 601)
     width, expected = fokker_planck(0.1, 1.0, grid)
     dynamics = frozen_dynamics_of(DoubleWell(1.0, 1.0, volatility=VOLATILITY))
-    nodes = torch.linspace(-3.5, 3.5, 300, dtype=torch.float64)
+    nodes = torch.linspace(-3.5, 3.5, 200, dtype=torch.float64)
     starts, weights = np.polynomial.hermite_e.hermegauss(15)
     one = torch.tensor(1.0, dtype=torch.float64)
     errors = []

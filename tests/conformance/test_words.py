@@ -156,13 +156,25 @@ def test_what_a_fit_leaves(fitted, case):
     assert all(isinstance(record, dict) for record in model.history_)
 
 
-@every_case
+RANDOM_STATES = {
+    "None": lambda: None,
+    "numpy generator": lambda: np.random.default_rng(2),
+    "torch generator": lambda: torch.Generator().manual_seed(2),
+}
+
+
 @pytest.mark.parametrize(
-    "state",
-    [None, np.random.default_rng(2), torch.Generator().manual_seed(2)],
-    ids=["None", "numpy generator", "torch generator"],
+    ("case", "kind"),
+    [
+        # each estimator is quickly asked for one kind, and each kind of several
+        pytest.param(c, kind, marks=() if (i + k) % 3 == 0 else pytest.mark.slow)
+        for i, c in enumerate(CASES)
+        for k, kind in enumerate(RANDOM_STATES)
+    ],
+    ids=[f"{c.name}-{kind}" for c in CASES for kind in RANDOM_STATES],
 )
-def test_any_random_state_is_saved(case, tmp_path, state):
+def test_any_random_state_is_saved(case, kind, tmp_path):
+    state = RANDOM_STATES[kind]()
     model = case.make(random_state=state).fit(*case.data())
     again = trajinfer.load(model.save(tmp_path / "model"))
     np.testing.assert_array_equal(case.draw(again), case.draw(model))

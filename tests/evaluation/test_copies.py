@@ -115,7 +115,7 @@ def irregular(n, seed, sign=1.0):
 
 
 def test_series_with_times_of_their_own_are_reported_on():
-    train, held, fake = irregular(60, 0), irregular(32, 1), irregular(32, 2)
+    train, held, fake = irregular(40, 0), irregular(24, 1), irregular(24, 2)
     report = generation_report(train, held, fake, n_seeds=2)
     assert report.flags == set()
     copied = IrregularSeries.concatenate([train[:3], fake[3:]])

@@ -24,12 +24,12 @@ def walks(n, seed, *, steps=16, dim=1, noise=1.0):
 
 
 TRAIN, HELD = walks(900, 0), walks(500, 1)
-SIZES = {"training": 360, "held out": 200, "synthetic": 200}
+SIZES = {"training": 240, "held out": 140, "synthetic": 140}
 
 
 @pytest.fixture(scope="module")
 def honest():
-    return generation_report(TRAIN[:360], HELD[:200], walks(200, 2), n_seeds=2)
+    return generation_report(TRAIN[:240], HELD[:140], walks(140, 2), n_seeds=2)
 
 
 def flags(synthetic, **options):
@@ -90,8 +90,8 @@ def test_text_json_and_figure_say_the_same(honest):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(honest):
-    given = Trajectories(np.arange(16), TRAIN[:360])
-    again = generation_report(given, HELD[:200], walks(200, 2), n_seeds=2)
+    given = Trajectories(np.arange(16), TRAIN[:240])
+    again = generation_report(given, HELD[:140], walks(140, 2), n_seeds=2)
     assert again.to_json() == honest.to_json()
 
 

@@ -35,10 +35,10 @@ def test_shape_seed_and_first_moments(generate, series):
 
 
 def test_gaussian_paths_have_the_covariance_of_the_series(series):
-    made = gaussian_process(series, 20_000, random_state=0).reshape(20_000, -1)
+    made = gaussian_process(series, 5000, random_state=0).reshape(5000, -1)
     wanted, found = np.cov(series.reshape(3000, -1).T), np.cov(made.T)
     size = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
-    assert np.abs((found - wanted) / size).max() < 5 * np.sqrt(2 / 20_000)
+    assert np.abs((found - wanted) / size).max() < 5 * np.sqrt(2 / 5000)
 
 
 def test_the_autoregression_is_found_with_its_skewed_noise(series):

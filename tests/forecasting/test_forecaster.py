@@ -81,8 +81,8 @@ def test_a_series_without_any_value_is_forecast_by_what_all_have_in_common(of_wa
 
 def test_a_smooth_series_is_forecast_from_where_it_is():
     rng = np.random.default_rng(0)
-    times = np.sort(rng.uniform(0, 20, (40, 30)), axis=1)
-    rate, phase = rng.uniform(0.5, 1.5, (40, 1)), rng.uniform(0, 6, (40, 1))
+    times = np.sort(rng.uniform(0, 20, (30, 20)), axis=1)
+    rate, phase = rng.uniform(0.5, 1.5, (30, 1)), rng.uniform(0, 6, (30, 1))
     series = IrregularSeries.from_arrays(times, np.sin(rate * times + phase))
     model = NeuralSDEForecaster(horizon=3.0, **QUICK).fit(series)
     later = series.last_times[:, None] + 0.01
@@ -95,7 +95,7 @@ def test_a_smooth_series_is_forecast_from_where_it_is():
 
 def test_a_channel_keeps_its_own_last_value_and_age():
     """Two walks, the second of which is observed at every third time only."""
-    values = np.random.default_rng(0).normal(size=(80, 25, 2)).cumsum(axis=1)
+    values = np.random.default_rng(0).normal(size=(50, 25, 2)).cumsum(axis=1)
     values[:, np.arange(25) % 3 > 0, 1] = np.nan
     series = IrregularSeries.from_arrays(np.arange(25.0), values)
     model = NeuralSDEForecaster(horizon=4.0, **QUICK).fit(series.until(22.0))

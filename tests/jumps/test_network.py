@@ -113,8 +113,8 @@ def published(n_paths, error, n=100, seed=7):
     ],
 )
 def test_published_prior(n_paths, error, bar):
-    """Mean over 100 processes, 400 where paths are few and the spread is large."""
-    rates, statistics = published(n_paths, error, n=400 if n_paths < 100 else 100)
+    """Mean over 100 processes, 200 where paths are few and the spread is large."""
+    rates, statistics = published(n_paths, error, n=200 if n_paths < 100 else 100)
     found = jumps.pretrained().recognise(statistics, None if error else 0.0)
     assert root_mean_square(found.rates, rates).mean() < bar
     inside = (found.lower[..., 0] <= rates) & (rates <= found.upper[..., 0])

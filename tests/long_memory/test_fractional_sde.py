@@ -46,7 +46,7 @@ def exact(series):
 
 @pytest.fixture(scope="module")
 def variational(series):
-    return FractionalSDE(random_state=0, drift="mlp", hidden=8, max_epochs=2, step=1.0, n_ou=6).fit(
+    return FractionalSDE(random_state=0, drift="mlp", hidden=8, max_epochs=2, step=2.0, n_ou=6).fit(
         series
     )
 
@@ -113,7 +113,8 @@ def test_series_that_start_at_one_place_keep_their_index(kind):
     else:
         paths = simulate_fractional_ou(0.3, 1.0, TS, 24, start="zero", random_state=7).values
     noise = 0.05 * np.random.default_rng(1007).normal(size=paths.shape)
-    model = FractionalSDE(random_state=0).fit(IrregularSeries.from_arrays(TS, paths + noise))
+    series = IrregularSeries.from_arrays(TS, paths + noise)
+    model = FractionalSDE(random_state=0).fit(series)
     low, high = model.hurst_interval_[0]
     assert low < 0.3 < high
     assert model.hurst_[0] == pytest.approx(0.3, abs=0.1)
@@ -277,7 +278,7 @@ def test_student_noise_is_fitted(series):
     wild = series.values.copy()
     wild[:, 5] += 6.0
     heavy = FractionalSDE(
-        0.7, random_state=0, likelihood="student_t", max_epochs=2, step=1.0, n_ou=5, hidden=8
+        0.7, random_state=0, likelihood="student_t", max_epochs=1, step=2.0, n_ou=5, hidden=8
     ).fit(series.with_values(wild))
     assert np.isfinite(heavy.forecast(series, [6.5], n=10).samples).all()
 
@@ -289,7 +290,7 @@ def test_channels_share_latent_processes():
     mixed = mixed + 0.05 * np.random.default_rng(1).normal(size=mixed.shape)
     series = IrregularSeries.from_arrays(ts, mixed)
     model = FractionalSDE(
-        random_state=0, latent_dim=1, max_epochs=2, step=1.0, n_ou=5, hidden=8
+        random_state=0, latent_dim=1, max_epochs=2, step=2.0, n_ou=5, hidden=8
     ).fit(series)
     assert model.hurst_.shape == (1,)
     found = model.forecast(series, [6.2], n=200).samples[:, :, 0]
@@ -391,7 +392,7 @@ def test_saved_models_forecast_the_same(series, exact, variational, tmp_path):
 
 
 def test_score_prefers_the_right_memory():
-    ts = np.linspace(0, 1, 30)
+    ts = np.linspace(0, 1, 20)
     paths = simulate_fbm(0.9, ts, 12, random_state=0).values
     series = IrregularSeries.from_arrays(ts, paths)
     learned = FractionalSDE(random_state=0, n_ou=6).fit(series)

@@ -34,7 +34,7 @@ def test_paths_without_a_drift_have_the_exact_law_of_the_approximation(hurst, ki
 
 def test_a_linear_drift_gives_fractional_ornstein_uhlenbeck():
     process = OrnsteinUhlenbeck(theta=1.0, mean=0.0, volatility=1.0)
-    motion, n = FractionalBrownian(0.7, process, horizon=2.0), 40_000
+    motion, n = FractionalBrownian(0.7, process, horizon=2.0), 15_000
     paths = motion.simulate([0.0], [0.0, 1.0, 2.0], n, random_state=1, step=0.05).values[:, 1:, 0]
     expected = fou_covariance(0.7, 1.0, np.array([1.0, 2.0])[:, None], np.array([1.0, 2.0]))
     found = paths.T @ paths / n
@@ -44,7 +44,7 @@ def test_a_linear_drift_gives_fractional_ornstein_uhlenbeck():
 
 def test_index_one_half_is_the_brownian_process():
     process = OrnsteinUhlenbeck(theta=2.0, mean=1.0, volatility=0.5)
-    motion, n = FractionalBrownian(0.5, process), 40_000
+    motion, n = FractionalBrownian(0.5, process), 15_000
     paths = motion.simulate([1.0], [0.0, 1.0], n, random_state=1, step=0.05).values[:, -1, 0]
     variance = 0.25 * -math.expm1(-4.0) / 4
     assert paths.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / n) + 4e-3)

@@ -51,7 +51,7 @@ def _check(command, n, seed, tmp_path):
 
 def test_a_command_reads_or_refuses(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _check("hurst", 60, 0, tmp_path)
+    _check("hurst", 30, 0, tmp_path)
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def test_a_recipe_asks_after_every_validation_and_stops():
 
 @pytest.mark.parametrize("kind", [NeuralSDEClassifier, NeuralSDERegressor])
 def test_where_a_cheap_expert_knows_all_the_networks_are_given_up(kind):
-    series = levels(36)
+    series = levels(24, 6)
     settings = {"hidden": 2, "layers": 1, "step": 2.5, "n_samples": 1, "random_state": 0}
     model = kind(experts=("linear",), **settings).fit(series, series.labels)
     assert model.n_iter_ <= 60  # of 120 epochs of one step

@@ -75,12 +75,12 @@ def test_training_reaches_the_least_squares_solution():
         model,
         lambda batch, _: Loss(((model(x[batch]) - y[batch]) ** 2).mean()),
         torch.optim.Adam(model.parameters(), 0.05),
-        schedule=cosine(600),
+        schedule=cosine(300),
     )
-    report = train([optimization], Batches(60, 60, seed=0), 600)
+    report = train([optimization], Batches(60, 60, seed=0), 300)
     found = torch.cat([model.weight.detach().T, model.bias.detach()[None]])
     assert torch.allclose(found, optimum, atol=1e-3)
-    assert report.n_steps == 600
+    assert report.n_steps == 300
     assert report.stopped is None
     assert report.history[-1]["loss"] < report.history[0]["loss"]
 

@@ -62,7 +62,7 @@ class Recipe:
         >>> _ = nn.init.zeros_(line.weight), nn.init.zeros_(line.bias)
         >>> def objective(rows, step):
         ...     return Loss((line(x[rows]) - 3 * x[rows]).square().mean())
-        >>> report = Recipe(seed=0, steps=300, lr=0.05).fit(line, objective, 50)
+        >>> report = Recipe(seed=0, steps=100, lr=0.1).fit(line, objective, 50)
         >>> report.history[-1]["loss"] < 1e-3
         True
     """
