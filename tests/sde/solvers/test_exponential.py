@@ -72,9 +72,7 @@ def test_order_one_and_stable_where_euler_is_not(noise_type, dense):
     model = Stiff(noise_type, dense)
     w, h = brownian(200, 2**9, 2, seed=3)
     y0 = torch.ones(200, 2, dtype=torch.float64)
-    truth = sde.solve(model, y0, np.linspace(0, 1, 2**9 + 1), method="sra1", noise=(w, h)).ys[
-        :, -1
-    ]
+    truth = sde.solve(model, y0, np.linspace(0, 1, 2**9 + 1), method="sra1", noise=(w, h)).ys[:, -1]
     errors = []
     for n in (8, 16, 32, 64, 128):
         table = coarsened(w, h, n)[0]
