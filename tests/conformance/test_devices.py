@@ -26,7 +26,7 @@ from trajinfer.generation import (
     SigKernelMMD,
     TransitionLikelihood,
 )
-from trajinfer.scores import ScoreDensity, ScoreSeries
+from trajinfer.scores import ScoreDensity, ScoreSeries, StochasticInterpolant
 from trajinfer.series import (
     NeuralSDEClassifier,
     NeuralSDEForecaster,
@@ -103,6 +103,10 @@ def prices():
     return (cases.IrregularSeries.from_arrays(np.arange(20.0), np.exp(steps.cumsum(1))),)
 
 
+def _between_snapshots(model):
+    return model.sample(3).values, model.marginal(0.5, 3), model.velocity([[0.0, 1.0]], 0.5)
+
+
 TINY = {"hidden": 2, "layers": 1, "max_epochs": 1, "n_samples": 1, "step": 2.0}
 ALONE = {"experts": (), **TINY}
 GENERATOR = {"hidden": (4,), "chain_steps": 1, "transform": "standard"}
@@ -146,6 +150,12 @@ QUICK = (
     ),
     Job("generator", *_generator(loss=LIKELIHOOD, neighbour="one")),
     Job("density", partial(ScoreDensity, **SCORE), cases.points, _densities),
+    Job(
+        "interpolant",
+        partial(StochasticInterpolant, **SCORE),
+        cases.stacked_snapshots,
+        _between_snapshots,
+    ),
 )
 
 SLOW = (

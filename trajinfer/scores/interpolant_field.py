@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trajinfer._core.devices import home_of
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import seeded
 from trajinfer.diffusion.denoiser import as_double
@@ -122,7 +123,9 @@ class FieldAt:
         wide, left = (s[:, None] for s in self.linear.spread())
         middle, usual = self.linear.means, self.linear.slopes
         parts = ((x - middle) / wide, (slope - usual) / left, score * wide, self._time(x))
-        moved = self.field.network(torch.cat(parts, -1).float()).to(x.dtype)
+        # the closed forms need double precision, which not every device has; the network does not
+        shown = torch.cat(parts, -1).float().to(home_of(self.field.network))
+        moved = self.field.network(shown).to(x)
         first, second = moved.chunk(2, -1)
         return slope + left * first, score - second / wide
 

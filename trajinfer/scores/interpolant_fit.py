@@ -12,6 +12,7 @@ import torch
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
+from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import Seeds, spawn, torch_generator
 from trajinfer.bridges.reference import prepare_reference
@@ -40,6 +41,7 @@ class FitSettings(Protocol):
     layers: int
     max_samples: int
     validation: float
+    device: Device
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def fit_interpolant(
     )
     if settings.model == "mixture":
         return FittedInterpolant(model, {}, [], at_rest)
-    network = FieldNetwork(snapshots.dim, int(settings.hidden), int(settings.layers), seeds.weights)
+    sizes = snapshots.dim, int(settings.hidden), int(settings.layers)
+    network = FieldNetwork(*sizes, seeds.weights).to(device_of(settings.device))
     learned = learn_field(network, model.fields(network), ends, held_ends, schedule, seeds)
     return _with_network(model, network, learned, at_rest)
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.devices import Device
 from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.bridges.snapshot_questions import SnapshotQuestions
@@ -64,6 +65,7 @@ class StochasticInterpolant(SnapshotQuestions):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed; drawing verbs can override it.
+        device: as of `ScoreDensity`.
         verbose: 1 shows a bar, 2 logs.
 
     Attributes:
@@ -108,6 +110,7 @@ class StochasticInterpolant(SnapshotQuestions):
     validation: float = 0.15
     checkpoint: str | Path | None = None
     random_state: RandomState = None
+    device: Device = None
     verbose: int = 0
 
     def fit(
