@@ -28,6 +28,7 @@ class Questions:
         size: (P, C) expected size of the increments, $\sqrt{v(h)}$; the standard
             deviation of a channel without a past.
         seasonal: (P, C, 5) increments that past seasons suggest; NaN where there are none.
+        seasons: (P, G) per channel, what the smoothings add at this phase; (P, 0) without one.
         extra: (P, K) calendar and known inputs.
     """
 
@@ -36,6 +37,7 @@ class Questions:
     own_lead: Array
     size: Array
     seasonal: Array
+    seasons: tuple[Array, ...]
     extra: Array
 
     def __len__(self) -> int:
@@ -48,6 +50,7 @@ class Questions:
             self.own_lead[index],
             self.size[index],
             self.seasonal[index],
+            tuple(season[index] for season in self.seasons),
             self.extra[index],
         )
 
@@ -60,7 +63,6 @@ def questions(
     times: Array,
     units: LeadUnits,
     calendar: CalendarCycles,
-    periods: Array,
     known: Array | None = None,
 ) -> Questions:
     """Questions at times (P,) after cuts.
@@ -71,7 +73,6 @@ def questions(
         cut, series: (P,) rows of the cuts, and their series.
         times: (P,) of what is asked.
         units, calendar: measures of the training data.
-        periods: (C,) period of each channel, 0 = none.
         known: (P, K) inputs known ahead, standardised; None: none.
     """
     lead = times - past.time
@@ -92,14 +93,18 @@ def questions(
     size = np.maximum(size, 1e-9 * units.scale)
     seasonal = np.stack(
         [
-            _seasonal(data, c, cut, series, times, past, float(periods[c]))
+            _seasonal(data, c, cut, series, times, past, float(units.periods[c]))
             for c in range(units.n_channels)
         ],
         axis=1,
     )
     extra = [calendar.features(times), calendar.features(past.time)]
     extra += [] if known is None else [known]
-    return Questions(past, lead, own_lead, size, seasonal, np.concatenate(extra, axis=1))
+    seasons = tuple(
+        _smoothed_season(data, c, cut, series, times, past, float(units.periods[c]))
+        for c in range(units.n_channels)
+    )
+    return Questions(past, lead, own_lead, size, seasonal, seasons, np.concatenate(extra, axis=1))
 
 
 def _seasonal(
@@ -131,6 +136,28 @@ def _seasonal(
         for when in (times, last_time)
     )
     return _past_seasons(here, whole, then, start)
+
+
+def _smoothed_season(
+    data: Observations,
+    index: int,
+    cut: Array,
+    series: Array,
+    times: Array,
+    past: History,
+    period: float,
+) -> Array:
+    """Smoothed seasons (P, G) a whole number of periods before the times asked about."""
+    of_values = past.states[index].seasonal.season
+    if not of_values.size:
+        return np.full((len(times), of_values.shape[1]), np.nan)
+    channel = data.channel(index)
+    last = np.searchsorted(channel.rows, cut, side="right") - 1
+    last_time = past.time - past.age[:, index]
+    whole = np.ceil((times - last_time) / period - 1e-9)
+    left, right, share, gap = channel.between(series, times - whole * period, last)
+    found = of_values[left] + share[:, None] * (of_values[right] - of_values[left])
+    return np.where((gap <= period / 4)[:, None], found, np.nan)
 
 
 def _value_at(channel: Channel, series: Array, times: Array, last: Array, widest: float) -> Array:

@@ -14,7 +14,8 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
-from trajinfer.forecasting.calendar import CalendarCycles, shown_period
+from trajinfer.forecasting.calendar import CalendarCycles
+from trajinfer.forecasting.continuations import CONTINUATIONS, fit_continuations
 from trajinfer.forecasting.experts import SIMPLE, ridge_columns, simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.folds import Folds, folds_of
@@ -26,8 +27,9 @@ from trajinfer.forecasting.mixture import Mixture, fit_mixture
 from trajinfer.forecasting.network import IncrementNetwork, NetworkSettings, fit_network
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs, PairSource
-from trajinfer.forecasting.quantiles import ErrorQuantiles
+from trajinfer.forecasting.quantiles import WEIGHTS, ErrorQuantiles
 from trajinfer.forecasting.spread import fit_spread
+from trajinfer.forecasting.value_scale import ValueScale
 from trajinfer.regression import BoostedTrees, BoostingSettings, fit_ridge_by_parts
 
 _PAIRS_PER_SERIES = 2000
@@ -74,6 +76,7 @@ class HeldOut:
         truth: (P, C), NaN = not observed.
         increments: (P, C, E) of the experts, in units of the expected size.
         log_scale: (P, C) of the networks.
+        weight: (P,) of the pairs in means.
         scale: (P, C) of the law, set when it is known.
     """
 
@@ -82,6 +85,7 @@ class HeldOut:
     truth: Array
     increments: Array
     log_scale: Array
+    weight: Array
     scale: Array
 
     def __getitem__(self, index: Array) -> HeldOut:
@@ -91,6 +95,7 @@ class HeldOut:
             self.truth[index],
             self.increments[index],
             self.log_scale[index],
+            self.weight[index],
             self.scale[index],
         )
 
@@ -113,11 +118,15 @@ class LawFit:
     """
 
     def __init__(self, series: IrregularSeries, settings: LawSettings, seed: int) -> None:
-        self.data, self.settings = Observations.of(series), settings
+        data, self.settings = Observations.of(series), settings
         self.seeds = spawn(seed, 4)
         self.rng = np.random.default_rng(self.seeds[0])
         self.known = places(settings.future, series.channels)
-        self.kinds = ChannelKinds.of(self.data.values, series.channels, settings.bounds)
+        self.kinds = ChannelKinds.of(data.values, series.channels, settings.bounds)
+        self.scale = ValueScale.of(
+            data, self.kinds, settings.horizon, np.random.default_rng(self.seeds[0])
+        )
+        self.data = self.scale.observations(data)
         self.source = PairSource.of(self.data, settings.horizon, settings.cutoffs)
         if not len(self.source):
             raise InputError(
@@ -126,9 +135,6 @@ class LawFit:
             )
         self.units = measured(self.data, settings.horizon, settings.window, settings.lags, self.rng)
         self.calendar = CalendarCycles.of(self.data, series.axis)
-        span = float(np.max(self.data.spans))
-        channels = range(self.units.n_channels)
-        self.periods = np.array([shown_period(self.data.channel(c), span) for c in channels])
         self.past = history(self.data, np.arange(len(self.data.times)), self.units)
         self.history: list[dict[str, Any]] = []
 
@@ -143,9 +149,11 @@ class LawFit:
         rich = len(pairs) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
         folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
         parts, held_out = self._experts(pairs, asked, folds, rich=rich)
-        names = (*SIMPLE, "ridge", *(("trees", "network") if rich else ()))
+        names = (*SIMPLE, *CONTINUATIONS, "ridge", *(("trees", "network") if rich else ()))
         share = np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0)
-        mixture = fit_mixture(names, held_out.increments, held_out.target, share, stretches)
+        mixture = fit_mixture(
+            names, held_out.increments, held_out.target, share, stretches, held_out.weight
+        )
         self.held_out, self.stretches = held_out, stretches
         return self._law(_without_idle(parts, mixture), mixture, held_out, rich=rich)
 
@@ -169,7 +177,6 @@ class LawFit:
             times,
             self.units,
             self.calendar,
-            self.periods,
             known,
         )
 
@@ -188,17 +195,28 @@ class LawFit:
         columns = ridge_columns(self.design, features.shape[1], self.units.n_channels)
         ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
         del products
-        increments, log_scale = [simple, ridge[:, :, None]], np.zeros_like(ridge)
-        parts = [Part(one) for one in ridges[folds.averaged]]
+        continued, continuations = fit_continuations(
+            self.past, asked, pairs, target, held, trains, self.units
+        )
+        increments = [simple, continuations, ridge[:, :, None]]
+        log_scale = np.zeros_like(ridge)
+        learned = [continued, ridges]
         if rich:
             forests, trees = self._trees(features, target, held, trains)
             networks, network, log_scale = self._networks(
                 pairs, features, target, folds, held, trains
             )
             increments += [trees[:, :, None], network[:, :, None]]
-            parts = [Part(*three) for three in zip(ridges, forests, networks, strict=True)]
+            learned += [forests, networks]
+        parts = [Part(*own) for own in zip(*learned, strict=True)][folds.averaged]
         every = HeldOut(
-            asked, pairs, truth, np.concatenate(increments, axis=2), log_scale, log_scale
+            asked,
+            pairs,
+            truth,
+            np.concatenate(increments, axis=2),
+            log_scale,
+            folds.weight(held),
+            log_scale,
         )
         return parts, every if (held >= 0).all() else every[np.flatnonzero(held >= 0)]
 
@@ -293,15 +311,17 @@ class LawFit:
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors, share)
         process, white = memory(quantiles.normal(errors, share), asked, held_out.pairs, self.units)
+        to_come = quantiles.of_errors_to_come(self.stretches)
+        expected = scale[:, :, None] * to_come.table(share)
         return ForecastLaw(
+            self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, self.stretches),
             self.units,
             self.calendar,
-            self.periods,
             self.design,
             tuple(parts),
             mixture,
             spread,
-            quantiles.of_errors_to_come(self.stretches),
+            to_come,
             process,
             white,
             self.kinds,
@@ -327,10 +347,9 @@ def _without_idle(parts: list[Part], mixture: Mixture) -> list[Part]:
         return parts
     share = mixture.shares[:, :, mixture.names.index("trees")].max(axis=0)
     return [
-        Part(
-            part.ridge,
-            tuple(t if s > 0 else None for t, s in zip(part.trees, share, strict=True)),
-            part.network,
+        replace(
+            part,
+            trees=tuple(t if s > 0 else None for t, s in zip(part.trees, share, strict=True)),
         )
         for part in parts
     ]

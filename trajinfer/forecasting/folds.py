@@ -37,6 +37,10 @@ class WholeSeries:
         """(P,) whether a pair may be learned from where a part is held out."""
         return np.asarray(self.group[pairs.series] != part)
 
+    def weight(self, held: Array) -> Array:
+        """(P,) of the pairs held out in these parts: all alike."""
+        return np.ones(len(held))
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -65,6 +69,10 @@ class Blocks:
         before = data.times[pairs.target] < begin
         return np.asarray(before | (data.times[pairs.cut] > begin + width + gap))
 
+    def weight(self, held: Array) -> Array:
+        """(P,) of the pairs held out in these parts: all alike."""
+        return np.ones(len(held))
+
 
 @dataclass(frozen=True)
 class LaterTimes:
@@ -90,6 +98,13 @@ class LaterTimes:
             return np.ones(len(pairs), dtype=bool)
         begin = _FIRST_ORIGIN + (1 - _FIRST_ORIGIN) * part / _ORIGINS
         return np.asarray(_shares(data, pairs.series, data.times[pairs.target]) < begin)
+
+    def weight(self, held: Array) -> Array:
+        """(P,) of the pairs held out in these parts: the square of the share learned from.
+
+        What was learned from little says less of what will be learned from all.
+        """
+        return np.asarray((_FIRST_ORIGIN + (1 - _FIRST_ORIGIN) * held / _ORIGINS) ** 2)
 
 
 Folds = WholeSeries | Blocks | LaterTimes

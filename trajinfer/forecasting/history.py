@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,15 @@ from trajinfer.forecasting.observations import (
     segment_search,
 )
 from trajinfer.forecasting.range_maximum import RangeMaximum
+from trajinfer.forecasting.recent_steps import recent_steps
+from trajinfer.forecasting.smoothing import SEASONS, TRENDS, Smoothed, smoothed
 from trajinfer.forecasting.variogram import Variogram
 
 _WINDOWS = (0.25, 0.5, 1.0, 2.0)
 _RECENT = 8
 _DISTANCES = 3
 _SHORTEST = 0.2
+_DEPTH, _DEEPEST = 8, 60
 
 
 @packable
@@ -35,6 +39,7 @@ class LeadUnits:
         variograms: one per channel.
         window: duration of the past that is used; infinite for all of it.
         lags: slopes reach this many values back.
+        periods: (C,) of the seasons, 0 = none.
     """
 
     center: Array
@@ -42,13 +47,37 @@ class LeadUnits:
     gap: Array
     horizon: float
     variograms: tuple[Variogram, ...]
-    window: float = np.inf
-    lags: tuple[int, ...] = (1, 2, 4, 8)
+    window: float
+    lags: tuple[int, ...]
+    periods: Array
+
+    @property
+    def depth(self) -> int:
+        """Even steps back that autoregressions see: past the seasons, where these are not long."""
+        steps = np.round(self.periods / self.gap).astype(int)
+        return max(_DEPTH, *(int(k) for k in steps if k <= _DEEPEST), 0)
 
     @property
     def n_channels(self) -> int:
         """C."""
         return len(self.center)
+
+
+@dataclass(frozen=True)
+class ChannelStates:
+    """What the continuations of one channel start from, at R cuts.
+
+    Attributes:
+        steps_back: (R, D + 1) values 1 to D + 1 usual gaps before the last one, minus it.
+        reached: (R,) how many of these steps lie within the past.
+        trend, seasonal: smoothed levels minus the last value, slopes, and seasons; the last one is
+            of all values of the channel, and all of `seasonal` is (., 0) where there is no period.
+    """
+
+    steps_back: Array
+    reached: Array
+    trend: Smoothed
+    seasonal: Smoothed
 
 
 @dataclass(frozen=True)
@@ -65,6 +94,8 @@ class History:
             a series stands still.
         state: (R, K) all other features, those of each channel first.
         n_common: number of features at the end of `state` that belong to no channel.
+        states: of the cuts, each once, per channel.
+        row: (R,) row of each cut in `states`.
     """
 
     time: Array
@@ -75,6 +106,8 @@ class History:
     moves: Array
     state: Array
     n_common: int
+    states: tuple[ChannelStates, ...]
+    row: Array
 
     @property
     def recent(self) -> Array:
@@ -91,6 +124,8 @@ class History:
             self.moves[index],
             self.state[index],
             self.n_common,
+            self.states,
+            self.row[index],
         )
 
 
@@ -101,9 +136,8 @@ def history(data: Observations, rows: Array, units: LeadUnits) -> History:
     parts = [
         _channel(data.channel(c), series, rows, time, units, c) for c in range(units.n_channels)
     ]
-    last, age, mean, drift, moves, state = (
-        np.stack(part, axis=1) for part in zip(*parts, strict=True)
-    )
+    *parts, states = zip(*parts, strict=True)
+    last, age, mean, drift, moves, state = (np.stack(part, axis=1) for part in parts)
     first = data.starts[series]
     if np.isfinite(units.window):
         first = segment_search(data.times, first, rows + 1, time - units.window) + 1
@@ -115,7 +149,8 @@ def history(data: Observations, rows: Array, units: LeadUnits) -> History:
         ]
     )
     state = np.concatenate([state.reshape(len(rows), -1), common], axis=1)
-    return History(time, last, age, mean, drift, moves, state, common.shape[1])
+    every = np.arange(len(rows))
+    return History(time, last, age, mean, drift, moves, state, common.shape[1], states, every)
 
 
 @dataclass(frozen=True)
@@ -141,8 +176,8 @@ class _Past:
 
 def _channel(
     channel: Channel, series: Array, rows: Array, time: Array, units: LeadUnits, index: int
-) -> tuple[Array, ...]:
-    """Last values, ages, means, drifts, moves (R, M) and states (R, K) of one channel."""
+) -> tuple[Any, ...]:
+    """Fields of `History` for one channel, and its states."""
     center, scale = units.center[index], units.scale[index]
     past = _past(channel, series, rows, time, units, index)
     total = segment_scan(past.x, channel.starts, np.add)
@@ -168,6 +203,32 @@ def _channel(
         scale * past.where_seen(_drift(past)),
         np.stack(moves, axis=1),
         np.stack(state, axis=1),
+        _states(channel, series, past, units, index),
+    )
+
+
+def _states(
+    channel: Channel, series: Array, past: _Past, units: LeadUnits, index: int
+) -> ChannelStates:
+    """Smoothing knows no window: it has no answer where there is one."""
+    gap, period = float(units.gap[index]), float(units.periods[index])
+    back, reached = np.zeros((len(past.at), units.depth + 1)), np.zeros(len(past.at), dtype=int)
+    if len(channel.values):
+        back, reached = recent_steps(channel, series, past.first, past.at, gap, units.depth + 1)
+    made = []
+    for of, grid in ((0.0, TRENDS), (period, SEASONS[: len(SEASONS) * (period > 0)])):
+        shape = (len(past.at), len(grid))
+        if not len(grid) or not len(channel.values) or np.isfinite(units.window):
+            none = np.full((len(channel.values), len(grid)), np.nan)
+            made.append(Smoothed(np.full(shape, np.nan), np.zeros(shape), none))
+            continue
+        states = smoothed(channel, gap, of)
+        level = states.level[past.at] - channel.values[past.at, None]
+        level = np.where(past.seen[:, None], level, 0.0 if of == 0 else np.nan)
+        slope = np.where(past.seen[:, None], states.slope[past.at], 0.0)
+        made.append(Smoothed(level, slope, states.season))
+    return ChannelStates(
+        np.where(past.seen[:, None], back, 0.0), np.where(past.seen, reached, 0), *made
     )
 
 

@@ -22,6 +22,7 @@ from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles
+from trajinfer.forecasting.continuations import Continuations
 from trajinfer.forecasting.experts import simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.history import LeadUnits, history
@@ -31,8 +32,9 @@ from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
-from trajinfer.forecasting.quantiles import ErrorQuantiles
+from trajinfer.forecasting.quantiles import WEIGHTS, ErrorQuantiles
 from trajinfer.forecasting.spread import Spread
+from trajinfer.forecasting.value_scale import ValueScale
 from trajinfer.regression import BoostedTrees, LinearMaps
 
 _CHUNK = 20_000
@@ -47,11 +49,13 @@ class Part:
     """What was learned with one part of the series held out.
 
     Attributes:
+        continuations: of each channel by itself.
         ridge: on all channels.
         trees: one set per channel, None where it has no share.
         network: None where there are too few examples.
     """
 
+    continuations: Continuations
     ridge: LinearMaps
     trees: tuple[BoostedTrees | None, ...] = ()
     network: IncrementNetwork | None = None
@@ -63,7 +67,8 @@ class ForecastLaw:
     """A fitted forecaster of C channels.
 
     Attributes:
-        units, calendar, periods, design: how features are made.
+        scale: that the values are modelled on; all that follows is in its units.
+        units, calendar, design: how features are made.
         parts: experts that are averaged.
         mixture: shares of the experts.
         spread: scales of the errors.
@@ -74,9 +79,9 @@ class ForecastLaw:
         known: channels whose future values are given.
     """
 
+    scale: ValueScale
     units: LeadUnits
     calendar: CalendarCycles
-    periods: Array
     design: Design
     parts: tuple[Part, ...]
     mixture: Mixture
@@ -95,7 +100,7 @@ class ForecastLaw:
             later: not before the last time of a series.
             future: (B, Q, K) values of the known channels.
         """
-        data = Observations.of(past)
+        data = self.scale.observations(Observations.of(past))
         rows = data.starts[1:] - 1
         known_past = history(data, rows, self.units)
         index = np.repeat(np.arange(len(past)), later.shape[1])
@@ -107,14 +112,19 @@ class ForecastLaw:
             later.ravel(),
             self.units,
             self.calendar,
-            self.periods,
-            None if future is None else self.standardised(future.reshape(len(index), -1)),
+            None if future is None else self._known_ahead(future.reshape(len(index), -1)),
         )
 
     def standardised(self, future: Array) -> Array:
         """Known inputs (P, K) in units of their channels; unknown ones at the mean."""
         where = list(self.known)
         return np.nan_to_num((future - self.units.center[where]) / self.units.scale[where])
+
+    def _known_ahead(self, future: Array) -> Array:
+        """Known inputs (P, K) as they came, in units of their channels."""
+        every = np.full((len(future), self.units.n_channels), np.nan)
+        every[:, list(self.known)] = future
+        return self.standardised(self.scale.into(every)[:, list(self.known)])
 
     def moments(self, asked: Questions) -> tuple[Array, Array]:
         """Locations and scales (P, C)."""
@@ -127,14 +137,33 @@ class ForecastLaw:
     def _moments(self, asked: Questions) -> tuple[Array, Array]:
         features = self.design(asked, self.units)
         products = self.design.interactions(features, asked, self.units)
-        answers = [
-            expert_increments(part, self.design.own, features, products) for part in self.parts
-        ]
+        answers = [self._learned(part, asked, features, products) for part in self.parts]
         learned = np.mean([answer for answer, _ in answers], axis=0)
         increments = np.concatenate([simple_increments(asked, self.units), learned], axis=2)
         mean = asked.history.last + asked.size * self.mixture(increments, self.share(asked))
         square = np.mean([np.exp(2 * log_scale) for _, log_scale in answers], axis=0)
         return mean, self.spread(asked, mean, self.units, 0.5 * np.log(square))
+
+    def _learned(
+        self, part: Part, asked: Questions, features: Array, products: Array
+    ) -> tuple[Array, Array]:
+        """Increments (P, C, E) of the experts of one part and log-scales (P, C).
+
+        The order is damped trend, autoregression, ridge, trees, network; trees and networks that
+        were not fitted are left out.
+        """
+        ridge = part.ridge(products)
+        columns, log_scale = [part.continuations(asked, self.units), ridge[:, :, None]], 0 * ridge
+        if part.trees:
+            made = [
+                ridge[:, c] if trees is None else trees(features[:, self.design.own[c]])[:, 0]
+                for c, trees in enumerate(part.trees)
+            ]
+            columns.append(np.stack(made, axis=1)[:, :, None])
+        if part.network is not None:
+            mean, log_scale = part.network(features)
+            columns.append(mean[:, :, None])
+        return np.concatenate(columns, axis=2), log_scale
 
     def recalibrated(self, series: IrregularSeries, cutoffs: int | None, seed: int) -> ForecastLaw:
         """The same law with quantiles of its errors on pairs of other series.
@@ -142,7 +171,7 @@ class ForecastLaw:
         Raises:
             InputError: if none of the series has a past and a future.
         """
-        data = Observations.of(series)
+        data = self.scale.observations(Observations.of(series))
         source = PairSource.of(data, self.units.horizon, cutoffs)
         pairs = source.draw(np.random.default_rng(seed), _PAIRS_PER_SERIES, _CHUNK)
         if not len(pairs):
@@ -159,7 +188,6 @@ class ForecastLaw:
             data.times[pairs.target],
             self.units,
             self.calendar,
-            self.periods,
             self.standardised(truth[:, list(self.known)]) if self.known else None,
         )
         mean, scale = self.moments(asked)
@@ -174,7 +202,8 @@ class ForecastLaw:
     def mean(self, asked: Questions) -> Array:
         """Means (P, C) of the law, moved within the bounds."""
         mean, scale = self.moments(asked)
-        return self.kinds.inside(mean + scale * self.quantiles.mean_at(self.share(asked)))
+        errors = scale[:, :, None] * self.quantiles.table(self.share(asked))
+        return self.kinds.inside(self.scale.means(mean, errors, WEIGHTS))
 
     def sample(self, asked: Questions, seeds: Sequence[Any], n: int) -> Array:
         """Paths (B, n, Q, C).
@@ -198,7 +227,7 @@ class ForecastLaw:
                 lead[rows], own_lead[rows] / self.units.horizon, white[rows], seeds[rows], n
             )
             paths = [mean[rows] + scale[rows] * self.quantiles(one, share[rows]) for one in z]
-            values[rows] = self.kinds.attainable(np.stack(paths, axis=1))
+            values[rows] = self.kinds.attainable(self.scale.back(np.stack(paths, axis=1)))
         return values
 
     def _white_share(self, asked: Questions) -> Array:
@@ -218,25 +247,3 @@ class ForecastLaw:
             again = (lead[:, k] == lead[:, k - 1])[:, None]
             white[:, :, k] = np.where(again, white[:, :, k - 1], white[:, :, k])
         return np.asarray(np.sqrt(1 - white_share) * z + np.sqrt(white_share) * white)
-
-
-def expert_increments(
-    part: Part, own: tuple[Array, ...], features: Array, products: Array
-) -> tuple[Array, Array]:
-    """Increments (P, C, E) of the learned experts of one part and log-scales (P, C).
-
-    The order is ridge, trees, network; experts that were not fitted are left out. `own` has the
-    features that the trees of each channel see.
-    """
-    ridge = part.ridge(products)
-    columns, log_scale = [ridge], np.zeros_like(ridge)
-    if part.trees:
-        made = [
-            ridge[:, c] if trees is None else trees(features[:, own[c]])[:, 0]
-            for c, trees in enumerate(part.trees)
-        ]
-        columns.append(np.stack(made, axis=1))
-    if part.network is not None:
-        mean, log_scale = part.network(features)
-        columns.append(mean)
-    return np.stack(columns, axis=2), log_scale

@@ -66,7 +66,7 @@ class LeadForecast:
     @property
     def channel_scale(self) -> Array:
         """(C,) standard deviations of the training values."""
-        return self.law.units.scale
+        return self.law.scale.spread
 
     def require(self, series: IrregularSeries) -> None:
         """Refuse series with other columns than those of the fit.

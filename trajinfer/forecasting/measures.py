@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trajinfer._core.errors import InputError
+from trajinfer.forecasting.calendar import shown_period
 from trajinfer.forecasting.history import LeadUnits
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
@@ -23,7 +24,8 @@ def measured(
     rng: np.random.Generator,
 ) -> LeadUnits:
     """Measure the channels; one without any value is taken as constant 0."""
-    center, scale, gaps, variograms = [], [], [], []
+    center, scale, gaps, variograms, periods = [], [], [], [], []
+    span = float(np.max(data.spans))
     for c in range(data.values.shape[1]):
         channel = data.channel(c)
         own = Observations(channel.times, channel.values[:, None], channel.starts, data.statics)
@@ -34,6 +36,7 @@ def measured(
         center.append(mean)
         scale.append(1.0 if flat else size)
         gaps.append(float(np.median(steps)) if len(steps) else horizon)
+        periods.append(shown_period(channel, span))
         variograms.append(_variogram(own, horizon, rng))
     return LeadUnits(
         np.array(center),
@@ -43,6 +46,7 @@ def measured(
         tuple(variograms),
         window,
         lags,
+        np.array(periods),
     )
 
 

@@ -50,7 +50,12 @@ class Mixture:
 
 
 def fit_mixture(
-    names: tuple[str, ...], increments: Array, target: Array, share: Array, n_independent: float
+    names: tuple[str, ...],
+    increments: Array,
+    target: Array,
+    share: Array,
+    n_independent: float,
+    weight: Array | None = None,
 ) -> Mixture:
     r"""Shares that minimise the held-out squared error, shrunk to what is plausible.
 
@@ -68,7 +73,9 @@ def fit_mixture(
         target: (P, C) true ones, NaN = not observed.
         share: (P, C) leads as shares of the horizon.
         n_independent: number n of independent stretches of a horizon.
+        weight: (P,) of the pairs in the means over them; None: they count alike.
     """
+    weight = np.ones(len(target)) if weight is None else weight
     n_channels, n_experts = increments.shape[1:]
     shares = np.zeros((3, n_channels, n_experts))
     shares[:, :, 0] = 1.0
@@ -85,34 +92,36 @@ def fit_mixture(
             if len(rows) >= 2:
                 x, n = increments[rows][:, c, asked], n_independent * len(rows) / known.sum()
                 made[:, c] = 0.0
-                made[:, c, asked] = _by_third(x, target[rows, c], share[rows, c], n)
+                made[:, c, asked] = _by_third(x, target[rows, c], share[rows, c], n, weight[rows])
     return Mixture(names, shares, without_all)
 
 
-def _by_third(x: Array, y: Array, share: Array, n: float) -> Array:
+def _by_third(x: Array, y: Array, share: Array, n: float, weight: Array) -> Array:
     """Shares (3, E) of one channel."""
     third = np.clip((3 * share).astype(int), 0, 2)
     useful: Array = np.asarray(x.any(axis=0))
     useful[0] = True
     x = x[:, useful]
-    whole = _shares(x, y, n, None)
+    n *= weight.sum() ** 2 / (weight**2).sum() / len(weight)
+    whole = _shares(x, y, n, None, weight)
     result = np.zeros((3, len(useful)))
     for k in range(3):
         rows, own = third == k, whole
         if n * rows.mean() >= _THIRD_PAYS:
-            own = _shares(x[rows], y[rows], n * rows.mean(), whole)
+            own = _shares(x[rows], y[rows], n * rows.mean(), whole, weight[rows])
         result[k, useful] = own
     return result
 
 
-def _shares(x: Array, y: Array, n: float, prior: Array | None) -> Array:
-    error = ((y[:, None] - x) ** 2).mean(axis=0)
+def _shares(x: Array, y: Array, n: float, prior: Array | None, weight: Array) -> Array:
+    weight = weight / weight.sum()
+    error = weight @ (y[:, None] - x) ** 2
     if prior is None:
         ratio = error / max(error.min(), 1e-300)
         prior = np.exp(-0.5 * n * np.minimum(ratio - 1, 50.0))
         prior /= prior.sum()
     strength = _PRIOR / max(n, 1.0)
-    gram, right = x.T @ x / len(x), x.T @ y / len(x)
+    gram, right = (x.T * weight) @ x, x.T @ (weight * y)
     ridge = strength * (error.min() + 1e-12)
     pull = strength * gram + ridge * np.eye(len(gram))
     gram, right = gram + pull, right + pull @ prior

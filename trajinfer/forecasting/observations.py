@@ -98,6 +98,14 @@ class Channel:
         Returns:
             Values and gaps (P,); NaN and infinity before the first and after the last value.
         """
+        left, right, share, gap = self.between(series, times, last)
+        value = self.values[left] + share * (self.values[right] - self.values[left])
+        return np.where(np.isfinite(gap), value, np.nan), gap
+
+    def between(
+        self, series: Array, times: Array, last: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        """Neighbours of times, the share of the later one, and the gaps between them; see `at`."""
         left = np.minimum(self.until(series, times), last)
         valid = left >= self.starts[series]
         left = np.where(valid, left, 0)
@@ -106,8 +114,7 @@ class Channel:
         valid &= exact | (left + 1 <= last)
         gap = self.times[right] - self.times[left]
         share = (times - self.times[left]) / np.where(gap > 0, gap, 1.0)
-        value = self.values[left] + share * (self.values[right] - self.values[left])
-        return np.where(valid, value, np.nan), np.where(valid, gap, np.inf)
+        return left, right, share, np.where(valid, gap, np.inf)
 
 
 def segment_search(keys: Array, first: Array, end: Array, wanted: Array) -> Array:

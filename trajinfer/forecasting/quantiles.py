@@ -11,11 +11,12 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 
 _KNOTS = np.linspace(-3.0, 3.0, 25)
-_WEIGHTS = np.exp(-0.5 * _KNOTS**2) / np.exp(-0.5 * _KNOTS**2).sum()
+WEIGHTS = np.exp(-0.5 * _KNOTS**2) / np.exp(-0.5 * _KNOTS**2).sum()
 _PER_UNIT = 4
 _FEWEST = 60
 _TAIL = 2.0
 _FEWEST_INDEPENDENT = 3.0
+_SURE = 4.0
 
 
 @packable
@@ -67,8 +68,9 @@ class ErrorQuantiles:
         $$\frac{t_{n-1}^{-1}(\Phi(z))}{z} \sqrt{\frac{n + 1}{n - 1}},$$
 
         which tends to 1 for many. The mean $\bar e$ itself is a bias that the few may show by
-        chance; it is multiplied by $\max(0, 1 - s^2 / (n \bar e^2))$ (James and Stein). The leads
-        of the first third count 3 n independent errors, those of the second 3 n / 2.
+        chance; it is multiplied by $1 - s^2 / (n \bar e^2)$ (James and Stein) where it is larger
+        than two standard errors, and left out where it is not. The leads of the first third count
+        3 n independent errors, those of the second 3 n / 2.
 
         Args:
             n_independent: number n of stretches of a horizon.
@@ -78,14 +80,14 @@ class ErrorQuantiles:
         z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
         factor = stdtrit(n - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
         spread = self.values - mean
-        chance = (spread**2 @ _WEIGHTS)[:, :, None] / n[:, None]
-        kept = np.maximum(0.0, 1 - chance / np.maximum(mean**2, 1e-300))
+        chance = (spread**2 @ WEIGHTS)[:, :, None] / n[:, None]
+        kept = np.where(mean**2 > _SURE * chance, 1 - chance / np.maximum(mean**2, 1e-300), 0.0)
         return replace(self, values=kept * mean + spread * factor[:, None])
 
     @property
     def mean(self) -> Array:
         """(3, C) means of the errors."""
-        return np.asarray(self.values @ _WEIGHTS)
+        return np.asarray(self.values @ WEIGHTS)
 
     def mean_at(self, share: Array) -> Array:
         """Means (..., C) of the errors at shares of the horizon (..., C)."""

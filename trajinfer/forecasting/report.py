@@ -58,8 +58,10 @@ def held_out_report(
     mixed = law.mixture(held_out.increments, share)
     scale = held_out.scale
     low, high = (law.quantiles(np.full(scale.shape, z), share) for z in (-1.6449, 1.6449))
-    error = held_out.truth - asked.history.last - asked.size * mixed
+    mean = asked.history.last + asked.size * mixed
+    error = held_out.truth - mean
     inside = (low * scale <= error) & (error <= high * scale)
+    error = law.scale.back(held_out.truth) - law.scale.back(mean)
     age = asked.history.time - data.times[data.starts[held_out.pairs.series]]
     groups = {
         "horizon": np.clip((3 * asked.lead / law.units.horizon).astype(int), 0, 2),
@@ -68,9 +70,7 @@ def held_out_report(
     rows = []
     for c, channel in enumerate(channels):
         known = ~np.isnan(error[:, c])
-        experts = (held_out.truth[:, c, None] - asked.history.last[:, c, None]) - asked.size[
-            :, c, None
-        ] * held_out.increments[:, c]
+        experts = _errors_of_experts(law, held_out, c)
         for by, third in groups.items():
             for k, name in enumerate(_THIRDS):
                 part = known & (third == k)
@@ -85,6 +85,14 @@ def held_out_report(
                         | dict(zip(law.mixture.names, errors.tolist(), strict=True))
                     )
     return Report(rows, stretches)
+
+
+def _errors_of_experts(law: Any, held_out: Any, channel: int) -> Array:
+    """(P, E) on the scale that the values came in."""
+    asked = held_out.asked
+    found = asked.history.last + asked.size * held_out.increments.transpose(2, 0, 1)
+    error = law.scale.back(held_out.truth) - law.scale.back(found)
+    return np.asarray(error[:, :, channel].T)
 
 
 def _root_mean_square(errors: Array) -> Array:

@@ -1,0 +1,197 @@
+"""Smoothing and autoregression against second implementations, and the scale of the values."""
+
+import numpy as np
+import pytest
+
+from trajinfer import IrregularSeries, NeuralSDEForecaster
+from trajinfer.data.channel_kinds import ChannelKinds
+from trajinfer.forecasting.autoregression import fit_autoregression
+from trajinfer.forecasting.folds import LaterTimes
+from trajinfer.forecasting.mixture import fit_mixture
+from trajinfer.forecasting.observations import Observations
+from trajinfer.forecasting.recent_steps import recent_steps
+from trajinfer.forecasting.smoothing import SEASONS, TRENDS, smoothed
+from trajinfer.forecasting.value_scale import ValueScale
+
+
+def table(*series):
+    """Channel and table of series given as (times, values)."""
+    data = Observations.of(
+        IrregularSeries.from_arrays([t for t, _ in series], [x[:, None] for _, x in series])
+    )
+    return data.channel(0), data
+
+
+def one_by_one(times, x, setting, period):
+    """Levels, slopes and seasons of one series with gaps of 1, in plain words."""
+    alpha, beta, phi, gamma = setting
+    early = max(1, period)
+    level, slope, states = x[:early].mean(), 0.0, [(np.nan, np.nan)] * early
+    season = list(x[:early] - level)
+    if not period:
+        level, states, season = x[0], [(x[0], 0.0)], [0.0]
+    for k in range(early, len(x)):
+        s = times[k] - times[k - 1]
+        reach = phi * (1 - phi**s) / (1 - phi)
+        own = season[k - period] if period else 0.0
+        error = x[k] - (level + reach * slope + own)
+        weight = max(1 - (1 - alpha) ** s, 1 / (k + 1))
+        turn = max(beta, 1 / k) if beta else 0.0
+        level = level + reach * slope + weight * error
+        slope = phi**s * slope + turn * weight * error / s
+        season.append(own + (max(gamma, 1 / (k // early + 1)) if period else 0.0) * error)
+        states.append((level, slope))
+    return np.array(states), np.array(season)
+
+
+@pytest.mark.parametrize("period", [0, 4])
+def test_smoothing_of_many_series_is_that_of_each(period):
+    """Series of lengths 30, 1 and 11, with gaps of 1 and 2 where there is no season."""
+    rng = np.random.default_rng(0)
+    series = []
+    for n in (30, 1, 11):
+        times = np.cumsum(rng.integers(1, 2 if period else 3, n)).astype(float)
+        series.append((times, rng.normal(size=n).cumsum()))
+    channel, _ = table(*series)
+    found = smoothed(channel, 1.0, float(period))
+    for g, setting in enumerate(SEASONS if period else TRENDS):
+        for k in (0, 2):
+            own = slice(channel.starts[k], channel.starts[k + 1])
+            states, season = one_by_one(*series[k], setting, period)
+            np.testing.assert_allclose(found.level[own, g], states[:, 0], atol=1e-9)
+            np.testing.assert_allclose(found.slope[own, g], states[:, 1], atol=1e-9)
+            if period:
+                np.testing.assert_allclose(found.season[own, g], season, atol=1e-9)
+
+
+def fitted(x, period, steps=12, depth=8):
+    channel, _ = table((np.arange(float(len(x))), x))
+    rows, zeros = np.arange(len(x)), np.zeros(len(x), dtype=int)
+    back, reached = recent_steps(channel, zeros, zeros, rows, 1.0, depth + 1)
+    made = fit_autoregression(x, back, reached, x.mean(), 1.0, period, steps)
+    return made, back[-1:, :-1]
+
+
+def test_an_autoregression_is_found_and_continued_step_by_step():
+    """x' = 1.4 x - .55 x_before: the forecast is the recursion, within the error of 4000 values."""
+    rng = np.random.default_rng(0)
+    x = np.zeros(4000)
+    for k in range(2, 4000):
+        x[k] = 1.4 * x[k - 1] - 0.55 * x[k - 2] + rng.normal()
+    made, back = fitted(x, 0)
+    lead = np.arange(1, 9)
+    found = made(np.full(8, x[-1]), np.repeat(back, 8, axis=0), lead.astype(float)) + x[-1]
+    expected = list(x[-2:])
+    for _ in lead:
+        expected.append(1.4 * expected[-1] - 0.55 * expected[-2])
+    np.testing.assert_allclose(found, expected[2:], atol=0.15)
+    between = made(x[-1:], back, np.array([1.5])) + x[-1]
+    assert between[0] == pytest.approx(0.5 * (found[0] + found[1]))
+
+
+def test_lines_and_seasons_are_continued_exactly():
+    rng = np.random.default_rng(0)
+    month = np.arange(80)
+    x = 0.3 * month + rng.normal(size=12)[month % 12] + 1e-6 * rng.normal(size=80)
+    made, back = fitted(x[:60], 12, depth=12)
+    lead = np.arange(1.0, 21.0)
+    found = made(np.full(20, x[59]), np.repeat(back, 20, axis=0), lead) + x[59]
+    np.testing.assert_allclose(found, x[60:], atol=1e-3)
+
+
+def test_no_continuation_explodes():
+    """Doubling at every step is within reach of one step only."""
+    x = 2.0 ** np.arange(30) + np.random.default_rng(0).normal(size=30)
+    for steps, grows in ((1, True), (20, False)):
+        made, back = fitted(x, 0, steps=steps)
+        moved = made(x[-1:], back, np.array([float(steps)]))[0]
+        assert (moved > 0.9 * x[-1]) == grows
+
+
+def test_values_a_step_back_stand_still_before_the_first_one():
+    times = np.array([0.0, 1.0, 3.0, 4.0])
+    channel, data = table((times, np.array([1.0, 2.0, 6.0, 5.0])))
+    rows = np.arange(4)
+    back, reached = recent_steps(channel, data.series, 0 * rows, rows, 1.0, 3)
+    np.testing.assert_allclose(back[3], [1.0, -1.0, -3.0])  # 6, 4 between 2 and 6, 2
+    np.testing.assert_allclose(back[1], [-1.0, -1.0, -1.0])
+    assert reached.tolist() == [0, 1, 3, 3]
+
+
+def growing(n, noise=0.05):
+    """Quarters with seasons and noise in proportion to a level that grows."""
+    rng = np.random.default_rng(0)
+    quarter = np.arange(n)
+    season = np.array([0.0, 0.3, 0.1, -0.4])[quarter % 4]
+    return np.exp(0.04 * quarter + season + noise * rng.normal(size=n))
+
+
+@pytest.mark.parametrize(
+    ("values", "logs"),
+    [
+        (growing(60), True),
+        (growing(30), False),  # few values
+        (growing(60) - 0.9, False),  # not all of them positive
+        (20 + np.random.default_rng(0).normal(size=60).cumsum(), False),
+    ],
+    ids=["growth", "few", "signs", "walk"],
+)
+def test_logarithms_are_taken_where_changes_follow_the_level(values, logs):
+    _, data = table((np.arange(float(len(values))), values))
+    kinds = ChannelKinds.of(data.values)
+    scale = ValueScale.of(data, kinds, 4.0, np.random.default_rng(0))
+    assert scale.logs.tolist() == [logs]
+    np.testing.assert_allclose(scale.back(scale.into(data.values)), data.values)
+
+
+def test_means_of_logarithms_are_those_that_held_out_values_confirm():
+    """Lognormal values: the whole way where the spread is true, none where it is far too wide."""
+    rng = np.random.default_rng(0)
+    location = 0.3 * rng.normal(size=(20_000, 1))
+    truth = location + 0.8 * rng.normal(size=location.shape)
+    z, chance = np.polynomial.hermite_e.hermegauss(25)
+    chance = chance / chance.sum()
+    scale = ValueScale(np.array([True]), np.array([1e-9]), np.ones(1), np.ones(1))
+    for wide, share in ((1.0, 1.0), (3.0, 0.01)):
+        errors = np.broadcast_to(0.8 * wide * z, (20_000, 1, 25))
+        made = scale.confirmed(location, errors, chance, truth, 1e6)
+        assert made.above[0] == pytest.approx(share, abs=0.06)
+    exact = scale.means(location, np.broadcast_to(0.8 * z, (20_000, 1, 25)), chance)
+    np.testing.assert_allclose(exact, np.exp(location + 0.32), rtol=1e-6)
+
+
+def test_growth_and_its_seasons_go_on_in_the_forecast():
+    """A year ahead, at three origins: half of the error of the last year; intervals cover."""
+    x, errors, inside = growing(72, noise=0.02), [], []
+    for n in (60, 64, 68):
+        series = IrregularSeries.from_arrays(np.arange(float(n)), x[None, :n, None])
+        model = NeuralSDEForecaster(horizon=4.0, random_state=0).fit(series)
+        later = np.arange(n, n + 4.0)
+        forecast = model.forecast(series, later, 400)
+        low, high = forecast.interval(0.9)
+        truth = x[n : n + 4]
+        errors.append([model.predict(series, later)[0, :, 0] - truth, x[n - 4 : n] - truth])
+        inside.append((low[0, :, 0] < truth) & (truth < high[0, :, 0]))
+        assert (forecast.samples > 0).all()
+    ours, last_year = np.sqrt(np.square(errors).mean(axis=(0, 2)))
+    assert ours < 0.5 * last_year
+    assert np.mean(inside) >= 0.75
+    assert model.report_["error"].max() < 0.2 * x.std()
+
+
+def test_weights_count_as_repeated_pairs_do():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 1, 3)), rng.normal(size=(60, 1))
+    weight, share = rng.integers(1, 4, 60), rng.uniform(size=(60, 1))
+    names = ("a", "b", "c")
+    weighted = fit_mixture(names, x, y, share, 50.0, weight)
+    again = np.repeat(np.arange(60), weight)
+    effective = 50.0 * weight.sum() ** 2 / (weight**2).sum() / 60
+    repeated = fit_mixture(names, x[again], y[again], share[again], effective)
+    np.testing.assert_allclose(weighted.shares, repeated.shares, atol=1e-6)
+
+
+def test_what_was_learned_from_more_counts_more():
+    weight = LaterTimes().weight(np.arange(8))
+    assert (np.diff(weight) > 0).all()
+    assert weight[0] == pytest.approx(1 / 16)

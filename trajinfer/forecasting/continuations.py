@@ -1,0 +1,121 @@
+"""Classical continuations of a past, each channel by itself: smoothing and autoregression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.forecasting.autoregression import Autoregression, fit_autoregression
+from trajinfer.forecasting.features import Questions
+from trajinfer.forecasting.history import History, LeadUnits
+from trajinfer.forecasting.pairs import Pairs
+from trajinfer.forecasting.smoothing import SEASONS, TRENDS, reach
+
+CONTINUATIONS = ("damped_trend", "seasonal_trend", "autoregression")
+_MOST_ROWS = 5000
+
+
+@packable
+@dataclass(frozen=True)
+class Continuations:
+    """Those of C channels.
+
+    Attributes:
+        smoothing: (C, 2) row of `TRENDS` and of `SEASONS`.
+        autoregressions: one per channel.
+    """
+
+    smoothing: Array
+    autoregressions: tuple[Autoregression, ...]
+
+    def __call__(self, asked: Questions, units: LeadUnits) -> Array:
+        """Increments (P, C, 3) in units of the expected size."""
+        past = asked.history
+        found = np.empty((*asked.size.shape, len(CONTINUATIONS)))
+        for c, regression in enumerate(self.autoregressions):
+            lead = np.clip(asked.own_lead[:, c], 0.0, None)
+            for k, answers in enumerate(_smoothings(asked, units, c)):
+                found[:, c, k] = answers[:, self.smoothing[c, k]] if answers.size else np.nan
+            before = past.states[c].steps_back[past.row, :-1]
+            found[:, c, 2] = regression(past.last[:, c], before, lead)
+        return found / asked.size[:, :, None]
+
+
+def fit_continuations(
+    past: History,
+    asked: Questions,
+    pairs: Pairs,
+    target: Array,
+    held: Array,
+    trains: list[Array],
+    units: LeadUnits,
+) -> tuple[list[Continuations], Array]:
+    """Continuations for each part, and what they say of the pairs that it holds out, (P, C, 3).
+
+    The smoothing is the one with the least squared error on the pairs that may be learned from; the
+    autoregression learns from the rows that these ask about.
+
+    Args:
+        past: of every row.
+        asked, pairs: the questions and the rows they stand for.
+        target: (P, C) true increments in units of the expected size, NaN = not observed.
+        held: (P,) the part in which each pair is held out.
+        trains: for each part, (P,) whether a pair is learned from.
+        units: of the channels.
+    """
+    n_channels = target.shape[1]
+    smoothing = np.zeros((len(trains), n_channels, 2), dtype=int)
+    regressions: list[list[Autoregression]] = [[] for _ in trains]
+    for c in range(n_channels):
+        known = ~np.isnan(target[:, c])
+        for k, answers in enumerate(_smoothings(asked, units, c)):
+            miss = target[known, c, None] - answers[known] / asked.size[known, c, None]
+            for part, rows in enumerate(trains):
+                smoothing[part, c, k] = _best(miss[rows[known]])
+        for part, rows in enumerate(trains):
+            learned = np.unique(pairs.target[rows])
+            regressions[part].append(_regression(past, learned, units, c))
+    made = [
+        Continuations(own, tuple(many)) for own, many in zip(smoothing, regressions, strict=True)
+    ]
+    predicted = np.zeros((*target.shape, len(CONTINUATIONS)))
+    for part, one in enumerate(made):
+        rows = np.flatnonzero(held == part)
+        predicted[rows] = one(asked[rows], units)
+    return made, predicted
+
+
+def _regression(past: History, rows: Array, units: LeadUnits, channel: int) -> Autoregression:
+    gap = float(units.gap[channel])
+    rows = rows[(past.age[rows, channel] == 0)]
+    rows = rows[:: -(-len(rows) // _MOST_ROWS) or 1]
+    states = past.states[channel]
+    return fit_autoregression(
+        past.last[rows, channel],
+        states.steps_back[rows],
+        states.reached[rows],
+        float(units.center[channel]),
+        gap,
+        round(float(units.periods[channel]) / gap),
+        round(units.horizon / gap),
+    )
+
+
+def _best(miss: Array) -> int:
+    """Column of the smallest mean square of the errors (P, G), NaN = no answer."""
+    known = ~np.isnan(miss).any(axis=1)
+    return int(np.argmin(np.square(miss[known]).sum(axis=0))) if miss[known].size else 0
+
+
+def _smoothings(asked: Questions, units: LeadUnits, channel: int) -> tuple[Array, Array]:
+    """Increments (P, G) of all damped trends and of all seasonal ones; (P, 0) without a season."""
+    states, row = asked.history.states[channel], asked.history.row
+    steps = np.clip(asked.own_lead[:, channel, None], 0.0, None) / units.gap[channel]
+    trend, seasonal = (
+        own.level[row] + reach(steps, grid[: own.level.shape[1], 2]) * own.slope[row]
+        for own, grid in ((states.trend, TRENDS), (states.seasonal, SEASONS))
+    )
+    return trend, seasonal + asked.seasons[channel]
