@@ -1,8 +1,9 @@
 r"""The coupling of all cells of two snapshots, where some of them alone were coupled.
 
 A cell is followed along as many descendants as `_PARTNERS`, taken systematically from the law of
-its end: an atom by the coupling's potentials at the cell, then a cell for which this atom stands. The cells at the end are followed back likewise, and the mean of the two joint laws is
-scaled until both marginals hold,
+its end: an atom by the coupling's potentials at the cell, then a cell for which this atom stands.
+The cells at the end are followed back likewise, and the mean of the two joint laws is scaled until
+both marginals hold,
 
 $\pi_{ij} = r_i s_j \tfrac12 (a_i p_{ij} + b_j q_{ji}), \qquad \sum_j \pi_{ij} = a_i, \quad
 \sum_i \pi_{ij} = b_j.$
