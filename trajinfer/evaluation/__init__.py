@@ -19,11 +19,14 @@ from trajinfer.evaluation.individuals import (
     true_pair_dynamics,
 )
 from trajinfer.evaluation.resampling import bootstrap
+from trajinfer.evaluation.volatility_choice import VolatilityChoice, choose_volatility
 
 __all__ = [
     "GenerationReport",
+    "VolatilityChoice",
     "block_bootstrap",
     "bootstrap",
+    "choose_volatility",
     "exact_line",
     "forecast_scores",
     "gaussian_process",
