@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
 from trajinfer.data.ragged import RaggedLayout
 
 _FEWEST = 2
@@ -33,3 +34,31 @@ def hidden_entries(
             (rate * count + _ROUNDING).astype(int), np.maximum(count - _FEWEST, 0)
         )
     return hidden
+
+
+def partly_hidden(
+    flat_values: Array,
+    layout: RaggedLayout,
+    rate: float,
+    rng: np.random.Generator,
+    *,
+    together: bool = False,
+) -> Array:
+    """Values (N, C) with NaN in place of a share of those observed.
+
+    Args:
+        flat_values: (N, C); NaN = not observed.
+        layout: where the entries of each series stand.
+        rate: share to hide, in [0, 1).
+        rng: says which.
+        together: hide all channels of a time at once.
+
+    Raises:
+        InputError: if `rate` does not lie in [0, 1).
+    """
+    if not 0 <= rate < 1:
+        raise InputError(f"rate must lie in [0, 1), got {rate}; it is the share to hide")
+    observed = np.asarray(~np.isnan(flat_values))
+    shown = observed.any(axis=1, keepdims=True) if together else observed
+    hidden = hidden_entries(np.asarray(shown), layout, rate, rng)
+    return np.where(hidden, np.nan, flat_values)

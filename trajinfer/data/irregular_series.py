@@ -15,16 +15,17 @@ from trajinfer._core.checks import Array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import series_arrays, series_tables
-from trajinfer.data.hiding import hidden_entries
+from trajinfer.data.hiding import partly_hidden
 from trajinfer.data.joining import joined_fields
 from trajinfer.data.names import column_names
 from trajinfer.data.open_table import OpenTable
 from trajinfer.data.ragged import RaggedLayout
+from trajinfer.data.ragged_series import RaggedSeries
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
 
 @dataclass(frozen=True, eq=False)
-class IrregularSeries:
+class IrregularSeries(RaggedSeries):
     """B series of C channels; any channel may be missing at any time.
 
     Memory follows the number N of entries; the padded arrays `times`, `values` and `mask` are made
@@ -99,9 +100,6 @@ class IrregularSeries:
         layout = RaggedLayout(np.array(lengths))
         return cls(layout.flatten(times), layout.flatten(values), layout.lengths, **fields)
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
     def __repr__(self) -> str:
         shortest, longest = int(self.lengths.min()), int(self.lengths.max())
         span = f"{longest}" if shortest == longest else f"{shortest}-{longest}"
@@ -129,16 +127,6 @@ class IrregularSeries:
         )
 
     @cached_property
-    def layout(self) -> RaggedLayout:
-        """Where the entries of each series stand."""
-        return RaggedLayout(self.lengths)
-
-    @cached_property
-    def times(self) -> Array:
-        """(B, T), padded by repeating the last time of each series."""
-        return self.layout.pad(self.flat_times)
-
-    @cached_property
     def values(self) -> Array:
         """(B, T, C); NaN = not observed, and NaN on the padding."""
         return self.layout.pad(self.flat_values, np.nan)
@@ -152,21 +140,6 @@ class IrregularSeries:
     def mask(self) -> Array:
         """(B, T, C) bool, True = observed."""
         return np.asarray(~np.isnan(self.values))
-
-    @property
-    def present(self) -> Array:
-        """(B, T) bool, False on the padding."""
-        return self.layout.present
-
-    @property
-    def first_times(self) -> Array:
-        """(B,) the first time of each series."""
-        return np.asarray(self.flat_times[self.layout.starts])
-
-    @property
-    def last_times(self) -> Array:
-        """(B,) the last time of each series, whether anything was observed there or not."""
-        return np.asarray(self.flat_times[self.layout.ends - 1])
 
     @property
     def n_observations(self) -> int:
@@ -362,13 +335,9 @@ class IrregularSeries:
         Raises:
             InputError: if `rate` does not lie in [0, 1).
         """
-        if not 0 <= rate < 1:
-            raise InputError(f"rate must lie in [0, 1), got {rate}; it is the share to hide")
-        observed = np.asarray(~np.isnan(self.flat_values))
-        shown = observed.any(axis=1, keepdims=True) if together else observed
         rng = np.random.default_rng(seed_from(random_state))
-        hidden = hidden_entries(np.asarray(shown), self.layout, rate, rng)
-        return replace(self, flat_values=np.where(hidden, np.nan, self.flat_values))
+        kept = partly_hidden(self.flat_values, self.layout, rate, rng, together=together)
+        return replace(self, flat_values=kept)
 
     def with_values(self, values: Array) -> IrregularSeries:
         """The same series with other values (B, T, C)."""

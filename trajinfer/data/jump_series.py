@@ -17,13 +17,14 @@ from trajinfer.data import jump_input
 from trajinfer.data.jump_labels import MISSING, OBSERVATION_KINDS, decode
 from trajinfer.data.open_table import OpenTable
 from trajinfer.data.ragged import RaggedLayout
+from trajinfer.data.ragged_series import RaggedSeries
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
 __all__ = ["MISSING", "OBSERVATION_KINDS", "JumpSeries"]
 
 
 @dataclass(frozen=True, eq=False)
-class JumpSeries:
+class JumpSeries(RaggedSeries):
     """B paths of labels from a finite set, each path with its own observation times.
 
     Memory follows the number N of entries; the padded arrays `times`, `states`, `observation` and
@@ -86,9 +87,6 @@ class JumpSeries:
             if array is not None:
                 array.flags.writeable = False
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
     def __repr__(self) -> str:
         return (
             f"JumpSeries({len(self)} paths, {self.n_observations} observations, "
@@ -111,16 +109,6 @@ class JumpSeries:
         )
 
     @cached_property
-    def layout(self) -> RaggedLayout:
-        """Where the entries of each path stand."""
-        return RaggedLayout(self.lengths)
-
-    @cached_property
-    def times(self) -> Array:
-        """(B, T), padded by repeating the last time of each path."""
-        return self.layout.pad(self.flat_times)
-
-    @cached_property
     def states(self) -> Array:
         """(B, T) codes, -1 on the padding."""
         return self.layout.pad(self.flat_states, MISSING)
@@ -139,11 +127,6 @@ class JumpSeries:
     def covariates(self) -> Array | None:
         """(B, T, P), padded by repeating the last ones of each path."""
         return None if self.flat_covariates is None else self.layout.pad(self.flat_covariates)
-
-    @property
-    def present(self) -> Array:
-        """(B, T) bool, False on the padding."""
-        return self.layout.present
 
     @property
     def seen(self) -> Array:

@@ -21,6 +21,14 @@ from trajinfer._core.checks import (
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.data.cells import read_cells
+from trajinfer.data.clouds import (
+    as_points,
+    as_sizes,
+    as_weights,
+    grouped,
+    read_only,
+    without_massless_times,
+)
 from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
 from trajinfer.data.open_snapshots import read_points
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
@@ -68,7 +76,7 @@ class Snapshots:
         times = axis.encode(self.times)
         if times.ndim != 1:
             raise InputError(f"times must be one row of K numbers, got shape {times.shape}")
-        points = tuple(_as_points(p, k, times) for k, p in enumerate(self.points))
+        points = tuple(as_points(p, k, times) for k, p in enumerate(self.points))
         if len(points) != len(times) or not points:
             raise InputError(f"got {len(points)} snapshots for {len(times)} times; give one each")
         require_finite(times, "times")
@@ -83,10 +91,10 @@ class Snapshots:
             raise InputError(f"names of features must differ, got {', '.join(features)}")
         freeze = object.__setattr__
         freeze(self, "axis", axis)
-        freeze(self, "times", _read_only(times))
-        freeze(self, "points", tuple(_read_only(p) for p in points))
-        freeze(self, "sizes", _read_only(_as_sizes(self.sizes, self.weights, points)))
-        freeze(self, "weights", _as_weights(self.weights, points))
+        freeze(self, "times", read_only(times))
+        freeze(self, "points", tuple(read_only(p) for p in points))
+        freeze(self, "sizes", read_only(as_sizes(self.sizes, self.weights, points)))
+        freeze(self, "weights", as_weights(self.weights, points))
         freeze(self, "features", features)
 
     def __len__(self) -> int:
@@ -156,8 +164,8 @@ class Snapshots:
         mass = None if weights is None else as_array(weights, "weights", ndim=1)
         if mass is not None:
             require_weights(mass, len(points), "weights")
-            points, times, mass = _without_massless_times(points, times, mass)
-        order, starts, unique = _group(times)
+            points, times, mass = without_massless_times(points, times, mass)
+        order, starts, unique = grouped(times)
         return cls(
             unique,
             tuple(np.split(points[order], starts)),
@@ -358,68 +366,3 @@ class Snapshots:
             weights=None if self.weights is None else tuple(self.weights[k] for k in indices),
             sizes=self.sizes[list(indices)],
         )
-
-
-def _as_points(points: Any, k: int, times: Array) -> Array:
-    array = as_array(points, f"snapshot {k}", ndim=2)
-    label = f"snapshot {k} (time {times[k]:g})" if k < len(times) else f"snapshot {k}"
-    if array.shape[0] == 0:
-        raise InputError(f"{label} is empty; leave out times at which nothing was seen")
-    if array.shape[1] == 0:
-        raise InputError(
-            f"{label} has 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
-        )
-    require_finite(array, label)
-    return array
-
-
-def _as_weights(weights: Any, points: tuple[Array, ...]) -> tuple[Array, ...] | None:
-    if weights is None:
-        return None
-    if len(weights) != len(points):
-        raise InputError(f"got weights for {len(weights)} snapshots, expected {len(points)}")
-    normalised = []
-    for k, (weight, cloud) in enumerate(zip(weights, points)):
-        mass = as_array(weight, f"weights of snapshot {k}", ndim=1)
-        require_weights(mass, len(cloud), f"weights of snapshot {k}")
-        total = mass.sum()
-        # Weights that are normalised already stay as they are, to the last digit.
-        normalised.append(_read_only(mass if abs(total - 1) < 1e-12 else mass / total))
-    return tuple(normalised)
-
-
-def _as_sizes(sizes: Any, weights: Any, points: tuple[Array, ...]) -> Array:
-    """Population sizes (K,): as given, else sums of weights, else numbers of points."""
-    counts = np.array([float(len(cloud)) for cloud in points])
-    if sizes is not None:
-        given = as_array(sizes, "sizes", ndim=1)
-        if given.shape != counts.shape or not (np.isfinite(given) & (given > 0)).all():
-            raise InputError(
-                f"sizes must be {len(counts)} positive numbers, one for every snapshot, got "
-                f"{given.tolist()}"
-            )
-        return given
-    if weights is None or len(weights) != len(points):
-        return counts
-    totals = np.array([np.sum(np.asarray(w, dtype=np.float64)) for w in weights])
-    normalised = bool((np.abs(totals - 1) < 1e-9).all())
-    return counts if normalised or not (np.isfinite(totals) & (totals > 0)).all() else totals
-
-
-def _without_massless_times(points: Array, times: Array, mass: Array) -> tuple[Array, Array, Array]:
-    unique, group = np.unique(times, return_inverse=True)
-    kept = np.bincount(group, weights=mass, minlength=len(unique))[group] > 0
-    return points[kept], times[kept], mass[kept]
-
-
-def _read_only(array: Array) -> Array:
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
-def _group(times: Array) -> tuple[Array, Array, Array]:
-    """Stable order that sorts the rows by time, where each group starts, and the group times."""
-    order = np.argsort(times, kind="stable")
-    unique, first = np.unique(times[order], return_index=True)
-    return order, first[1:], unique

@@ -10,29 +10,25 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from trajinfer._core.checkpoint_folder import checkpointed, once
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checkpoint_folder import once
+from trajinfer._core.checks import Array
 from trajinfer._core.devices import Device
-from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from
-from trajinfer.data.input import as_jump_series, paths_to_learn
+from trajinfer.data.input import paths_to_learn
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps import methods
 from trajinfer.jumps.automatic import automatic
-from trajinfer.jumps.bootstrap import QUIET, resampled_rates
 from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.effects import effect_rows, unidentified
 from trajinfer.jumps.findings import IdentifiabilityWarning, findings
 from trajinfer.jumps.fit import Search
-from trajinfer.jumps.fitted import FittedJumpProcess
 from trajinfer.jumps.format_1 import fitted_of, settings_of
-from trajinfer.jumps.goodness import GoodnessOfFit, GroupingPlan, goodness_of_fit
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.phases import Phases, phased_setup
+from trajinfer.jumps.refits import RefittedJumpProcess
 from trajinfer.jumps.settings import (
     check_settings,
     resolve_emission,
@@ -42,7 +38,6 @@ from trajinfer.jumps.settings import (
 )
 from trajinfer.jumps.setup import RateStructure, Setup, build
 from trajinfer.jumps.sources import uncertainty_of
-from trajinfer.jumps.visits import Clock
 from trajinfer.markov import rates as derived
 from trajinfer.markov.emission import GaussianEmission, LabelNoise
 
@@ -51,7 +46,7 @@ _USER = 5  # frames up to the call of fit: two here, two of the wrappers of fit
 
 
 @dataclass(eq=False, repr=False)
-class MarkovJumpProcess(FittedJumpProcess):
+class MarkovJumpProcess(RefittedJumpProcess):
     r"""Rates F of a jump process: $P(X_{t+\Delta} = j \mid X_t = i) = (e^{F\Delta})_{ij}$.
 
     Args:
@@ -271,121 +266,6 @@ class MarkovJumpProcess(FittedJumpProcess):
             warnings.warn(note, IdentifiabilityWarning, stacklevel=_USER)
         history = [{"iteration": k, "objective": v} for k, v in enumerate(result.history)]
         self._conclude(seed=seed, n_iter=len(history), converged=result.converged, history=history)
-
-    def bootstrap(
-        self,
-        n: int,
-        X: Any = None,
-        *,
-        random_state: RandomState = None,
-        n_jobs: int | None = None,
-        checkpoint: str | Path | None = None,
-    ) -> Array:
-        """(n, S, S) rates refitted to paths drawn again with replacement.
-
-        Args:
-            n: number of refits.
-            X: the data; None takes those of the fit.
-            random_state: None takes the estimator's.
-            n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
-                what is configured there, else 1. The rates are the same for any number.
-            checkpoint: folder in which every refit is kept as it is done, so that a call that was
-                killed goes on from there.
-
-        Raises:
-            InputError: if there are fewer than two paths, or the data are not kept.
-        """
-        check_is_fitted(self)
-        series = self._data(X)
-        if len(series) < 2:
-            raise InputError("the bootstrap draws whole paths and needs at least two of them")
-        series = series.recode(self.states_)
-        seed = self._draw_seed(random_state)
-        n = require_integer(n, "n", least=1)
-        if self.method_ == "given":
-            return np.tile(self.model_.rates, (n, 1, 1))
-        worker = clone(self).set_params(n_states=None, random_state=seed)
-
-        def identity() -> dict[str, Any]:
-            return {"estimator": worker, "paths": series, "n": n}
-
-        with checkpointed(checkpoint, "bootstrap of rates", identity):
-            return np.stack(resampled_rates(worker, series, n, seed, n_jobs))
-
-    def goodness_of_fit(
-        self,
-        X: Any = None,
-        *,
-        clock: Clock = "start",
-        n_times: int = 2,
-        n_gaps: int = 3,
-        n_imputations: int = 20,
-        n_bootstrap: int = 0,
-        ts: Any = None,
-        random_state: RandomState = None,
-    ) -> GoodnessOfFit:
-        r"""Whether the data look as the model says: Pearson's test, and prevalence.
-
-        Pairs of consecutive labels are counted by the time on a clock, the gap and the two labels,
-        and compared with the numbers that the model expects given everything observed before:
-        $\sum (O - E)^2 / E$. After a death at a known time the next visit is drawn from the gaps of
-        others. The law of the statistic lies between two chi-squared laws; the
-        bootstrap draws data from the model at the same visits and fits each of them again.
-
-        Args:
-            X: the data; None takes those of the fit. Paths count once, whatever their weight.
-            clock: "start" groups by the time since the start of the path, "entry" by the time
-                since the state was first seen in a row, which tells whether sojourns are
-                exponential.
-            n_times: groups of times on that clock.
-            n_gaps: groups of gaps within each.
-            n_imputations: draws of the visits after deaths.
-            n_bootstrap: data sets for a p-value by simulation; 0 gives bounds only.
-            ts: (T,) durations at which prevalence is compared; None takes ten.
-            random_state: None takes the estimator's.
-
-        Returns:
-            The report; `print` shows the findings in words, `plot.goodness_of_fit` its cells.
-
-        Raises:
-            InputError: if the data are not kept, or give exact times of jumps, or a signal.
-
-        References:
-            Aguirre-Hernandez and Farewell, Stat. Med. 2002; Titman and Sharples, Stat. Med. 2008.
-        """
-        check_is_fitted(self)
-        series = self._data(X)
-        if self.emission_ is not None:
-            raise InputError("goodness of fit compares labels; this model is one of a signal")
-        plan = GroupingPlan(clock, n_times, n_gaps, n_imputations, n_bootstrap)
-        times = self.prevalence_times(series, 11)[1:] if ts is None else ts
-        seed = self._draw_seed(random_state)
-        return goodness_of_fit(
-            self.model_,
-            series,
-            self.prevalence(series, times),
-            getattr(self, "n_parameters_", 0),
-            lambda drawn: self._refit(drawn, seed),
-            plan,
-            seed,
-        )
-
-    def _data(self, X: Any) -> JumpSeries:
-        if X is None and not hasattr(self, "_series"):
-            raise InputError("the data are not kept in a saved model; give them as X=")
-        return self._series if X is None else as_jump_series(X)
-
-    def _refit(self, series: JumpSeries, seed: int) -> JumpModel:
-        """The model fitted to other paths with the same settings; a given one stays."""
-        if self.method_ == "given":
-            return self.model_
-        worker = clone(self).set_params(n_states=None, random_state=seed)
-        with warnings.catch_warnings():
-            for category in QUIET:
-                warnings.simplefilter("ignore", category)
-            worker.fit(series)
-        model: JumpModel = worker.model_
-        return model
 
     def _settings_to_save(self) -> dict[str, Any]:
         """Without `model`, which is code; its rates are kept."""

@@ -31,6 +31,7 @@ from trajinfer.fractional.normalization import FbmType
 from trajinfer.long_memory import format_1
 from trajinfer.long_memory.checks import check_data, check_settings, fixed_hurst, median_gap
 from trajinfer.long_memory.exact import ExactProcess
+from trajinfer.long_memory.held_back import last_fifth
 from trajinfer.long_memory.linear import NoiseBasis
 from trajinfer.long_memory.model import FractionalModel, standardised_grid
 from trajinfer.long_memory.process import FitReport, Process
@@ -42,7 +43,6 @@ Drift = Literal["linear", "mlp"]
 Inference = Literal["auto", "exact", "variational"]
 Likelihood = Literal["gaussian", "student_t"]
 _REACH = 0.5
-_SCORED_SHARE = 0.2
 _SCORED_DRAWS = 100
 _CLIP = 10.0
 _LAST_RATE = 0.05
@@ -320,17 +320,7 @@ class FractionalSDE(Estimator):
         """
         check_is_fitted(self)
         series = self._known(X)
-        cut = np.maximum((series.lengths * (1 - _SCORED_SHARE)).astype(int), 1) - 1
-        cutoff = series.flat_times[series.layout.starts + cut]
-        later = series.times > cutoff[:, None]
-        scored = later[..., None] & series.mask
-        if not scored.any():
-            raise InputError(
-                "nothing is observed in the last fifth of the series, so that no forecast can be "
-                "scored; give longer series"
-            )
-        asked = np.where(later, series.times, cutoff[:, None])
-        history = series.until(series.axis.decode(cutoff))
+        history, asked, scored = last_fifth(series)
         drawn = self.model_.draws(history, asked, _SCORED_DRAWS, self.seed_)
         members = np.moveaxis(drawn, 1, 0)[:, scored]
         scale = np.broadcast_to(self.model_.scaling.scale, scored.shape)[scored]

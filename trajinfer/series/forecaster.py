@@ -16,15 +16,12 @@ from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.devices import device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import fitted_attributes
-from trajinfer._core.packing import pack
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.lead_times import lead_times
-from trajinfer.data.open_table import OpenTable
-from trajinfer.data.pieces import write_pieces
 from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
 from trajinfer.metrics import crps
 from trajinfer.series.forecast_examples import default_horizon, examples_of
@@ -34,6 +31,7 @@ from trajinfer.series.network import Dynamics
 from trajinfer.series.network_forecast import NetworkForecast
 from trajinfer.series.series_estimator import SeriesEstimator
 from trajinfer.series.series_model import compacted
+from trajinfer.series.written_forecasts import written_forecasts
 
 _LEAD: dict[str, Any] = {
     "hidden": 96,
@@ -48,8 +46,6 @@ _LATENT: dict[str, Any] = {
     name: SeriesEstimator.__dataclass_fields__[name].default for name in _LEAD
 }
 _OF_LEAD = ("future",)
-_STEPS_OF_A_HORIZON, _PIECE = 20, 10_000
-_WORK_PER_DRAW = 6 * 8  # bytes: the draws, their sorted copy, and what they are made of
 
 
 @renamed_settings(noise="stochastic")
@@ -203,22 +199,9 @@ class NeuralSDEForecaster(SeriesEstimator):
             return self._drawn(X, ts, n, seed, horizon, future)
         if future is not None or np.ndim(ts) > 1:
             raise InputError("out= takes common times or a horizon, and no future=; leave it out")
-        series = X if isinstance(X, OpenTable) else as_series(X)
-        n_times = _STEPS_OF_A_HORIZON if ts is None else np.size(ts)
-        drawn = n * n_times * len(self.model_.channels) * _WORK_PER_DRAW
-        at_once = series.at_once(drawn) if isinstance(series, OpenTable) else _PIECE
-
-        def identity() -> dict[str, Any]:
-            asked = {"ts": ts, "n": n, "seed": seed, "horizon": horizon}
-            return asked | {"series": series, "model": pack(self.model_, {}, "model")}
-
-        return write_pieces(
-            out,
-            "forecast",
-            identity,
-            len(series),
-            at_once,
-            lambda rows: self._drawn(series[rows], ts, n, seed, horizon, None).to_frame(),
+        asked = {"ts": ts, "n": n, "seed": seed, "horizon": horizon}
+        return written_forecasts(
+            out, X, self.model_, asked, lambda some: self._drawn(some, ts, n, seed, horizon)
         )
 
     def _drawn(
