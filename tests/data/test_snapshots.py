@@ -271,7 +271,9 @@ def test_an_empty_table():
 
 def test_a_missing_value_in_a_table_names_the_snapshot(table):
     table.loc[5, "y"] = np.nan
-    with pytest.raises(InputError, match=r"snapshot 1 \(time 2\).*NaN"):
+    with pytest.raises(
+        InputError, match=r"snapshot 1 \(time 2\).*NaN in column 'y' at the row with index 5 "
+    ):
         Snapshots.from_frame(table, time="day")
 
 

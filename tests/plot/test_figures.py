@@ -77,11 +77,30 @@ def test_weights_scale_the_dots_and_numbers_fade_them():
     assert 0.1 <= alphas[1] < 0.2
 
 
-def test_dates_are_labelled_with_unit_and_origin():
+def test_dates_stand_on_the_axis_and_on_the_bar():
     days = pd.to_datetime(["2024-03-01", "2024-03-04"])
-    ax = plot.snapshots(Snapshots(days, [np.zeros((2, 1)), np.ones((2, 1))]))
-    assert ax.get_xlabel() == "time (D since 2024-03-01)"
-    assert ax.get_ylabel() == "x0"
+    ax = _draw(plot.snapshots(Snapshots(days, [np.zeros((2, 1)), np.ones((2, 1))])))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time", "x0")
+    for ticks in (ax.xaxis, ax.figure.axes[1].yaxis):
+        words = [text.get_text() for text in ticks.get_ticklabels()]
+        assert "02" in words  # days of March, where all is within one
+        assert ticks.get_offset_text().get_text() == "2024-Mar"
+
+
+@pytest.mark.parametrize(
+    ("times", "label", "title"),
+    [
+        (pd.to_datetime(["2024-03-01", "2024-03-04"]), "time", "t = 2024-03-04"),
+        (pd.to_timedelta(["0h", "72h"]), "time (D)", "t = 3 D"),
+        ([0.0, 3.5], "time", "t = 3.5"),
+    ],
+    ids=["dates", "durations", "numbers"],
+)
+def test_times_are_written_as_the_table_has_them(times, label, title):
+    data = Snapshots(times, [np.zeros((2, 1)), np.ones((2, 1))])
+    assert plot.snapshots(data, time_bar=False).get_xlabel() == label
+    panels = plot.held_out(data, data.select([times[1]]))
+    assert panels[0].get_title() == title
 
 
 def test_at_most_200_paths_are_drawn_and_the_legend_says_so(paths):

@@ -28,6 +28,25 @@ def test_rates_are_written_into_the_map(ax):
 def test_graph_has_an_arrow_per_link(ax):
     plot.transition_graph(RATES, ax=ax, law=[0.2, 0.3, 0.5])
     assert sum(t.get_text() == "" for t in ax.texts) == 5
+    written = sorted(t.get_text() for t in ax.texts if t.get_bbox_patch())
+    assert written == ["0.2", "0.3", "0.4", "0.5", "0.7"]
+
+
+def test_a_rate_stands_on_its_own_arrow(ax):
+    plot.transition_graph([[-1.0, 1.5], [2.5, -2.0]], ax=ax)  # 0 above, 1 below
+    ax.figure.canvas.draw()
+    arrow = next(t for t in ax.texts if not t.get_text() and t.xy[1] < 0)  # from 0 to 1
+    line = ax.transData.inverted().transform(arrow.arrow_patch.get_path().vertices)
+    side = np.sign(line[np.abs(line[:, 0]).argmax(), 0])  # to which the arrow is bent
+    place = {t.get_text(): t.get_position()[0] for t in ax.texts}
+    assert [place["1.5"], place["2.5"]] == pytest.approx([side * 0.15, -side * 0.15])
+
+
+def test_ticks_of_rates_are_plain_numbers(ax):
+    plot.rates([[-1.0, 0.35], [0.25, -0.25]], ax=ax)
+    words = [t.get_text() for t in ax.figure.axes[1].get_yticklabels()]
+    assert words[0] == "0.25"
+    assert words[-1] == "0.35"
 
 
 def test_occupation_draws_laws_and_shares(ax):

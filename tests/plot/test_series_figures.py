@@ -37,7 +37,10 @@ def test_a_forecast_draws_bands_and_its_history(forecast, ax):
     assert len(offsets) == 7, "the hole is not drawn"
     # the history ends where the axis of the forecast begins
     assert offsets[:, 0].max() == -1.0
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), forecast.quantile(0.5)[1, :, 1])
+    middle = ax.lines[0].get_ydata()
+    np.testing.assert_allclose(middle[1:], forecast.quantile(0.5)[1, :, 1])
+    assert middle[0] == offsets[offsets[:, 0].argmax(), 1], "it starts at the last observation"
+    assert (bands[0].get_paths()[0].vertices[0] == [-1.0, middle[0]]).all()
     assert ax.get_ylabel() == "v"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_weights
 from trajinfer._core.errors import InputError
@@ -77,3 +79,20 @@ def grouped(times: Array) -> tuple[Array, Array, Array]:
     order = np.argsort(times, kind="stable")
     unique, first = np.unique(times[order], return_index=True)
     return order, first[1:], unique
+
+
+def require_whole_rows(
+    numbers: Array, features: Sequence[str], index: pd.Index, times: Array
+) -> None:
+    """Refuse a table in which a point lacks a coordinate, in the words of the table."""
+    bad = ~np.isfinite(numbers)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        kind = "NaN" if np.isnan(numbers[row, column]) else "infinity"
+        k = int(np.searchsorted(np.unique(times), times[row]))
+        raise InputError(
+            f"snapshot {k} (time {times[row]:g}) must be finite, found {kind} in column "
+            f"{features[column]!r} at the row with index {index[row]!r} "
+            f"({int(bad.any(axis=1).sum())} row(s) concerned); drop these rows, as by "
+            f"table.dropna(subset={[str(name) for name in features]})"
+        )

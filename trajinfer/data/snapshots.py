@@ -27,6 +27,7 @@ from trajinfer.data.clouds import (
     as_weights,
     grouped,
     read_only,
+    require_whole_rows,
     without_massless_times,
 )
 from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
@@ -238,13 +239,15 @@ class Snapshots:
         """
         df = as_table(df)
         require_columns(df, [time, *(features or ()), *([] if weight is None else [weight])])
-        TimeAxis.of(df[time], time_unit)  # its errors come before a warning about other columns
+        axis = TimeAxis.of(df[time], time_unit)  # its errors come before those of other columns
         if features is None:
             features = number_columns(df, (time, weight), "features=")
         if not features:
             raise InputError("the table has no numeric column besides the time; name the features")
+        numbers = np.column_stack([numbers_of(df, name) for name in features])
+        require_whole_rows(numbers, features, df.index, axis.encode(df[time]))
         snapshots = cls.from_arrays(
-            np.column_stack([numbers_of(df, name) for name in features]),
+            numbers,
             df[time],
             None if weight is None else numbers_of(df, weight),
             features=features,

@@ -12,13 +12,15 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
 from trajinfer.data import JumpSeries
 from trajinfer.data.prevalence import prevalence_counts
-from trajinfer.plot.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_axes
+from trajinfer.plot.style import BLUE, GREEN, GREY, ORANGE, VERMILION, legend_above, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 _NUMBERS_UP_TO = 12
+_BEND = 0.15
+_BESIDE, _FLAT = 1.2, 0.3  # labels beside the nodes
 
 
 def rates(data: Any, *, ax: Axes | None = None, states: Sequence[Hashable] | None = None) -> Axes:
@@ -42,7 +44,9 @@ def rates(data: Any, *, ax: Axes | None = None, states: Sequence[Hashable] | Non
     low = max(float(np.nanmin(off)) if np.isfinite(off).any() else 0.1, 1e-3 * top)
     norm = colors.LogNorm(min(low, 0.999 * top), top)
     image = axes.imshow(np.maximum(off, low), cmap="viridis", norm=norm)
-    axes.figure.colorbar(image, ax=axes, label="rate")
+    bar = axes.figure.colorbar(image, ax=axes, label="rate", ticks=np.geomspace(low, top, 5))
+    bar.ax.set_yticklabels([f"{tick:.2g}" for tick in np.geomspace(low, top, 5)])
+    bar.ax.minorticks_off()
     if n <= _NUMBERS_UP_TO:
         for i, j in np.argwhere(np.isfinite(off)):
             shade = "white" if norm(max(off[i, j], low)) < 0.6 else "black"
@@ -62,7 +66,7 @@ def transition_graph(
     law: Any = None,
     threshold: float = 0.02,
 ) -> Axes:
-    """States on a circle, arrows as wide as their rates.
+    """States on a circle, arrows as wide as their rates, which are written on them.
 
     Args:
         data: a fitted `MarkovJumpProcess`, or (S, S) rates.
@@ -88,21 +92,36 @@ def transition_graph(
     for i, j in np.argwhere(off > threshold * top):
         style = {
             "arrowstyle": "-|>",
-            "connectionstyle": "arc3,rad=0.15",
+            "connectionstyle": f"arc3,rad={_BEND}",
             "linewidth": 0.5 + 3.5 * off[i, j] / top,
             "color": GREY,
             "shrinkA": 16,
             "shrinkB": 16,
         }
         axes.annotate("", xy=place[j], xytext=place[i], arrowprops=style)
+        if n <= _NUMBERS_UP_TO:
+            _write_on_arrow(axes, place[i], place[j], f"{off[i, j]:.2g}", 0.5 if n < 5 else 0.35)
     axes.scatter(place[:, 0], place[:, 1], s=300 + 1200 * weights, color=BLUE, zorder=3)
-    for label, point in zip(names, place):
-        axes.text(point[0], point[1], str(label), ha="center", va="center", color="white", zorder=4)
-    axes.set_xlim(-1.3, 1.3)
-    axes.set_ylim(-1.3, 1.3)
+    for label, point, toward in zip(names, place, angle):
+        sides = ("center", "left", "right")
+        side = sides[int(np.sign(np.round(np.cos(toward), 6)))]
+        up = "bottom" if np.sin(toward) > _FLAT else "top" if np.sin(toward) < -_FLAT else "center"
+        axes.text(*(_BESIDE * point), str(label), ha=side, va=up, zorder=4)
+    axes.set_xlim(-1.6, 1.6)
+    axes.set_ylim(-1.4, 1.4)
     axes.set_aspect("equal")
     axes.set_axis_off()
     return axes
+
+
+def _write_on_arrow(axes: Axes, start: Array, end: Array, text: str, share: float) -> None:
+    """A text on an arrow bent by `_BEND`, after a share of its way."""
+    across = np.array([end[1] - start[1], start[0] - end[0]])
+    bend = (start + end) / 2 + _BEND * across
+    parts = (1 - share) ** 2, 2 * share * (1 - share), share**2
+    x, y = parts[0] * start + parts[1] * bend + parts[2] * end
+    box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+    axes.text(x, y, text, ha="center", va="center", fontsize="small", bbox=box, zorder=5)
 
 
 def occupation(
@@ -144,7 +163,7 @@ def occupation(
     axes.set_xlabel("time since the first observation")
     axes.set_ylabel("share of paths")
     axes.set_ylim(-0.02, 1.02)
-    axes.legend(title="lines: model, dots: data")
+    legend_above(axes, title="lines: model, dots: data")
     return axes
 
 
@@ -176,7 +195,7 @@ def prevalence(data: Any, *, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("time since the first observation")
     axes.set_ylabel("number of paths")
     axes.set_ylim(bottom=0)
-    axes.legend(title="lines: model, dots: data")
+    legend_above(axes, title="lines: model, dots: data")
     return axes
 
 

@@ -23,9 +23,11 @@ from trajinfer.plot.style import (
     coordinate_names,
     fading,
     label_axes,
+    legend_above,
+    make_opaque,
     new_axes,
-    opaque_legend,
     spread_out,
+    time_text,
 )
 
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ def trajectories(
     ax.add_collection(lines)
     ax.autoscale_view()
     label_axes(ax, chosen, names, data.axis)
-    opaque_legend(ax)
+    make_opaque(legend_above(ax))
     return ax
 
 
@@ -170,10 +172,10 @@ def held_out(
         _dots(panel, observed.points[k], t, chosen, size, label="observed", **ring)
         label_axes(panel, chosen, names, observed.axis)
         score = "" if scores is None else f", {score_name} {scores[k]:.3g}"
-        panel.set_title(f"t = {t:g}{score}", fontsize="medium")
+        panel.set_title(f"t = {time_text(observed.axis, t)}{score}", fontsize="medium")
         if k > 0:
             panel.set_ylabel("")
-    opaque_legend(panels[0])
+    make_opaque(panels[0].legend(loc="best", fontsize="small", framealpha=0.8))
     return panels
 
 

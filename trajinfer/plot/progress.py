@@ -18,8 +18,9 @@ from trajinfer.plot.style import (
     choose_dims,
     coordinate_names,
     fading,
+    legend_above,
     new_axes,
-    time_label,
+    show_times,
 )
 
 if TYPE_CHECKING:
@@ -107,28 +108,33 @@ def forecast(
     (d,) = choose_dims(dim, names)
     bands = [(level, *data.interval(level)) for level in sorted(levels, reverse=True)]
     last = None if cutoff is None else float(data.axis.encode(np.atleast_1d(cutoff))[0])
+    dots = None if observed is None else _observations(observed, series, data.axis, d)
+    ts, before = data.ts, np.zeros(0)
+    if isinstance(observed, IrregularSeries) and dots is not None and cutoff is None:
+        ts, before = _joined(ts, *dots[:2])
     ax = new_axes(ax)
     for k, (level, lower, upper) in enumerate(bands):
         ax.fill_between(
-            data.ts,
-            lower[:, d],
-            upper[:, d],
+            ts,
+            np.concatenate([before, lower[:, d]]),
+            np.concatenate([before, upper[:, d]]),
             color=color,
             alpha=0.16 + 0.12 * k,
             linewidth=0,
             label=f"{level:.0%}",
             zorder=1,
         )
-    ax.plot(data.ts, data.quantile(0.5)[:, d], color=color, linewidth=1.5, label="median", zorder=2)
-    if observed is not None:
-        _dots(ax, *_observations(observed, series, data.axis, d), last)
+    middle = np.concatenate([before, data.quantile(0.5)[:, d]])
+    ax.plot(ts, middle, color=color, linewidth=1.5, label="median", zorder=2)
+    if dots is not None:
+        _dots(ax, *dots, last)
     if cutoff is not None:
         ax.axvline(
             cutoff, color=GREY, linestyle="--", linewidth=1.0, label="last time learned from"
         )
-    ax.set_xlabel(time_label(data.axis))
+    show_times(ax.xaxis, data.axis)
     ax.set_ylabel(names[d])
-    ax.legend(loc="best", fontsize="small", framealpha=0.8, markerscale=1.8)
+    legend_above(ax, markerscale=1.8)
     return ax
 
 
@@ -148,7 +154,18 @@ def forecasts(
     """
     for channel, panel in enumerate(ax):
         forecast(data, series=series, dim=channel, observed=observed, ax=panel)
+        if channel > 0:
+            panel.get_legend().remove()
     return ax
+
+
+def _joined(ts: Array, times: Array, values: Array) -> tuple[Array, Array]:
+    """Times of a fan that starts at the last observation before it, and the value there (1,)."""
+    earlier = np.flatnonzero(times < ts[0])
+    if not len(earlier):
+        return ts, np.zeros(0)
+    last = earlier[times[earlier].argmax()]
+    return np.concatenate([times[[last]], ts]), values[[last]]
 
 
 def _observations(

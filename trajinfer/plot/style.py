@@ -21,6 +21,8 @@ GREY = "#6E6E6E"
 TIME_MAP = "viridis"
 SPEED_MAP = "cividis"
 MAX_PATHS = 200
+_COLUMNS = 6
+_FIRST_YEAR, _LAST_YEAR = 1000, 9000  # of dates that matplotlib can show
 
 Dims = int | str | Sequence[int | str] | None
 
@@ -68,17 +70,73 @@ def _index(dim: int | str, names: tuple[str, ...]) -> int:
 
 
 def time_label(axis: TimeAxis) -> str:
-    """Label of a time axis in numbers, with unit and origin where there are any."""
+    """Label of a time axis, with the unit of durations; dates stand at the ticks."""
+    return f"time ({axis.unit})" if axis.kind == "timedelta" else "time"
+
+
+def time_text(axis: TimeAxis, t: float) -> str:
+    """A time in words: a number, a duration or a date."""
     if axis.kind == "number":
-        return "time"
-    since = f" since {axis.origin:%Y-%m-%d}" if axis.kind == "datetime" else ""
-    return f"time ({axis.unit}{since})"
+        return f"{t:g}"
+    if axis.kind == "timedelta":
+        return f"{t:g} {axis.unit}"
+    return str(axis.decode(np.array([t]))[0]).removesuffix(" 00:00:00")
+
+
+def show_times(ticks: Any, axis: TimeAxis) -> None:
+    """Name an axis of a figure that shows times, with dates at its ticks where times are dates.
+
+    Args:
+        ticks: the `xaxis` or `yaxis` of a figure, on which times are numbers of `axis`.
+        axis: the times.
+    """
+    ticks.set_label_text(time_label(axis))
+    if axis.kind == "datetime" and _FIRST_YEAR < axis.origin.year < _LAST_YEAR:  # type: ignore[union-attr]
+        locator, formatter = date_ticks(axis)
+        ticks.set_major_locator(locator)
+        ticks.set_major_formatter(formatter)
+
+
+def date_ticks(axis: TimeAxis) -> tuple[Any, Any]:
+    """Where dates stand on an axis of numbers, and how they are written."""
+    dates = import_extra("matplotlib.dates", "plot")
+    ticker = import_extra("matplotlib.ticker", "plot")
+    zone = axis.origin.tz  # type: ignore[union-attr]
+    start, day = dates.date2num(axis.origin), float(axis.durations(["1D"])[0])
+    inner = dates.AutoDateLocator(tz=zone, minticks=3, maxticks=8)
+    words = dates.ConciseDateFormatter(inner, tz=zone)
+
+    class AtDates(ticker.Locator):  # type: ignore[misc, name-defined]
+        """Ticks at round dates."""
+
+        def __call__(self) -> Array:
+            return self.tick_values(*self.axis.get_view_interval())
+
+        def tick_values(self, vmin: float, vmax: float) -> Array:
+            low, high = (dates.num2date(start + end / day, zone) for end in (vmin, vmax))
+            return np.asarray((np.asarray(inner.tick_values(low, high)) - start) * day)
+
+    class Written(ticker.Formatter):  # type: ignore[misc, name-defined]
+        """Dates as short as their neighbours allow."""
+
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return str(dates.num2date(start + x / day, zone).date())
+
+        def format_ticks(self, values: Any) -> list[str]:
+            return list(words.format_ticks(start + np.asarray(values) / day))
+
+        def get_offset(self) -> str:
+            return str(words.get_offset())
+
+    return AtDates(), Written()
 
 
 def label_axes(ax: Axes, chosen: tuple[int, ...], names: tuple[str, ...], axis: TimeAxis) -> None:
     """Name both axes: two coordinates, or one against time."""
-    horizontal = names[chosen[0]] if len(chosen) == 2 else time_label(axis)
-    ax.set_xlabel(horizontal)
+    if len(chosen) == 2:
+        ax.set_xlabel(names[chosen[0]])
+    else:
+        show_times(ax.xaxis, axis)
     ax.set_ylabel(names[chosen[-1]])
 
 
@@ -95,11 +153,22 @@ def spread_out(n: int, most: int) -> Array:
 def add_time_bar(ax: Axes, mappable: Any, axis: TimeAxis) -> None:
     """A colour bar, opaque whatever the dots are, that says which colour is which time."""
     opaque = import_extra("matplotlib.cm", "plot").ScalarMappable(mappable.norm, mappable.cmap)
-    ax.figure.colorbar(opaque, ax=ax, label=time_label(axis))
+    bar = ax.figure.colorbar(opaque, ax=ax)
+    show_times(bar.ax.yaxis, axis)
 
 
-def opaque_legend(ax: Axes) -> None:
-    """A legend whose signs can be seen although what they stand for is faint."""
-    for handle in ax.legend(loc="best", fontsize="small", framealpha=0.8).legend_handles:
+def make_opaque(legend: Any) -> None:
+    """Show the signs of a legend although what they stand for is faint."""
+    for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
+
+
+def legend_above(ax: Axes, title: str | None = None, **options: Any) -> Any:
+    """A legend in one row above the axes, where it covers no data."""
+    handles, labels = ax.get_legend_handles_labels()
+    row = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "frameon": False, "fontsize": "small"}
+    columns = min(len(labels), _COLUMNS)
+    return ax.legend(
+        handles, labels, title=title, ncols=max(columns, 1), columnspacing=1.0, **row, **options
+    )
