@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
 from trajinfer import Forecast, Trajectories
+from trajinfer.data.filled_table import filled_table
 from trajinfer.evaluation.series import persistence
 
 
@@ -72,6 +73,34 @@ class Resample(BaseEstimator):
 
     def losses(self, X, *, random_state=None):
         return ("x: whatever is new",)
+
+    def save(self, path):
+        path.mkdir()
+
+
+@dataclass(eq=False, repr=False)
+class UsualValues(BaseEstimator):
+    """Every channel stays near its mean: fills gaps, and is surprised by what lies far from it."""
+
+    model: str = "mixture"
+    _: KW_ONLY
+    random_state: int = 0
+
+    def fit(self, X):
+        self.mean_, self.sd_ = np.nanmean(X.flat_values, 0), np.nanstd(X.flat_values, 0)
+        return self
+
+    def fill(self, X, *, level):
+        middle = np.broadcast_to(self.mean_, X.values.shape)
+        return filled_table(X, middle, middle - self.sd_, middle + self.sd_)
+
+    def interpolate(self, X, ts):
+        noise = np.random.default_rng(self.random_state).normal(size=(5, *X.values.shape))
+        samples = (self.mean_ + self.sd_ * noise).transpose(1, 0, 2, 3)
+        return Forecast(samples, ts, X.channels, X.ids, X.axis, X)
+
+    def anomaly(self, X):
+        return ((X.values - self.mean_) / self.sd_) ** 2
 
     def save(self, path):
         path.mkdir()

@@ -11,9 +11,9 @@ import pytest
 import typer
 
 import trajinfer
-from tests.cli.small_estimators import ByMean, LastValue, Resample
+from tests.cli.small_estimators import ByMean, LastValue, Resample, UsualValues
 from trajinfer import JumpSeries
-from trajinfer.cli import app, classify, forecast, hurst, jump_settings
+from trajinfer.cli import app, classify, forecast, generate, hurst, impute, jump_settings
 from trajinfer.cli.models import DYNAMICS, Model
 from trajinfer.fractional.estimate import HurstMethod
 
@@ -24,6 +24,8 @@ ON_DATA = {
     "forecast": ("--channels", "x", "--horizon", "1", "--model", "last", "--n", "5"),
     "classify": ("--channels", "x", "--label", "state", "--model", "mean"),
     "generate": ("--channels", "x", "--n", "5"),
+    "impute": ("--channels", "x"),
+    "anomaly": ("--channels", "x"),
     "jumps": ("--state", "state", "--method", "mle"),
     "hurst": ("--channels", "x", "--method", "variogram"),
 }
@@ -51,6 +53,7 @@ def tables(tmp_path, monkeypatch):
     monkeypatch.setitem(forecast.MODELS, "last", Model("LastValue", {"spread": 0.5}, "ahead"))
     monkeypatch.setitem(classify.MODELS, "mean", Model("ByMean", {}))
     monkeypatch.setattr(trajinfer, "DirectedChainGenerator", Resample, raising=False)
+    monkeypatch.setattr(trajinfer, "ScoreSeries", UsualValues, raising=False)
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(16), 8)
     table = pd.DataFrame(
@@ -250,7 +253,7 @@ def test_a_column_of_numbers_but_for_one_cell_is_refused(run, fails, tables, nam
     message = fails(*arguments, "--quiet")
     assert "column 'x' holds numbers but for 1 of 128 cells, such as '-' in row 5" in message
     assert "--missing" in message
-    if name in ("forecast", "classify", "generate"):
+    if name in ("forecast", "classify", "generate", "impute", "anomaly"):
         done = run(*arguments, "--missing", "-", "--quiet")
         assert done.exit_code == 0, done.output
 
@@ -321,8 +324,8 @@ def test_words_that_the_command_line_repeats_are_those_of_the_library():
     assert f"known: {', '.join(jump_settings.METHODS)}" in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["forecast", "classify"])
+@pytest.mark.parametrize("name", ["forecast", "classify", "generate", "impute"])
 def test_help_lists_the_models(run, name):
-    module = {"forecast": forecast, "classify": classify}[name]
-    for model in module.MODELS:
+    modules = {"forecast": forecast, "classify": classify, "generate": generate, "impute": impute}
+    for model in modules[name].MODELS:
         assert model in run(name, "--help").output

@@ -42,6 +42,8 @@ def _loaded(folder, *arguments):
     [
         (("--help",), 0, "Infer stochastic dynamics"),
         (("forecast", "--help"), 0, "--hold-out-after"),
+        (("impute", "--help"), 0, "score_network"),
+        (("anomaly", "table.csv", "--above", "high"), 2, "--above"),
         (("fit", "table.csv", "--tme", "day"), 2, "--tme"),
         (("fit",), 2, "data"),
         (("fitt",), 2, "fitt"),

@@ -72,3 +72,13 @@ def test_calibration_draws_the_table(ax):
 def test_a_table_that_cannot_be_drawn(table, message):
     with pytest.raises(InputError, match=message):
         plot.calibration(table)
+
+
+def test_values_that_surprise_are_marked(ax):
+    values = np.arange(6.0).reshape(1, 6, 1)
+    values[0, 2] = np.nan
+    data = IrregularSeries.from_arrays(np.arange(6.0), values, channels=["u"])
+    scores = np.where(np.arange(6) == 4, 12.0, 0.5).reshape(1, 6, 1)
+    plot.anomalies(data, scores, ax=ax)
+    assert ax.lines[0].get_xdata().tolist() == [0, 1, 3, 4, 5]
+    assert np.asarray(ax.collections[0].get_offsets()).tolist() == [[4.0, 4.0]]

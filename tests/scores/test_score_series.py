@@ -271,3 +271,19 @@ def test_questions_that_cannot_be_answered_are_refused(closed, series):
     long = np.random.default_rng(0).normal(size=(20, 150, 2))
     with pytest.raises(InputError, match="256"):
         ScoreSeries("network").fit(IrregularSeries.from_arrays(np.arange(150.0), long))
+
+
+def test_a_table_is_filled_in_and_levels_stay_levels(closed):
+    seen = IrregularSeries.from_arrays(TIMES, walks(40, 3)).drop_observations(0.3, 1)
+    table = closed.fill(seen, level=0.5)
+    empty = table["x0_filled"].to_numpy()
+    np.testing.assert_array_equal(table.loc[~empty, "x0"], seen.to_frame()["x0"].dropna())
+    whole = walks(40, 3)[..., 0].reshape(-1)
+    inside = (table["x0_low"] < whole) & (whole < table["x0_high"])
+    assert abs(inside[empty].mean() - 0.5) < 4 * np.sqrt(0.25 / empty.sum())
+    with pytest.raises(InputError, match=r"level must lie in \(0, 1\)"):
+        closed.fill(seen, level=1.0)
+    steps = np.where(walks(60, 4, channels=1) > 0, 1.0, 0.0)
+    switch = IrregularSeries.from_arrays(TIMES, steps).drop_observations(0.3, 1)
+    filled = ScoreSeries(random_state=0).fit(switch).fill(switch)
+    assert set(np.unique(filled["x0"])) == {0.0, 1.0}

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from trajinfer.cli.anomaly import anomaly
 from trajinfer.cli.ask import ask
 from trajinfer.cli.catalogue import datasets
 from trajinfer.cli.classify import classify
@@ -16,6 +17,7 @@ from trajinfer.cli.fit import fit
 from trajinfer.cli.forecast import forecast
 from trajinfer.cli.generate import generate
 from trajinfer.cli.hurst import hurst
+from trajinfer.cli.impute import impute
 from trajinfer.cli.info import info
 from trajinfer.cli.jumps import jumps
 
@@ -39,7 +41,7 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 unusable input, 2 wrong usage, 3 written but not converged.",
 )
 for command in (
-    *(fit, forecast, classify, evaluate, jumps, hurst, generate),
+    *(fit, forecast, impute, classify, evaluate, jumps, hurst, generate, anomaly),
     *(ask, demo, datasets, info),
 ):
     app.command()(command)

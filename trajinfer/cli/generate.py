@@ -9,8 +9,9 @@ import typer
 from trajinfer._core.errors import InputError
 from trajinfer.cli.command import command
 from trajinfer.cli.console import say
-from trajinfer.cli.models import Call, Model
+from trajinfer.cli.models import SCORE, Call, Model, model_of
 from trajinfer.cli.options import DrawingRun, N
+from trajinfer.cli.options import Model as ModelName
 from trajinfer.cli.output import Job, Result, figure_of
 from trajinfer.cli.series import SeriesFile
 from trajinfer.cli.settings import SeededSettings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from trajinfer._core.checks import Array
     from trajinfer.evaluation.generation.trial import GeneratorTrial
 
-MODEL = Model("DirectedChainGenerator", {})
+MODELS = {"chain": Model("DirectedChainGenerator", {}), **SCORE}
 _DRAWN = 40
 
 
@@ -40,12 +41,17 @@ def generate(
         str | None,
         typer.Option(help="auto, standard, rows (tables), relative (prices) or daily (readings)."),
     ] = None,
+    model: ModelName = None,
 ) -> Job:
-    """Draw synthetic series; with --report, judge them by a quarter that is held out."""
+    """Draw synthetic series; with --report, judge them by a quarter that is held out.
+
+    Models: chain, score, score_network.
+    """
     if n < 1:
         raise InputError(f"--n must be at least 1, got {n}")
     series, reading, categories = file.read_with_categories(statics=group or "")
-    call = MODEL.call(settings, options={"transform": transform})
+    known = model_of(model, MODELS)
+    call = known.call(settings, named=model is not None, options={"transform": transform})
     groups = None if group is None else _groups(series, group)
 
     def work() -> Result:

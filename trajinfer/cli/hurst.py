@@ -10,7 +10,7 @@ from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.text import table_text
 from trajinfer.cli.command import command
 from trajinfer.cli.files import TableFile
-from trajinfer.cli.options import Channels, DrawingRun, call_of, names, renamed
+from trajinfer.cli.options import Channels, DrawingRun, Level, call_of, names, renamed
 from trajinfer.cli.output import Job, Result, figure_of
 from trajinfer.cli.settings import Settings, to_toml
 
@@ -36,9 +36,7 @@ def hurst(
     increments: Annotated[
         bool | None, typer.Option("--increments", help="The columns are the noise, not the path.")
     ] = None,
-    level: Annotated[
-        float | None, typer.Option(help="Probability of the intervals; 0.95 if not given.")
-    ] = None,
+    level: Level = None,
     observation_noise: Annotated[
         bool | None,
         typer.Option("--observation-noise", help="Observations have noise (state_space only)."),

@@ -98,6 +98,13 @@ class Model:
         return Call(self.estimator, arguments)
 
 
+SCORE = {
+    "score": Model("ScoreSeries", {}),
+    "score_network": Model("ScoreSeries", {"model": "network"}),
+}
+"""The law of series in closed form, and with a network on top."""
+
+
 def neural(estimator: str, *, horizon: bool = False) -> dict[str, Model]:
     """One model per dynamics of a neural estimator."""
     return {name: Model(estimator, {"dynamics": name}, horizon) for name in DYNAMICS}

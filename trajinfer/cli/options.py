@@ -19,6 +19,9 @@ Channels = Annotated[
     str, typer.Option(help="Columns (long tables: variables) to use, by commas; all if empty.")
 ]
 Model = Annotated[str | None, typer.Option(help="Model by name; the first one if not given.")]
+Level = Annotated[
+    float | None, typer.Option(help="Probability of the intervals; 0.95 if not given.")
+]
 N = Annotated[int, typer.Option("--n", help="Number of paths to draw.")]
 Seed = Annotated[int | None, typer.Option(help="Seed (random_state); 0 if not given anywhere.")]
 Json = Annotated[bool, typer.Option("--json", help="Result as JSON on standard output.")]

@@ -1,5 +1,6 @@
 """Figures: one function each, `(data, *, ax=None) -> Axes`; nothing is shown, saved or restyled."""
 
+from trajinfer.plot.anomalies import anomalies
 from trajinfer.plot.calibration import calibration
 from trajinfer.plot.fields import velocity
 from trajinfer.plot.fractional import variogram
@@ -17,6 +18,7 @@ from trajinfer.plot.populations import held_out, snapshots, trajectories
 from trajinfer.plot.progress import forecast, history
 
 __all__ = [
+    "anomalies",
     "calibration",
     "fates",
     "forecast",

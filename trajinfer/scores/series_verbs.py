@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array, require_integer
@@ -13,6 +14,7 @@ from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import Forecast, IrregularSeries, Trajectories
+from trajinfer.data.filled_table import filled_table
 from trajinfer.data.input import as_series
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.diffusion.observation import LinearObservation, Reward
@@ -133,6 +135,35 @@ class SeriesVerbs(Estimator):
             for past, times, seed in zip(self.model_.pasts(data), order.times, seeds, strict=True)
         ]
         return order.restore(np.stack(means), axis=1)
+
+    def fill(self, X: Any, *, level: float = 0.9, random_state: RandomState = None) -> pd.DataFrame:
+        """The table of the series with its gaps filled; what was observed is kept.
+
+        Means over 200 paths; of channels that are whole numbers or have levels the median.
+
+        Args:
+            X: the observations.
+            level: of the intervals.
+            random_state: None uses the estimator's.
+
+        Returns:
+            The columns of `X.to_frame()`, and per channel `<channel>_filled`, which says where the
+            value was filled in, `<channel>_low` and `<channel>_high`, the ends of its interval.
+
+        Raises:
+            InputError: if `level` does not lie in (0, 1).
+        """
+        check_is_fitted(self)
+        if not 0 < level < 1:
+            raise InputError(f"level must lie in (0, 1), got {level!r}")
+        data = self._asked(X)
+        samples = self._paths(data, data.times, _MEAN_DRAWS, random_state).samples
+        tail = 50 * (1 - level)
+        low, middle, high = np.percentile(
+            samples, [tail, 50, 100 - tail], axis=1, method="inverted_cdf"
+        )
+        smooth = [kind in ("real", "positive") for kind in self.channel_kinds_.values()]
+        return filled_table(data, np.where(smooth, samples.mean(axis=1), middle), low, high)
 
     def condition(
         self,

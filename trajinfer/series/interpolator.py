@@ -17,6 +17,7 @@ from trajinfer._core.seeding import RandomState, Seeds, seed_from, spawn
 from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
+from trajinfer.data.filled_table import filled_table
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.filling.cross_channel import EXPERTS
@@ -273,13 +274,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         samples = model.samples(data, weights, asked.times, _DRAWS_OF_INTERVALS, seed)
         tail = 50 * (1 - level)
         low, high = np.percentile(samples, [tail, 100 - tail], axis=1)
-        values = np.where(asked.mask, asked.values, means)
-        table = asked.with_values(values).to_frame()
-        present = asked.present
-        for c, name in enumerate(asked.channels):
-            table[f"{name}_filled"] = ~asked.mask[present][:, c]
-            table[f"{name}_low"], table[f"{name}_high"] = low[present][:, c], high[present][:, c]
-        return table
+        return filled_table(asked, means, low, high)
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None) -> float:

@@ -87,7 +87,7 @@ class GeneratorTrial:
         pooled = generator.get_params().get("neighbour") == "pool" and groups is not None
         systems = {"groups": groups[~held_out]} if pooled and groups is not None else {}
         fitted = generator.fit(train, **systems)
-        losses = () if pooled else tuple(fitted.losses(train))
+        losses = () if pooled or not hasattr(fitted, "losses") else tuple(fitted.losses(train))
         for sentence in losses:
             progress(f"lost in draws: {sentence}")
         drawn = fitted.sample(n)
@@ -105,7 +105,7 @@ class GeneratorTrial:
 
 def _comparable(generator: Any, *parts: Any) -> Sequence[Any]:
     """Training set, held-out set and draws in the terms the transform stands for."""
-    transform = generator.get_params()["transform"]
+    transform = generator.get_params().get("transform")
     if transform not in ("relative", "daily"):
         return parts
     values = [part.values for part in parts]

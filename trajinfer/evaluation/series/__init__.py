@@ -1,5 +1,6 @@
 """Protocols and simple methods for irregular series: what every model is to be read beside."""
 
+from trajinfer.evaluation.series.anomalies import anomaly_table
 from trajinfer.evaluation.series.calibration import calibration, forecast_figures
 from trajinfer.evaluation.series.gaussian_process import gaussian_process
 from trajinfer.evaluation.series.increments import IncrementRidge
@@ -17,6 +18,7 @@ __all__ = [
     "IncrementRidge",
     "MiniRocket",
     "NearestNeighbour",
+    "anomaly_table",
     "calibration",
     "channel_means",
     "forecast_figures",

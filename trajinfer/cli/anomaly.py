@@ -1,0 +1,72 @@
+"""`trajinfer anomaly`: the values of irregular series that surprise, given all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trajinfer._core.errors import InputError
+from trajinfer._core.text import table_text
+from trajinfer.cli.command import command
+from trajinfer.cli.models import SCORE, Call
+from trajinfer.cli.options import DrawingRun
+from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.series import SeriesFile
+from trajinfer.cli.settings import SeededSettings
+
+if TYPE_CHECKING:
+    from trajinfer import IrregularSeries
+    from trajinfer._core.checks import Array
+
+_MOST_FIGURES, _MOST_PANELS, _SHOWN = 4, 4, 10
+
+
+@command(DrawingRun)
+def anomaly(
+    file: SeriesFile,
+    settings: SeededSettings,
+    above: Annotated[
+        float, typer.Option(help="Score from which a value is listed; 10 is four deviations off.")
+    ] = 10.0,
+) -> Job:
+    """Score how surprising every value is given all others of its series.
+
+    The law is learned from the same series, 20 or more; cut a long record into days first.
+    """
+    if not above >= 0:
+        raise InputError(f"--above must be a number >= 0, got {above}")
+    series, reading = file.read()
+    call = SCORE["score"].call(settings)
+    script = [*reading, *call.script(".fit(series)"), "scores = model.anomaly(series)"]
+
+    def work() -> Result:
+        fitted = call.build().fit(series)
+        return _result(call, fitted, series, fitted.anomaly(series), above)
+
+    return Job(script, f"fitting {series} of {file.data}", work, call.toml())
+
+
+def _result(
+    call: Call, fitted: Any, series: IrregularSeries, scores: Array, above: float
+) -> Result:
+    from trajinfer.evaluation.series import anomaly_table
+    from trajinfer.plot.anomalies import anomalies_by_channel
+
+    table = anomaly_table(series, scores)
+    listed = table[table["score"] > above]
+    ids = list(series.ids)
+    worst = [ids.index(name) for name in listed["series"].unique()[:_MOST_FIGURES]] or [0]
+    n_panels = min(len(series.channels), _MOST_PANELS)
+    shape: dict[str, Any] = {"size": (6.4, 2.4 * n_panels), "panels": (n_panels, 1)}
+    figures = {
+        f"series_{i}": figure_of(
+            anomalies_by_channel, series, scores, above=above, series=i, **shape
+        )
+        for i in worst
+    }
+    lines = [f"{len(listed)} of {len(table)} values score above {above:g}"]
+    lines += ["", table_text(listed.head(_SHOWN))] if len(listed) else []
+    summary = {**call.summary(), "series": len(series), "above": above, "listed": len(listed)}
+    tables = {"scores": table, "anomalies": listed}
+    return Result(summary, "\n".join(lines), tables, {"model": fitted}, figures=figures)

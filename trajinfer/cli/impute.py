@@ -1,0 +1,66 @@
+"""`trajinfer impute`: the gaps of irregular series filled in, with intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trajinfer._core.errors import InputError
+from trajinfer.cli.command import command
+from trajinfer.cli.models import SCORE, Call, Model, model_of, neural
+from trajinfer.cli.options import DrawingRun, Level
+from trajinfer.cli.options import Model as ModelName
+from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.series import SeriesFile
+from trajinfer.cli.settings import SeededSettings
+
+if TYPE_CHECKING:
+    from trajinfer import IrregularSeries
+
+MODELS: dict[str, Model] = {**SCORE, **neural("NeuralSDEInterpolator")}
+_MOST_FIGURES, _MOST_PANELS, _USUAL_LEVEL = 6, 4, 0.95
+
+
+@command(DrawingRun)
+def impute(
+    file: SeriesFile,
+    settings: SeededSettings,
+    level: Level = None,
+    model: ModelName = None,
+) -> Job:
+    """Fill in the empty cells of series, with intervals; what was observed is kept.
+
+    Models: score and score_network (20 series or more), and langevin, linear_noise, geometric,
+    free, ode, cde, latent_sde, gru, ode_rnn.
+    """
+    share = _USUAL_LEVEL if level is None else level
+    if not 0 < share < 1:
+        raise InputError(f"--level must lie in (0, 1), got {share}")
+    known = model_of(model, MODELS)
+    series, reading = file.read()
+    call = known.call(settings, named=model is not None)
+    filling = f"filled = model.fill(series, level={share})"
+
+    def work() -> Result:
+        return _result(call, call.build().fit(series), series, share)
+
+    script = [*reading, *call.script(".fit(series)"), filling]
+    return Job(script, f"fitting {series} of {file.data}", work, call.toml())
+
+
+def _result(call: Call, fitted: Any, series: IrregularSeries, level: float) -> Result:
+    from trajinfer.plot.progress import forecasts
+
+    table = fitted.fill(series, level=level)
+    filled = {name: int(table[f"{name}_filled"].sum()) for name in series.channels}
+    n_panels = min(len(series.channels), _MOST_PANELS)
+    shape: dict[str, Any] = {"size": (6.4, 2.6 * n_panels), "panels": (n_panels, 1)}
+    some = series[: min(len(series), _MOST_FIGURES)]
+    drawn = fitted.interpolate(some, some.times)
+    figures = {
+        f"series_{i}": figure_of(forecasts, drawn, series=i, observed=some[i], **shape)
+        for i in range(len(some))
+    }
+    lines = [f"{name}: {n} of {len(table)} cells filled in" for name, n in filled.items()]
+    summary = {**call.summary(), "series": len(series), "filled": filled, "level": level}
+    models = {"model": fitted}
+    return Result(summary, "\n".join(lines), {"imputed": table}, models, figures=figures)
