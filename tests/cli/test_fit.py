@@ -150,8 +150,27 @@ def test_other_formats_give_the_same_paths(run, here, table, suffix):
         anndata.AnnData(X=points, obs=obs, obsm={"X_pca": points}).write_h5ad(name)
     result = run("fit", name, *extra, *QUICK, "--out", "other")
     assert result.exit_code == 0, result.output
+    if suffix == "h5ad":
+        cells, rows = anndata.read_h5ad("other/cells.h5ad"), pd.read_csv("other/cells.csv")
+        assert rows["cell"].tolist() == list(cells.obs_names)
+        columns = [name for name in rows if name.startswith("velocity")]
+        np.testing.assert_allclose(cells.obsm["velocity_pca"], rows[columns], rtol=1e-9)
     found = pd.read_csv("other/paths.csv").iloc[:, 2:].to_numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_cells_have_fates_by_a_column_of_labels(run, fails, here, table):
+    side = np.where(np.arange(len(table)) % 2, "high", "low")
+    table.assign(side=side).to_csv("labelled.csv", index=False)
+    words = ("labelled.csv", "--time", "day")
+    assert "no column 'sid'" in fails("fit", *words, "--fates", "sid", "--quiet")
+    result = run("fit", *words, "--fates", "side", *QUICK)
+    assert result.exit_code == 0, result.output
+    cells = pd.read_csv("result/cells.csv")
+    np.testing.assert_array_equal(cells["day"], table["day"])
+    np.testing.assert_allclose(cells[["to_high", "to_low", "to_other"]].sum(axis=1), 1.0)
+    last = (table["day"] == table["day"].max()).to_numpy()
+    np.testing.assert_array_equal(cells["to_high"][last], side[last] == "high")
 
 
 def test_the_split_of_a_file_is_used(run, here):

@@ -13,6 +13,7 @@ import torch
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
+from trajinfer.bridges.annotation import annotate
 from trajinfer.bridges.cell_couplings import couple_cells
 from trajinfer.bridges.cell_flow import CellFlow
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
@@ -115,6 +116,40 @@ class CellSetVerbs(SnapshotEstimator):
         """
         flow, first, last = self._flow(t0, t1)
         return flow.table(sets, sets if into is None else into, first, last)
+
+    def annotate(
+        self,
+        adata: Any,
+        *,
+        time: str = "time",
+        use_rep: str | None = None,
+        sets: Mapping[str, Any] | str | None = None,
+        t1: Any = None,
+    ) -> None:
+        """Write growth, velocity and fates of all cells into the AnnData object that was fitted.
+
+        `obs["growth_rate"]`, `obsm["velocity_pca"]` (called like the coordinates, as scvelo does),
+        `obsm["fates"]` (a table with one column per set and "other") and `uns["trajinfer"]`. Cells
+        of times that were held out, and fates of cells after t1, are NaN; a cell at t1 is where it
+        is.
+
+        Args:
+            adata: the object; it is changed.
+            time: column of `obs` with the times.
+            use_rep: key of `obsm` that was fitted, or "X"; None takes what `fit` takes.
+            sets: None; or, as for `fates`, sets of the cells at t1; or a column of `obs`, whose
+                labels at t1 are the sets.
+            t1: time of the snapshot in which the sets lie; None takes the last.
+
+        Raises:
+            InputError: if these are not the cells of the fit, or names are not there.
+        """
+        self._check_fitted()
+        annotate(self, adata, time, use_rep, sets, t1)
+
+    @abstractmethod
+    def velocity(self, X: Any, t: Any) -> Array:
+        """Drift (n, D) of the fitted path law at positions X (n, D) and time t."""
 
     def growth_rate(self, X: Any, t: Any) -> Array:
         """Net rate of divisions, per unit of time, of individuals at X (n, D) at time t: (n,).

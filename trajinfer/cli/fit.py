@@ -9,6 +9,7 @@ import typer
 
 from trajinfer._core.errors import InputError
 from trajinfer.cli.bridge import BridgeSettings
+from trajinfer.cli.cells import annotated, cell_answers, cell_table, labels_of_rows
 from trajinfer.cli.command import command
 from trajinfer.cli.options import DrawingRun, Draws
 from trajinfer.cli.output import Job, Result, figure_of
@@ -34,11 +35,16 @@ def fit(
     forecast: Annotated[
         list[str] | None, typer.Option(help="A time after the last snapshot; repeatable.")
     ] = None,
+    fates: Annotated[
+        str | None, typer.Option(help="Column of labels; those of the last time are the fates.")
+    ] = None,
 ) -> Job:
     """Infer trajectories from population snapshots and refine a reference."""
     n = draws.number(1)
     call = settings.bridge()
     population = file.read()
+    rows = population.rows
+    labels = labels_of_rows(rows, fates)
     split = population.split(hold_out or [], quiet=run.quiet)
     later = _later(split.train, forecast or [])
     estimator = call.build(split.train.dim, verbose=0 if run.quiet else 1)
@@ -57,8 +63,14 @@ def fit(
         report = BridgeReport(bridge, split.train, split.held_out, later, n)
         tables, figures = report.tables(), _figures(report)
         summary, text = report.summary(), report.text()
-        well = bool(bridge.converged_)
-        return Result(summary, text, tables, {"model": bridge}, figures=figures, converged=well)
+        well, models = bool(bridge.converged_), {"model": bridge}
+        if rows is None:
+            return Result(summary, text, tables, models, figures=figures, converged=well)
+        names = report.paths.features or tuple(f"x{d}" for d in range(split.train.dim))
+        answers = cell_answers(bridge, rows, labels)
+        tables["cells"] = cell_table(answers, rows, names, file.time)
+        files = annotated(answers, rows, file.time, file.use_rep)
+        return Result(summary, text, tables, models, {}, figures, well, files)
 
     return Job(script, f"fitting {split.train} of {file.data}", work, call.toml())
 

@@ -36,6 +36,7 @@ class Result:
         texts: other files, by name.
         figures: functions that make a figure, by the name of its png file, without the suffix.
         converged: whether the estimates may be trusted; if not, the exit code says so.
+        files: functions that write a file to a path, by its name.
     """
 
     summary: Mapping[str, Any]
@@ -45,12 +46,15 @@ class Result:
     texts: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
     converged: bool = True
+    files: Mapping[str, Callable[[Path], Any]] = field(default_factory=dict)
 
     def fill(self, folder: Path, *, draw: bool, page: Page | None = None) -> None:
         """Write everything but the summary; the same onto a page where one is given."""
         pictures: dict[str, bytes] = {}
         for name, text in self.texts.items():
             (folder / name).write_text(text, encoding="utf-8")
+        for name, write in self.files.items():
+            write(folder / name)
         for name, table in self.tables.items():
             table.to_csv(folder / f"{name}.csv", index=False)
         for name, model in self.models.items():

@@ -11,7 +11,26 @@ from trajinfer.cli.console import say
 from trajinfer.cli.typed_times import label_of, literal
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from trajinfer import Snapshots
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file, one per cell, in their order.
+
+    Attributes:
+        times: (N,) as the file has them.
+        points: (N, D) coordinates.
+        table: their other columns.
+        adata: the AnnData object; None for other files.
+    """
+
+    times: Any
+    points: Any
+    table: pd.DataFrame
+    adata: Any = None
 
 
 @dataclass(frozen=True)
@@ -22,11 +41,13 @@ class Population:
         snapshots: all of them.
         roles: what each is for, where the file says so.
         script: lines of Python that read the same into `data`.
+        rows: of the file, where it is a table of cells.
     """
 
     snapshots: Snapshots
     roles: tuple[str, ...] | None
     script: tuple[str, ...]
+    rows: Rows | None = None
 
     def split(self, hold_out: Sequence[str], *, quiet: bool) -> Split:
         """Keep the named times aside, or those that the file itself marks.

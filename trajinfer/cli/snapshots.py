@@ -12,7 +12,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
 from trajinfer.cli.files import TableFile
 from trajinfer.cli.options import Time, call_of, names
-from trajinfer.cli.population import Population
+from trajinfer.cli.population import Population, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,9 @@ class SnapshotFile(TableFile, _Columns):
         snapshots = Snapshots.from_frame(frame, **words)
         shown = {**words, "features": list(snapshots.features or ())}
         call = call_of("Snapshots.from_frame", shown, "frame")
-        return Population(snapshots, None, (*script, f"data = {call}"))
+        points = frame[list(snapshots.features or ())].to_numpy(dtype=float)
+        rows = Rows(frame[self.time], points, frame)
+        return Population(snapshots, None, (*script, f"data = {call}"), rows)
 
     def _from_npz(self) -> Population:
         from trajinfer import Snapshots
@@ -113,4 +115,13 @@ class SnapshotFile(TableFile, _Columns):
             snapshots = Snapshots.from_frame(snapshots.to_frame(), **columns)
             call = call_of("Snapshots.from_frame", columns, "data.to_frame()")
             script.append(f"data = {call}")
-        return Population(snapshots, None, tuple(script))
+        rows = self._rows_of(adata, list(snapshots.features or ()))
+        return Population(snapshots, None, tuple(script), rows)
+
+    def _rows_of(self, adata: Any, features: list[str]) -> Rows:
+        """The cells, at the coordinates that were chosen."""
+        from trajinfer.data.cells import read_cells
+
+        cells = read_cells(adata, time=self.time, use_rep=self.use_rep, n_dims=None, weight=None)
+        chosen = [list(cells.features).index(name) for name in features]
+        return Rows(cells.times, cells.points[:, chosen], adata.obs, adata)

@@ -2,6 +2,7 @@
 
 from trajinfer.plot.anomalies import anomalies
 from trajinfer.plot.calibration import calibration
+from trajinfer.plot.cell_sets import fate_map, flow
 from trajinfer.plot.fields import velocity
 from trajinfer.plot.fractional import variogram
 from trajinfer.plot.functionals import fates, passage, value
@@ -20,7 +21,9 @@ from trajinfer.plot.progress import forecast, history
 __all__ = [
     "anomalies",
     "calibration",
+    "fate_map",
     "fates",
+    "flow",
     "forecast",
     "generation",
     "goodness_of_fit",

@@ -9,12 +9,10 @@ import numpy as np
 from trajinfer._core.checks import as_array
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
-from trajinfer.plot.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_axes
+from trajinfer.plot.style import BLUE, CATEGORIES, GREY, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9")
 
 
 def fates(probabilities: Any, *, names: Any = None, ax: Axes | None = None) -> Axes:
@@ -41,7 +39,7 @@ def fates(probabilities: Any, *, names: Any = None, ax: Axes | None = None) -> A
     last = table.shape[1] - 1
     for k, column in enumerate(table[order].T):
         shade = (
-            GREY if k == last and labels is not None and labels[k] == "none" else _COLOURS[k % 6]
+            GREY if k == last and labels is not None and labels[k] == "none" else CATEGORIES[k % 6]
         )
         label = None if labels is None else str(labels[k])
         places = np.arange(len(table))
@@ -89,17 +87,17 @@ def passage(
     x = np.concatenate([[0.0], times])
     for b, line in enumerate(lines):
         label = None if names is None else str(names[b])
-        axes.plot(x, np.concatenate([[1.0], line]), color=_COLOURS[b % 6], label=label)
+        axes.plot(x, np.concatenate([[1.0], line]), color=CATEGORIES[b % 6], label=label)
         if band is not None:
             low, high = (np.atleast_2d(as_array(end, "band"))[b] for end in band)
-            axes.fill_between(times, low, high, color=_COLOURS[b % 6], alpha=0.2, linewidth=0)
+            axes.fill_between(times, low, high, color=CATEGORIES[b % 6], alpha=0.2, linewidth=0)
     axes.set_xlabel(f"time since the start ({unit})" if unit else "time since the start")
     axes.set_ylabel("probability not to have arrived")
     axes.set_ylim(0, 1.02)
     if hazard is not None:
         twin = axes.twinx()
         for b, line in enumerate(np.atleast_2d(as_array(hazard, "hazard"))):
-            twin.plot(times, line, color=_COLOURS[b % 6], linestyle="--")
+            twin.plot(times, line, color=CATEGORIES[b % 6], linestyle="--")
         twin.set_ylabel("hazard (dashed)")
     if names is not None:
         axes.legend()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # The colour-blind safe palette of Okabe and Ito (2008).
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 GREY = "#6E6E6E"
+CATEGORIES = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9")
 TIME_MAP = "viridis"
 SPEED_MAP = "cividis"
 MAX_PATHS = 200
