@@ -20,6 +20,7 @@ def test_a_result_folder_holds_tables_figures_model_and_configuration(run, here)
     result = run("fit", "snapshots.csv", "--time", "day", "--hold-out", "1", *DRAWN)
     assert result.exit_code == 0, result.output
     assert {path.name for path in (here / "result").iterdir()} == {
+        "cells.csv",
         "config.toml",
         "held_out.png",
         "history.csv",
