@@ -65,6 +65,7 @@ def labelled_paths():
 
 
 SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2}
+COARSE = SMALL | {"step": 1.0}
 # scikit-learn fits some fifty times
 TINY = {"hidden": 2, "layers": 1, "max_epochs": 1}
 
@@ -138,19 +139,19 @@ CASES = (
     ),
     Case(
         "NeuralSDEClassifier",
-        partial(NeuralSDEClassifier, **SMALL),
+        partial(NeuralSDEClassifier, **COARSE),
         labelled_walks,
         lambda model: model.predict_proba(random_walks()[0]),
         expected_failures=LABELLED,
-        checked=partial(NeuralSDEClassifier, experts=("linear",), n_samples=1, **TINY),
+        checked=partial(NeuralSDEClassifier, experts=("linear",), n_samples=1, step=2.0, **TINY),
     ),
     Case(
         "NeuralSDERegressor",
-        partial(NeuralSDERegressor, **SMALL),
+        partial(NeuralSDERegressor, **COARSE),
         labelled_walks,
         lambda model: model.predict(random_walks()[0]),
         expected_failures=LABELLED,
-        checked=partial(NeuralSDERegressor, experts=("linear",), n_samples=1, **TINY),
+        checked=partial(NeuralSDERegressor, experts=("linear",), n_samples=1, step=2.0, **TINY),
     ),
     Case(
         "NeuralSDEForecaster",
@@ -163,11 +164,11 @@ CASES = (
     ),
     Case(
         "NeuralSDEInterpolator",
-        partial(NeuralSDEInterpolator, n_hidings=1, **SMALL),
+        partial(NeuralSDEInterpolator, n_hidings=1, **COARSE),
         random_walks,
         lambda model: model.interpolate(random_walks()[0], [0.5, 2.0], 3).samples,
         expected_failures=OF_A_CHANNEL,
-        checked=partial(NeuralSDEInterpolator, n_hidings=1, n_samples=1, **TINY),
+        checked=partial(NeuralSDEInterpolator, n_hidings=1, n_samples=1, step=2.0, **TINY),
     ),
     Case(
         "ScoreDensity",

@@ -74,7 +74,7 @@ def test_the_stationary_law_is_kept_by_a_step():
 @pytest.mark.parametrize("kind", [1, 2])
 @pytest.mark.parametrize("hurst", EVERY_H)
 def test_simulated_markov_paths_have_the_closed_covariance(hurst, kind):
-    ts, n = [0.03, 0.4, 1.0, 1.1, 3.0], 100_000
+    ts, n = [0.03, 0.4, 1.0, 1.1, 3.0], 30_000
     paths = simulate_fbm(hurst, ts, n, "markov", fbm_type=kind, random_state=kind).values[..., 0]
     nodes = default_nodes(12, 3.0, kind)
     omega = weights(hurst, nodes, 3.0, kind, normalization="unit")

@@ -46,10 +46,10 @@ def end_error(chain, seed=5):
 @pytest.mark.parametrize(
     "loss",
     [
-        PathMMD(n_steps=80, batch_size=64, lr=0.02),
-        SigKernelMMD(n_steps=40, batch_size=32, lr=0.03),
-        ExpectedSignature(n_steps=60, batch_size=64, lr=0.02, depth=3),
-        ExpectedSignature(n_steps=60, batch_size=64, lr=0.02, depth=3, unbiased=False),
+        PathMMD(n_steps=50, batch_size=64, lr=0.03),
+        SigKernelMMD(n_steps=30, batch_size=24, lr=0.04),
+        ExpectedSignature(n_steps=40, batch_size=64, lr=0.03, depth=3),
+        ExpectedSignature(n_steps=40, batch_size=64, lr=0.03, depth=3, unbiased=False),
     ],
     ids=lambda loss: type(loss).__name__,
 )
@@ -171,7 +171,7 @@ def test_the_game_is_played_as_published(shared):
     chain = chain_of(drifting(n=80), "one", noise=3)
     before = end_error(chain)
     game = CDECritic(
-        n_steps=20, batch_size=32, lr=0.03, decay=0.9, signature_depth=3, shared_batch=shared
+        n_steps=15, batch_size=32, lr=0.04, decay=0.9, signature_depth=3, shared_batch=shared
     )
     report = game.train(chain, seed=0)
     assert {"critic_gap", "generator_loss"} <= set(report.history[-1])

@@ -85,7 +85,7 @@ def test_blocks_change_nothing(paths, monkeypatch):
 
 def test_mmd_is_small_for_one_law_and_large_for_two():
     rng = np.random.default_rng(0)
-    walks = rng.normal(size=(6, 2, 60, 12)).cumsum(axis=-1)
+    walks = rng.normal(size=(5, 2, 40, 12)).cumsum(axis=-1)
     same = [signature_mmd(x, y) for x, y in walks]
     rougher = [signature_mmd(1.6 * x, y) for x, y in walks]
     assert abs(np.mean(same)) < 3 * np.std(same)

@@ -14,7 +14,7 @@ from trajinfer import (
     NeuralSDERegressor,
 )
 
-SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2, "random_state": 0}
+SMALL = {"hidden": 4, "max_epochs": 1, "n_samples": 2, "step": 2.0, "random_state": 0}
 
 
 def waves(n=14, n_times=7):

@@ -6,7 +6,7 @@ import pytest
 from trajinfer import InputError, IrregularSeries, NeuralSDEInterpolator, load
 from trajinfer.filling.cross_channel import Surroundings
 
-SMALL = {"hidden": 4, "max_epochs": 1, "n_samples": 2, "random_state": 0}
+SMALL = {"hidden": 4, "max_epochs": 1, "n_samples": 2, "step": 2.0, "random_state": 0}
 
 
 def twins(n_times=120, seed=0):

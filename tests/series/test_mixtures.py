@@ -8,7 +8,7 @@ from trajinfer.regression.mixture import mixture_of_numbers, mixture_of_probabil
 from trajinfer.series.experts.panel import fold_of_each
 from trajinfer.series.experts.summaries import summaries
 
-SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2, "random_state": 0}
+SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2, "step": 1.0, "random_state": 0}
 
 
 def levels(n=45, n_times=12, seed=0):

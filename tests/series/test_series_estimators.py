@@ -28,7 +28,7 @@ from trajinfer.series.step_grid import step_grid
 from trajinfer.training import Callback, Checkpoint
 
 DYNAMICS = (*PURE, *RECURRENT)
-SMALL = {"hidden": 6, "max_epochs": 2, "n_samples": 2, "random_state": 0}
+SMALL = {"hidden": 6, "max_epochs": 2, "n_samples": 2, "step": 1.0, "random_state": 0}
 
 
 def waves(n=24, n_times=15, seed=0, **given):
@@ -220,7 +220,7 @@ def test_statics_are_used():
 
 def test_solver_penalties_are_part_of_the_loss():
     penalty = SolverRegularization("stiffness", mode="local", weight=0.1)
-    model = NeuralSDEClassifier(regularization=penalty, experts=(), step=1.0, **SMALL)
+    model = NeuralSDEClassifier(regularization=penalty, experts=(), **SMALL)
     model.fit(waves(8, 6))
     assert model.history_[-1]["penalty"] > 0
 
