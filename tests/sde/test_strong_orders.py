@@ -55,9 +55,15 @@ def errors(method, name):
 
 
 STOCHASTIC = [row for row in ROWS if row.problem != "ode"]
+# one of each family runs always: the conditions of every tableau are tested to the last digit
+SAME_FAMILY = {"sra3", "sosra", "sosra2", "sriw2", "sosri", "sosri2"}
+MARKED = [
+    pytest.param(row, marks=pytest.mark.slow if row.method in SAME_FAMILY else ())
+    for row in STOCHASTIC
+]
 
 
-@pytest.mark.parametrize("row", STOCHASTIC, ids=[f"{r.method}-{r.problem}" for r in STOCHASTIC])
+@pytest.mark.parametrize("row", MARKED, ids=[f"{r.method}-{r.problem}" for r in STOCHASTIC])
 def test_strong_order(row):
     found = errors(row.method, row.problem)
     # two halvings from one level to the next

@@ -45,7 +45,11 @@ def test_a_recipe_asks_after_every_validation_and_stops():
     assert "promises nothing" in report.stopped
 
 
-@pytest.mark.parametrize("kind", [NeuralSDEClassifier, NeuralSDERegressor])
+@pytest.mark.parametrize(
+    # both decide in one place; the regressor takes its sixty epochs with `make test-all`
+    "kind",
+    [NeuralSDEClassifier, pytest.param(NeuralSDERegressor, marks=pytest.mark.slow)],
+)
 def test_where_a_cheap_expert_knows_all_the_networks_are_given_up(kind):
     series = levels(24, 6)
     settings = {"hidden": 2, "layers": 1, "step": 2.5, "n_samples": 1, "random_state": 0}

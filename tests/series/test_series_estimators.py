@@ -56,8 +56,8 @@ def test_every_dynamics_classifies_and_forecasts(dynamics):
 
 @pytest.mark.parametrize(
     "dynamics",
-    # every dynamics is fitted above; this one learns as "linear_noise" does
-    ["langevin", "linear_noise", pytest.param("geometric", marks=pytest.mark.slow)],
+    # every dynamics is fitted above; these learn as "langevin" does
+    ["langevin", *(pytest.param(d, marks=pytest.mark.slow) for d in ("linear_noise", "geometric"))],
 )
 def test_a_classifier_learns_what_can_be_learned(dynamics):
     model = NeuralSDEClassifier(
