@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from trajinfer import IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor
-from trajinfer.filling.linear_smoother import Tracks, fit_prior, left_out, smooth
+from trajinfer.filling.linear_prior import PriorFamily, fit_prior, pool_of
+from trajinfer.filling.linear_smoother import left_out, smooth
+from trajinfer.filling.tracks import Tracks
 from trajinfer.series.experts import convolutions
 from trajinfer.series.grouping import in_groups, similar_lengths
 from trajinfer.series.network import Shape
@@ -106,53 +108,73 @@ def test_a_grid_of_convolutions_follows_the_mean_length():
 
 
 def test_the_filter_is_the_gaussian_process(rng):
-    # tracks of different lengths, one with a hole in the middle, are filtered side by side
-    times, weights = np.sort(rng.uniform(0, 9, (3, 40))), rng.uniform(0.5, 2, (3, 40))
+    # tracks of different lengths and kinds, one with a hole, are filtered side by side
+    times, weights = np.sort(rng.uniform(0, 9, (4, 40))), rng.uniform(0.5, 2, (4, 40))
     values = 3 + np.sin(2 * times) + 0.2 * rng.normal(size=times.shape)
     values[1, 3:] = np.nan
     values[2, 10:14] = np.nan
-    asked = np.concatenate([times[:, :2], rng.uniform(-1, 10, (3, 20))], axis=1)
+    values[3] = rng.normal(size=40).cumsum()
+    asked = np.concatenate([times[:, :2], rng.uniform(-1, 10, (4, 20))], axis=1)
     tracks = Tracks.of(times, values, weights)
-    law, others, prior = smooth(tracks, asked), left_out(tracks), fit_prior(tracks)
+    alone = PriorFamily()
+    law, others, prior = (
+        smooth(tracks, asked, alone),
+        left_out(tracks, alone),
+        fit_prior(tracks, alone),
+    )
+    assert prior.smoothness[0] == 1
+    assert prior.smoothness[3] == 0
+    together = PriorFamily(pool_of([tracks], 2))
+    pooled = (
+        smooth(tracks, asked, together),
+        left_out(tracks, together),
+        fit_prior(tracks, together),
+    )
+    assert (pooled[2].certainty > 0).all()
+    center = np.tile(together.pool.center, 2)
     for m, known in enumerate(~np.isnan(values)):
         own = (times[m, known], values[m, known], weights[m, known])
-        one = (prior.rate[m], prior.ratio[m], prior.center[m], prior.scale[m])
-        n = len(own[0])
-        place = np.concatenate([law.mean[m], law.std[m], others.mean[m, :n], others.std[m, :n]])
-        np.testing.assert_allclose(place, gaussian_process(*own, asked[m], *one), atol=1e-6)
+        for (at, left, found), outer in (((law, others, prior), 0.0), (pooled, center[m])):
+            n = len(own[0])
+            place = np.concatenate([at.mean[m], at.std[m], left.mean[m, :n], left.std[m, :n]])
+            rest = [getattr(found, name)[m] for name in ("rate", "smoothness", "ratio", "scale")]
+            mean = (outer, found.certainty[m], found.center[m])
+            np.testing.assert_allclose(place, kriging(*own, asked[m], *rest, *mean), atol=1e-6)
 
 
-def gaussian_process(times, values, weights, asked, rate, ratio, center, scale):
+def kriging(
+    times, values, weights, asked, rate, smoothness, ratio, scale, outer, certainty, center
+):
     """Means and deviations at `asked`, then those of every observation given the others."""
 
     def law(known, at, noise):
-        cross = matern(at, times[known], rate)
-        inner = matern(times[known], times[known], rate)
+        cross = matern(at, times[known], rate, smoothness)
+        inner = matern(times[known], times[known], rate, smoothness)
         inverse = np.linalg.inv(inner + np.diag(ratio * weights[known] + 1e-9))
-        mean = center + cross @ inverse @ (values[known] - center)
+        total = inverse.sum() + certainty
+        level = (inverse.sum(0) @ values[known] + certainty * outer) / total
         variance = 1 - np.einsum("qn,nm,qm->q", cross, inverse, cross) + ratio * noise
-        return mean, np.sqrt(scale * variance)
+        variance += (1 - cross @ inverse.sum(1)) ** 2 / total
+        return level + cross @ inverse @ (values[known] - level), np.sqrt(scale * variance), level
 
     whole = np.ones(len(times), dtype=bool)
     total = law(whole, asked, 1.0)
-    inverse = np.linalg.inv(matern(times, times, rate) + np.diag(ratio * weights + 1e-9))
-    ones = np.ones(len(times))
-    assert center == pytest.approx(ones @ inverse @ values / (ones @ inverse @ ones))
-    misses = values - center
-    assert scale == pytest.approx(misses @ inverse @ misses / len(times))
+    assert total[2] == pytest.approx(center)
     single = [law(np.arange(len(times)) != i, times[[i]], weights[i]) for i in range(len(times))]
-    return np.concatenate([*total, *(np.concatenate(part) for part in zip(*single))])
+    others = (np.concatenate(part) for part in list(zip(*single))[:2])
+    return np.concatenate([*total[:2], *others])
 
 
-def matern(a, b, rate):
+def matern(a, b, rate, smoothness):
     gaps = np.abs(a[:, None] - b) * rate
-    return (1 + gaps) * np.exp(-gaps)
+    return (1 + smoothness * gaps) * np.exp(-gaps)
 
 
 def test_a_channel_with_fewer_than_three_observations_has_their_mean_and_spread():
     values = np.array([[np.nan, 2.0, np.nan, 6.0], [np.nan, np.nan, 3.0, np.nan], [np.nan] * 4])
     tracks = Tracks.of(np.tile(np.arange(4.0), (3, 1)), values, np.ones((3, 4)))
-    law, others = smooth(tracks, np.full((3, 1), 2.5)), left_out(tracks)
+    alone = PriorFamily()
+    law, others = smooth(tracks, np.full((3, 1), 2.5), alone), left_out(tracks, alone)
     np.testing.assert_array_equal(law.mean[:, 0], [4.0, 3.0, 0.0])
     np.testing.assert_array_equal(law.std[:, 0], [2.0, 1.0, 1.0])
     np.testing.assert_array_equal(others.mean[0], [6.0, 2.0])
@@ -162,6 +184,6 @@ def test_many_observations_are_smoothed_step_by_step(rng):
     n = 4000
     times = np.arange(float(n))[None]
     values = np.sin(times / 50) + 0.1 * rng.normal(size=(1, n))
-    law = smooth(Tracks.of(times, values, np.ones((1, n))), times)
+    law = smooth(Tracks.of(times, values, np.ones((1, n))), times, PriorFamily())
     assert np.sqrt(np.mean((law.mean - np.sin(times / 50)) ** 2)) < 0.06
     assert law.std.mean() == pytest.approx(0.1, rel=0.15)

@@ -2,13 +2,16 @@
 
 from trajinfer.filling.cross_channel import CrossChannel, Surroundings, fit_cross_channel
 from trajinfer.filling.hiding import Hiding, all_but, hidings, judges_hidden
-from trajinfer.filling.linear_smoother import Tracks, left_out, smooth
+from trajinfer.filling.linear_prior import PriorFamily, pool_of
+from trajinfer.filling.linear_smoother import left_out, smooth
 from trajinfer.filling.share_of_network import Comparison
+from trajinfer.filling.tracks import Tracks
 
 __all__ = [
     "Comparison",
     "CrossChannel",
     "Hiding",
+    "PriorFamily",
     "Surroundings",
     "Tracks",
     "all_but",
@@ -16,5 +19,6 @@ __all__ = [
     "hidings",
     "judges_hidden",
     "left_out",
+    "pool_of",
     "smooth",
 ]

@@ -31,6 +31,8 @@ class Surroundings:
         before, after: (..., C) values of the neighbours.
         gaps: (..., 2 C) logarithms of 1 + the distance to them.
         now: (..., C) value observed at the time; NaN = none.
+        place: (..., P) the time, the time since the start, and what is known of the series: what a
+            course common to several series depends on; P = 0 for a series alone.
     """
 
     line: Array
@@ -38,15 +40,19 @@ class Surroundings:
     after: Array
     gaps: Array
     now: Array
+    place: Array
 
     @classmethod
-    def of(cls, times: Array, values: Array, queries: Array) -> Surroundings:
+    def of(
+        cls, times: Array, values: Array, queries: Array, statics: Array | None = None
+    ) -> Surroundings:
         """Look up neighbours.
 
         Args:
             times: (B, T) rescaled.
             values: (B, T, C) standardised, NaN = not observed.
             queries: (B, Q) rescaled.
+            statics: (B, S) standardised; None: a course common to the series is not looked for.
         """
         n_channels = values.shape[2]
         shape = (*queries.shape, n_channels)
@@ -82,12 +88,15 @@ class Surroundings:
         gaps = np.concatenate(
             [np.log1p(np.minimum(g, _LONGEST_GAP)) for g in (behind, ahead)], axis=2
         )
-        return cls(before + share * (after - before), before, after, gaps, now)
+        line = before + share * (after - before)
+        return cls(line, before, after, gaps, now, _place(times, queries, statics))
 
     def flat(self) -> Surroundings:
         """Those of all queries of all series end to end."""
         parts = (getattr(self, f.name) for f in fields(self))
-        return Surroundings(*(part.reshape(-1, part.shape[-1]) for part in parts))
+        return Surroundings(
+            *(part.reshape(part.shape[0] * part.shape[1], part.shape[2]) for part in parts)
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[Surroundings]) -> Surroundings:
@@ -116,8 +125,18 @@ class Surroundings:
             level[..., others],
             surprise[..., others],
             observed[..., others].astype(float),
+            self.place,
         ]
         return np.concatenate(parts, axis=-1)
+
+
+def _place(times: Array, queries: Array, statics: Array | None) -> Array:
+    """(B, Q, P) what a course common to series depends on."""
+    if statics is None:
+        return np.zeros((*queries.shape, 0))
+    own = np.broadcast_to(statics[:, None], (*queries.shape, statics.shape[1]))
+    clock = np.stack([queries, queries - times[:, :1]], axis=2)
+    return np.concatenate([clock, own], axis=2)
 
 
 @packable
@@ -153,9 +172,11 @@ class CrossChannel:
 
     Attributes:
         channels: one mixture each.
+        places: whether the experts know the times and the statics of the series.
     """
 
     channels: tuple[ChannelMixture, ...]
+    places: bool
 
     def __call__(self, around: Surroundings, base: Normal) -> Normal:
         """The law (B, Q, C) of the smoother, moved and stretched."""
@@ -200,7 +221,7 @@ def fit_cross_channel(
                 child,
             )
         )
-    return CrossChannel(tuple(mixtures))
+    return CrossChannel(tuple(mixtures), around.place.shape[1] > 0)
 
 
 def _points(hidden: Array, n_draws: int, seed: int) -> Array:

@@ -16,6 +16,7 @@ from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.filling.cross_channel import CrossChannel
+from trajinfer.filling.linear_prior import PriorFamily
 from trajinfer.filling.share_of_network import Comparison
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.grouping import similar_lengths
@@ -25,7 +26,7 @@ from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel
 from trajinfer.series.smoothing import smoothed, surroundings
 
-_JUDGES_OF_A_PRIOR = 10
+_JUDGES_OF_A_PRIOR = 20
 
 
 @packable
@@ -39,6 +40,7 @@ class CorrectedSmoother:
         calibration: (C,) factors on the standard deviations.
         cross_channel: moves the smoother's law by the other channels and the neighbours in time;
             None in models of version 0.1.
+        family: priors of the smoother.
         kinds: values that the channels can take; None in models of version 0.1, which also drew
             anew what was observed.
     """
@@ -46,6 +48,7 @@ class CorrectedSmoother:
     series: SeriesModel
     share: Array
     calibration: Array
+    family: PriorFamily
     cross_channel: CrossChannel | None = None
     kinds: ChannelKinds | None = None
 
@@ -99,9 +102,10 @@ class CorrectedSmoother:
 
     def _law(self, data: IrregularSeries, weights: Array, times: Array, seed: int) -> Normal:
         scaling = self.series.scaling
-        base = smoothed(data, weights, times, scaling)
+        base = smoothed(data, weights, times, scaling, self.family)
         if self.cross_channel is not None:
-            base = self.cross_channel(surroundings(data, times, scaling), base)
+            places = self.cross_channel.places
+            base = self.cross_channel(surroundings(data, times, scaling, places=places), base)
         if self.share.any():
             queries = torch.as_tensor((times - scaling.time_origin) / scaling.time_scale)
             moves = self._moves(scaling.batch(data), queries, base.stddev, seed)

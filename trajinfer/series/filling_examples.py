@@ -13,10 +13,14 @@ from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
 from trajinfer.filling.cross_channel import CrossChannel, Surroundings, fit_cross_channel
 from trajinfer.filling.hiding import Hiding, all_but
+from trajinfer.filling.linear_prior import PriorFamily, pool_of
 from trajinfer.series.grouping import similar_lengths
 from trajinfer.series.hidden_values import HiddenValues
 from trajinfer.series.series_batch import Scaling
-from trajinfer.series.smoothing import smoothed, smoothed_from_others, surroundings
+from trajinfer.series.smoothing import smoothed, smoothed_from_others, surroundings, tracks_of
+
+_FEWEST_OF_A_POOL = 5
+_MOST_OF_A_POOL = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +30,13 @@ class FillingExamples:
     Attributes:
         learned: to learn from, a part per group of similar lengths.
         judges: what is kept from all learning, likewise.
+        family: priors of the smoothers.
         cross_channel: the experts, which never saw the judges as answers.
     """
 
     learned: tuple[HiddenValues, ...]
     judges: tuple[HiddenValues, ...]
+    family: PriorFamily
     cross_channel: CrossChannel
 
 
@@ -64,9 +70,10 @@ def filling_examples(
         seed: of the experts.
     """
     groups = similar_lengths(data.lengths)
+    family = _family(judges.shown, weights, scaling, seed)
 
     def parts(hiding: Hiding) -> list[_Part]:
-        return [_part(data, weights, scaling, hiding, group) for group in groups]
+        return [_part(data, weights, scaling, family, hiding, group) for group in groups]
 
     # a value alone is hidden as well: gaps are often short, and other channels beside them
     alone = all_but(data, judges.asked)
@@ -79,20 +86,38 @@ def filling_examples(
 
     learned = [HiddenValues.joined([hidden(part) for part in one]) for one in zip(*drawn)]
     return FillingExamples(
-        tuple(learned), tuple(hidden(part) for part in parts(judges)), cross_channel
+        tuple(learned), tuple(hidden(part) for part in parts(judges)), family, cross_channel
     )
 
 
+def _family(data: IrregularSeries, weights: Array, scaling: Scaling, seed: int) -> PriorFamily:
+    """Priors with what 500 series at most have in common; each for itself where they are few."""
+    if len(data) < _FEWEST_OF_A_POOL:
+        return PriorFamily()
+    some = np.sort(np.random.default_rng(seed).permutation(len(data))[:_MOST_OF_A_POOL])
+    parts = []
+    for group in similar_lengths(data.lengths[some]):
+        part = data[some[group]]
+        own = weights[some[group], : part.times.shape[1]]
+        parts.append(tracks_of(part, own, scaling))
+    return PriorFamily(pool_of(parts, data.shape[2]))
+
+
 def _part(
-    data: IrregularSeries, weights: Array, scaling: Scaling, hiding: Hiding, group: Array
+    data: IrregularSeries,
+    weights: Array,
+    scaling: Scaling,
+    family: PriorFamily,
+    hiding: Hiding,
+    group: Array,
 ) -> _Part:
     whole, shown = data[group], hiding.shown[group]
     own = weights[group, : whole.times.shape[1]]
     if hiding.shown is data:
-        law = smoothed_from_others(whole, own, scaling)
+        law = smoothed_from_others(whole, own, scaling, family)
     else:
-        law = smoothed(shown, own, whole.times, scaling)
-    around = surroundings(shown, whole.times, scaling)
+        law = smoothed(shown, own, whole.times, scaling, family)
+    around = surroundings(shown, whole.times, scaling, places=len(data) >= _FEWEST_OF_A_POOL)
     return _Part(whole, shown, hiding.values(data)[group], around, law)
 
 

@@ -22,6 +22,7 @@ from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.filling.cross_channel import EXPERTS
 from trajinfer.filling.hiding import hidings, judges_hidden
+from trajinfer.filling.linear_prior import PriorFamily
 from trajinfer.metrics import crps
 from trajinfer.series.corrected_smoother import CorrectedSmoother
 from trajinfer.series.correction import Correction
@@ -120,7 +121,9 @@ class NeuralSDEInterpolator(SeriesEstimator):
         network, report = self._trained(examples, judged, scaling, seeds)
         series = SeriesModel(network, scaling, data.axis, seeds, self.n_samples)
         nothing, unchanged = np.zeros((2, data.shape[2])), np.ones(data.shape[2])
-        model = CorrectedSmoother(series, nothing, unchanged, examples.cross_channel, kinds)
+        model = CorrectedSmoother(
+            series, nothing, unchanged, examples.family, examples.cross_channel, kinds
+        )
         self.model_ = model.judged(examples.judges) if judged else model
         self._keep_features(data)
         self._conclude_training(report, seed)
@@ -316,7 +319,8 @@ class NeuralSDEInterpolator(SeriesEstimator):
         )
         learned = config["learned"]
         share = np.full((2, n_channels), learned["share"])
-        estimator.model_ = CorrectedSmoother(series, share, np.array(learned["calibration"]))
+        factors, plain = np.array(learned["calibration"]), PriorFamily(plain=True)
+        estimator.model_ = CorrectedSmoother(series, share, factors, plain)
         return estimator
 
 

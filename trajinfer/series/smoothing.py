@@ -9,22 +9,28 @@ from torch.distributions import Normal
 from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
 from trajinfer.filling.cross_channel import Surroundings
-from trajinfer.filling.linear_smoother import Tracks, left_out, smooth
+from trajinfer.filling.linear_prior import PriorFamily
+from trajinfer.filling.linear_smoother import left_out, smooth
+from trajinfer.filling.tracks import Tracks
 from trajinfer.series.series_batch import Scaling
 
 _LEAST_STD = 1e-6
 
 
-def smoothed(data: IrregularSeries, weights: Array, times: Array, scaling: Scaling) -> Normal:
+def smoothed(
+    data: IrregularSeries, weights: Array, times: Array, scaling: Scaling, family: PriorFamily
+) -> Normal:
     """Standardised law (B, Q, C) of the smoother, which has a prior per channel and series."""
     n_channels = data.shape[2]
-    law = smooth(_tracks(data, weights, scaling), np.repeat(times, n_channels, axis=0))
+    law = smooth(tracks_of(data, weights, scaling), np.repeat(times, n_channels, axis=0), family)
     return _normal(*(_by_series(part, n_channels) for part in (law.mean, law.std)))
 
 
-def smoothed_from_others(data: IrregularSeries, weights: Array, scaling: Scaling) -> Normal:
+def smoothed_from_others(
+    data: IrregularSeries, weights: Array, scaling: Scaling, family: PriorFamily
+) -> Normal:
     """Standardised law (B, T, C) of every observation, given all others of its channel."""
-    law = left_out(_tracks(data, weights, scaling))
+    law = left_out(tracks_of(data, weights, scaling), family)
     observed = data.mask.transpose(0, 2, 1)
     mean, std = np.zeros(observed.shape), np.ones(observed.shape)
     # tracks hold the observations alone, in the order of the times
@@ -34,16 +40,19 @@ def smoothed_from_others(data: IrregularSeries, weights: Array, scaling: Scaling
     return _normal(mean.transpose(0, 2, 1), std.transpose(0, 2, 1))
 
 
-def surroundings(data: IrregularSeries, times: Array, scaling: Scaling) -> Surroundings:
-    """Neighbours of times (B, Q) in every channel, standardised."""
+def surroundings(
+    data: IrregularSeries, times: Array, scaling: Scaling, *, places: bool
+) -> Surroundings:
+    """Neighbours of times (B, Q), standardised; with `places`, the times and the statics."""
     return Surroundings.of(
         (data.times - scaling.time_origin) / scaling.time_scale,
         scaling.values.apply(data.values),
         (times - scaling.time_origin) / scaling.time_scale,
+        scaling.standardised_statics(data).double().numpy() if places else None,
     )
 
 
-def _tracks(data: IrregularSeries, weights: Array, scaling: Scaling) -> Tracks:
+def tracks_of(data: IrregularSeries, weights: Array, scaling: Scaling) -> Tracks:
     """The channels of the series, one after the other."""
     values = scaling.values.apply(data.values)
     return Tracks.of(
