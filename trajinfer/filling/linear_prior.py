@@ -271,5 +271,6 @@ def moved(
 
 
 def transition(u: Array, smoothness: Array) -> tuple[Array, Array, Array, Array]:
+    """Matrix (a, b, c, d) of the mean (x, x' / rate) over times u in units of 1 / rate."""
     decay, turned = np.exp(-u), smoothness * u
     return decay * (1 + turned), decay * turned, -decay * turned, decay * (1 - turned)

@@ -37,10 +37,10 @@ def smooth(tracks: Tracks, queries: Array, family: PriorFamily) -> Smoothed:
 
     The stationary solution of the linear Langevin equation has the covariance
     $s^2 (1 + \lambda r) e^{-\lambda r}$, the rough one $s^2 e^{-\lambda r}$. Observations have
-    noise of variance $s^2 \rho w_i$. The smoothness, the length and the ratio $\rho$ are those of largest
-    marginal likelihood on a grid from the smallest gap to twice the span; $s^2$ and the mean, whose
-    uncertainty enters the law, are in closed form. A track of fewer than three observations has
-    their mean and spread, unless others of its channel are known.
+    noise of variance $s^2 \rho w_i$. The smoothness, the length and the ratio $\rho$ are those of
+    largest marginal likelihood on a grid from the smallest gap to twice the span; $s^2$ and the
+    mean, whose uncertainty enters the law, are in closed form. A track of fewer than three
+    observations has their mean and spread, unless others of its channel are known.
 
     Args:
         tracks: M channels.
