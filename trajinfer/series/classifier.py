@@ -18,12 +18,12 @@ from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.series.format_1 import series_estimator_of
 from trajinfer.series.labelled_estimator import LabelledEstimator
+from trajinfer.series.labelled_task import LabelledTask
 from trajinfer.series.labels import class_labels, series_weights
 from trajinfer.series.mixture_model import SeriesMixture, alone
 from trajinfer.series.objective import TrainingPass
 from trajinfer.series.series_model import SeriesModel, compacted
 from trajinfer.series.series_rows import SeriesRows
-from trajinfer.training import Loss
 
 
 @packable
@@ -48,49 +48,24 @@ class ClassModel:
 
 
 @dataclass(frozen=True)
-class Classification:
-    """Cross-entropy of the classes of series.
+class Classification(LabelledTask):
+    """Cross-entropy of the classes of series; in training, of labels that are smoothed."""
 
-    Attributes:
-        passes: through the network in training.
-        rows: the series.
-        codes: (B,) their classes.
-        weights: (B,) of the series.
-        held: rows kept for validation.
-    """
+    def losses(self, law: Any, target: Tensor) -> Tensor:
+        """Minus log-probabilities of the classes."""
+        lost: Tensor = -law.log_prob(target.to(law.logits.device))
+        return lost
 
-    passes: TrainingPass
-    rows: SeriesRows
-    codes: Tensor
-    weights: Tensor
-    held: Tensor
-
-    def objective(self, index: Tensor, step: int) -> Loss:
-        """Weighted cross-entropy with smoothed labels, of thinned series."""
-        return self.rows.mean_loss(index, lambda group: self._loss(group, step))
-
-    def _loss(self, index: Tensor, step: int) -> Loss:
-        encoding = self.passes.encode(self.rows.rows(index).thinned(self.passes.thinning))
-        logits = self.passes.network.head(encoding).logits
-        losses = nn.functional.cross_entropy(
-            logits, self.codes[index].to(logits.device), label_smoothing=0.05, reduction="none"
+    def training_losses(self, law: Any, target: Tensor) -> Tensor:
+        """Cross-entropy with a twentieth of every label spread over the classes."""
+        return nn.functional.cross_entropy(
+            law.logits, target.to(law.logits.device), label_smoothing=0.05, reduction="none"
         )
-        weighted = (losses * self.weights[index].to(losses)).mean()
-        return self.passes.loss(weighted, encoding, step)
 
-    def validate(self) -> float:
-        """Cross-entropy of the series kept aside."""
-        total = 0.0
-        for group in self.rows.groups(self.held):
-            law = self.passes.network.head(self.passes.validation(self.rows.rows(group)))
-            losses = -law.log_prob(self.codes[group].to(law.logits.device))
-            total += float((losses * self.weights[group].to(losses)).sum())
-        return total / max(float(self.weights[self.held].sum()), 1e-12)
-
-    def answers(self, index: Tensor) -> Array:
-        """(b, K) probabilities of some series, by the noise of validation."""
-        law = self.passes.network.head(self.passes.validation(self.rows.rows(index)))
-        return np.asarray(law.probs.double().cpu().numpy())
+    def answer(self, law: Any) -> Tensor:
+        """Probabilities of the classes."""
+        found: Tensor = law.probs.detach()
+        return found
 
 
 @renamed_settings(noise="stochastic")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from trajinfer._core.seeding import Seeds, seed_from, spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.series.early_decision import EarlyDecision
 from trajinfer.series.experts.panel import EXPERTS, fit_panel, fold_of_each
+from trajinfer.series.labelled_task import LabelledTask
 from trajinfer.series.mixture_model import CrossFitting, SeriesMixture, Weighing, alone
 from trajinfer.series.network import NetworkPlan, Shape
 from trajinfer.series.objective import TrainingPass
@@ -25,7 +26,7 @@ from trajinfer.series.series_batch import Scaling
 from trajinfer.series.series_estimator import SeriesEstimator, split
 from trajinfer.series.series_model import SeriesModel
 from trajinfer.series.series_rows import SeriesRows
-from trajinfer.training import Loss, Report
+from trajinfer.training import Report
 
 _FEWEST_TO_MIX = 12
 _MOST_FOLDS = 5
@@ -34,20 +35,7 @@ _EPOCHS_ALONE = 200
 _STEPS, _STEPS_ALONE = 20, 40
 
 
-class Task(Protocol):
-    """Training of one network."""
-
-    def objective(self, index: Tensor, step: int) -> Loss:
-        """Loss of some series."""
-
-    def validate(self) -> float:
-        """Figure of the series kept aside."""
-
-    def answers(self, index: Tensor) -> Array:
-        """(b, K) probabilities or (b, 1) numbers of series, by the noise of validation."""
-
-
-MakeTask = Callable[[TrainingPass, SeriesRows, Tensor], Task]
+MakeTask = Callable[[TrainingPass, SeriesRows, Tensor], LabelledTask]
 
 
 @dataclass(eq=False, repr=False)

@@ -19,12 +19,12 @@ from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.scaling import Standardisation
 from trajinfer.series.format_1 import series_estimator_of
 from trajinfer.series.labelled_estimator import LabelledEstimator
+from trajinfer.series.labelled_task import LabelledTask
 from trajinfer.series.labels import number_labels, series_weights
 from trajinfer.series.mixture_model import SeriesMixture, alone
 from trajinfer.series.objective import TrainingPass
 from trajinfer.series.series_model import SeriesModel, compacted
 from trajinfer.series.series_rows import SeriesRows
-from trajinfer.training import Loss
 
 
 @packable
@@ -47,48 +47,18 @@ class NumberModel:
 
 
 @dataclass(frozen=True)
-class Regression:
-    """Squared error of the numbers of series.
+class Regression(LabelledTask):
+    """Squared error of the standardised numbers of series."""
 
-    Attributes:
-        passes: through the network in training.
-        rows: the series.
-        target: (B,) standardised numbers.
-        weights: (B,) of the series.
-        held: rows kept for validation.
-    """
+    def losses(self, law: Any, target: Tensor) -> Tensor:
+        """Squares of mean minus number."""
+        error: Tensor = law.mean - target.to(law.mean)
+        return error.square()
 
-    passes: TrainingPass
-    rows: SeriesRows
-    target: Tensor
-    weights: Tensor
-    held: Tensor
-
-    def objective(self, index: Tensor, step: int) -> Loss:
-        """Weighted squared error of thinned series."""
-        return self.rows.mean_loss(index, lambda group: self._loss(group, step))
-
-    def _loss(self, index: Tensor, step: int) -> Loss:
-        encoding = self.passes.encode(self.rows.rows(index).thinned(self.passes.thinning))
-        mean = self.passes.network.head(encoding).mean
-        error = mean - self.target[index].to(mean)
-        return self.passes.loss(
-            (error.square() * self.weights[index].to(mean)).mean(), encoding, step
-        )
-
-    def validate(self) -> float:
-        """Squared error of the series kept aside."""
-        total = 0.0
-        for group in self.rows.groups(self.held):
-            mean = self.passes.network.head(self.passes.validation(self.rows.rows(group))).mean
-            error = mean - self.target[group].to(mean)
-            total += float((error.square() * self.weights[group].to(mean)).sum())
-        return total / max(float(self.weights[self.held].sum()), 1e-12)
-
-    def answers(self, index: Tensor) -> Array:
-        """(b, 1) standardised numbers of some series, by the noise of validation."""
-        mean = self.passes.network.head(self.passes.validation(self.rows.rows(index))).mean
-        return np.asarray(mean.double().cpu().numpy()[:, None])
+    def answer(self, law: Any) -> Tensor:
+        """The means, as a column."""
+        column: Tensor = law.mean.detach()[:, None]
+        return column
 
 
 @renamed_settings(noise="stochastic")
