@@ -364,3 +364,15 @@ def test_a_step_that_would_raise_the_objective_is_damped(monkeypatch, length, ke
     else:
         assert 0 < share < 1
         assert bridge.objective_history_[-1] < bridge.objective_history_[0]
+
+
+@pytest.mark.filterwarnings("ignore:the refinement was still moving")
+def test_a_round_along_paths_counts():
+    """A fit from a neutral start begins with one, and has no record of a start."""
+    rng = np.random.default_rng(0)
+    data = Snapshots([0, 1, 2], [rng.normal(t, 1.0, (20, 2)) for t in range(3)])
+    once = SchrodingerBridge(AffineDrift(2), n_refinements=1, random_state=0).fit(data)
+    assert [record["kind"] for record in once.history_] == ["path"]
+    assert once.n_iter_ == 1
+    assert set(once.parameter_errors()) == {"matrix", "offset"}
+    assert SchrodingerBridge(AffineDrift(2), n_refinements=0, random_state=0).fit(data).n_iter_ == 0

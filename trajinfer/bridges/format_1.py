@@ -13,6 +13,7 @@ from trajinfer import processes
 from trajinfer._core.errors import InputError
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.kept_rounds import n_refinements_in
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.transitions import Transitions
@@ -53,7 +54,7 @@ def fitted_of(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[
         "backend_": "linear_noise" if transitions.dynamics.affine is None else "exact",
         "history_": history,
         "seed_": history[0]["seed"],
-        "n_iter_": len(history) - 1,
+        "n_iter_": n_refinements_in(history),
         "converged_": state["converged_"],
         "n_features_in_": state["n_features_in_"],
         **names,

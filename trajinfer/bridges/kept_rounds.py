@@ -24,6 +24,11 @@ MaybeRound = TypeVar("MaybeRound", Round, "Round | None")
 History = list[dict[str, Any]]
 
 
+def n_refinements_in(history: History) -> int:
+    """How often the reference was refined; a fit from far away begins with such a round."""
+    return sum(record["kind"] in ("path", "static") for record in history)
+
+
 def kept_round(
     make: Callable[[], MaybeRound],
     reference: Reference,

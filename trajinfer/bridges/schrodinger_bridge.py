@@ -26,6 +26,7 @@ from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.fitting import alternate
 from trajinfer.bridges.growing_fit import fit_growing
 from trajinfer.bridges.growth import GrowthSetting, check_growth
+from trajinfer.bridges.kept_rounds import n_refinements_in
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.reference import prepare_reference
@@ -165,7 +166,7 @@ class SchrodingerBridge(CellSetVerbs):
         result.history[0] |= {"seed": seed, "backend": choice.name, "reason": choice.reason}
         self._conclude(
             seed=seed,
-            n_iter=len(result.history) - 1,
+            n_iter=n_refinements_in(result.history),
             converged=result.converged,
             history=result.history,
             reason=self._what_is_open(),

@@ -1,6 +1,7 @@
 """Protocols: how well snapshots that were held out are met, and beside what to judge it."""
 
 from trajinfer.evaluation.baselines import exact_line, nearest_snapshot, sampling_floor
+from trajinfer.evaluation.cell_intervals import cell_intervals
 from trajinfer.evaluation.generation import (
     GenerationReport,
     block_bootstrap,
@@ -26,6 +27,7 @@ __all__ = [
     "VolatilityChoice",
     "block_bootstrap",
     "bootstrap",
+    "cell_intervals",
     "choose_volatility",
     "exact_line",
     "forecast_scores",

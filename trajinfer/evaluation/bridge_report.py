@@ -69,8 +69,7 @@ class BridgeReport:
         values = [f"  {k} = {_number(v)}" for k, v in bridge.parameters_.items()]
         state = "converged" if bridge.converged_ else "NOT converged"
         lines = [
-            f"{state} after {len(bridge.history_) - 1} rounds; "
-            f"objective {bridge.objective_history_[-1]:.5g}",
+            f"{state} after {bridge.n_iter_} rounds; objective {bridge.objective_history_[-1]:.5g}",
             *(["parameters", *values] if values else []),
             f"volatility {_number(bridge.volatility_)}",
         ]
@@ -90,7 +89,7 @@ class BridgeReport:
             "parameters": bridge.parameters_,
             "volatility": bridge.volatility_,
             "converged": bool(bridge.converged_),
-            "rounds": len(bridge.history_) - 1,
+            "rounds": bridge.n_iter_,
             "objective": bridge.objective_history_[-1],
             "scores": self.scores,
             "mean_scores": self.means,
