@@ -61,7 +61,7 @@ def _bridge(inside: Any, ahead: Any) -> Answers:
         "forecast": lambda m: m.forecast(ahead, n=4, random_state=5).values,
         "predict": lambda m: m.predict(POINTS, inside[0], inside),
         "velocity": lambda m: m.velocity(POINTS, inside[1]),
-        "coupling": lambda m: _dense(m.coupling(0)),
+        "coupling": lambda m: _between_atoms(m),
         "parameters": lambda m: _numbers(m.parameters_),
         "volatility": lambda m: m.volatility_,
         "objective": lambda m: m.objective_history_,
@@ -223,8 +223,12 @@ LAWS: Mapping[str, Mapping[str, Callable[[Any, int], Any]]] = {
 }
 
 
-def _dense(plan: Any) -> np.ndarray:
-    return plan.toarray() if hasattr(plan, "toarray") else np.asarray(plan)
+def _between_atoms(bridge: Any) -> np.ndarray:
+    """The first coupling, with zeros for cells that were no atoms: other cells got theirs later."""
+    path_law, atoms = bridge._on_atoms()
+    plan = np.zeros([len(points) for points in bridge.snapshots_.points[:2]])
+    plan[np.ix_(atoms[0], atoms[1])] = path_law.plan(0).numpy()
+    return plan
 
 
 def _numbers(parameters: Mapping[str, Any]) -> np.ndarray:
