@@ -106,7 +106,8 @@ def transition_graph(
         sides = ("center", "left", "right")
         side = sides[int(np.sign(np.round(np.cos(toward), 6)))]
         up = "bottom" if np.sin(toward) > _FLAT else "top" if np.sin(toward) < -_FLAT else "center"
-        axes.text(*(_BESIDE * point), str(label), ha=side, va=up, zorder=4)
+        x, y = _BESIDE * point
+        axes.text(x, y, str(label), ha=side, va=up, zorder=4)
     axes.set_xlim(-1.6, 1.6)
     axes.set_ylim(-1.4, 1.4)
     axes.set_aspect("equal")

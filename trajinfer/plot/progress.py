@@ -154,8 +154,9 @@ def forecasts(
     """
     for channel, panel in enumerate(ax):
         forecast(data, series=series, dim=channel, observed=observed, ax=panel)
-        if channel > 0:
-            panel.get_legend().remove()
+        legend = panel.get_legend()
+        if channel > 0 and legend is not None:
+            legend.remove()
     return ax
 
 
