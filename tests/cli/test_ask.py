@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,25 @@ def test_states_of_a_chain(run, tmp_path, monkeypatch):
     assert (table["upper"] >= table["probability"]).all()
     assert table["probability"].iloc[2] == 1
     assert (tmp_path / "answer" / "passage.png").is_file()
+
+
+def test_the_config_of_an_answer_asks_again(run, fails, tmp_path, monkeypatch, bridge):
+    monkeypatch.chdir(tmp_path)
+    bridge.save("result/model")
+    words = ["--target", "gata1>=1.2", "--before", "gata1<=-1.2", "--from", "gata1=0.3"]
+    first = run("ask", "result", *words, "--out", "a", "--no-figures")
+    assert first.exit_code == 0, first.output
+    again = run("ask", "result", "--config", "a/config.toml", "--out", "b", "--no-figures")
+    assert again.exit_code == 0, again.output
+    assert Path("a/answer.csv").read_bytes() == Path("b/answer.csv").read_bytes()
+    other = run("ask", "result", "--config", "a/config.toml", "--from", "gata1=0.1", "--out", "c")
+    assert other.exit_code == 0, other.output
+    assert Path("a/answer.csv").read_bytes() != Path("c/answer.csv").read_bytes()
+    Path("wrong.toml").write_text("[ask]\ntarget = 3\n")
+    assert "target must be str" in fails("ask", "result", "--config", "wrong.toml")
+    Path("wrong.toml").write_text("[fit]\n")
+    assert "unknown key 'fit'" in fails("ask", "result", "--config", "wrong.toml")
+    assert "give --target" in fails("ask", "result")
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,13 @@ def test_the_fractional_model_forecasts_a_table(tmp_path):
     found = CliRunner().invoke(app, ["forecast", str(tmp_path / "t.csv"), *options])
     assert found.exit_code == 0, found.output
     assert (tmp_path / "r" / "summary.json").is_file()
+
+
+def test_a_column_without_an_index_is_named(tmp_path):
+    noise = simulate_fgn(0.7, 60, random_state=0)[0]
+    pd.DataFrame({"t": range(60), "x": noise}).to_csv(tmp_path / "t.csv", index=False)
+    found = CliRunner().invoke(
+        app, ["hurst", str(tmp_path / "t.csv"), "--out", str(tmp_path / "r")]
+    )
+    assert found.exit_code == 1
+    assert "column 't': x is a straight line" in found.output

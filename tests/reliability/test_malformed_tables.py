@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from tests.reliability import mistakes
-from trajinfer import IrregularSeries, JumpSeries, MarkovJumpProcess, SchrodingerBridge, Snapshots
+from trajinfer import (
+    IrregularSeries,
+    JumpSeries,
+    MarkovJumpProcess,
+    SchrodingerBridge,
+    Snapshots,
+    Trajectories,
+)
 from trajinfer._core.errors import TrajinferError
 
 CONTAINERS = {
@@ -23,6 +30,10 @@ CONTAINERS = {
     "long": (
         mistakes.series_table,
         lambda t: IrregularSeries.from_frame(t, id="id", time="t", variable="y", value="x"),
+    ),
+    "paths": (
+        mistakes.series_table,
+        lambda t: Trajectories.from_frame(t, id="id", time="t", weight="y"),
     ),
     "jumps": (
         mistakes.jump_table,
@@ -78,6 +89,22 @@ def _check(door, n, seed):
 @pytest.mark.parametrize("door", CONTAINERS)
 def test_a_container_reads_or_refuses(door):
     _check(CONTAINERS[door], 100, seed=0)
+
+
+@pytest.mark.parametrize("column", ["id", "variable"])
+def test_names_that_are_lists_are_refused(column):
+    table = mistakes.series_table(np.random.default_rng(0)).assign(variable="x")
+    table[column] = table[column].astype(object)
+    table.at[3, column] = [1, 2]
+    words = {"id": "id", "time": "t"}
+    doors = [
+        lambda: IrregularSeries.from_frame(table, **words, variable="variable", value="x"),
+        lambda: JumpSeries.from_frame(table, **words, state="y"),
+        lambda: Trajectories.from_frame(table, **words, features=["x"]),
+    ]
+    for read in doors if column == "id" else doors[:1]:
+        with pytest.raises(TrajinferError, match=f"column '{column}' mixes kinds of names"):
+            read()
 
 
 @pytest.mark.slow

@@ -10,8 +10,9 @@ import typer
 from trajinfer._core.errors import InputError
 from trajinfer._core.text import table_text
 from trajinfer.cli.command import command
-from trajinfer.cli.options import DrawingRun, Id, N, Seed, Time, call_of
+from trajinfer.cli.options import DrawingRun, Id, Time, call_of
 from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.question import Question
 from trajinfer.cli.region_text import region_of, region_script
 from trajinfer.cli.starts import series_of, start_of
 from trajinfer.cli.typed_times import duration_of
@@ -25,31 +26,18 @@ _MANY = 12
 @command(DrawingRun, out=Path("answer"))
 def ask(
     model: Annotated[Path, typer.Argument(help="Result folder, or a saved model.")],
-    target: Annotated[
-        str,
-        typer.Option(help="What is to be reached: 'x>=1.2', 'x>=1&y<=0', or labels by commas."),
-    ],
-    before: Annotated[
-        str | None, typer.Option(help="What ends the attempt, written as --target.")
-    ] = None,
-    horizon: Annotated[
-        str | None, typer.Option(help="Duration of the attempt, such as 10, or 3d for dates.")
-    ] = None,
-    start: Annotated[
-        str, typer.Option("--from", help="'last', 'new', a label, or a state such as 'x=0.3,y=1'.")
-    ] = "last",
+    question: Question,
     table: Annotated[
         Path | None, typer.Option("--series", help="Table of the series to go on from.")
     ] = None,
     id: Id = "id",
     time: Time = "time",
-    n: N = 200,
-    seed: Seed = None,
 ) -> Job:
     """Ask a fitted model which region is reached first, how likely, and how soon."""
     folder = _model_folder(model)
-    if table is not None and start != "last":
-        raise InputError(f"give either --series, a table, or --from, got both ({start})")
+    asked = question.asked()
+    if table is not None and asked.start != "last":
+        raise InputError(f"give either --series, a table, or --from, got both ({asked.start})")
 
     import trajinfer
     from trajinfer.evaluation.hitting import HittingQuestion
@@ -59,23 +47,32 @@ def ask(
     fitted = trajinfer.load(folder)
     dynamics = as_dynamics(fitted)
     names = names_of(dynamics)
-    texts = {"target": target, **({} if before is None else {"before": before})}
+    texts = {"target": asked.target, **({} if not asked.before else {"before": asked.before})}
     regions = {name: region_of(text, names) for name, text in texts.items()}
-    length = None if horizon is None else duration_of(horizon)
+    length = None if asked.horizon is None else duration_of(asked.horizon)
     place = (
-        start_of(start, dynamics, model) if table is None else series_of(table, id, time, fitted)
+        start_of(asked.start, dynamics, model)
+        if table is None
+        else series_of(table, id, time, fitted)
     )
     regions = {k: r.on(names, getattr(dynamics, "dim", 1)) for k, r in regions.items()}
-    question = HittingQuestion(fitted, dynamics, regions, place, length, n, seed or 0)
-    shown = [f"before={region_script(before)}"] if before is not None else []
-    call = call_of("F.hitting_probability", {"horizon": length}, region_script(target), *shown)
+    task = HittingQuestion(fitted, dynamics, regions, place, length, asked.n, asked.seed)
+    shown = [f"before={region_script(asked.before)}"] if asked.before else []
+    call = call_of(
+        "F.hitting_probability", {"horizon": length}, region_script(asked.target), *shown
+    )
     script = [
         "import trajinfer",
         f"model = trajinfer.load({str(folder)!r})",
-        f"from trajinfer import functionals as F; F.estimate({call}, model)  # from {start}",
+        f"from trajinfer import functionals as F; F.estimate({call}, model)  # from {asked.start}",
     ]
-    words = {"target": target, "before": before, "horizon": horizon, "start": start}
-    return Job(script, f"asking the model in {folder}", lambda: _result(words, question.answer()))
+    announcement = f"asking the model in {folder}"
+    return Job(
+        script,
+        announcement,
+        lambda: _result(asked.words(), task.answer()),
+        asked.to_toml(),
+    )
 
 
 def _model_folder(path: Path) -> Path:

@@ -65,7 +65,12 @@ def hurst(
 
     def work() -> Result:
         values = {name: frame[name].to_numpy(dtype=float) for name in chosen}
-        estimates = {name: estimate_hurst(x, times, **words) for name, x in values.items()}
+        estimates = {}
+        for name, x in values.items():
+            try:
+                estimates[name] = estimate_hurst(x, times, **words)
+            except InputError as error:
+                raise InputError(f"column {name!r}: {error} (--channels names columns)") from error
         return _result(words, values, estimates)
 
     announcement = f"estimating H of {', '.join(chosen)} in {file.data}"

@@ -151,6 +151,24 @@ def numbers_of(frame: pd.DataFrame, name: Any) -> Array:
     return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
+def numbered(column: pd.Series, name: Any, *, sort: bool = False) -> tuple[Array, pd.Index]:
+    """Codes (N,) of the entries of a column of names, and the distinct names.
+
+    Raises:
+        InputError: for missing entries, entries that are no names, such as lists, or, if they are
+            sorted, names of several kinds.
+    """
+    if column.isna().any():
+        raise InputError(f"column '{name}' has missing entries; drop these rows")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    try:
+        codes, known = pd.factorize(column, sort=sort)
+    except TypeError as error:
+        raise InputError(f"column '{name}' mixes kinds of names ({error}); use text") from error
+    return np.asarray(codes), known
+
+
 def _refuse_nearly_numbers(column: pd.Series, word: str) -> None:
     wrong = _not_numbers(column)
     n_cells = int(column.notna().sum())

@@ -10,7 +10,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, unmasked
 from trajinfer._core.errors import InputError
-from trajinfer.data.columns import as_table, is_number, numbers_of, require_columns
+from trajinfer.data.columns import as_table, is_number, numbered, numbers_of, require_columns
 from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import parse_times, require_order
@@ -73,10 +73,8 @@ def from_frame(
     require_columns(df, [name for name in named if name is not None])
     if state is None and signal is None:
         raise InputError("name the column of states= or of signal=")
-    if df[id].isna().any():
-        raise InputError(f"column '{id}' has missing entries; drop these rows")
+    codes, ids = numbered(df[id], id)
     axis = TimeAxis.of(df[time], time_unit)
-    codes, ids = pd.factorize(df[id], sort=False)
     numbers = axis.encode(df[time])
     order = np.lexsort((numbers, codes))
     if state is not None and isinstance(df[state].dtype, pd.CategoricalDtype):

@@ -15,6 +15,7 @@ import pandas as pd
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.memory import in_words, memory_bytes
+from trajinfer.data.columns import numbered
 from trajinfer.data.parquet import PartialDataWarning, dataset_of, row_groups
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
@@ -92,7 +93,7 @@ class OpenTable(Generic[Container]):
             rows = group.to_table(schema=dataset.schema, columns=[id, time]).to_pandas()
             if rows[id].isna().any():
                 raise InputError(f"{source} has rows without {id!r}; leave them out")
-            found.append(pd.factorize(rows[id]))
+            found.append(numbered(rows[id], id))
             ends.append(rows[time].agg(["min", "max"]))
         if not sum(len(codes) for codes, _ in found):
             raise InputError(f"{source} has no rows")

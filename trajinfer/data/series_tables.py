@@ -12,7 +12,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
+from trajinfer.data.columns import as_table, number_columns, numbered, numbers_of, require_columns
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import require_observable
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
@@ -65,7 +65,8 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
             f"column '{columns.time}' has missing or infinite times at {len(lost)} of "
             f"{len(numbers)} rows, such as row {lost[0]} (counted from 0); drop these rows"
         )
-    codes, ids = _numbered(frame[columns.id], columns.id)
+    codes, known = numbered(frame[columns.id], columns.id, sort=True)
+    ids = tuple(known.tolist())
     channel, names, given = _observations(frame, columns)
     # in a long table the variables of a series may come one after the other
     lines = codes if channel is None else codes * (len(names) + 1) + channel
@@ -163,18 +164,6 @@ def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
     return df
 
 
-def _numbered(column: pd.Series, name: str) -> tuple[Array, tuple[Hashable, ...]]:
-    if column.isna().any():
-        raise InputError(f"column '{name}' has missing entries; drop these rows")
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    try:
-        codes, known = pd.factorize(column, sort=True)
-    except TypeError as error:
-        raise InputError(f"column '{name}' mixes kinds of names ({error}); use text") from error
-    return np.asarray(codes), tuple(known.tolist())
-
-
 def _warn_of_disorder(lines: Array, numbers: Array) -> None:
     order = np.argsort(lines, kind="stable")
     same = np.diff(lines[order]) == 0
@@ -195,9 +184,7 @@ def _observations(frame: pd.DataFrame, columns: Columns) -> tuple[Array | None, 
             raise InputError("the table has no numeric column left for a channel; name channels=")
         return None, names, np.column_stack([numbers_of(frame, name) for name in names])
     variable = frame[columns.variable]
-    if variable.isna().any():
-        raise InputError(f"column '{columns.variable}' has missing entries; drop these rows")
-    found = sorted(map(str, variable.unique()))
+    found = sorted(map(str, numbered(variable, columns.variable)[1]))
     names = list(columns.channels or found)
     for name in names:
         if name not in found:

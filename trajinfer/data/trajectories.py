@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_weights
-from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.errors import InputError
+from trajinfer.data.columns import (
+    as_table,
+    number_columns,
+    numbered,
+    numbers_of,
+    require_columns,
+)
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 
 if TYPE_CHECKING:
@@ -192,31 +199,32 @@ class Trajectories:
         """Read a table with one row per path and time, in any order; the inverse of `to_frame`.
 
         Raises:
-            InputError: for a column that is not there, or paths of unequal length.
+            InputError: for a column that is not there or holds no numbers, or paths of unequal
+                length.
         """
-        for name in [id, time, *(features or ()), *(c for c in (weight, branches) if c)]:
-            if name not in df.columns:
-                raise InputError(f"no column '{name}' in the table; {nearest(name, df.columns)}")
+        df = as_table(df)
+        others = [name for name in (weight, branches) if name is not None]
+        require_columns(df, [id, time, *(features or ()), *others])
         if features is None:
-            features = [c for c in df.columns if c not in (id, time, weight, branches)]
+            features = number_columns(df, (id, time, *others), "features=")
+        if not features:
+            raise InputError("the table has no column for a coordinate; name the features")
         axis = TimeAxis.of(df[time], time_unit)
-        order = np.lexsort((axis.encode(df[time]), pd.factorize(df[id])[0]))
-        df = df.iloc[order]
-        sizes = df.groupby(id, sort=False).size().unique()
+        numbers, (codes, _) = axis.encode(df[time]), numbered(df[id], id)
+        order, sizes = np.lexsort((numbers, codes)), np.unique(np.bincount(codes))
         if len(sizes) != 1:
             raise InputError("paths must have equal lengths; repeat the last row of shorter ones")
         shape = (-1, int(sizes[0]))
-        ts = axis.encode(df[time]).reshape(shape)
+        ts = numbers[order].reshape(shape)
         shared = bool((ts == ts[0]).all())
-        values = df[list(features)].to_numpy(dtype=np.float64).reshape(*shape, len(features))
-        weights = None
+        coordinates = [numbers_of(df, name)[order].reshape(shape) for name in features]
+        values, weights, counts = np.stack(coordinates, axis=-1), None, None
         if weight is not None:
-            weights = df[weight].to_numpy(dtype=np.float64).reshape(shape)
+            weights = numbers_of(df, weight)[order].reshape(shape)
             if (weights == weights[:, :1]).all():
                 weights = weights[:, 0]
-        counts = None
         if branches is not None:
-            counts = df[branches].to_numpy(dtype=np.float64).reshape(shape)
+            counts = numbers_of(df, branches)[order].reshape(shape)
         names = tuple(map(str, features))
         return cls(ts[0] if shared else ts, values, weights, names, axis, counts)
 

@@ -204,7 +204,8 @@ def _require_rough(noise: Array, gaps: Array) -> None:
     moves = noise - gaps * (noise.sum() / gaps.sum())
     if np.abs(moves).max() <= _ROUNDING:
         raise InputError(
-            "x is a straight line up to rounding, so that H is not defined; check the column"
+            "x is a straight line up to rounding, as times and row numbers are, so that H is not "
+            "defined; leave it out"
         )
 
 
