@@ -92,7 +92,7 @@ class Question(Options):
             kind = int if key in _NUMBERS else str
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise InputError(f"{self.config}: {key} must be {kind.__name__}, got {value!r}")
-        words = {key: known.get(key) for key in options if key != "from"}
+        words: dict[str, Any] = {key: known.get(key) for key in options if key != "from"}
         return Asked(start=known["from"], **words)
 
     def _from_file(self, keys: list[str]) -> dict[str, Any]:
