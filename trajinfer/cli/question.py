@@ -82,8 +82,8 @@ class Question(Options):
         Raises:
             InputError: for an unknown key, a value of another kind, or a missing target.
         """
-        options = {"target": self.target, "before": self.before, "horizon": self.horizon}
-        options |= {"from": self.start, "n": self.n, "seed": self.seed}
+        options: dict[str, Any] = {"target": self.target, "before": self.before}
+        options |= {"horizon": self.horizon, "from": self.start, "n": self.n, "seed": self.seed}
         known = {**_USUAL, **self._from_file(list(options))}
         known |= {key: value for key, value in options.items() if value is not None}
         if "target" not in known:
