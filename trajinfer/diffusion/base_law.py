@@ -29,6 +29,9 @@ def matched_law(denoiser: Denoiser, noise: NoiseLaw) -> WienerDenoiser | None:
     """The Gaussian with the denoiser's moments, or None where it knows none."""
     if isinstance(denoiser, WienerDenoiser) and isinstance(noise, White):
         return denoiser
+    own = getattr(denoiser, "linear", None)
+    if isinstance(own, WienerDenoiser) and isinstance(noise, White):
+        return own
     if not isinstance(denoiser, HasMoments):
         return None
     return WienerDenoiser(denoiser.mean, denoiser.covariance, noise)

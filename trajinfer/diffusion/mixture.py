@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -13,6 +14,7 @@ from trajinfer._core.packing import packable
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.diffusion.denoiser import Level, as_double, isotropic
 from trajinfer.diffusion.em import fit_mixture
+from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.observation import LinearObservation
 
 _LOG_TWO_PI = math.log(2 * math.pi)
@@ -94,6 +96,11 @@ class GaussianMixture:
         """Eigenvalues of the covariances, rising, (K, D)."""
         spectra: Tensor = self._spectra
         return spectra
+
+    @cached_property
+    def linear(self) -> WienerDenoiser:
+        """The best linear denoiser under white noise."""
+        return WienerDenoiser(self.mean, self.covariance)
 
     def moments_matched(self) -> GaussianMixture:
         """The one Gaussian with the same mean and covariance."""

@@ -10,7 +10,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.diffusion.steps import Step
+from trajinfer.diffusion.steps import Step, steps_of
 
 _LONG = 0.5
 
@@ -86,14 +86,13 @@ class SolverPlan:
     def steps(self, churn: float) -> list[tuple[Step, Step | None]]:
         """Of every step its prediction and, where it is redone, its correction."""
         lams = -np.log(self.rhos)
-        pairs: list[tuple[Step, Step | None]] = []
-        for i, (order, again) in enumerate(zip(self.orders, self.corrections)):
-            past = lams[i - order + 1 : i + 1][::-1]
-            ends = lams[i], lams[i + 1]
-            with_next = np.concatenate([lams[i + 1 : i + 2], past])
-            correction = Step.of(with_next, *ends, churn) if again else None
-            pairs.append((Step.of(past, *ends, churn), correction))
-        return pairs
+        past = [lams[i - order + 1 : i + 1][::-1] for i, order in enumerate(self.orders)]
+        again = [i for i, is_redone in enumerate(self.corrections) if is_redone]
+        with_next = [np.concatenate([lams[i + 1 : i + 2], past[i]]) for i in again]
+        of = [*range(len(past)), *again]
+        made = steps_of([*past, *with_next], lams[:-1][of], lams[1:][of], churn)
+        redone = dict(zip(again, made[len(past) :], strict=True))
+        return [(step, redone.get(i)) for i, step in enumerate(made[: len(past)])]
 
 
 def default_order(n_evaluations: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,26 +23,34 @@ _LONGEST_PIECE = 8.0
 Coefficient = float | Tensor
 
 
-def step_weights(nodes: Sequence[float], a: float, b: float, churn: float = 0.0) -> Array:
-    """Weights w_j of the values at `nodes` over a step from a to b, (len(nodes),).
+def step_weights(nodes: Any, a: Any, b: Any, churn: float = 0.0) -> Array:
+    """Weights w_j of the values at `nodes` over a step from a to b, (..., o).
 
     The interpolation polynomial through the nodes is integrated against the kernel of the step.
     The weights sum to 1 - exp(-(1 + churn^2)(b - a)).
+
+    Args:
+        nodes: (..., o) lam of the values.
+        a, b: (...) lam at both ends.
+        churn: tau.
     """
     k = 1 + churn**2
-    n_pieces = max(1, math.ceil(k * (b - a) / _LONGEST_PIECE))
-    ends = np.linspace(a, b, n_pieces + 1)
-    half = np.diff(ends)[:, None] / 2
-    lam = ((ends[:-1, None] + ends[1:, None]) / 2 + half * _NODES).ravel()
-    kernel = (half * _WEIGHTS).ravel() * k * np.exp(k * (lam - b))
-    return np.array([(kernel * _lagrange(nodes, j, lam)).sum() for j in range(len(nodes))])
+    past, begin, end = (np.asarray(x, dtype=np.float64) for x in (nodes, a, b))
+    n_pieces = max(1, math.ceil(k * (end - begin).max() / _LONGEST_PIECE))
+    half = (end - begin)[..., None] / (2 * n_pieces)
+    middles = begin[..., None] + half * (2 * np.arange(n_pieces) + 1)
+    lam = (middles[..., None] + half[..., None] * _NODES).reshape(*begin.shape, -1)
+    kernel = half * np.tile(_WEIGHTS, n_pieces) * k * np.exp(k * (lam - end[..., None]))
+    columns = [(kernel * _lagrange(past, j, lam)).sum(-1) for j in range(past.shape[-1])]
+    return np.stack(columns, axis=-1)
 
 
-def _lagrange(nodes: Sequence[float], j: int, lam: Array) -> Array:
+def _lagrange(nodes: Array, j: int, lam: Array) -> Array:
     value = np.ones_like(lam)
-    for i, node in enumerate(nodes):
+    for i in range(nodes.shape[-1]):
         if i != j:
-            value = value * (lam - node) / (nodes[j] - node)
+            node, own = nodes[..., i, None], nodes[..., j, None]
+            value = value * (lam - node) / (own - node)
     return value
 
 
@@ -62,25 +71,43 @@ class Step:
     @classmethod
     def of(cls, nodes: Array, a: Array, b: Array, churn: float) -> Step:
         """From lam at the nodes (o,) or (o, D), and at both ends, 0-d or (D,)."""
-        if np.ndim(a) == 0:
-            weights = tuple(map(float, step_weights(list(nodes), float(a), float(b), churn)))
-            return cls(float(_decay(a, b, churn)), weights, float(_amplitude(a, b, churn)))
-        columns = [
-            step_weights(list(n), float(x), float(y), churn) for n, x, y in zip(nodes.T, a, b)
-        ]
-        by_node = torch.as_tensor(np.stack(columns, axis=1))
-        entries = (torch.as_tensor(part(a, b, churn)) for part in (_decay, _amplitude))
-        return cls(next(entries), tuple(by_node), next(entries))
+        return steps_of([nodes], np.asarray(a)[None], np.asarray(b)[None], churn)[0]
 
     def __call__(self, y: Tensor, values: Sequence[Tensor], xi: Tensor | None) -> Tensor:
         """The state after the step, from values of the denoiser, newest first, and noise L z."""
         result = y * _like(self.decay, y)
-        for weight, value in zip(self.weights, values):
+        terms = [*zip(self.weights, values), *([] if xi is None else [(self.noise, xi)])]
+        for weight, value in terms:
             if isinstance(weight, float):
-                result = torch.add(result, value, alpha=weight)
+                result.add_(value, alpha=weight)
             else:
-                result = result + _like(weight, y) * value
-        return result if xi is None else result + _like(self.noise, y) * xi
+                result.addcmul_(weight.to(y.dtype), value)
+        return result
+
+
+def steps_of(nodes: Sequence[Array], starts: Array, ends: Array, churn: float) -> list[Step]:
+    """Steps, those with equally many nodes at once.
+
+    Args:
+        nodes: n arrays of lam, newest first, (o,) or (o, D).
+        starts, ends: lam at the ends, (n,) or (n, D).
+        churn: tau.
+    """
+    decay, noise = _decay(starts, ends, churn), _amplitude(starts, ends, churn)
+    found: dict[int, Step] = {}
+    for count in {len(one) for one in nodes}:
+        rows = [i for i, one in enumerate(nodes) if len(one) == count]
+        stacked = np.stack([nodes[i].T for i in rows])
+        weights = step_weights(stacked, starts[rows], ends[rows], churn)
+        for i, own in zip(rows, weights, strict=True):
+            parts = (decay[i], *own.T, noise[i])
+            first, *middle, last = (_coefficient(part) for part in parts)
+            found[i] = Step(first, tuple(middle), last)
+    return [found[i] for i in range(len(nodes))]
+
+
+def _coefficient(value: Any) -> Coefficient:
+    return float(value) if np.ndim(value) == 0 else torch.as_tensor(np.array(value))
 
 
 def _decay(a: Array, b: Array, churn: float) -> Array:
