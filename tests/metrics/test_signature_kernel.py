@@ -133,3 +133,13 @@ def test_single_precision_is_kept_and_near_enough_far_from_the_origin(paths, ban
     # rounding of the points themselves: 500 * 6e-8 = 3e-5
     torch.testing.assert_close(gram.double(), truth, atol=1e-3, rtol=0)
     assert kernel.gram(far, paths + 500).dtype == torch.float64
+
+
+@pytest.mark.parametrize("bandwidth", [None, 2.0])
+def test_pairs_of_one_sample_are_those_of_two_equal_ones(bandwidth):
+    """More paths than a block of rows holds; each pair of one sample is computed once."""
+    paths = torch.as_tensor(np.random.default_rng(0).normal(size=(70, 5, 2)).cumsum(axis=1)) / 4
+    kernel = SignatureKernel(bandwidth)
+    gram = kernel.gram(paths, paths)
+    torch.testing.assert_close(gram, kernel.gram(paths, paths.clone()), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gram, gram.T, rtol=1e-12, atol=1e-12)

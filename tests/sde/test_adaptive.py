@@ -46,7 +46,7 @@ class Geometric(sde.SDE):
     ],
 )
 def test_mean_and_variance_of_geometric_brownian_motion(method, calculus, control, n):
-    """A biased treatment of rejected noise shows here; three standard errors."""
+    """The law under step control, to three standard errors; rejected noise has its test below."""
     y0 = torch.ones(n, 1, dtype=torch.float64)
     solution = sde.solve(
         Geometric(calculus), y0, [0, 1.0], step=control, method=method, random_state=4

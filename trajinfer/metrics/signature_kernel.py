@@ -19,6 +19,7 @@ from trajinfer.metrics.signature_engine import Engine, accelerated_gram, require
 # Grid values of one block of pairs: what stays in cache.
 _BLOCK = 400_000
 _MEDIAN_PATHS = 256
+_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,25 @@ class SignatureKernel:
         if min(sizes["T"], others["T"]) < 2:
             raise InputError("a signature needs paths of at least two points, got one")
         dtype = torch.promote_types(x.dtype, y.dtype)
-        x, y = x.to(dtype), y.to(dtype)
+        x, y = (x.to(dtype),) * 2 if x is y else (x.to(dtype), y.to(dtype))
         if self.engine == "pysiglib":
             gram = accelerated_gram(x.double(), y.double(), self.bandwidth, self.dyadic_order)
             return gram.to(dtype)
+        if x is y and not x.requires_grad:
+            return self._gram_of_one(x)
+        return self._pairs(x, y)
+
+    def _gram_of_one(self, x: Tensor) -> Tensor:
+        """All pairs of one sample, each computed once, by blocks of rows."""
+        gram = x.new_empty(len(x), len(x))
+        for start in range(0, len(x), _ROWS):
+            rows = slice(start, start + _ROWS)
+            part = self._pairs(x[rows], x[start:])
+            gram[rows, start:] = part
+            gram[start:, rows] = part.T
+        return gram
+
+    def _pairs(self, x: Tensor, y: Tensor) -> Tensor:
         increments = self._increments(x, y)
         n, m, rows, columns = increments.shape
         pairs = increments.reshape(n * m, rows, columns)
