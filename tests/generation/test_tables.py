@@ -313,6 +313,37 @@ def test_values_between_levels_stay_as_rare_as_they_are():
     assert shares[1] < 0.03
 
 
+@pytest.mark.parametrize("unit", [0.1, 0.05, 10.0])
+@pytest.mark.parametrize("kind", ["real", "positive"])
+def test_few_readings_keep_their_last_digit(kind, unit):
+    """Too few to repeat, as a grid does: 240 values over several hundred units."""
+    x = reverting(24, 10)
+    free = np.exp(x) if kind == "positive" else x
+    real = np.maximum(np.round(120 * free), 1 if kind == "positive" else -np.inf) * unit
+    drawn = DirectedChainGenerator(random_state=0).fit(series_of(real)).sample(50).values
+    np.testing.assert_allclose(drawn / unit, np.round(drawn / unit), atol=1e-6)
+    assert len(np.unique(drawn)) > 100
+    assert kind == "real" or drawn.min() > 0
+    # written as they were read, not as 0.30000000000000004
+    assert max(len(f"{value:g}") - len(str(value).removesuffix(".0")) for value in drawn.flat) == 0
+
+
+def test_rounded_channels_below_another_keep_their_last_digit_too():
+    """Of 25 series of ten rows no value repeats as often as on a grid."""
+    above = np.round(40 * reverting(25, 10))
+    real = np.stack([above - np.round(20 * np.abs(reverting(25, 10, 1))), above], -1) / 10
+    relations = ChannelRelations.of(real.reshape(-1, 2))
+    assert [(r.channel, r.unit) for r in relations.order] == [(0, 0.1)]
+    back = relations.inverse(relations.forward(real))
+    np.testing.assert_array_equal(back[..., 0], np.round(real[..., 0], 1))
+
+
+def test_readings_finer_than_any_unit_stay_free():
+    tiny = 5 + 1e-7 * reverting(24, 10)
+    drawn = DirectedChainGenerator(random_state=0).fit(series_of(tiny)).sample(50).values
+    assert drawn.std() == pytest.approx(tiny.std(), rel=0.3)
+
+
 def test_no_zero_is_negative():
     counts = np.floor(np.random.default_rng(0).exponential(4.0, (60, 12)))
     drawn = DirectedChainGenerator(transform="rows", random_state=0).fit(series_of(counts))

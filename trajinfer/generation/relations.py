@@ -11,6 +11,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
+from trajinfer.generation.rounding import rounded, unit_of
 from trajinfer.generation.value_grid import grid_of, nearest_level
 
 _DEGREE = 5
@@ -37,6 +38,7 @@ class SmoothRelation:
         logarithm: whether the polynomial gives the logarithm.
         low, high: bounds of the channel.
         levels: (L,) the grid on which it lies; empty where there is none.
+        unit: of which its values are multiples; 0 where there is none.
     """
 
     channel: int
@@ -48,6 +50,7 @@ class SmoothRelation:
     low: float
     high: float
     levels: Array
+    unit: float = 0.0
 
     @classmethod
     def of(cls, rows: Array, channel: int, inputs: Sequence[int]) -> Self | None:
@@ -85,6 +88,7 @@ class SmoothRelation:
             float(target.min()),
             float(target.max()),
             grid_of(target),
+            unit_of(target),
         )
 
     def value(self, rows: Array) -> Array:
@@ -92,7 +96,7 @@ class SmoothRelation:
         given = (rows[..., list(self.inputs)] - self.center) / self.scale
         x = _monomials(given) @ self.coefficients
         x = np.clip(np.exp(x) if self.logarithm else x, self.low, self.high)
-        return nearest_level(x, self.levels)
+        return nearest_level(rounded(x, self.unit), self.levels)
 
 
 @packable
@@ -104,11 +108,13 @@ class OrderRelation:
         channel: the lower one.
         above: the upper one.
         levels: (L,) the grid of the lower one; empty where there is none.
+        unit: of which its values are multiples; 0 where there is none.
     """
 
     channel: int
     above: int
     levels: Array
+    unit: float = 0.0
 
     @classmethod
     def of(cls, rows: Array, channel: int, above: int) -> Self | None:
@@ -122,12 +128,12 @@ class OrderRelation:
             return None
         if np.corrcoef(rows[:, above], rows[:, channel])[0, 1] < _LEAST_CORRELATION:
             return None
-        return cls(channel, above, grid_of(rows[:, channel]))
+        return cls(channel, above, grid_of(rows[:, channel]), unit_of(rows[:, channel]))
 
     def value(self, rows: Array) -> Array:
         """The lower channel (...) from rows (..., C) that hold the gap in its place."""
         top = rows[..., self.above]
-        x = nearest_level(top - rows[..., self.channel], self.levels)
+        x = nearest_level(rounded(top - rows[..., self.channel], self.unit), self.levels)
         if not len(self.levels):
             return np.minimum(x, top)
         below = np.searchsorted(self.levels, top, side="right") - 1

@@ -9,6 +9,7 @@ from trajinfer._core.checks import Array
 _FINE = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001)
 _MOST = 30
 _NEARLY_ALL = 0.98
+_DIGITS = 9
 
 
 def quantum(column: Array) -> float:
@@ -30,3 +31,18 @@ def quantum(column: Array) -> float:
 
 def _nearly_all(holds: Array) -> bool:
     return bool(holds.mean() >= _NEARLY_ALL)
+
+
+def unit_of(values: Array) -> float:
+    """The quantum of values (N,), unless they hardly differ by as much; 0 for none."""
+    unit = quantum(values)
+    return unit if unit < values.std() else 0.0
+
+
+def rounded(x: Array, unit: float) -> Array:
+    """Values moved to the nearest multiple of a unit, with no digits behind its own; 0 for none.
+
+    >>> rounded(np.array([0.26, 0.34]), 0.1)
+    array([0.3, 0.3])
+    """
+    return np.round(np.round(x / unit) * unit, _DIGITS) if unit > 0 else x

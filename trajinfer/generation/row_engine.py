@@ -202,7 +202,7 @@ class RowEngine:
     @property
     def is_needed(self) -> bool:
         """Whether the data show what an SDE in the channels loses, or are few for it."""
-        plain = all(kind.kind == "real" and not len(kind.levels) for kind in self.schema)
+        plain = all(k.kind == "real" and not len(k.levels) and not k.unit for k in self.schema)
         plain = plain and not self.relations.smooth and not self.relations.order
         steps = np.diff(self.latent, axis=1).reshape(-1, len(self.schema)) / self._step_scale
         tails = np.nan_to_num(steps**4).sum(axis=0) > _HEAVY * (~np.isnan(steps)).sum(axis=0)

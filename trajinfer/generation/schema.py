@@ -13,6 +13,7 @@ from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds
 from trajinfer.data.scaling import is_constant
+from trajinfer.generation.rounding import rounded, unit_of
 from trajinfer.generation.value_grid import grid_of, nearest_level
 
 Kind = Literal["real", "positive", "whole", "levels", "static"]
@@ -35,6 +36,7 @@ class ChannelSchema:
         low, high: bounds of its values.
         atoms: values that occur often and are drawn exactly.
         levels: (L,) values of a grid on which the channel lies; empty where there is none.
+        unit: of which nearly all values are multiples, such as .1; 0 where there is none.
     """
 
     kind: Kind
@@ -42,6 +44,7 @@ class ChannelSchema:
     high: float
     atoms: Array
     levels: Array
+    unit: float = 0.0
 
     @classmethod
     def of(
@@ -73,12 +76,16 @@ class ChannelSchema:
             kind, grid = "whole", np.empty(0)
         elif levels[0] > 0 and _is_skewed(values):
             kind, low = "positive", 0.0
+        unit = 0.0 if len(grid) or kind == "static" else unit_of(values)
+        if unit > 0:
+            first = np.ceil(low / unit - 1e-6) if kind != "positive" else 1
+            low, high = float(first * unit), float(np.floor(high / unit + 1e-6) * unit)
         if bounds is not None:
             low, high = (
                 end if new is None else float(new)
                 for end, new in zip((low, high), bounds, strict=True)
             )
-        return cls(kind, low, high, atoms, grid)
+        return cls(kind, low, high, atoms, grid, unit)
 
     @property
     def has_atoms(self) -> bool:
@@ -101,8 +108,9 @@ class ChannelSchema:
             x = np.round(latent**2 - 0.375 if self.low >= 0 else latent)
         else:
             x = latent
+        x = rounded(nearest_level(x, self.levels), self.unit)
         # + 0.0 makes the negative zeros that rounding leaves plain ones
-        return np.asarray(np.clip(nearest_level(x, self.levels), self.low, self.high) + 0.0)
+        return np.asarray(np.clip(x, self.low, self.high) + 0.0)
 
 
 def _bounds(levels: Array, counts: Array, n: int, whole: bool) -> tuple[float, float]:
