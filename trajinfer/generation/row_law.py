@@ -20,6 +20,7 @@ _WAVES = (0, 64)
 _HELD_OUT = 0.25
 _NEAR = 40
 _GAIN = 0.01
+_RIDGE_GAIN = 1e-3
 _SCALE_GAIN = 0.005
 # residuals below this share of the spread count as none
 _EXACT = 1e-9
@@ -34,10 +35,11 @@ class RowLaw:
     r"""$y = \mu(\phi) + \sigma(\psi)\,\varepsilon$, $\varepsilon$ drawn from rows much alike.
 
     $\mu$ is a ridge regression on the features and, where this foretells held-out series better, on
-    random cosine waves of them; $\log\sigma$ is a ridge regression too, where that foretells them
-    better than a constant. The law of y given the features is that of y given the step
-    $\mu - y_{last}$, $\sigma$ and, with less weight, $\mu$: a draw takes one of the 40 training
-    rows that are nearest in these. Residuals far out come from fitted tails (`ResidualTails`).
+    random cosine waves of them; its coefficients are drawn towards none or those of a walk.
+    $\log\sigma$ is a ridge regression too, where that foretells them better than a constant. The
+    law of y given the features is that of y given the step $\mu - y_{last}$, $\sigma$ and, with
+    less weight, $\mu$: a draw takes one of the 40 training rows that are nearest in these.
+    Residuals far out come from fitted tails (`ResidualTails`).
 
     Attributes:
         center, scale: (F,) of the features.
@@ -100,20 +102,8 @@ class RowLaw:
         scale = np.where(scale > 1e-12 * (1 + np.abs(center)), scale, 1.0)
         unit = (features - center) / scale
         spread = float(target.std()) or 1.0
-        best: tuple[float, Array, Array, float] | None = None
-        for weights, phases in _waves(features.shape[1], int((~held).sum()), rng):
-            design = _design(unit, weights, phases)
-            family = RidgeFamily.of(design[~held], target[~held], share[~held])
-            for ridge in _RIDGES:
-                error = target[held] - design[held] @ family.rule(ridge)
-                score = -0.5 * np.log((error**2).mean() / spread**2 + 1e-20)
-                if best is None or score > best[0] + (_GAIN if len(phases) else 1e-3):
-                    best = (float(score), weights, phases, ridge)
-        if best is None:
-            raise AssertionError("the linear regression is always tried")
-        score, weights, phases, ridge = best
+        score, weights, phases, rule = _regression(unit, last, target, held, share, rng)
         design = _design(unit, weights, phases)
-        rule = RidgeFamily.of(design, target, share).rule(ridge)
         fitted = design @ rule
         error = target - fitted
         least = max(float(np.sqrt((error**2).mean())) * 1e-3, _EXACT * spread)
@@ -191,6 +181,36 @@ def _waves(n_features: int, n_rows: int, rng: np.random.Generator) -> Iterator[t
             continue
         weights = rng.standard_normal((n_features, n_waves)) / np.sqrt(n_features)
         yield weights, rng.uniform(0, 2 * np.pi, n_waves)
+
+
+def _regression(
+    unit: Array, last: Array, target: Array, held: Array, share: Array, rng: np.random.Generator
+) -> tuple[float, Array, Array, Array]:
+    """Score on held-out rows, waves, phases and coefficients of the regression that foretells best.
+
+    Coefficients are drawn towards none or, where that foretells better, towards those of a walk,
+    y = last: of few rows many features are learned with less error so.
+    """
+    spread = float(target.std()) or 1.0
+    best: tuple[float, Array, Array, Array, float] | None = None
+    for weights, phases in _waves(unit.shape[1], int((~held).sum()), rng):
+        design = _design(unit, weights, phases)
+        walk = np.linalg.lstsq(design, last, rcond=1e-10)[0]
+        for prior in (np.zeros_like(walk), walk):
+            rest = target - design @ prior
+            family = RidgeFamily.of(design[~held], rest[~held], share[~held])
+            least = _GAIN if len(phases) or prior is walk else _RIDGE_GAIN
+            for ridge in _RIDGES:
+                error = rest[held] - design[held] @ family.rule(ridge)
+                score = float(-0.5 * np.log((error**2).mean() / spread**2 + 1e-20))
+                if best is None or score > best[0] + least:
+                    best = score, weights, phases, prior, ridge
+    if best is None:
+        raise AssertionError("the linear regression is always tried")
+    score, weights, phases, prior, ridge = best
+    design = _design(unit, weights, phases)
+    rule = prior + RidgeFamily.of(design, target - design @ prior, share).rule(ridge)
+    return score, weights, phases, rule
 
 
 def _scale_rule(
