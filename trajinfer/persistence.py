@@ -7,9 +7,11 @@ from typing import Any
 
 from trajinfer import bridges, functionals, generation, jumps, long_memory, scores, series
 from trajinfer._core.archive import read_archive
-from trajinfer._core.errors import InputError
+from trajinfer._core.errors import InputError, TrajinferError
 
 _ROOMS = (bridges, functionals, generation, jumps, long_memory, scores, series)
+# What classes say that are made from the wrong pieces; nothing but such making happens here.
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def load(path: str | Path) -> Any:
@@ -38,12 +40,21 @@ def load(path: str | Path) -> Any:
     config, tensors = read_archive(path)
     name = config.get("estimator")
     known = _estimators()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InputError(
             f"{path} holds a '{name}', this version of trajinfer reads {', '.join(known)}; "
             "update trajinfer"
         )
-    return known[name]._from_archive(config, tensors)
+    try:
+        return known[name]._from_archive(config, tensors)
+    except TrajinferError:
+        raise
+    except _DAMAGE as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(
+            f"{path} is damaged: what it holds is no {name} ({words[:200]}); restore it from a "
+            "copy, or fit and save again"
+        ) from error
 
 
 def _estimators() -> dict[str, Any]:
