@@ -6,6 +6,7 @@ import pytest
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.forecasting.autoregression import fit_autoregression
+from trajinfer.forecasting.fitting import _lately
 from trajinfer.forecasting.folds import LaterTimes
 from trajinfer.forecasting.mixture import fit_mixture
 from trajinfer.forecasting.observations import Observations
@@ -195,3 +196,25 @@ def test_what_was_learned_from_more_counts_more():
     weight = LaterTimes().weight(np.arange(8))
     assert (np.diff(weight) > 0).all()
     assert weight[0] == pytest.approx(1 / 16)
+
+
+def test_a_season_answers_a_whole_period_ahead_where_times_are_rounded():
+    """Months as decimals of a year: no expert of seasons is left without an answer."""
+    times = np.round(1973 + np.arange(60) / 12, 6)
+    x = np.sin(2 * np.pi * times) + 0.1 * np.random.default_rng(0).normal(size=60)
+    series = IrregularSeries.from_arrays(times, x[None, :, None])
+    law = NeuralSDEForecaster(horizon=1.00001, random_state=0).fit(series).model_.law
+    assert law.units.periods[0] == pytest.approx(1.0, abs=1e-5)
+    for n in range(40, 48):
+        asked = law.ask(series[:1].until(times[n]), times[None, n + 1 : n + 13])
+        assert not np.isnan(asked.seasonal).any()
+        assert not np.isnan(asked.seasons[0]).any()
+
+
+def test_errors_that_grew_are_taken_at_their_late_size():
+    """Errors of 1 early and 3 late, weights 0 and 1: a factor 3 over their root mean square."""
+    early, late = np.ones((50, 1)), 3 * np.ones((50, 1))
+    weight = np.repeat([0.0, 1.0], 50)
+    grown, shrunk = np.vstack([early, late]), np.vstack([late, early])
+    np.testing.assert_allclose(_lately(grown, weight), 3 / np.sqrt(5))
+    np.testing.assert_allclose(_lately(shrunk, weight), 1.0)

@@ -15,6 +15,7 @@ from trajinfer.forecasting.observations import Channel, Observations
 SEASONAL = 5
 _PAST_SEASONS = 6
 _SPREADS = 6.0
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,9 @@ def _seasonal(
     last = np.searchsorted(channel.rows, cut, side="right") - 1
     here = past.last[:, index]
     last_time = past.time - past.age[:, index]
-    whole = np.ceil((times - past.time) / period - 1e-9)
+    whole = _whole_periods(times - past.time, period)
+    # a time that rounding puts behind the last value is that of the last value
+    times = np.minimum(times, last_time + whole * period)
     then, start = (
         np.stack(
             [
@@ -154,10 +157,16 @@ def _smoothed_season(
     channel = data.channel(index)
     last = np.searchsorted(channel.rows, cut, side="right") - 1
     last_time = past.time - past.age[:, index]
-    whole = np.ceil((times - last_time) / period - 1e-9)
-    left, right, share, gap = channel.between(series, times - whole * period, last)
+    whole = _whole_periods(times - last_time, period)
+    then = np.minimum(times - whole * period, last_time)
+    left, right, share, gap = channel.between(series, then, last)
     found = of_values[left] + share[:, None] * (of_values[right] - of_values[left])
     return np.where((gap <= period / 4)[:, None], found, np.nan)
+
+
+def _whole_periods(lead: Array, period: float) -> Array:
+    """Periods to go back to where something was observed; times may be rounded."""
+    return np.asarray(np.ceil(lead / period - _ROUNDING))
 
 
 def _value_at(channel: Channel, series: Array, times: Array, last: Array, widest: float) -> Array:

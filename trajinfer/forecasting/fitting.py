@@ -309,7 +309,7 @@ class LawFit:
         scale = spread(asked, mean, self.units, log_scale)
         self.held_out = replace(held_out, scale=scale)
         errors = error / scale
-        quantiles = ErrorQuantiles.fit(errors, share)
+        quantiles = ErrorQuantiles.fit(errors * _lately(errors, held_out.weight), share)
         process, white = memory(quantiles.normal(errors, share), asked, held_out.pairs, self.units)
         to_come = quantiles.of_errors_to_come(self.stretches)
         expected = scale[:, :, None] * to_come.table(share)
@@ -339,6 +339,20 @@ def _trees(design: Array, target: Array, seed: int) -> BoostedTrees:
         feature_share=0.5,
     )
     return BoostedTrees.fit(design, target, None, 0, settings, seed)
+
+
+def _lately(errors: Array, weight: Array) -> Array:
+    """Factors (C,) >= 1 by which errors that count more are larger than all.
+
+    Errors that grew over time will not be as small again as they once were.
+    """
+    square = np.nan_to_num(errors**2)
+    known = ~np.isnan(errors)
+    mean, weighted = (
+        (w[:, None] * square).sum(axis=0) / np.maximum((w[:, None] * known).sum(axis=0), 1e-300)
+        for w in (np.ones(len(weight)), weight)
+    )
+    return np.sqrt(np.maximum(weighted / np.maximum(mean, 1e-300), 1.0))
 
 
 def _without_idle(parts: list[Part], mixture: Mixture) -> list[Part]:

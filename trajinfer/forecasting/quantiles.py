@@ -69,8 +69,8 @@ class ErrorQuantiles:
 
         which tends to 1 for many. The mean $\bar e$ itself is a bias that the few may show by
         chance; it is multiplied by $1 - s^2 / (n \bar e^2)$ (James and Stein) where it is larger
-        than two standard errors, and left out where it is not. The leads of the first third count
-        3 n independent errors, those of the second 3 n / 2.
+        than two standard errors, and left out where it is not. For distances the leads of the first
+        third count 3 n independent errors, those of the second 3 n / 2; a bias is common to all.
 
         Args:
             n_independent: number n of stretches of a horizon.
@@ -80,7 +80,7 @@ class ErrorQuantiles:
         z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
         factor = stdtrit(n - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
         spread = self.values - mean
-        chance = (spread**2 @ WEIGHTS)[:, :, None] / n[:, None]
+        chance = (spread**2 @ WEIGHTS)[:, :, None] / max(n_independent, _FEWEST_INDEPENDENT)
         kept = np.where(mean**2 > _SURE * chance, 1 - chance / np.maximum(mean**2, 1e-300), 0.0)
         return replace(self, values=kept * mean + spread * factor[:, None])
 
