@@ -2,8 +2,10 @@ import os
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from trajinfer._core.errors import InputError
+from trajinfer._core import threads
 from trajinfer._core.threads import torch_threads
 
 
@@ -24,3 +26,17 @@ def test_threads_are_put_back_after_an_error():
 def test_bad_numbers_of_threads(n_jobs):
     with pytest.raises(InputError, match="n_jobs must be None, -1 or a positive integer"):
         torch_threads(n_jobs).__enter__()
+
+
+def test_one_thread_searches_the_libraries_once_and_puts_them_back():
+    """A search takes as long as a small fit."""
+    with threads.one_thread():
+        pass
+    searches = threads._controller.cache_info().misses
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    for _ in range(5):
+        with threads.one_thread():
+            assert torch.get_num_threads() == 1
+            assert {pool["num_threads"] for pool in threadpool_info()} <= {1}
+    assert threads._controller.cache_info().misses == searches
+    assert [pool["num_threads"] for pool in threadpool_info()] == before

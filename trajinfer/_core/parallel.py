@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajinfer._core.checkpoint_folder import CheckpointFolder, open_folder, using
 from trajinfer._core.errors import InputError, TaskFailure
-from trajinfer._core.threads import torch_threads
+from trajinfer._core.threads import one_thread
 
 Result = TypeVar("Result")
 Warnings = tuple[type[Warning], ...]
@@ -90,7 +89,7 @@ def fan_out(
     call = uuid.uuid4().hex
     _CALLS.add(call)
     try:
-        with torch_threads(1), threadpool_limits(1), _ignoring(quiet):
+        with one_thread(), _ignoring(quiet):
             ask = partial(_asked, function, call=call, quiet=quiet, n_jobs=n_jobs)
             folder = open_folder()
             results = ask(tasks) if folder is None else _kept(folder, tasks, ask)
@@ -154,9 +153,19 @@ def _require_workers(n_jobs: int | None) -> None:
 def _run(function: Callable[..., Result], task: Task, call: str, quiet: Warnings) -> Result:
     if call in _CALLS:
         return _named(function, task)
-    torch.set_num_threads(1)
-    with threadpool_limits(1), _ignoring(quiet):
+    _set_aside_imports()
+    with one_thread(), _ignoring(quiet):
         return _named(function, task)
+
+
+@cache
+def _set_aside_imports() -> None:
+    """Take what a worker has imported out of the reach of the collector, once per process.
+
+    Loky collects garbage every second, which goes through all of it: as much work as small fits.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _named(function: Callable[..., Result], task: Task) -> Result:

@@ -1,12 +1,15 @@
-"""The number of threads of torch, changed for a while and put back."""
+"""Numbers of threads, changed for a while and put back."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import torch
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from trajinfer._core.errors import InputError
 
@@ -29,3 +32,16 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run a block with one thread in torch and in every library of linear algebra."""
+    with torch_threads(1), _controller(len(sys.modules)).limit(limits=1):
+        yield
+
+
+@lru_cache(maxsize=1)
+def _controller(_n_modules: int) -> ThreadpoolController:
+    """The libraries that are loaded; they are searched for again, in 6 ms, after an import."""
+    return ThreadpoolController()
