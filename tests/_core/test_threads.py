@@ -4,8 +4,8 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from trajinfer._core.errors import InputError
 from trajinfer._core import threads
+from trajinfer._core.errors import InputError
 from trajinfer._core.threads import torch_threads
 
 
