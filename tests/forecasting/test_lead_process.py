@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.optimize import approx_fprime
 
 from trajinfer.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
+from trajinfer.forecasting.pair_likelihood import PairLikelihood
 
 N = 4000
 
@@ -112,3 +114,16 @@ def test_the_drive_is_a_correlation_matrix_that_gives_back_what_was_observed():
     assert np.linalg.eigvalsh(drive).min() > 0
     back = drive * 2 * np.sqrt(np.outer(gamma, gamma)) / (gamma[:, None] + gamma)
     np.testing.assert_allclose(back, observed, atol=1e-6)
+
+
+@pytest.mark.parametrize("noisy", [True, False])
+def test_the_slope_of_the_likelihood_of_pairs_is_its_derivative(noisy):
+    rng = np.random.default_rng(0)
+    z, later_z = rng.standard_normal((2, 50))
+    floor, later_floor = 0.6 * rng.random((2, 50))
+    log_ratio, gap = rng.gamma(1.0, size=(2, 50))
+    log_ratio[0] = gap[0] = 0.0  # a pair at one lead, whose correlation is held below 1
+    loss = PairLikelihood(z, later_z, log_ratio, gap, floor, later_floor, noisy)
+    for raw in ([-0.7, -2.0, -1.0], [0.5, 0.3, 1.5]):
+        numeric = approx_fprime(np.array(raw), lambda r: loss(r)[0], 1e-7)
+        np.testing.assert_allclose(loss(np.array(raw))[1], numeric, rtol=1e-4, atol=1e-6)

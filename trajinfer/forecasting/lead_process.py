@@ -17,17 +17,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
+from trajinfer.forecasting.pair_likelihood import PairLikelihood
 
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(12)
 _SMALLEST = 1e-12
 _SMALLEST_FLOOR = 1e-6
 _FEWEST_PAIRS = 10
 _MOST_PAIRS = 8000
-_TYPICAL = np.array([-0.7, -3.0, 0.0])
 
 
 @packable
@@ -156,27 +155,16 @@ def fit_memory(
     z, later_z, floor, later_floor = z[keep], later_z[keep], floor[keep], later_floor[keep]
     log_ratio, gap = np.log(later_lead[keep] / lead[keep]), later_lead[keep] - lead[keep]
     noisy = bool((floor > _SMALLEST_FLOOR).any())
-
-    def parameters(raw: Array) -> MemoryFit:
-        gamma, theta = np.exp(raw[:2])
-        return MemoryFit(float(gamma), float(theta), float(expit(raw[2])) if noisy else 0.0)
-
-    def loss(raw: Array) -> float:
-        fit = parameters(raw)
-        common = np.sqrt((1 - fit.white * floor) * (1 - fit.white * later_floor))
-        rho = common * np.exp(-fit.gamma * log_ratio - fit.theta * gap)
-        rest = np.maximum(1 - rho**2, 1e-6)
-        nll = 0.5 * np.log(rest) + 0.5 * (later_z - rho * z) ** 2 / rest
-        return float(nll.mean() + 1e-5 * ((raw - _TYPICAL) ** 2).sum())
-
+    loss = PairLikelihood(z, later_z, log_ratio, gap, floor, later_floor, noisy)
     starts = sorted(
-        map(np.array, itertools.product((-2.0, -0.7), (-4.0, 0.7), (-2.0, 2.0))), key=loss
+        map(np.array, itertools.product((-2.0, -0.7), (-4.0, 0.7), (-2.0, 2.0))),
+        key=lambda raw: loss(raw)[0],
     )
     fits = [
-        minimize(loss, start, method="L-BFGS-B", bounds=((-5, 3), (-7, 4), (-6, 6)))
+        minimize(loss, start, jac=True, method="L-BFGS-B", bounds=((-5, 3), (-7, 4), (-6, 6)))
         for start in starts[:3]
     ]
-    return parameters(min(fits, key=lambda fit: float(fit.fun)).x)
+    return MemoryFit(*loss.parameters(min(fits, key=lambda fit: float(fit.fun)).x))
 
 
 def drive_correlation(observed: Array, gamma: Array) -> Array:
