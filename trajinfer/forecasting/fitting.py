@@ -352,7 +352,7 @@ def _lately(errors: Array, weight: Array) -> Array:
         (w[:, None] * square).sum(axis=0) / np.maximum((w[:, None] * known).sum(axis=0), 1e-300)
         for w in (np.ones(len(weight)), weight)
     )
-    return np.sqrt(np.maximum(weighted / np.maximum(mean, 1e-300), 1.0))
+    return np.asarray(np.sqrt(np.maximum(weighted / np.maximum(mean, 1e-300), 1.0)))
 
 
 def _without_idle(parts: list[Part], mixture: Mixture) -> list[Part]:
