@@ -21,9 +21,14 @@ def diffusing(n, seed):
 
 def test_an_excess_that_halves_with_the_points_is_taken_away():
     def learned(n):
-        return TRUE * np.exp(3.0 / n)
+        return TRUE * np.sqrt(1 + 10.0 / n)
 
     np.testing.assert_allclose(extrapolated(learned(50), [learned(25)] * 2), TRUE)
+
+
+def test_large_excess_leaves_a_positive_volatility():
+    found = extrapolated(TRUE, [2 * TRUE])
+    np.testing.assert_allclose(found, TRUE / 2)
 
 
 def test_the_true_volatility_is_found_and_its_error_is_told():

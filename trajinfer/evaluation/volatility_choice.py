@@ -4,7 +4,9 @@ r"""Which volatility a bridge should have: by what explains snapshots, and what 
 points are few, because the noise must reach from finite clouds to finite clouds. The excess falls
 with the number n of points, so that fits to half of them show it,
 
-$\log \sigma^2 \approx 2 \log \sigma_n^2 - \log \overline{\sigma_{n/2}^2}.$
+$\sigma^2 \approx 2 \sigma_n^2 - \overline{\sigma_{n/2}^2},$
+
+or, where the excess at n/2 is too large for a line, the same in logarithms.
 
 *Left out*: every interior snapshot is predicted by fits to the others with several fixed
 volatilities. What predicts best need not be the noise of the process: it also smooths the clouds.
@@ -34,6 +36,7 @@ from trajinfer.sde import SDELike
 
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 _FEWEST = 8
+_LINEAR = 1.5
 _SETTLED, _FLAT, _DRAWS = 0.5, 0.02, 200
 
 
@@ -157,7 +160,9 @@ def _likelihood(
 
 def extrapolated(learned: Array, halves: Sequence[Array]) -> Array:
     """The volatility for infinitely many points, from that of all and those of halves of them."""
-    return np.asarray(learned**2 / np.sqrt(np.mean(np.square(halves), axis=0)))
+    whole, half = np.square(learned), np.mean(np.square(halves), axis=0)
+    squared = np.where(half <= _LINEAR * whole, 2 * whole - half, whole**2 / half)
+    return np.asarray(np.sqrt(squared))
 
 
 def _learned(estimator: SchrodingerBridge, data: Snapshots) -> Array:
