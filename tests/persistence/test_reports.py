@@ -76,6 +76,16 @@ def test_a_bridge_shows_the_course_of_its_fit(tmp_path):
     assert "SchrodingerBridge: report of a fit" in page.words
 
 
+def test_figures_stand_in_the_report(hostile_fit, tmp_path):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    path = hostile_fit.report(tmp_path / "fit.html", figures={HOSTILE: figure.subplots()})
+    (picture,) = [attrs for tag, attrs in Reader(path.read_text()).tags if tag == "img"]
+    assert picture["alt"] == HOSTILE
+    assert picture["src"].startswith("data:image/png;base64,iVBOR")
+    with pytest.raises(InputError, match="must be matplotlib figures or axes, got list"):
+        hostile_fit.report(tmp_path / "fit.html", figures={"data": [1, 2]})
+
+
 def test_a_report_needs_a_fit_and_a_page(hostile_fit, tmp_path):
     with pytest.raises(NotFittedError):
         MarkovJumpProcess().report(tmp_path / "fit.html")

@@ -82,3 +82,17 @@ def test_values_that_surprise_are_marked(ax):
     plot.anomalies(data, scores, ax=ax)
     assert ax.lines[0].get_xdata().tolist() == [0, 1, 3, 4, 5]
     assert np.asarray(ax.collections[0].get_offsets()).tolist() == [[4.0, 4.0]]
+
+
+def test_series_are_dots_where_they_were_seen_and_lines_between(ax):
+    times = np.array([[0.0, 1.0, 2.0], [0.5, 1.5, 2.5]])
+    values = np.arange(12.0).reshape(2, 3, 2)
+    values[0, 1, 1] = np.nan
+    data = IrregularSeries.from_arrays(times, values, channels=["u", "v"])
+    plot.series(data, channel="v", ax=ax)
+    lines = [line.get_xydata().tolist() for line in ax.lines]
+    assert lines[:2] == [[[0.0, 1.0], [2.0, 5.0]]] * 2
+    assert len(lines) == 4
+    assert (ax.get_ylabel(), ax.get_title()) == ("v", "2 series")
+    with pytest.raises(InputError, match="no coordinate 'w'"):
+        plot.series(data, channel="w", ax=ax)

@@ -80,15 +80,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         }
         return save_archive(path, config, tensors)
 
-    def report(self, path: str | Path) -> Path:
+    def report(self, path: str | Path, *, figures: Mapping[str, Any] | None = None) -> Path:
         """Write one self-contained HTML page on the fit, and give its path.
 
         It holds whether the fit came to rest, the settings, everything learned that people can
         read (parameters, tables, shares, errors on held-out data), the course of the fit, and how
         to repeat it. It needs no network and no other file.
 
+        Args:
+            path: of the page.
+            figures: matplotlib figures or axes by their captions, such as
+                {"the data": plot.snapshots(data)}.
+
         Raises:
-            InputError: for a path that does not end in .html, or whose folder is missing.
+            InputError: for a path that does not end in .html, or whose folder is missing; for a
+                figure that is none.
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
@@ -97,7 +103,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             raise InputError(f"a report is a page: expected a name that ends in .html, got {path}")
         if not target.parent.is_dir():
             raise InputError(f"there is no folder {target.parent}; make it first")
-        write_text(target, fit_report(self).html())
+        write_text(target, fit_report(self, figures).html())
         return target
 
     def _settings_to_save(self) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from trajinfer._core.errors import InputError
 from trajinfer._core.page import Page
 
 _LARGEST = 12
@@ -15,20 +17,47 @@ _COUNTERS = ("epoch", "round", "step", "iteration", "seed", "seconds")
 _SPOKEN_OF = ("history_", "seed_", "n_iter_", "converged_")
 
 
-def fit_report(estimator: Any) -> Page:
-    """A page with the settings, what was learned, the course of the fit and how to repeat it."""
+def fit_report(estimator: Any, figures: Mapping[str, Any] | None = None) -> Page:
+    """A page with the settings, what was learned, the course of the fit and how to repeat it.
+
+    Args:
+        estimator: fitted.
+        figures: matplotlib figures or axes by their captions.
+
+    Raises:
+        InputError: for a figure that is none.
+    """
     name = type(estimator).__name__
     page = Page(f"{name}: report of a fit")
     _outcome(page, estimator)
     page.heading("Settings").pairs(estimator.get_params(deep=False))
-    page.heading("What was learned")
-    _learned(page, estimator)
-    _course(page, estimator.history_)
+    describe_fit(page, estimator)
+    for caption, figure in (figures or {}).items():
+        page.heading(caption).picture(_png(caption, figure), caption)
     page.heading("To repeat it")
     return page.verbatim(
         f"from trajinfer import {name}\n\nmodel = {estimator!r}\nmodel.fit(data)\n\n"
         f"# the seed of this fit was {estimator.seed_}"
     )
+
+
+def describe_fit(page: Page, estimator: Any) -> None:
+    """What was chosen and learned, and the course of the fit, onto a page."""
+    page.heading("What was learned")
+    _learned(page, estimator)
+    _course(page, estimator.history_)
+
+
+def _png(caption: str, figure: Any) -> bytes:
+    drawn = getattr(figure, "figure", figure)
+    if not hasattr(drawn, "savefig"):
+        raise InputError(
+            f"figures must be matplotlib figures or axes, got {type(figure).__name__} for "
+            f"{caption!r}; functions of trajinfer.plot return axes"
+        )
+    picture = BytesIO()
+    drawn.savefig(picture, format="png")
+    return picture.getvalue()
 
 
 def _outcome(page: Page, estimator: Any) -> None:

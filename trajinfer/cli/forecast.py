@@ -64,6 +64,7 @@ def _result(
     from trajinfer import plot
     from trajinfer.evaluation.series import calibration
     from trajinfer.evaluation.series.calibration import figures_beside_the_last_value
+    from trajinfer.plot.observations import channels
     from trajinfer.plot.progress import forecasts
 
     lines = [f"{len(task.past)} series forecast"]
@@ -74,6 +75,7 @@ def _result(
         f"forecast_{i}": figure_of(forecasts, drawn, series=i, observed=series[i], **shape)
         for i in range(min(len(drawn), _MOST_FIGURES))
     }
+    figures["data"] = figure_of(channels, series, **shape)
     if task.truth is not None:
         scores = figures_beside_the_last_value(drawn, task.past, task.truth)
         tables["calibration"] = table = calibration(drawn, task.truth)

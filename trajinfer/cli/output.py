@@ -67,6 +67,8 @@ class Result:
             (folder / REPORT).write_text(page.html(), encoding="utf-8")
 
     def _describe(self, page: Page, pictures: Mapping[str, bytes]) -> None:
+        from trajinfer._core.fit_report import describe_fit
+
         if not self.converged:
             page.warning("The fit did not converge: take its numbers as a first look.")
         page.heading("What was found").verbatim(self.text)
@@ -77,6 +79,7 @@ class Result:
             page.table(table, f"{name}.csv")
         for name, model in self.models.items():
             page.heading(f"Settings of the {name}").pairs(model.get_params(deep=False))
+            describe_fit(page, model)
 
 
 @dataclass(frozen=True)

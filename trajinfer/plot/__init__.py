@@ -15,6 +15,7 @@ from trajinfer.plot.jumps import (
     state_posterior,
     transition_graph,
 )
+from trajinfer.plot.observations import series
 from trajinfer.plot.populations import held_out, snapshots, trajectories
 from trajinfer.plot.progress import forecast, history
 
@@ -33,6 +34,7 @@ __all__ = [
     "passage",
     "prevalence",
     "rates",
+    "series",
     "snapshots",
     "state_posterior",
     "trajectories",
