@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import RandomState
 from trajinfer.nn import MLP
-from trajinfer.processes.base import Values, Volatility
+from trajinfer.processes.base import Values
 from trajinfer.processes.network_drift import NetworkDrift
 
 
@@ -32,17 +30,6 @@ class GradientField(NetworkDrift):
     References:
         Shen, Berlinghieri, Broderick, arXiv 2408.06277 (gradient fields as references).
     """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden: Sequence[int] = (32, 32),
-        *,
-        activation: str = "silu",
-        volatility: Volatility = None,
-        random_state: RandomState = None,
-    ) -> None:
-        super().__init__(dim, hidden, activation, volatility, random_state)
 
     def adapt_to(self, center: Array, scale: Array, duration: float) -> None:
         """Take centre, one scale for all coordinates and the unit of time from the data."""

@@ -33,10 +33,11 @@ class NetworkDrift(Process):
     def __init__(
         self,
         dim: int,
-        hidden: Sequence[int],
-        activation: str,
-        volatility: Volatility,
-        random_state: RandomState,
+        hidden: Sequence[int] = (32, 32),
+        *,
+        activation: str = "silu",
+        volatility: Volatility = None,
+        random_state: RandomState = None,
     ) -> None:
         super().__init__(dim, volatility, {})
         if not hidden:

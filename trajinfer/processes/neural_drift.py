@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from trajinfer._core.seeding import RandomState
 from trajinfer.nn import MLP
-from trajinfer.processes.base import Values, Volatility
+from trajinfer.processes.base import Values
 from trajinfer.processes.network_drift import NetworkDrift
 
 
@@ -31,17 +29,6 @@ class NeuralDrift(NetworkDrift):
         >>> NeuralDrift(2, (16,), random_state=0).f(torch.zeros(()), torch.zeros(5, 2)).shape
         torch.Size([5, 2])
     """
-
-    def __init__(
-        self,
-        dim: int,
-        hidden: Sequence[int] = (32, 32),
-        *,
-        activation: str = "silu",
-        volatility: Volatility = None,
-        random_state: RandomState = None,
-    ) -> None:
-        super().__init__(dim, hidden, activation, volatility, random_state)
 
     def drift(self, t: Tensor, y: Tensor, p: Values) -> Tensor:
         """The network in natural units."""
