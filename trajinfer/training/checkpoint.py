@@ -63,6 +63,8 @@ class Checkpoint(Callback):
             self._save(run)
 
     def _save(self, run: Run) -> None:
+        if not run.processes.first:
+            return
         began = time.monotonic()
         write_content(self.path, *_snapshot(run))
         ended = time.monotonic()

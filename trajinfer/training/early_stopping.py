@@ -55,7 +55,7 @@ class EarlyStopping(Callback):
         if run.epoch % self.every and run.step < run.n_steps:
             return
         with self.average.applied() if self.average else nullcontext():
-            value = float(self.validate())
+            value = run.processes.said(float(self.validate()))
             if value < self.best:
                 self.best, self.best_epoch, self._waited = value, run.epoch, 0
                 self._best_state = {
@@ -63,7 +63,9 @@ class EarlyStopping(Callback):
                 }
             else:
                 self._waited += 1
-            gives_up = self.give_up is not None and self.give_up(*self._shares_made(run))
+            gives_up = self.give_up is not None and bool(
+                run.processes.said(float(self.give_up(*self._shares_made(run))))
+            )
         run.record(validation=value)
         if self.patience is not None and self._waited >= self.patience:
             run.stop(f"no better validation than {self.best:.6g} (epoch {self.best_epoch})")

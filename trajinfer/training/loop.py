@@ -11,6 +11,7 @@ from trajinfer.training.batches import BatchSource
 from trajinfer.training.callback import Callback
 from trajinfer.training.checkpoint import Checkpoint
 from trajinfer.training.optimization import Optimization
+from trajinfer.training.processes import joined
 from trajinfer.training.run import Report, Run
 
 
@@ -28,6 +29,9 @@ def train(
     neither used nor moved. A step whose loss or gradient is not finite is not
     made; it is counted, and more than 20 in a row raise.
 
+    Under `torchrun` all processes train one module, each on its part of every batch; see
+    docs/scale.md.
+
     Args:
         optimizations: one for ordinary training, several for adversarial training.
         batches: gives the batch of any step.
@@ -44,10 +48,19 @@ def train(
     folder = open_folder()
     if folder is not None:
         callbacks = [*callbacks, Checkpoint(folder.file(folder.next_place("training")))]
-    run = Run(optimizations, batches, n_steps, callbacks)
+    with joined() as processes:
+        report = _run(Run(optimizations, batches, n_steps, callbacks, processes), callbacks)
+    for callback in callbacks:
+        callback.on_fit_end(report)
+    return report
+
+
+def _run(run: Run, callbacks: Sequence[Callback]) -> Report:
+    """Make the steps."""
     for callback in callbacks:
         callback.on_fit_start(run)
-    while run.step < n_steps and run.stopped is None:
+    run.processes.agree_on(run.batches.seed, [one.module for one in run.optimizations])
+    while run.step < run.n_steps and run.stopped is None:
         run.advance()
         for callback in callbacks:
             callback.on_step(run)
@@ -55,7 +68,4 @@ def train(
             run.close_epoch()
             for callback in callbacks:
                 callback.on_epoch(run)
-    report = Report(run.history, run.stopped, run.step, run.n_skipped, run.seconds)
-    for callback in callbacks:
-        callback.on_fit_end(report)
-    return report
+    return Report(run.history, run.stopped, run.step, run.n_skipped, run.seconds)

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from trajinfer.training.loss import Loss
+from trajinfer.training.processes import Processes
 from trajinfer.training.schedules import Schedule, constant
+
+_ALONE = Processes(0, 1)
 
 Objective = Callable[[Any, int], Loss]
 
@@ -47,22 +50,32 @@ class Optimization:
     def __post_init__(self) -> None:
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
 
-    def move(self, batch: Any, step: int) -> Loss | None:
-        """One step downhill; None, and no step, where loss or gradient are not finite."""
+    def move(self, batch: Any, step: int, processes: Processes = _ALONE) -> Loss | None:
+        """One step downhill; None, and no step, where loss or gradient are not finite.
+
+        Of several processes each takes its part of the batch, and all make the same step.
+        """
+        batch, share = processes.part(batch)
         factor = self.schedule(step)
         for group, rate in zip(self.optimizer.param_groups, self._rates):
             group["lr"] = rate * factor
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.objective(batch, step)
-        if not torch.isfinite(loss.total):
+        total = loss.total.detach().clone()
+        processes.summed([total], share)
+        if not torch.isfinite(total):
             return None
         loss.total.backward()
+        processes.summed([p.grad for p in self._moved if p.grad is not None], share)
         if not torch.isfinite(self._limit_gradient()):
             return None
         self.optimizer.step()
-        return loss
+        return loss if processes.alone else Loss(total, loss.terms)
+
+    @property
+    def _moved(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _limit_gradient(self) -> Tensor:
-        moved = [p for group in self.optimizer.param_groups for p in group["params"]]
         bound = float("inf") if self.clip is None else self.clip
-        return nn.utils.clip_grad_norm_(moved, bound)
+        return nn.utils.clip_grad_norm_(self._moved, bound)

@@ -26,7 +26,7 @@ class Progress(Callback):
 
     def on_fit_start(self, run: Run) -> None:
         """Open the bar."""
-        if self.verbose == 1:
+        if self.verbose == 1 and run.processes.first:
             self._bar = tqdm(total=run.n_steps, initial=run.step, unit="step", disable=None)
 
     def on_step(self, run: Run) -> None:
@@ -41,7 +41,7 @@ class Progress(Callback):
         text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         if self._bar is not None:
             self._bar.set_postfix_str(text)
-        elif self.verbose > 1:
+        elif self.verbose > 1 and run.processes.first:
             _LOG.info("epoch %d, step %d of %d: %s", row["epoch"], row["step"], run.n_steps, text)
 
     def on_fit_end(self, report: Report) -> None:
@@ -61,6 +61,8 @@ class CSVLogger(Callback):
 
     def on_epoch(self, run: Run) -> None:
         """Write the table."""
+        if not run.processes.first:
+            return
         names = list(dict.fromkeys(name for row in run.history for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, restval="")

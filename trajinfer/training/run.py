@@ -16,6 +16,7 @@ from trajinfer._core.seeding import seeded
 from trajinfer.training.batches import BatchSource
 from trajinfer.training.loss import Loss
 from trajinfer.training.optimization import Optimization
+from trajinfer.training.processes import Processes
 
 State = tuple[dict[str, Any], dict[str, Tensor]]
 
@@ -59,6 +60,7 @@ class Run:
 
     Attributes:
         optimizations, batches, n_steps, callbacks: as given to `train`.
+        processes: that train together; callbacks write where `processes.first`.
         step: steps made so far.
         history: rows of the epochs so far.
         stopped: the reason given to `stop`, or None.
@@ -68,6 +70,7 @@ class Run:
     batches: BatchSource
     n_steps: int
     callbacks: Sequence[Stateful]
+    processes: Processes = field(default_factory=Processes.here)
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
@@ -106,14 +109,18 @@ class Run:
         with self._stream():
             for optimization in self.optimizations:
                 if self.step % optimization.every == 0:
-                    self._record_loss(optimization, optimization.move(batch, self.step))
+                    self._record_loss(
+                        optimization, optimization.move(batch, self.step, self.processes)
+                    )
         self.step += 1
 
     def _stream(self) -> AbstractContextManager[None]:
         """The stream of this step, where some objective draws from one."""
         if not any(optimization.draws for optimization in self.optimizations):
             return nullcontext()
-        return seeded((self.batches.seed + _STEP_SEEDS * (self.step + 1)) % 2**63)
+        # of several processes each draws for its own rows
+        place = self.processes.count * self.step + self.processes.rank
+        return seeded((self.batches.seed + _STEP_SEEDS * (place + 1)) % 2**63)
 
     def close_epoch(self) -> None:
         """Add a row of means since the last epoch to the history."""
