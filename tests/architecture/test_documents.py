@@ -24,6 +24,16 @@ PROMISE = "Every code block of this page is run by the tests."
 LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
 
 
+# A command, an example or a test that prints or checks the figures of a section.
+SOURCE = re.compile(
+    r"`[^`]*(?:python |make |tests/|examples/|trajinfer )[^`]*`|^```console", re.MULTILINE
+)
+NOT_FIGURES = re.compile(
+    r"\$\$.*?\$\$|\$[^$\n]*\$|https?://\S+|arXiv [\d.]+|version \d[\d.]*", re.DOTALL
+)
+FIGURE = re.compile(r"(?<![\w.])\d*\.\d+")
+
+
 def _named(page):
     return str(page.relative_to(ROOT))
 
@@ -78,3 +88,25 @@ def test_links_lead_somewhere(page):
 def test_every_page_is_linked_from_the_front_page():
     front = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [p.name for p in PAGES[1:] if f"docs/{p.name}" not in front] == []
+
+
+def unsourced(text):
+    """Headings of the sections whose figures come from nowhere: no command, no block that runs."""
+    found = []
+    for section in re.split(r"^## ", text, flags=re.MULTILINE):
+        prose = NOT_FIGURES.sub("", CODE.sub("", section))
+        runs = PROMISE in text and "```python" in section
+        if FIGURE.search(prose) and not runs and not SOURCE.search(section):
+            found.append(section.splitlines()[0])
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_named)
+def test_figures_name_the_command_that_prints_them(page):
+    assert unsourced(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_figure_from_nowhere_is_found():
+    assert unsourced("# A\n\n## Errors\n\nIt is off by .023.\n") == ["Errors"]
+    assert unsourced("# A\n\n## Errors\n\nIt is off by .023 (`make bench`).\n") == []
+    assert unsourced(f"# A\n\n{PROMISE}\n\n## B\n\n```python\nx = 1\n```\n\nprints .02.\n") == []
