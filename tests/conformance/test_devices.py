@@ -14,6 +14,7 @@ import torch
 
 from tests.conformance import estimators as cases
 from tests.conformance.second_device import StrayTensor, second_device
+from tests.sde.problems import Decay
 from trajinfer import InputError
 from trajinfer import sde as tsde
 from trajinfer._core.devices import device_of, require_cpu
@@ -239,25 +240,7 @@ def test_every_estimator_takes_a_device():
     assert all("device" in case.make().get_params() for case in cases.CASES)
 
 
-class _Decay(tsde.SDE):
-    dim = noise_dim = 2
-    commutes = True
-
-    def __init__(self, noise_type, sde_type):
-        super().__init__()
-        self.noise_type, self.sde_type = noise_type, sde_type
-        self.rate = torch.nn.Parameter(torch.tensor(0.3))
-
-    def f(self, t, y, context=None):
-        return -self.rate * y
-
-    def g(self, t, y, context=None):
-        if self.noise_type == "diagonal":
-            return 0.1 + 0.1 * self.rate * y
-        return (0.1 * self.rate * torch.eye(2, device=y.device)).expand(len(y), 2, 2)
-
-
-class _Stray(_Decay):
+class _Stray(Decay):
     """The fault that the tests above must find."""
 
     def f(self, t, y, context=None):
@@ -275,14 +258,14 @@ def _solved(sde, device, method, **settings):
 def _problem(row):
     calculus = "ito" if "ito" in row["type"] else "stratonovich"
     noise = next(kind for kind in ("diagonal", "additive", "none") if kind in row["noise"])
-    return _Decay(noise, calculus)
+    return Decay(noise, calculus)
 
 
 @on_devices
 @pytest.mark.parametrize("step", [0.25, tsde.Adaptive(0.1, 0.1)], ids=["fixed", "adaptive"])
 def test_solves_where_the_start_is(elsewhere, step):
     with elsewhere() as device:
-        _solved(_Decay("diagonal", "ito"), device, "sriw1", step=step, random_state=0)
+        _solved(Decay("diagonal", "ito"), device, "sriw1", step=step, random_state=0)
 
 
 @pytest.mark.slow
@@ -300,9 +283,9 @@ def test_every_solver_works_where_the_start_is(method, elsewhere):
 
 def test_the_numbers_of_a_solve_are_those_of_the_cpu():
     """The second device computes as the CPU does, and a generator there of one seed draws alike."""
-    here = _solved(_Decay("diagonal", "ito"), "cpu", "sriw1", step=0.25, random_state=0)
+    here = _solved(Decay("diagonal", "ito"), "cpu", "sriw1", step=0.25, random_state=0)
     with second_device() as device:
-        there = _solved(_Decay("diagonal", "ito"), device, "sriw1", step=0.25, random_state=0)
+        there = _solved(Decay("diagonal", "ito"), device, "sriw1", step=0.25, random_state=0)
     torch.testing.assert_close(there, here, rtol=0, atol=0)
 
 

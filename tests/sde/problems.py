@@ -81,6 +81,26 @@ class P3(sde.SDE):
         return torch.exp(0.3 * t + 0.5 * w)
 
 
+class Decay(sde.SDE):
+    """dX = -c X dt + noise in two coordinates, c a parameter; of any type and calculus."""
+
+    dim = noise_dim = 2
+    commutes = True
+
+    def __init__(self, noise_type, sde_type):
+        super().__init__()
+        self.noise_type, self.sde_type = noise_type, sde_type
+        self.rate = torch.nn.Parameter(torch.tensor(0.3))
+
+    def f(self, t, y, context=None):
+        return -self.rate * y
+
+    def g(self, t, y, context=None):
+        if self.noise_type == "diagonal":
+            return 0.1 + 0.1 * self.rate * y
+        return (0.1 * self.rate * torch.eye(2, device=y.device)).expand(len(y), 2, 2)
+
+
 def brownian(n_paths, n_steps, m=1, *, seed=0, horizon=1.0):
     """W and H of `n_steps` equal steps, (B, n_steps, M)."""
     h = horizon / n_steps

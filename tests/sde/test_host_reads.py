@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.sde.problems import Decay
 from trajinfer import sde as tsde
 from trajinfer._core.errors import NonFiniteState
 
@@ -36,25 +37,7 @@ class _OfTorch(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-class _Linear(tsde.SDE):
-    dim = noise_dim = 2
-    commutes = True
-
-    def __init__(self, noise_type, sde_type):
-        super().__init__()
-        self.noise_type, self.sde_type = noise_type, sde_type
-        self.rate = torch.nn.Parameter(torch.tensor(0.3))
-
-    def f(self, t, y, context=None):
-        return -self.rate * y
-
-    def g(self, t, y, context=None):
-        if self.noise_type == "diagonal":
-            return 0.1 + 0.1 * self.rate * y
-        return (0.1 * self.rate * torch.eye(2)).expand(len(y), 2, 2)
-
-
-class _Reading(_Linear):
+class _Reading(Decay):
     """The fault that the count must find."""
 
     def f(self, t, y, context=None):
@@ -74,12 +57,12 @@ def _reads(sde, n_steps, per_series=False, **settings):
 def _problem(method):
     row = next(row for row in tsde.methods() if row["name"] == method)
     if "diagonal" in row["noise"] and "ito" in row["type"]:
-        return _Linear("diagonal", "ito")
+        return Decay("diagonal", "ito")
     if "diagonal" in row["noise"]:
-        return _Linear("diagonal", "stratonovich")
+        return Decay("diagonal", "stratonovich")
     if "additive" in row["noise"]:
-        return _Linear("additive", "ito" if "ito" in row["type"] else "stratonovich")
-    return _Linear("none", "ito")
+        return Decay("additive", "ito" if "ito" in row["type"] else "stratonovich")
+    return Decay("none", "ito")
 
 
 _METHODS = [row["name"] for row in tsde.methods() if row["name"] not in ("exact", "exp_euler")]
@@ -94,7 +77,7 @@ def test_no_number_is_read_per_step(method):
 
 @pytest.mark.parametrize("gradient", ["backprop", "checkpoint", "reversible", "adjoint"])
 def test_no_number_is_read_per_step_with_any_gradient(gradient):
-    sde = _Linear("diagonal", "stratonovich")
+    sde = Decay("diagonal", "stratonovich")
     settings = {"method": "reversible_heun", "gradient": gradient}
     few, many = (_reads(sde, n, **settings) for n in (2, 140))
     assert many == few
@@ -105,7 +88,7 @@ def test_no_number_is_read_per_step_with_any_gradient(gradient):
     [{"per_series": True}, {"regularization": tsde.SolverRegularization()}, {"save": "final"}],
 )
 def test_no_number_is_read_per_step_with_times_per_series_and_penalties(settings):
-    sde = _Linear("additive", "ito")
+    sde = Decay("additive", "ito")
     few, many = (_reads(sde, n, method="heun", **settings) for n in (2, 140))
     assert many == few
 
@@ -119,7 +102,7 @@ def test_a_number_that_is_read_is_counted():
 def test_a_state_that_became_infinite_is_named_though_it_is_asked_for_late():
     """Steps 1 to 200 are finite, and so is the first chunk; one more 0.5 ends in infinity."""
 
-    class Growing(_Linear):
+    class Growing(Decay):
         def f(self, t, y, context=None):
             return torch.where(t >= 1.0, torch.inf, 0.0) * y
 

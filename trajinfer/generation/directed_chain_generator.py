@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import require_integer
-from trajinfer._core.devices import Device, device_of, require_cpu
-from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.devices import Device, device_of
+from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer._core.words import renamed
@@ -23,7 +23,7 @@ from trajinfer.data.channel_kinds import Bounds
 from trajinfer.generation import format_1
 from trajinfer.generation.chain import Dependence
 from trajinfer.generation.chain_engine import ChainEngine
-from trajinfer.generation.directed_chain import NEIGHBOURS, NeighbourKind, NoiseKind
+from trajinfer.generation.directed_chain import NeighbourKind, NoiseKind
 from trajinfer.generation.engine import Engine
 from trajinfer.generation.generator_model import GeneratorModel, training_scale
 from trajinfer.generation.losses import lost
@@ -33,14 +33,13 @@ from trajinfer.generation.prepared import Prepared, prepare, to_series
 from trajinfer.generation.row_engine import RowEngine
 from trajinfer.generation.row_transform import RowTransform
 from trajinfer.generation.schema import schema_of
-from trajinfer.generation.stages import LossName, Stage, has_settled, resolve_stages
-from trajinfer.generation.transition_likelihood import TransitionLikelihood
+from trajinfer.generation.settings import checked_stages
+from trajinfer.generation.stages import LossName, Stage, has_settled
 from trajinfer.generation.unlisted_setting import UnlistedSetting
 from trajinfer.sde import SolverRegularization
 from trajinfer.training import Callback, Progress, Report
 
 Transform = Literal["auto", "standard", "rows", "relative", "daily"]
-_TRANSFORMS = ("auto", "standard", "rows", "relative", "daily")
 _MOST_REHEARSED = 256
 _TRANSFORM: Any = UnlistedSetting("auto")
 
@@ -341,36 +340,16 @@ class DirectedChainGenerator(Estimator):
         return self.model_.seed if random_state is None else seed_from(random_state)
 
     def _check_settings(self) -> tuple[Stage, ...]:
-        stages = resolve_stages(self.loss)
-        if self.neighbour not in NEIGHBOURS:
-            raise InputError(
-                f"unknown neighbour {self.neighbour!r}; {nearest(str(self.neighbour), NEIGHBOURS)}"
-            )
-        require_integer(self.chain_steps, "chain_steps", least=1)
-        device_of(self.device)
-        if self._transform == "rows":
-            require_cpu(self.device, "transform='rows' has no network")
-        if isinstance(self._transform, RowTransform) or self._transform in _TRANSFORMS[2:]:
-            if self.neighbour != "none" or self.start is not None:
-                raise InputError("neighbour= and start= belong to transform='standard'")
-            if self.loss != "likelihood":
-                raise InputError(
-                    f"transform={self._transform!r} is learned by loss='likelihood', got "
-                    f"{self.loss!r}; its training settings are those of memory=Memory(...)"
-                )
-        elif self._transform not in ("auto", "standard"):
-            name = str(self._transform)
-            raise InputError(f"unknown transform {name!r}; {nearest(name, _TRANSFORMS)}")
-        elif self.memory is not None:
-            raise InputError("memory= belongs to transform='relative' or 'daily'")
-        if self.regularization is not None and all(
-            isinstance(stage, TransitionLikelihood) for stage in stages
-        ):
-            raise InputError(
-                "regularization= penalises the steps of simulated paths, and loss='likelihood' "
-                "simulates none; add a loss of whole paths, or leave it out"
-            )
-        return stages
+        return checked_stages(
+            self.loss,
+            self._transform,
+            neighbour=self.neighbour,
+            start=self.start,
+            chain_steps=self.chain_steps,
+            memory=self.memory,
+            regularization=self.regularization,
+            device=self.device,
+        )
 
     def _fit_engine(
         self, prepared: Prepared, stages: tuple[Stage, ...], seed: int, hooks: Sequence[Callback]
