@@ -66,6 +66,7 @@ def test_a_report_says_what_was_learned(hostile_fit, tmp_path):
     assert f"seed {hostile_fit.seed_}" in words
     assert f"{hostile_fit.log_likelihood_:.4g}" in words
     assert f"{hostile_fit.rates_[0, 1]:.4g}" in words
+    assert f"rates_ from {hostile_fit.states_[0]}" in page.words
 
 
 def test_a_bridge_shows_the_course_of_its_fit(tmp_path):
@@ -74,6 +75,9 @@ def test_a_bridge_shows_the_course_of_its_fit(tmp_path):
     bridge = SchrodingerBridge(random_state=0).fit(points, np.repeat([0.0, 1.0, 2.0], 20))
     page = Reader(bridge.report(tmp_path / "fit.html").read_text(encoding="utf-8"))
     assert "SchrodingerBridge: report of a fit" in page.words
+    assert "What was chosen, and why" in page.words
+    assert bridge.history_[0]["reason"] in page.words
+    assert "Course of the fit" not in page.words  # of one round
 
 
 def test_figures_stand_in_the_report(hostile_fit, tmp_path):

@@ -14,6 +14,7 @@ from trajinfer._core.page import Page
 
 _LARGEST = 12
 _COUNTERS = ("epoch", "round", "step", "iteration", "seed", "seconds")
+_LABELS = ("kind", "stage")
 _SPOKEN_OF = ("history_", "seed_", "n_iter_", "converged_")
 
 
@@ -43,6 +44,7 @@ def fit_report(estimator: Any, figures: Mapping[str, Any] | None = None) -> Page
 
 def describe_fit(page: Page, estimator: Any) -> None:
     """What was chosen and learned, and the course of the fit, onto a page."""
+    _chosen(page, estimator.history_)
     page.heading("What was learned")
     _learned(page, estimator)
     _course(page, estimator.history_)
@@ -82,11 +84,30 @@ def _learned(page: Page, estimator: Any) -> None:
         elif isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= _LARGEST:
             plain[name] = value.tolist()
         elif isinstance(value, np.ndarray) and value.ndim == 2 and max(value.shape) <= _LARGEST:
-            plain |= {f"{name} row {k}": row for k, row in enumerate(value.tolist())}
+            rows = zip(_row_names(estimator, len(value)), value.tolist(), strict=True)
+            plain |= {f"{name} {row}": numbers for row, numbers in rows}
     if plain:
         page.pairs(plain)
     for name, table in tables.items():
         page.table(table, name)
+
+
+def _row_names(estimator: Any, n: int) -> list[str]:
+    """What the rows of a matrix stand for: states by their labels, else numbers."""
+    labels = getattr(estimator, "rate_labels_", ())
+    return (
+        [f"from {label}" for label in labels]
+        if len(labels) == n
+        else [*map("row {}".format, range(n))]
+    )
+
+
+def _chosen(page: Page, records: list[dict[str, Any]]) -> None:
+    """What the first record of the fit says in words, such as the back end and the reason."""
+    first = records[0] if records else {}
+    words = {k: v for k, v in first.items() if isinstance(v, str) and v and k not in _LABELS}
+    if words:
+        page.heading("What was chosen, and why").pairs(words)
 
 
 def _values(estimator: Any) -> Iterable[tuple[str, Any]]:
@@ -108,7 +129,9 @@ def _course(page: Page, records: list[dict[str, Any]]) -> None:
     names = [
         name
         for name in (records[0] if records else {})
-        if name not in _COUNTERS and all(_is_number(record.get(name)) for record in records)
+        if name not in _COUNTERS
+        and all(_is_number(record.get(name)) for record in records)
+        and len({record[name] for record in records}) > 1
     ]
     if names:
         page.heading("Course of the fit")
