@@ -1,0 +1,29 @@
+"""The table of sizes is made of fits that run, and goes to its place in the page."""
+
+import numpy as np
+
+from tests.scale import __main__ as scale
+from tests.scale.jobs import JOBS
+
+
+def _holding(n):
+    """A job that holds n thousand numbers of eight bytes."""
+    return lambda: np.ones((n, 1000)).sum()
+
+
+def test_time_and_memory_of_a_fork_are_told():
+    seconds, megabytes = scale.measured(_holding, 8000)
+    assert seconds > 0
+    assert 50 < megabytes < 100
+
+
+def test_a_job_is_measured():
+    seconds, _ = scale.measured(JOBS['`MarkovJumpProcess(method="mle")`'], 50)
+    assert seconds > 0
+
+
+def test_the_table_replaces_the_one_before():
+    page = scale.PAGE.read_text(encoding="utf-8")
+    once = scale.written(page, "| a |\n")
+    assert "| a |\n" in once
+    assert scale.written(once, "| b |\n").replace("| b |", "| a |") == once
