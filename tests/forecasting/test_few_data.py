@@ -5,6 +5,7 @@ import pytest
 
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 from trajinfer.forecasting.calendar import shown_period
+from trajinfer.forecasting.experts import ridge_columns
 from trajinfer.forecasting.features import _past_seasons
 from trajinfer.forecasting.folds import Blocks, LaterTimes, WholeSeries, folds_of
 from trajinfer.forecasting.mixture import fit_mixture
@@ -138,3 +139,16 @@ def test_a_curve_that_few_series_share_is_learned_from_the_others():
     error = model.predict(past, later)[:, :, 0] - values[6:, 3:6]
     persistence = values[6:, 2:3] - values[6:, 3:6]
     assert np.sqrt(np.mean(error**2)) < 0.2 * np.sqrt(np.mean(persistence**2))
+
+
+def test_a_ridge_of_few_pairs_sees_little_of_the_other_channels():
+    """Its own past and their last moves and levels; of many pairs it sees all columns."""
+    values = np.random.default_rng(0).normal(size=(1, 60, 4)).cumsum(axis=1)
+    series = IrregularSeries.from_arrays(np.arange(60.0), values)
+    law = NeuralSDEForecaster(horizon=6.0, random_state=0).fit(series).model_.law
+    n_features = len(law.design.center)
+    width = 1 + n_features + 2 * law.design.n_moves
+    many = ridge_columns(law.design, n_features, 4, rich=True)
+    assert {len(where) for where in many} == {width}
+    for part in law.parts:
+        assert max(len(where) for where in part.ridge.columns) < 0.5 * width

@@ -50,10 +50,15 @@ def simple_increments(asked: Questions, units: LeadUnits) -> Array:
     return np.stack(columns, axis=2)
 
 
-def ridge_columns(design: Design, n_features: int, n_channels: int) -> tuple[Array, ...]:
-    """Columns of `Design.interactions` for each channel: all, or its own where there are many."""
+def ridge_columns(
+    design: Design, n_features: int, n_channels: int, *, rich: bool
+) -> tuple[Array, ...]:
+    """Columns of `Design.interactions` for each channel.
+
+    They are all columns, or its own where there are many channels or few pairs to learn from.
+    """
     width = 1 + n_features + 2 * design.n_moves
-    if n_channels <= MOST_JOINT_CHANNELS:
+    if n_channels == 1 or (rich and n_channels <= MOST_JOINT_CHANNELS):
         return (np.arange(width),) * n_channels
     chosen = []
     for own in design.own:

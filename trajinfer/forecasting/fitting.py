@@ -192,7 +192,8 @@ class LawFit:
         simple = simple_increments(asked, self.units)
         self._mean_of_others(simple, asked, truth, held, trains)
         target = (truth - asked.history.last) / asked.size
-        columns = ridge_columns(self.design, features.shape[1], self.units.n_channels)
+        n_features, n_channels = features.shape[1], self.units.n_channels
+        columns = ridge_columns(self.design, n_features, n_channels, rich=rich)
         ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
         del products
         continued, continuations = fit_continuations(
