@@ -24,7 +24,7 @@ METHODS = ("whittle", "mle", "state_space", "dfa", "variogram")
 
 @pytest.mark.parametrize("hurst", [0.1, 0.5, 0.9])
 def test_whittle_is_accurate_on_exact_noise(hurst):
-    noise = simulate_fgn(hurst, 1024, 60, random_state=11)
+    noise = simulate_fgn(hurst, 1024, 120, random_state=11)
     found = np.array([whittle(row, 0.95) for row in noise[:, :]], dtype=object)
     estimates = found[:, 0].astype(float)
     assert abs(estimates.mean() - hurst) <= 0.01
