@@ -77,6 +77,30 @@ def test_ends_of_the_path_are_the_ends():
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.shape}-{path.noise}")
+def test_drawn_positions_and_slopes_have_the_law_of_the_closed_form(path):
+    law, n, u = parts(path), 20_000, torch.tensor([0.3], dtype=torch.float64)
+    start, end = law.ends.sample(n, random_state=1)[None].split(2, -1)
+    z = torch.randn(1, n, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    x, slope = law.place(start, end, z, u)
+    mean, score = law.at(u).moments(x)
+    noise = law.path.at(u).variance.sqrt() * law.volatility
+    # what is left over of slope and noise is orthogonal to every function of the position
+    for left in (slope - mean, z + noise * score):
+        for function in (torch.ones_like(x), x, x.sin(), x.square()):
+            product = (left * function)[0]
+            assert (product.mean(0).abs() < 4.5 * product.std(0) / n**0.5).all()
+
+
+def test_noise_of_the_sde_is_one_thing_by_all_doors():
+    law, churn = parts(PATHS[0]), torch.tensor([0.3, 0.8], dtype=torch.float64)
+    y, v = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    sde = InterpolantSDE(law, churn=churn)
+    expected = (2 * churn).sqrt() * v
+    torch.testing.assert_close(sde.g_prod(torch.tensor(0.5), y, v), expected)
+    torch.testing.assert_close((sde.g(torch.tensor(0.5), y) @ v[..., None])[..., 0], expected)
+
+
 @pytest.mark.parametrize("churn", [0.0, 0.5])
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_the_law_in_the_middle_is_that_of_the_bridge(churn, direction):
