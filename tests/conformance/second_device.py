@@ -27,6 +27,8 @@ _INDEXED = {
     torch.ops.aten.index_put_.default,
     torch.ops.aten._index_put_impl_.default,
 }
+# these take not even numbers of the other device
+_JOINING = {torch.ops.aten.cat.default, torch.ops.aten.stack.default}
 _FROM_VALUES = {torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor}
 _PRODUCTS = {torch.matmul, Tensor.matmul, Tensor.__matmul__}
 
@@ -159,7 +161,9 @@ def _require_one_device(func: Any, args: Any, flat: list[Any]) -> None:
     strays = [
         value
         for value in trees.tree_leaves(counted)
-        if isinstance(value, Tensor) and not isinstance(value, There) and value.ndim > 0
+        if isinstance(value, Tensor)
+        and not isinstance(value, There)
+        and (value.ndim > 0 or func in _JOINING)
     ]
     if strays:
         shapes = [tuple(stray.shape) for stray in strays]

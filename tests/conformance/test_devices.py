@@ -4,20 +4,22 @@ The second device of these tests is one without hardware (see `second_device`); 
 runs the same ones on a real one.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from tests.conformance import estimators as cases
 from tests.conformance.second_device import StrayTensor, second_device
 from tests.sde.problems import Decay
-from trajinfer import InputError
+from trajinfer import InputError, load
 from trajinfer import sde as tsde
 from trajinfer._core.devices import device_of, require_cpu
+from trajinfer._core.seeding import seeded
 from trajinfer.generation import (
     CDECritic,
     DirectedChainGenerator,
@@ -34,6 +36,7 @@ from trajinfer.series import (
     NeuralSDEInterpolator,
     NeuralSDERegressor,
 )
+from trajinfer.training import Checkpoint, Loss, Recipe
 
 CPU_ALONE = ("MarkovJumpProcess", "SchrodingerBridge", "FractionalSDE")
 
@@ -225,6 +228,52 @@ def test_fits_and_answers_elsewhere(job, elsewhere):
 @pytest.mark.parametrize("job", SLOW, ids=lambda job: job.name)
 def test_every_kind_fits_and_answers_elsewhere(job, elsewhere):
     _check(job, elsewhere)
+
+
+# torch says of its own device "meta" that copies onto it do nothing
+of_meta = pytest.mark.filterwarnings("ignore:for .*copying from a non-meta parameter:UserWarning")
+
+
+@of_meta
+@on_devices
+def test_a_fit_elsewhere_is_kept_and_read_onto_the_cpu(elsewhere, tmp_path):
+    walks, labels = few_labelled_walks()
+    settings = {"random_state": 0, "checkpoint": tmp_path / "fit", "max_epochs": 3}
+    with elsewhere() as device:
+        model = NeuralSDERegressor("gru", device=device, **{**ALONE, **settings})
+        model.fit(walks, labels)
+        again = clone(model).set_params(checkpoint=tmp_path / "fit").fit(walks, labels)
+        answers = model.predict(walks)
+        np.testing.assert_array_equal(again.predict(walks), answers)
+        model.save(tmp_path / "model")
+    np.testing.assert_allclose(load(tmp_path / "model").predict(walks), answers, rtol=1e-4)
+
+
+@of_meta
+@on_devices
+def test_a_training_broken_off_within_an_epoch_goes_on_elsewhere(elsewhere, tmp_path):
+    """Its first losses come from the file, onto the CPU, the others from the device."""
+    with elsewhere() as device:
+        finished = [_losses(device, tmp_path / "course", stop) for stop in (3, 4, None)]
+        whole = _losses(device, tmp_path / "whole", None)
+    assert finished[-1] == whole
+
+
+def _losses(device, path, stop):
+    with seeded(0):
+        module = torch.nn.Linear(1, 1).to(device)
+    x = torch.linspace(-1, 1, 40, device=device)[:, None]
+
+    def objective(rows, step):
+        if step == stop:
+            raise KeyboardInterrupt
+        return Loss((module(x[rows]) - x[rows].square()).square().mean())
+
+    keeping = Checkpoint(path)
+    keeping.on_step = lambda run: keeping._save(run)
+    recipe = Recipe(seed=0, epochs=1, batch_size=4, callbacks=[keeping])
+    with suppress(KeyboardInterrupt):
+        return recipe.fit(module, objective, 40).history[-1]["loss"]
 
 
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)

@@ -164,4 +164,8 @@ def _mean(values: Sequence[Tensor | float]) -> float:
 
 
 def _stacked(values: Sequence[Tensor | float]) -> Tensor:
-    return torch.stack([torch.as_tensor(v, dtype=torch.float64) for v in values])
+    """Numbers in double precision on the CPU, in one move where all are on one device."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    if len(tensors) == len(values) and len({(v.device, v.dtype) for v in tensors}) == 1:
+        return torch.stack(tensors).cpu().double()
+    return torch.tensor([float(value) for value in values], dtype=torch.float64)
