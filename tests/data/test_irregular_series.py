@@ -428,6 +428,27 @@ def test_arrays_of_channels_by_times_are_told_apart():
         as_series(values.transpose(0, 2, 1))
 
 
+def test_arrays_of_channels_by_times_are_told_apart_by_their_times():
+    values = np.random.default_rng(0).normal(size=(6, 3, 40))
+    ts = np.arange(40.0)
+    own = [row[:, :k] for row, k in zip(values, range(20, 26))]
+    pairs = [(ts[: row.shape[1]], row) for row in own]
+    for times, given in [
+        (ts, values),
+        (list(ts), values),
+        (np.tile(ts, (6, 1)), values),
+        ([ts] * 6, list(values)),
+        ([t for t, _ in pairs], own),
+        (np.datetime64("2020-01-01") + np.arange(40), values),
+    ]:
+        with pytest.raises(InputError, match=r"channels by times.*transpose"):
+            IrregularSeries.from_arrays(times, given)
+        turned = [row.T for row in given]
+        assert IrregularSeries.from_arrays(times, turned).values.shape[2] == 3
+    with pytest.raises(InputError, match="channels by times"):
+        as_series(pairs)
+
+
 def test_tables_of_sktime_are_read(many):
     part = many[:4]
     nested = pd.DataFrame(

@@ -57,6 +57,12 @@ def test_channels_in_another_order_are_refused():
         generation_report(*real, turned)
 
 
+def test_arrays_that_look_like_channels_by_times_are_remarked_on():
+    given = [walks(20, seed, steps=3, dim=4) for seed in range(3)]
+    with pytest.warns(UserWarning, match="real_train is an array.*3 times of 4 channels"):
+        Samples.of(*given, None, np.random.default_rng(0))
+
+
 def test_an_exact_simulator_passes(honest):
     assert honest.flags == set()
     assert 0.42 < honest["c2st_auc"].value < 0.58

@@ -11,6 +11,7 @@ import pandas as pd
 from trajinfer._core.checks import as_array, require_weights, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer.data import foreign_tables
+from trajinfer.data.array_layout import layout_remark
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.open_table import OpenTable
@@ -49,7 +50,7 @@ def as_series(series: Any) -> IrregularSeries:
     lists = isinstance(series, (list, tuple)) and len(series) and np.ndim(series[0]) >= 1
     values: Any = list(series) if lists else as_array(series, "series")
     _require_rows(values)
-    reading = _layout(values)
+    reading = layout_remark(values)
     made = IrregularSeries.from_arrays([np.arange(len(row)) for row in values], values)
     warnings.warn(
         f"no times were given: {len(made)} series are taken to be observed at 0, 1, 2, ...; "
@@ -103,30 +104,6 @@ def _require_rows(values: Any) -> None:
             f"0 feature(s) (shape={values.shape}) while a minimum of 1 is required: these series "
             "have no times"
         )
-
-
-def _layout(values: Any) -> str:
-    """What to say of values that may be (B, C, T), as aeon and sktime have them.
-
-    Raises:
-        InputError: if they cannot be (B, T, C).
-    """
-    shapes = [np.shape(row) for row in values]
-    if not all(len(shape) == 2 for shape in shapes):
-        return ""
-    first, second = {shape[0] for shape in shapes}, {shape[1] for shape in shapes}
-    turn = "give (T, C) each: [x.T for x in X], or X.transpose(0, 2, 1)"
-    if (first == {1} and second != {1}) or (len(first) == 1 and len(second) > 1):
-        raise InputError(
-            f"values of shapes such as {shapes[0]} are channels by times, as aeon and sktime have "
-            f"them; {turn}"
-        )
-    if max(first) < min(second):
-        return (
-            f". They are read as {max(first)} times of {min(second)} channels; if they are "
-            f"channels by times, as in aeon and sktime, {turn}"
-        )
-    return ""
 
 
 def as_jump_series(X: Any) -> JumpSeries:
@@ -230,6 +207,5 @@ def _is_pair(entry: Any) -> bool:
         isinstance(entry, tuple)
         and len(entry) == 2
         and np.ndim(entry[0]) == 1
-        and np.ndim(entry[1]) >= 1
-        and len(entry[0]) == len(entry[1])
+        and (np.ndim(entry[1]) == 2 or np.shape(entry[0]) == np.shape(entry[1]))
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, unmasked
 from trajinfer._core.errors import InputError
+from trajinfer.data.array_layout import require_times_first
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
@@ -18,8 +19,10 @@ def parse(times: Any, values: Any, time_unit: TimeUnit) -> tuple[Array, Array, A
     """Times (N,), values (N, C), lengths (B,) and the time axis.
 
     Raises:
-        InputError: if shapes disagree, times do not increase strictly, or a value is infinite.
+        InputError: if shapes disagree, also where values are channels by times, times do not
+            increase strictly, or a value is infinite.
     """
+    require_times_first(_numbers_of_times(times), values)
     data, layout = _flat_values(values)
     flat_times, axis = parse_times(times, layout, time_unit)
     inside = _before_padding(flat_times, data, layout)
@@ -133,6 +136,15 @@ def require_order(
             f"times must increase strictly along a {kind}, but in {kind} {name(entry)} "
             f"{before:.15g} is followed by {after:.15g} ({what}); sort them and merge equal times"
         )
+
+
+def _numbers_of_times(times: Any) -> list[int]:
+    """Of every series, or one for all of them."""
+    nested = isinstance(times, (list, tuple)) and len(times) > 0 and np.ndim(times[0]) == 1
+    if nested:
+        return [len(row) for row in times]
+    shape = np.shape(times)
+    return [shape[-1]] if shape else []
 
 
 def _flat_values(values: Any) -> tuple[Array, RaggedLayout]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
+from trajinfer.data.array_layout import layout_remark
 from trajinfer.data.scaling import Standardisation
 from trajinfer.evaluation.generation.visits import as_paths_of_visits, share_a_grid
 from trajinfer.metrics import as_paths
@@ -133,6 +135,8 @@ def _require_enough(n: int, name: str) -> None:
 def _values(value: Any, name: str) -> Array:
     if isinstance(value, (Trajectories, IrregularSeries)):
         value = value.values
+    elif name == _NAMES[0] and (remark := layout_remark(value)):
+        warnings.warn(f"{name} is an array without times{remark}", UserWarning, stacklevel=4)
     paths = as_paths(value, name)
     _require_enough(len(paths), name)
     if paths.shape[1] < _FEWEST_TIMES:
