@@ -93,11 +93,18 @@ def test_text_stays_text_and_visits_keep_their_pattern(run, tmp_path):
             "level": rng.normal(size=lengths.sum()) + (mood == "tense"),
         }
     )
-    frame.to_csv(tmp_path / "visits.csv", index=False)
+    once = frame.iloc[:1].assign(who="once")
+    pd.concat([frame, once]).to_csv(tmp_path / "visits.csv", index=False)
     out = tmp_path / "result"
     asked = "generate", tmp_path / "visits.csv", "--id", "who", "--time", "day", "--n", 60
-    done = run(*asked, *QUICK[2:], "--out", out)
+    refused = run(*asked, *QUICK[2:], "--out", out)
+    assert refused.exit_code != 0
+    assert "such as 'once'" in refused.output
+    assert "--drop-short" in refused.output
+    asked = *asked, "--drop-short"
+    done = run(*asked, "--no-figures", "--out", out)
     assert done.exit_code == 0, done.output
+    assert "1 series of one row left out" in done.output
     drawn = pd.read_csv(out / "synthetic.csv")
     assert drawn.columns.tolist() == frame.columns.tolist()
     assert drawn[["visits", "level"]].dtypes.equals(frame[["visits", "level"]].dtypes)
@@ -111,3 +118,4 @@ def test_text_stays_text_and_visits_keep_their_pattern(run, tmp_path):
     assert means["tense"] - means["calm"] == pytest.approx(1.0, abs=0.55)
     script = run(*asked, "--dry-run").stdout
     assert "CategoryCodes.of(frame['mood'])" in script
+    assert "series = series[series.lengths >= 2]" in script

@@ -37,6 +37,9 @@ def generate(
         str | None,
         typer.Option(help="Column of numbers: series of one group are held out together."),
     ] = None,
+    drop_short: Annotated[
+        bool, typer.Option(help="Leave out series of one row, from which no law is learned.")
+    ] = False,
     transform: Annotated[
         str | None,
         typer.Option(help="auto, standard, rows (tables), relative (prices) or daily (readings)."),
@@ -50,6 +53,10 @@ def generate(
     if n < 1:
         raise InputError(f"--n must be at least 1, got {n}")
     series, reading, categories = file.read_with_categories(statics=group or "")
+    if drop_short:
+        series, left_out = _long_enough(series, file.id)
+        say(f"{left_out} series of one row left out", quiet=run.quiet or not left_out)
+        reading = [*reading, "series = series[series.lengths >= 2]"]
     known = model_of(model, MODELS)
     call = known.call(settings, named=model is not None, options={"transform": transform})
     groups = None if group is None else _groups(series, group)
@@ -67,6 +74,14 @@ def generate(
 
     script = [*reading, *_script(call, n, run.report, grouped=group is not None)]
     return Job(script, f"fitting {series} of {file.data}", work, call.toml())
+
+
+def _long_enough(series: IrregularSeries, column: str) -> tuple[IrregularSeries, int]:
+    """The series of two rows or more, and the number of the others."""
+    enough = series.lengths >= 2
+    if not enough.any():
+        raise InputError(f"every series has one row only; does --id {column} name the series?")
+    return series[enough], int((~enough).sum())
 
 
 def _groups(series: IrregularSeries, column: str) -> Array:

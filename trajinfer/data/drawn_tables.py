@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from trajinfer._core.checks import Array
 from trajinfer.data.categories import CategoryCodes
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.series_tables import Table
@@ -33,7 +35,7 @@ def table_of_draws(
     broken = {
         name
         for name, column in zip(series.channels, made.flat_values.T, strict=True)
-        if not (column == np.round(column)).all()
+        if not _fits(column, known.dtypes.get(name))
     }
     dtypes = {k: dtype for k, dtype in known.dtypes.items() if k not in broken | {known.id}}
     table = replace(known, dtypes=dtypes)
@@ -42,3 +44,10 @@ def table_of_draws(
         frame[name] = codes.decode(frame[name].to_numpy(dtype=float)).to_numpy()
         frame[name] = frame[name].astype(codes.dtype)
     return frame
+
+
+def _fits(column: Array, dtype: Any) -> bool:
+    """Whether values can be of an integer type: whole ones, missing only in a type that has NA."""
+    missing = np.isnan(column)
+    whole = bool((column[~missing] == np.round(column[~missing])).all())
+    return whole and (not missing.any() or not isinstance(dtype, np.dtype))

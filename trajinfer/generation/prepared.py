@@ -107,7 +107,7 @@ def prepare(
     if len(short):
         raise InputError(
             f"{len(short)} series have fewer than two times, such as {data.ids[short[0]]!r}; leave "
-            "them out"
+            "them out: series[series.lengths >= 2], on the command line --drop-short"
         )
     ChannelKinds.of(np.asarray(data.flat_values), data.channels, bounds)
     complete = data.mask.all(axis=2)
