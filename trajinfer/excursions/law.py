@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from scipy.integrate import trapezoid
 from scipy.special import ndtr
 
 from trajinfer._core.checks import Array, as_array
@@ -202,7 +203,7 @@ def _counted(
             raise InputError(f"no stay {'above' if side else 'below'} {level:g} was seen whole")
         t = np.linspace(0, lengths.max(), 200)
         survival = kaplan_meier(stays, side, t)
-        mean = float(np.trapezoid(np.nan_to_num(survival), t))
+        mean = float(trapezoid(np.nan_to_num(survival), t))
         sides.append(Stays(t, survival, mean, band(parts, side, t, 0.9, rng)))
     return ExcursionLaw(sides[0], sides[1], float("nan"), method)
 

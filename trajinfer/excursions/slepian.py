@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from scipy.integrate import trapezoid
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
@@ -51,7 +52,7 @@ def exponent(covariance: Covariance) -> float:
 
     def excess(theta: float) -> float:
         values = np.where(usable, np.exp(np.clip(theta * t + log_sign, -700, 700)), 0.0)
-        return float(theta * np.trapezoid(values, t) - 1)
+        return float(theta * trapezoid(values, t) - 1)
 
     # beyond the rate at which E itself decays the integral has no limit
     tail = usable & (t > 0.5 * t[usable][-1])

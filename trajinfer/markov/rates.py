@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.integrate import trapezoid
 from scipy.sparse.csgraph import connected_components
 
 from trajinfer._core.checks import Array, as_array, require_finite
@@ -221,4 +222,4 @@ def total_entropy_production(
     for k in range(n_points):
         values[k] = entropy_production(matrix, law / law.sum(), links=links)
         law = np.maximum(law @ step, 0.0)
-    return float(np.trapezoid(values, dx=horizon / (n_points - 1)))
+    return float(trapezoid(values, dx=horizon / (n_points - 1)))

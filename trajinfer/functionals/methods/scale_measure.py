@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -192,7 +193,7 @@ def _outward(
         edge = outward if end is None else end + (start - end) * 2.0 ** -(k + 1.0)
         points = np.linspace(before, edge, 33)
         with np.errstate(all="ignore"):
-            phi += float(np.trapezoid(slope(points), points))
+            phi += float(trapezoid(slope(points), points))
         if not np.isfinite(phi):
             break
         edges.append(edge)
