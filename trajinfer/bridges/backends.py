@@ -14,8 +14,8 @@ from trajinfer.sde import SDELike
 
 logger = logging.getLogger(__name__)
 
-Backend = Literal["auto", "exact", "linear_noise", "mixture"]
-_BACKENDS = ("auto", "exact", "linear_noise", "mixture")
+Backend = Literal["auto", "exact", "linear_noise", "mixture", "matching"]
+_BACKENDS = ("auto", "exact", "linear_noise", "mixture", "matching")
 _LARGEST_SEGMENT = 2**22
 _FEW_DIMENSIONS = 3
 
@@ -25,7 +25,8 @@ class BackendChoice:
     """How a fit couples snapshots.
 
     Attributes:
-        name: "exact" or "linear_noise" (atoms against atoms under these laws) or "mixture".
+        name: "exact" or "linear_noise" (atoms against atoms under these laws), "mixture", or
+            "matching" (atoms, and a network for the drift between them).
         reason: why, in a few words.
         max_samples: bound on the points of a snapshot among atoms; None bounds their memory.
     """
@@ -38,6 +39,11 @@ class BackendChoice:
     def is_mixture(self) -> bool:
         """Whether potentials are mixtures."""
         return self.name == "mixture"
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the drift is a network."""
+        return self.name == "matching"
 
 
 def check_backend(backend: str) -> None:
@@ -63,11 +69,12 @@ def choose_backend(
     Couplings of atoms take the square of the number of points, and in many dimensions no atom
     stands near the place where an individual should arrive. Above 2^22 pairs in a segment, "auto"
     therefore takes mixture potentials, but for data in few dimensions, where points are dense, and
-    where mass changes, which mixtures do not know.
+    where mass changes, which mixtures do not know. It never takes "matching": a network costs a
+    training and misses the drift by more than the closed form.
 
     Raises:
-        InputError: if "exact" is asked of a reference without exact laws, or "mixture" where mass
-            changes.
+        InputError: if "exact" is asked of a reference without exact laws, or "mixture" or
+            "matching" where mass changes.
     """
     affine = isinstance(reference, Process) and reference.affine(reference.values()) is not None
     laws = "exact" if affine else "linear_noise"
@@ -76,10 +83,10 @@ def choose_backend(
             "backend='exact' needs an affine drift with constant noise; "
             f"use backend='linear_noise' for {type(reference).__name__}"
         )
-    if backend == "mixture" and mass_changes:
+    if backend in ("mixture", "matching") and mass_changes:
         raise InputError(
-            "backend='mixture' knows no growth; leave backend='auto', which couples as many points "
-            "as max_samples allows"
+            f"backend='{backend}' knows no growth; leave backend='auto', which couples as many "
+            "points as max_samples allows"
         )
     if backend != "auto":
         return BackendChoice(backend, "as asked", max_samples)

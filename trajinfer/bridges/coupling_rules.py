@@ -16,6 +16,7 @@ from trajinfer.bridges.backends import BackendChoice
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Dynamics, Reference
 from trajinfer.bridges.growth import Growth
+from trajinfer.bridges.matching_bridge import MatchingBridge
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
@@ -30,7 +31,7 @@ from trajinfer.data import Snapshots
 _WORKING_POINTS, _PROBES = 2**14, 100
 _ROUND_TOLERANCE, _FINAL_TOLERANCE = 1e-4, 1e-5
 
-AnyBridge = MultiMarginalBridge | MixtureBridge
+AnyBridge = MultiMarginalBridge | MixtureBridge | MatchingBridge
 
 
 @dataclass(frozen=True)

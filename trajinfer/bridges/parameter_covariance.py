@@ -30,6 +30,7 @@ from trajinfer._core.errors import InputError
 from trajinfer.bridges.coupling_rules import AnyBridge
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.matching_bridge import MatchingBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.parameter_vector import ParameterVector
 from trajinfer.bridges.problem import Problem
@@ -65,6 +66,8 @@ class ParameterLaw:
         Raises:
             InputError: if too many numbers were refined, or one that the data do not settle.
         """
+        if isinstance(bridge, MatchingBridge):
+            bridge = bridge.base
         if not isinstance(bridge, MultiMarginalBridge):
             raise InputError(
                 "bridges by mixtures of Gaussians have no potentials of single points, so the "

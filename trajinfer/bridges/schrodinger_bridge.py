@@ -27,6 +27,7 @@ from trajinfer.bridges.fitting import alternate
 from trajinfer.bridges.growing_fit import fit_growing
 from trajinfer.bridges.growth import GrowthSetting, check_growth
 from trajinfer.bridges.kept_rounds import n_refinements_in
+from trajinfer.bridges.matching_bridge import MatchingBridge, matched
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.reference import prepare_reference
@@ -62,7 +63,8 @@ class SchrodingerBridge(CellSetVerbs):
             length (per dimension where these differ more than tenfold).
         n_refinements: bound on the rounds of refinement; 0 keeps the reference fixed.
         backend: "exact" (affine drift, constant noise), "linear_noise", or "auto", which takes the
-            exact one where it applies.
+            exact one where it applies. "mixture": Gaussian-mixture potentials, for many points.
+            "matching": a network regressed on the drift of the bridge.
         growth: net rate of divisions of the individuals. None: every snapshot has the same mass.
             "counts": the same rate everywhere, from the numbers of points of the snapshots (or the
             sums of their weights), which are then population sizes. "learn": a smooth rate g(x)
@@ -158,7 +160,8 @@ class SchrodingerBridge(CellSetVerbs):
         )
         with torch_threads(self.n_jobs):
             result = fit_growing(self.growth, fit, rule, reference, snapshots, seed_thin)
-        self.snapshots_, self.bridge_ = snapshots, result.bridge
+            bridge = matched(result.bridge, seed_paths) if choice.is_network else result.bridge
+        self.snapshots_, self.bridge_ = snapshots, bridge
         self.n_features_in_ = snapshots.dim
         if snapshots.features is not None:
             self.feature_names_in_ = np.array(snapshots.features, dtype=object)
@@ -167,7 +170,7 @@ class SchrodingerBridge(CellSetVerbs):
         self._conclude(
             seed=seed,
             n_iter=n_refinements_in(result.history),
-            converged=result.converged,
+            converged=result.converged and bridge.shortfall is None,
             history=result.history,
             reason=self._what_is_open(),
         )
@@ -335,6 +338,8 @@ class SchrodingerBridge(CellSetVerbs):
         """Couplings between points, and which points these are."""
         if isinstance(self.bridge_, MixtureBridge):
             return self.bridge_.on_atoms
+        if isinstance(self.bridge_, MatchingBridge):
+            return self.bridge_.base, self.atoms_
         return self.bridge_, self.atoms_
 
     def _what_is_open(self) -> str:

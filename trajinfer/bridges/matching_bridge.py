@@ -1,0 +1,246 @@
+r"""A bridge whose drift is a network: smooth everywhere, answered without the points.
+
+The path law of a bridge is the diffusion whose drift is the mean of the drifts that are tied to
+their ends,
+
+$v(t, x) = E[u(t, X_t; X_{t_{k+1}}) \mid X_t = x]$,
+
+so that a network regressed on such drifts, along paths drawn between the coupled points, becomes
+the drift of the bridge (its Markovian projection). The couplings are those of the bridge under the
+reference, found before; a projection of paths between other couplings would have to be followed by
+new ones until both agree, here one projection is the end of that iteration. The network learns the
+difference to the reference's drift, within one segment as without a break, which it need not be.
+
+References:
+    Shi, De Bortoli, Campbell, Doucet, "Diffusion Schroedinger bridge matching", NeurIPS 2023;
+    Peluchetti, "Diffusion bridge mixture transports", JMLR 24 (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer._core.seeding import spawn, torch_generator
+from trajinfer.bridges.between import reference_means
+from trajinfer.bridges.bridge_law import bridge_law
+from trajinfer.bridges.drift_network import DriftNetwork
+from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.linalg import apply, cholesky
+from trajinfer.bridges.multi_marginal import MultiMarginalBridge
+from trajinfer.bridges.problem import Problem
+from trajinfer.bridges.stratified import draw_atoms
+from trajinfer.bridges.transitions import Transitions
+from trajinfer.training import Loss, Recipe
+
+_STEPS, _BATCH, _RATE, _AVERAGE = 1500, 1024, 2e-3, 0.995
+_PAIRS, _NODES, _ELEMENTS = 8192, 24, 2**25
+_LATEST, _FLOOR = 0.98, 0.02
+_EULER_STEPS = 100
+_PARTICLES, _CHECKED = 64, 2000
+
+
+@packable
+@dataclass(frozen=True)
+class MatchingBridge:
+    """A bridge between points, and the network that is its drift.
+
+    Attributes:
+        base: couplings, by which questions about points of the data are answered.
+        network: the drift, less that of the reference.
+        error: largest miss of a snapshot by simulated paths: of its means, in its deviations, or of
+            its variances, relative to them; root mean squares over the coordinates.
+    """
+
+    base: MultiMarginalBridge
+    network: DriftNetwork
+    error: float = 0.0
+    tolerance: ClassVar[float] = 0.15
+    growth: ClassVar[None] = None
+
+    @classmethod
+    def of(cls, base: MultiMarginalBridge, seed: int) -> Self:
+        """The network regressed on paths of a bridge."""
+        first, draws, order, check = spawn(seed, 4)
+        problem = base.problem
+        network = DriftNetwork(problem.points[0].shape[1], problem.n_segments, first)
+        with torch.no_grad():
+            data = _along_paths(base, torch_generator(draws))
+        _train(network, data, order)
+        bare = cls(base, network)
+        return cls(base, network, bare._miss(torch_generator(check)))
+
+    @property
+    def shortfall(self) -> str | None:
+        """How far the ends of the paths miss the snapshots, in words; None where they do not."""
+        if self.error <= self.tolerance:
+            return self.base.shortfall
+        return (
+            f"paths of the network miss mean or variance of a snapshot by {self.error:.1e} of its "
+            "spread; a larger volatility makes drifts easier to learn"
+        )
+
+    @property
+    def reference(self) -> Reference:
+        """The SDE."""
+        return self.base.reference
+
+    @property
+    def problem(self) -> Problem:
+        """The snapshots."""
+        return self.base.problem
+
+    @property
+    def transitions(self) -> Transitions:
+        """Laws of the reference."""
+        return self.base.transitions
+
+    def to_state(self) -> dict[str, Any]:
+        """What can be saved."""
+        weights = dict(self.network.state_dict())
+        return {"base": self.base, "weights": weights, "error": self.error}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The path law that `to_state` described."""
+        problem = state["base"].problem
+        network = DriftNetwork(problem.points[0].shape[1], problem.n_segments, 0)
+        network.load_state_dict(state["weights"])
+        return cls(state["base"], network.eval(), state["error"])
+
+    def draw(self, ts: Array, n: int, generator: torch.Generator) -> Array:
+        """Draw n paths at increasing times within the range of the snapshots, (n, T, D)."""
+        problem = self.problem
+        k = problem.segment_of(float(ts[0]))
+        x = problem.points[k][draw_atoms(problem.log_mass[k].exp(), n, generator)]
+        return self._simulate(x, float(problem.times[k]), ts, generator).numpy()
+
+    def draw_branching(self, ts: Array, n: int, generator: torch.Generator) -> tuple[Array, None]:
+        """The same; mass does not change, so that nobody branches."""
+        return self.draw(ts, n, generator), None
+
+    def mass(self, t: float) -> float:
+        """1: total mass relative to the first snapshot."""
+        return 1.0
+
+    def velocity(self, t: float, x: Tensor) -> Tensor:
+        """Drift of the path law at time t and positions x (n, D)."""
+        drift = self.transitions.dynamics.drift(x.new_full((len(x), 1), t), x)
+        if t >= float(self.problem.times[-1]):
+            return drift
+        k = self.problem.segment_of(t)
+        start, end = self.problem.span(k)
+        share = torch.full((len(x),), min((t - start) / (end - start), _LATEST))
+        with torch.no_grad():
+            learned: Tensor = self.network(share, torch.full((len(x),), k), x.float())
+        found: Tensor = drift + learned.to(x) * self.network.size.to(x)
+        return found
+
+    def expected(self, x: Tensor, t0: float, ts: Array) -> Array:
+        """Mean positions at ts of individuals that stand at x (n, D) at time t0, (n, T, D).
+
+        Means over simulated paths, by the same noise at every call.
+        """
+        last = float(self.problem.times[-1])
+        if t0 >= last:
+            return reference_means(self.transitions, last, x, ts - last).numpy()
+        inside, beyond = ts[ts <= last], ts[ts > last]
+        times = np.append(inside, last) if len(beyond) else inside
+        particles = x.repeat_interleave(_PARTICLES, dim=0)
+        paths = self._simulate(particles, t0, times, torch_generator(0))
+        if len(beyond):
+            ahead = reference_means(self.transitions, last, paths[:, -1], beyond - last)
+            paths = torch.cat([paths[:, :-1], ahead], dim=1)
+        return paths.reshape(len(x), _PARTICLES, *paths.shape[1:]).mean(1).numpy()
+
+    def _simulate(self, x: Tensor, t0: float, ts: Array, generator: torch.Generator) -> Tensor:
+        """Positions (n, T, D) at increasing times of paths from x at t0: Euler-Maruyama steps."""
+        dynamics, t, seen = self.transitions.dynamics, t0, []
+        for goal in ts.tolist():
+            while t < goal:
+                start, end = self.problem.span(self.problem.segment_of(t))
+                step = min((end - start) / _EULER_STEPS, goal - t)
+                rate = dynamics.covariance_rate(x.new_full((len(x), 1), t), x)
+                factor, _ = cholesky(rate)
+                noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+                x = x + step * self.velocity(t, x) + step**0.5 * apply(factor, noise)
+                t = goal if goal - t - step <= 1e-9 * (end - start) else t + step
+            seen.append(x)
+        return torch.stack(seen, dim=1)
+
+    def _miss(self, generator: torch.Generator) -> float:
+        """Largest miss of mean or variance of a later snapshot by simulated paths."""
+        problem = self.problem
+        paths = self.draw(problem.times[1:].numpy(), _CHECKED, generator)
+        misses = [0.0]
+        for k, reached in enumerate(paths.swapaxes(0, 1), start=1):
+            points, mass = problem.points[k].numpy(), problem.log_mass[k].exp().numpy()
+            mean = mass @ points
+            variance = mass @ (points - mean) ** 2
+            known = variance > 0
+            off = ((reached.mean(0) - mean) ** 2 / np.where(known, variance, 1.0))[known]
+            spread = (reached.var(0) / np.where(known, variance, 1.0) - 1)[known] ** 2
+            misses += [float(np.sqrt(part.mean())) for part in (off, spread) if len(part)]
+        return max(misses)
+
+
+def matched(bridge: object, seed: int) -> MatchingBridge:
+    """The network of a bridge between points."""
+    if not isinstance(bridge, MultiMarginalBridge):
+        raise TypeError("a bridge between points was expected")
+    return MatchingBridge.of(bridge, seed)
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Shares (n,), segments (n,), positions and drifts less the reference's (n, D)."""
+
+    share: Tensor
+    segment: Tensor
+    x: Tensor
+    drift: Tensor
+
+
+def _along_paths(bridge: MultiMarginalBridge, generator: torch.Generator) -> _Examples:
+    """Drifts tied to ends, along paths between coupled points of all segments."""
+    problem, transitions = bridge.problem, bridge.transitions
+    dim = problem.points[0].shape[1]
+    most = min(_PAIRS, max(64, _ELEMENTS // (_NODES * dim * problem.n_segments)))
+    dynamics, parts = transitions.dynamics, []
+    drawn = bridge.couplings.pairs(most, generator)
+    for batch, pairs in zip(problem.batches, drawn, strict=True):
+        strata = torch.arange(_NODES) + torch.rand(_NODES, generator=generator)
+        shares = _LATEST * strata.double() / _NODES
+        law = bridge_law(transitions, pairs.times, pairs.start, pairs.durations, shares)
+        positions = law.draw(pairs.end, generator)
+        tied = law.conditional_drift(positions, pairs.end)
+        flat = positions.flatten(0, 2)
+        t = law.times.unsqueeze(2).expand(positions.shape[:3]).reshape(-1, 1)
+        extra = tied.flatten(0, 2) - dynamics.drift(t, flat)
+        shape = positions.shape[:3]
+        segment = torch.tensor(batch.segments).reshape(1, -1, 1).expand(shape)
+        share = shares.reshape(-1, 1, 1).expand(shape)
+        parts.append((share.flatten().float(), segment.flatten(), flat.float(), extra.float()))
+    return _Examples(*(torch.cat(column) for column in zip(*parts)))
+
+
+def _train(network: DriftNetwork, data: _Examples, seed: int) -> None:
+    network.set_units(data.x, data.drift)
+    target = data.drift / network.size
+    weight = (1 - data.share) + _FLOOR
+
+    def objective(rows: Tensor, _step: int) -> Loss:
+        found = network(data.share[rows], data.segment[rows], data.x[rows])
+        return Loss((weight[rows] * (found - target[rows]).square().mean(1)).mean())
+
+    recipe = Recipe(
+        seed=seed, steps=_STEPS, batch_size=_BATCH, lr=_RATE, average=_AVERAGE, name="drift"
+    )
+    recipe.fit(network, objective, len(target))
