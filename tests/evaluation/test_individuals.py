@@ -171,9 +171,14 @@ def test_paths_of_individuals_need_everybody(paths):
     for bridge in (weighted, thinned):
         with pytest.raises(InputError, match="equal weights and all points"):
             individual_scores(bridge, held_out, draws=3)
+    absent = np.where(np.arange(60) < 40, 0.0, 1.0)
+    gone = SchrodingerBridge(random_state=0).fit(
+        Snapshots(train.times, train.points, weights=[absent, np.ones(60)])
+    )
     for ask in (successor_counts, lambda b: mistaken_pairs(b, list(range(60)), 0)):
+        assert len(ask(thinned))  # couplings hold everybody, thinned or not
         with pytest.raises(InputError, match="40 of 60 individuals have no weight"):
-            ask(thinned)
+            ask(gone)
 
 
 def test_pairs_count_from_the_end_too(bridge):

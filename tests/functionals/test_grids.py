@@ -152,3 +152,24 @@ def test_what_no_grid_can_hold_is_refused():
     many = Brownian(volatility=1.0, dim=5)
     with pytest.raises(InputError, match="3 at most"):
         ValueFunction(question, method="grid").fit(many, np.zeros((1, 5)))
+
+
+@pytest.mark.parametrize("k", [-7, -2, 3, 6])
+def test_a_boundary_on_the_centres_of_cells_is_the_boundary_beside_it(k):
+    # sums of floats lie on either side of it
+    plane, edge, h = Brownian(volatility=np.ones(2)), np.full(2, 4.0), 8 / 24
+    b = -4 + (12 + k + 0.5) * h
+    answers = []
+    for boundary in (b, b - 1e-7 * np.sign(k)):
+        target = above(boundary) if k > 0 else below(boundary)
+        table = fate_probabilities(
+            plane,
+            [[b - 1.3 * h * np.sign(k), 0.0]],
+            {"there": target},
+            domain=(-edge, edge),
+            resolution=24,
+            horizon=0.5,
+            method="grid",
+        )
+        answers.append(np.asarray(table.probabilities)[0, 0])
+    assert answers[0] == pytest.approx(answers[1], abs=1e-4)

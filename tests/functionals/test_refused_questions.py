@@ -187,7 +187,12 @@ def test_regions_of_other_channels_do_not_overlap():
     plane = OrnsteinUhlenbeck(np.ones(2), np.zeros(2), volatility=1.0)
     either = above(1.0) | above(-0.5, 1)
     table = fate_probabilities(
-        plane, [[0.0, -0.8]], {"up": either, "down": below(-1.0)}, resolution=24, horizon=0.2
+        plane,
+        [[0.0, -0.8]],
+        {"up": either, "down": below(-1.0)},
+        resolution=24,
+        domain=([-4.0, -4.0], [4.0, 4.0]),
+        horizon=0.2,
     )
     assert table.probabilities.sum() == pytest.approx(1.0)
 

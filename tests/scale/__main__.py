@@ -2,8 +2,9 @@
 
     python -m tests.scale [--largest 10000] [--write]
 
-Every fit runs in a fork of its own: CPU seconds, and the memory that it takes beyond its data. At
-the default sizes it takes about a minute; 10^6 takes hours and some 30 GB.
+Every fit runs in a fork of its own: CPU seconds, and the memory that it takes beyond its data. A
+process that has freed much memory hands it to its forks, whose own is then told too low. The
+default sizes take half a minute of CPU.
 """
 
 from __future__ import annotations

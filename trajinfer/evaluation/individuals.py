@@ -338,7 +338,7 @@ def _full_coupling(bridge: SchrodingerBridge, k: int) -> Array:
     if n_missing:
         raise InputError(
             f"{n_missing} of {len(weights)} individuals have no weight in the coupling; fit with "
-            "positive weights and a larger max_samples"
+            "positive weights"
         )
     return weights
 

@@ -201,14 +201,17 @@ def _side(
     step = np.zeros(x.shape[1])
     step[axis] = sign * h
     neighbour = grid.neighbours(axis, sign)[going]
-    wall = np.zeros(len(x), bool) if stop is None else stop.contains(x + step)
+    # the neighbour's own centre, since a sum may round to the other side of a boundary
+    beyond = np.where((neighbour < 0)[:, None], x + step, grid.centers[neighbour])
+    wall = np.zeros(len(x), bool) if stop is None else stop.contains(beyond)
     closed = (neighbour < 0) & ~wall
     gap = np.full(len(x), h)
     point = x + step
     if wall.any() and stop is not None:
         share = _share_to_wall(stop, x[wall], step)
         gap[wall] = share * h
-        point[wall] = x[wall] + share[:, None] * step
+        whole = (share == 1)[:, None]
+        point[wall] = np.where(whole, beyond[wall], x[wall] + share[:, None] * step)
     middle, far = x + (gap / h)[:, None] * step / 2, x + (gap / h)[:, None] * step
     slope = (_diffusivity(diffusion, t, far, axis) - _diffusivity(diffusion, t, x, axis)) / gap
     drift = sign * diffusion.drift(t, middle)[:, axis] - slope
