@@ -154,21 +154,20 @@ def test_what_no_grid_can_hold_is_refused():
         ValueFunction(question, method="grid").fit(many, np.zeros((1, 5)))
 
 
-@pytest.mark.parametrize("k", [-7, -2, 3, 6])
-def test_a_boundary_on_the_centres_of_cells_is_the_boundary_beside_it(k):
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("boundary", [-1.5, -0.5, 0.5, 1.5])
+def test_a_boundary_on_the_centres_of_cells_is_the_boundary_beside_it(boundary, side):
     # sums of floats lie on either side of it
-    plane, edge, h = Brownian(volatility=np.ones(2)), np.full(2, 4.0), 8 / 24
-    b = -4 + (12 + k + 0.5) * h
+    plane, edge = Brownian(volatility=np.ones(2)), np.full(2, 6.0)
     answers = []
-    for boundary in (b, b - 1e-7 * np.sign(k)):
-        target = above(boundary) if k > 0 else below(boundary)
+    for at in (boundary, boundary - 1e-7 * side):
         table = fate_probabilities(
             plane,
-            [[b - 1.3 * h * np.sign(k), 0.0]],
-            {"there": target},
+            [[boundary - 0.4 * side, 0.0]],
+            {"there": above(at) if side > 0 else below(at)},
             domain=(-edge, edge),
-            resolution=24,
-            horizon=0.5,
+            resolution=36,
+            horizon=0.3,
             method="grid",
         )
         answers.append(np.asarray(table.probabilities)[0, 0])
