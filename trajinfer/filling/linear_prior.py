@@ -153,13 +153,20 @@ def pool_of(parts: list[Tracks], n_channels: int) -> Pool:
             np.concatenate([getattr(one, name) for one in found])
             for name in ("squares", "log_det", "ones", "product")
         )
-        # a mean of its own takes one observation from each track
-        n, free = max(counts.sum(), 1), max(np.maximum(counts - 1, 0).sum(), 1)
-        scale = np.maximum(squares.sum(0) / free, _LEAST)
+        # a mean of its own takes one observation from each track; one more, of the variance of all,
+        # tells the scale where no track has two
+        n, free = max(counts.sum(), 1), np.maximum(counts - 1, 0).sum() + 1
+        scale = np.maximum((squares.sum(0) + _variance(own)) / free, _LEAST)
         each = log_det.sum(0) / n
         best = int(np.argmin(free * np.log(scale) + log_det.sum(0) + np.log1p(ones).sum(0)))
         pools.append((lengths, each, scale, *_means(ones[:, best], product[:, best], scale[best])))
     return Pool(*(np.stack(part) for part in zip(*pools)))
+
+
+def _variance(tracks: list[Tracks]) -> float:
+    """Variance of the observations of all tracks; 1 where there are fewer than two."""
+    values = np.concatenate([one.values[~np.isnan(one.values)] for one in tracks])
+    return float(values.var(ddof=1)) if len(values) > 1 else 1.0
 
 
 def _means(ones: Array, product: Array, scale: float) -> tuple[float, float]:
