@@ -9,9 +9,10 @@ import typer
 from trajinfer._core.errors import InputError
 from trajinfer._core.text import table_text
 from trajinfer.cli.command import command
-from trajinfer.cli.models import SCORE, Call
+from trajinfer.cli.fitting import fitting
+from trajinfer.cli.models import SCORE
 from trajinfer.cli.options import DrawingRun
-from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile
 from trajinfer.cli.settings import SeededSettings
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from trajinfer import IrregularSeries
     from trajinfer._core.checks import Array
 
-_MOST_FIGURES, _MOST_PANELS, _SHOWN = 4, 4, 10
+_MOST_FIGURES, _SHOWN = 4, 10
 
 
 @command(DrawingRun)
@@ -40,33 +41,28 @@ def anomaly(
     call = SCORE["score"].call(settings)
     script = [*reading, *call.script(".fit(series)"), "scores = model.anomaly(series)"]
 
-    def work() -> Result:
-        fitted = call.build().fit(series)
-        return _result(call, fitted, series, fitted.anomaly(series), above)
+    def answer(fitted: Any) -> Result:
+        return _result(series, fitted.anomaly(series), above)
 
-    return Job(script, f"fitting {series} of {file.data}", work, call.toml())
+    return fitting(call, file, series, answer, script)
 
 
-def _result(
-    call: Call, fitted: Any, series: IrregularSeries, scores: Array, above: float
-) -> Result:
+def _result(series: IrregularSeries, scores: Array, above: float) -> Result:
     from trajinfer.evaluation.series import anomaly_table
     from trajinfer.plot.anomalies import anomalies_by_channel
+    from trajinfer.plot.later import figure_by_channel
 
     table = anomaly_table(series, scores)
     listed = table[table["score"] > above]
     ids = list(series.ids)
     worst = [ids.index(name) for name in listed["series"].unique()[:_MOST_FIGURES]] or [0]
-    n_panels = min(len(series.channels), _MOST_PANELS)
-    shape: dict[str, Any] = {"size": (6.4, 2.4 * n_panels), "panels": (n_panels, 1)}
+    shape: dict[str, Any] = {"n_channels": len(series.channels), "height": 2.4, "above": above}
     figures = {
-        f"series_{i}": figure_of(
-            anomalies_by_channel, series, scores, above=above, series=i, **shape
-        )
+        f"series_{i}": figure_by_channel(anomalies_by_channel, series, scores, series=i, **shape)
         for i in worst
     }
     lines = [f"{len(listed)} of {len(table)} values score above {above:g}"]
     lines += ["", table_text(listed.head(_SHOWN))] if len(listed) else []
-    summary = {**call.summary(), "series": len(series), "above": above, "listed": len(listed)}
+    summary = {"series": len(series), "above": above, "listed": len(listed)}
     tables = {"scores": table, "anomalies": listed}
-    return Result(summary, "\n".join(lines), tables, {"model": fitted}, figures=figures)
+    return Result(summary, "\n".join(lines), tables, figures=figures)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from trajinfer._core.errors import InputError
-from trajinfer._core.text import table_text
 from trajinfer.cli.command import command
 from trajinfer.cli.options import DrawingRun, Id, Time, call_of
-from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.output import Job, Result
 from trajinfer.cli.question import Question
 from trajinfer.cli.region_text import region_of, region_script
 from trajinfer.cli.starts import series_of, start_of
 from trajinfer.cli.typed_times import duration_of
-
-if TYPE_CHECKING:
-    from trajinfer.evaluation.hitting import HittingAnswer
-
-_MANY = 12
 
 
 @command(DrawingRun, out=Path("answer"))
@@ -66,13 +61,12 @@ def ask(
         f"model = trajinfer.load({str(folder)!r})",
         f"from trajinfer import functionals as F; F.estimate({call}, model)  # from {asked.start}",
     ]
-    announcement = f"asking the model in {folder}"
-    return Job(
-        script,
-        announcement,
-        lambda: _result(asked.words(), task.answer()),
-        asked.to_toml(),
-    )
+
+    def work() -> Result:
+        result = Result.of(task.answer())
+        return replace(result, summary={"question": asked.words(), **result.summary})
+
+    return Job(script, f"asking the model in {folder}", work, asked.to_toml())
 
 
 def _model_folder(path: Path) -> Path:
@@ -82,27 +76,3 @@ def _model_folder(path: Path) -> Path:
     raise InputError(
         f"{path} holds no saved model; give the result folder of trajinfer fit, jumps or forecast"
     )
-
-
-def _result(words: dict[str, Any], answer: HittingAnswer) -> Result:
-    from trajinfer import plot
-
-    table = answer.table
-    shown = table if len(table) <= _MANY else table.describe().loc[["mean", "min", "50%", "max"]]
-    lines = [table_text(shown.reset_index() if len(table) > _MANY else shown, digits=4)]
-    lines += ["", f"method: {answer.method}"]
-    lines += [f"assumed: {note}" for note in answer.notes]
-    tables, figures = {"answer": table}, {}
-    summary: dict[str, Any] = {
-        "question": words,
-        "method": answer.method,
-        "assumed": answer.notes,
-        "starts": len(table),
-        "mean_probability": float(table["probability"].mean()),
-    }
-    if answer.law is not None:
-        law = answer.law
-        tables["passage"] = law.to_frame()
-        unit, mean = law.axis.unit or "", law.survival.mean(axis=0)
-        figures["passage"] = figure_of(plot.passage, law.ts, mean, unit=unit, size=(5.0, 3.8))
-    return Result(summary, "\n".join(lines), tables, figures=figures)

@@ -6,7 +6,8 @@ from typing import Any
 
 from trajinfer.cli.class_split import ClassSplit, ClassTask
 from trajinfer.cli.command import command
-from trajinfer.cli.models import Call, Model, model_of, neural
+from trajinfer.cli.fitting import fitting
+from trajinfer.cli.models import Model, model_of, neural
 from trajinfer.cli.options import Model as ModelName
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile, Statics
@@ -36,13 +37,13 @@ def classify(
         "probabilities = model.predict_proba(unseen)",
     ]
 
-    def work() -> Result:
-        return _result(call, call.build().fit(task.train, task.train.labels), task)
+    def answer(fitted: Any) -> Result:
+        return _result(fitted, task)
 
-    return Job(script, f"fitting {task.train} of {file.data}", work, call.toml())
+    return fitting(call, file, task.train, answer, script, labels=task.train.labels)
 
 
-def _result(call: Call, fitted: Any, task: ClassTask) -> Result:
+def _result(fitted: Any, task: ClassTask) -> Result:
     from trajinfer.evaluation.series.classification import accuracy_of_minirocket, prediction_table
 
     table = prediction_table(fitted, task.unseen)
@@ -53,11 +54,10 @@ def _result(call: Call, fitted: Any, task: ClassTask) -> Result:
         rocket = accuracy_of_minirocket(task.train, task.unseen)
         lines.append(f"accuracy {accuracy:.3f} (MiniRocket {rocket:.3f})")
     summary = {
-        **call.summary(),
         "classes": list(fitted.classes_),
         "n_train": len(task.train),
         "n_test": len(task.unseen),
         "accuracy": accuracy,
         "accuracy_of_minirocket": rocket,
     }
-    return Result(summary, "\n".join(lines), {"predictions": table}, models={"model": fitted})
+    return Result(summary, "\n".join(lines), {"predictions": table})

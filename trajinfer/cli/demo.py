@@ -11,7 +11,7 @@ import typer
 from trajinfer.cli.command import command
 from trajinfer.cli.console import say
 from trajinfer.cli.options import DrawingRun
-from trajinfer.cli.output import Job, Result, new_figure
+from trajinfer.cli.output import Job, Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,6 +64,8 @@ def _result(countries: CountriesReport, predators: PredatorsReport, seed: int) -
 
 
 def _figure(report: CountriesReport | PredatorsReport, width: float, height: float) -> Figure:
+    from trajinfer.plot.later import new_figure
+
     figure = new_figure(width, height)
     report.draw(figure)
     return figure

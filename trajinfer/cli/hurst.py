@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trajinfer._core.errors import InputError, nearest
-from trajinfer._core.text import table_text
 from trajinfer.cli.command import command
 from trajinfer.cli.files import TableFile
 from trajinfer.cli.options import Channels, DrawingRun, Level, call_of, names, renamed
-from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.output import Job, Result
 from trajinfer.cli.settings import Settings, to_toml
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from trajinfer.fractional import HurstEstimate
 
 FUNCTION = "estimate_hurst"
 METHODS = ("whittle", "mle", "state_space", "dfa", "variogram")
@@ -43,8 +40,6 @@ def hurst(
     ] = None,
 ) -> Job:
     """Estimate the Hurst index of every column, with intervals; without --time, of equal steps."""
-    from trajinfer.fractional import estimate_hurst
-
     frame, reading = file.read_table(time=time)
     chosen = _channels(frame, names(renamed("--columns", columns, "--channels", channels)), time)
     usual = {"method": METHODS[0], "increments": False, "level": 0.95, "observation_noise": False}
@@ -64,14 +59,12 @@ def hurst(
     times = None if time is None else frame[time].to_numpy()
 
     def work() -> Result:
-        values = {name: frame[name].to_numpy(dtype=float) for name in chosen}
-        estimates = {}
-        for name, x in values.items():
-            try:
-                estimates[name] = estimate_hurst(x, times, **words)
-            except InputError as error:
-                raise InputError(f"column {name!r}: {error} (--channels names columns)") from error
-        return _result(words, values, estimates)
+        from trajinfer.evaluation.hurst_report import HurstReport
+
+        try:
+            return Result.of(HurstReport.make(frame, chosen, times, words))
+        except InputError as error:
+            raise InputError(f"{error} (--channels names columns)") from error
 
     announcement = f"estimating H of {', '.join(chosen)} in {file.data}"
     return Job(script, announcement, work, to_toml(words, FUNCTION))
@@ -87,34 +80,3 @@ def _channels(frame: pd.DataFrame, named: list[str], time: str | None) -> list[s
     if not chosen:
         raise InputError("the table has no numeric column; name one by --channels")
     return chosen
-
-
-def _result(
-    settings: dict[str, Any], values: dict[str, Any], estimates: dict[str, HurstEstimate]
-) -> Result:
-    import numpy as np
-    import pandas as pd
-
-    from trajinfer import plot
-
-    rows = [
-        {
-            "column": name,
-            "hurst": e.hurst,
-            "lower": e.interval[0],
-            "upper": e.interval[1],
-            "method": e.method,
-            "at_boundary": e.at_boundary,
-        }
-        for name, e in estimates.items()
-    ]
-    figures = {}
-    for name, x in values.items():
-        if not np.isnan(x).any():
-            path = np.cumsum(x - x.mean()) if settings["increments"] else x
-            figures[f"variogram_{name}"] = figure_of(
-                plot.variogram, path, estimate=estimates[name], size=(5.0, 3.8)
-            )
-    table = pd.DataFrame(rows)
-    summary = {"settings": settings, "estimates": table}
-    return Result(summary, f"{table_text(table)}\n", {"hurst": table}, figures=figures)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from trajinfer._core.errors import InputError
 from trajinfer.cli.command import command
-from trajinfer.cli.models import SCORE, Call, Model, model_of, neural
+from trajinfer.cli.fitting import fitting
+from trajinfer.cli.models import SCORE, Model, model_of, neural
 from trajinfer.cli.options import DrawingRun, Level
 from trajinfer.cli.options import Model as ModelName
-from trajinfer.cli.output import Job, Result, figure_of
+from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile
 from trajinfer.cli.settings import SeededSettings
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from trajinfer import IrregularSeries
 
 MODELS: dict[str, Model] = {**SCORE, **neural("NeuralSDEInterpolator")}
-_MOST_FIGURES, _MOST_PANELS, _USUAL_LEVEL = 6, 4, 0.95
+_MOST_FIGURES, _USUAL_LEVEL = 6, 0.95
 
 
 @command(DrawingRun)
@@ -39,28 +40,22 @@ def impute(
     series, reading = file.read()
     call = known.call(settings, named=model is not None)
     filling = f"filled = model.fill(series, level={share})"
-
-    def work() -> Result:
-        return _result(call, call.build().fit(series), series, share)
-
     script = [*reading, *call.script(".fit(series)"), filling]
-    return Job(script, f"fitting {series} of {file.data}", work, call.toml())
+    return fitting(call, file, series, lambda fitted: _result(fitted, series, share), script)
 
 
-def _result(call: Call, fitted: Any, series: IrregularSeries, level: float) -> Result:
+def _result(fitted: Any, series: IrregularSeries, level: float) -> Result:
+    from trajinfer.plot.later import figure_by_channel
     from trajinfer.plot.progress import forecasts
 
     table = fitted.fill(series, level=level)
     filled = {name: int(table[f"{name}_filled"].sum()) for name in series.channels}
-    n_panels = min(len(series.channels), _MOST_PANELS)
-    shape: dict[str, Any] = {"size": (6.4, 2.6 * n_panels), "panels": (n_panels, 1)}
     some = series[: min(len(series), _MOST_FIGURES)]
-    drawn = fitted.interpolate(some, some.times)
+    drawn, n = fitted.interpolate(some, some.times), len(series.channels)
     figures = {
-        f"series_{i}": figure_of(forecasts, drawn, series=i, observed=some[i], **shape)
+        f"series_{i}": figure_by_channel(forecasts, drawn, series=i, observed=some[i], n_channels=n)
         for i in range(len(some))
     }
     lines = [f"{name}: {n} of {len(table)} cells filled in" for name, n in filled.items()]
-    summary = {**call.summary(), "series": len(series), "filled": filled, "level": level}
-    models = {"model": fitted}
-    return Result(summary, "\n".join(lines), {"imputed": table}, models, figures=figures)
+    summary = {"series": len(series), "filled": filled, "level": level}
+    return Result(summary, "\n".join(lines), {"imputed": table}, figures=figures)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
-from trajinfer._core.text import table_text
 from trajinfer.cli.command import command
 from trajinfer.cli.jump_file import JumpFile
 from trajinfer.cli.jump_settings import USUAL, JumpSettings, columns_of
 from trajinfer.cli.models import Model
 from trajinfer.cli.options import DrawingRun
-from trajinfer.cli.output import Job, Result, figure_of
-
-if TYPE_CHECKING:
-    from trajinfer import JumpSeries, MarkovJumpProcess
+from trajinfer.cli.output import Job, Result
 
 MODEL = Model("MarkovJumpProcess", {})
 
@@ -29,47 +25,12 @@ def jumps(file: JumpFile, settings: JumpSettings) -> Job:
     call, made = settings.with_links(call, labels)
 
     def work() -> Result:
-        return _result(call.arguments, made.build().fit(series), series)
+        from trajinfer.evaluation.jump_report import JumpReport
+
+        model = made.build().fit(series)
+        well = bool(model.converged_)
+        result = Result.of(JumpReport(model, series), {"model": model}, converged=well)
+        return replace(result, summary={"settings": call.arguments, **result.summary})
 
     script = [*reading, *made.script(".fit(data)")]
     return Job(script, f"fitting {series} of {file.data}", work, call.toml())
-
-
-def _result(settings: dict[str, Any], model: MarkovJumpProcess, series: JumpSeries) -> Result:
-    from trajinfer import plot
-
-    tables = {"rates": model.rate_table()}
-    if hasattr(model, "effect_rows_"):
-        tables["hazard_ratios"] = model.effects_
-    since = model.prevalence_times(series, 60)
-    known = series.recode(model.states_)
-    summary = {
-        "settings": settings,
-        "method": model.method_,
-        "states": list(model.states_),
-        "links": tables["rates"][["from", "to"]].to_numpy().tolist(),
-        **tables,
-        "initial": model.initial_,
-        "label_noise": model.label_noise_,
-        "log_likelihood": model.log_likelihood_,
-        "converged": bool(model.converged_),
-        "relaxation_times": model.relaxation_times(),
-    }
-    text = [table_text(table, digits=4) for table in tables.values()]
-    text.append(f"log-likelihood {model.log_likelihood_:.3f} by {model.method_}")
-
-    def occupation(ax: Any) -> None:
-        plot.occupation(known, since, model.model_.mean_law(known, since), ax=ax)
-
-    return Result(
-        summary,
-        "\n\n".join(text),
-        tables,
-        models={"model": model},
-        figures={
-            "rates": figure_of(plot.rates, model, size=(5.0, 4.2)),
-            "graph": figure_of(plot.transition_graph, model, size=(5.0, 4.2)),
-            "occupation": figure_of(occupation, size=(5.5, 3.8)),
-        },
-        converged=bool(model.converged_),
-    )

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trajinfer._core.errors import InputError
-from trajinfer._core.extras import import_extra
 from trajinfer.cli.console import say, to_json
 
 if TYPE_CHECKING:
@@ -22,6 +21,26 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
+
+
+class Report(Protocol):
+    """What is said of a fitted model: each of these becomes a part of the result."""
+
+    def summary(self) -> Mapping[str, Any]:
+        """Plain data for `summary.json`."""
+        ...
+
+    def text(self) -> str:
+        """The same for people."""
+        ...
+
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Tables by name."""
+        ...
+
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Functions that make a figure, by name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,12 @@ class Result:
     figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
     converged: bool = True
     files: Mapping[str, Callable[[Path], Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, report: Report, models: Mapping[str, Any] | None = None, **more: Any) -> Result:
+        """The result that a report describes, with the models and whatever else is to be kept."""
+        parts = report.summary(), report.text(), report.tables(), models or {}
+        return cls(*parts, figures=report.figures(), **more)
 
     def fill(self, folder: Path, *, draw: bool, page: Page | None = None) -> None:
         """Write everything but the summary; the same onto a page where one is given."""
@@ -131,43 +156,6 @@ def write_result(
 
     write_folder(check_target(path), everything)
     return document
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """A figure that belongs to no window and changes no setting."""
-    figure = import_extra("matplotlib.figure", "plot")
-    made: Figure = figure.Figure(figsize=(width, height), layout="constrained", dpi=150)
-    return made
-
-
-def figure_of(
-    function: Callable[..., Any],
-    *data: Any,
-    size: tuple[float, float],
-    panels: tuple[int, int] | None = None,
-    **options: Any,
-) -> Callable[[], Figure]:
-    """A function that draws data on a new figure, when it is called.
-
-    Args:
-        function: draws on `ax`: one panel, or an array of them.
-        data: its first arguments.
-        size: of the figure, in inches.
-        panels: rows and columns of several panels; None for one.
-        options: more of its arguments.
-    """
-
-    def make() -> Figure:
-        figure = new_figure(*size)
-        ax = figure.subplots() if panels is None else _grid(figure, *panels)
-        function(*data, ax=ax, **options)
-        return figure
-
-    return make
-
-
-def _grid(figure: Figure, rows: int, columns: int) -> Any:
-    return figure.subplots(rows, columns, squeeze=False).ravel()
 
 
 def can_draw(*, quiet: bool) -> bool:

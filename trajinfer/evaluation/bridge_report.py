@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from trajinfer import plot
 from trajinfer._core.checks import Array
 from trajinfer._core.text import table_text
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.evaluation.held_out import held_out_table, mean_scores
+from trajinfer.plot.later import figure_of
+from trajinfer.plot.style import coordinate_names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SCORING = ("w1", "w2")
 _STEPS_PER_INTERVAL = 10
@@ -42,6 +48,11 @@ class BridgeReport:
     def paths(self) -> Trajectories:
         """Paths through all snapshots."""
         return self.bridge.sample(self.n, _grid(self.train))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coordinates."""
+        return coordinate_names(self.paths.features, self.train.dim)
 
     @cached_property
     def scores(self) -> pd.DataFrame | None:
@@ -106,6 +117,26 @@ class BridgeReport:
         if self.scores is not None:
             tables["scores"] = self.scores
         return tables
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Functions that make the figures, by name."""
+        train, bridge = self.train, self.bridge
+        figures = {
+            "paths": figure_of(plot.trajectories, self.paths, snapshots=train, size=(6.4, 4.8)),
+            "objective": figure_of(plot.history, bridge.history_, size=(4.8, 3.2)),
+        }
+        if train.dim > 1:
+            middle = float(train.times[[0, -1]].mean())
+            figures["velocity"] = figure_of(plot.velocity, bridge, middle, train, size=(6.0, 4.8))
+        if self.interpolated is not None:
+            k = len(self.interpolated[0])
+            shape: dict[str, Any] = {"size": (min(3.2 * k, 16.0), 3.4), "panels": (1, k)}
+            figures["held_out"] = figure_of(self._draw_held_out, *self.interpolated, **shape)
+        return figures
+
+    def _draw_held_out(self, observed: Snapshots, scores: list[float], ax: Any) -> None:
+        drawn = self.bridge.sample(ts=observed.labels)
+        plot.held_out(drawn, observed, train=self.train, scores=scores, ax=ax)
 
 
 def _grid(snapshots: Snapshots) -> Array:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from trajinfer import plot
 from trajinfer._core.checks import Array
+from trajinfer._core.text import table_text
 from trajinfer.functionals import (
     Chain,
     Diffusion,
@@ -25,8 +27,12 @@ from trajinfer.functionals import (
     passage,
 )
 from trajinfer.functionals.methods.scale_measure import NeverSurely
+from trajinfer.plot.later import figure_of
 
-_LEVEL, _FITS, _TIMES = 0.9, 100, 32
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LEVEL, _FITS, _TIMES, _MANY = 0.9, 100, 32, 12
 
 
 @dataclass(frozen=True)
@@ -121,3 +127,32 @@ class HittingAnswer:
     method: str
     notes: tuple[str, ...]
     law: PassageLaw | None
+
+    def summary(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "method": self.method,
+            "assumed": self.notes,
+            "starts": len(self.table),
+            "mean_probability": float(self.table["probability"].mean()),
+        }
+
+    def text(self) -> str:
+        """The same for people; of many starts, what their answers are like."""
+        shown = self.table
+        if len(shown) > _MANY:
+            shown = shown.describe().loc[["mean", "min", "50%", "max"]].reset_index()
+        notes = [f"assumed: {note}" for note in self.notes]
+        return "\n".join([table_text(shown, digits=4), "", f"method: {self.method}", *notes])
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Tables by name."""
+        more = {} if self.law is None else {"passage": self.law.to_frame()}
+        return {"answer": self.table, **more}
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """A function that draws the law of the time until the target, where it is known."""
+        if self.law is None:
+            return {}
+        unit, mean = self.law.axis.unit or "", self.law.survival.mean(axis=0)
+        return {"passage": figure_of(plot.passage, self.law.ts, mean, unit=unit, size=(5.0, 3.8))}

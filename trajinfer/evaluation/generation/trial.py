@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trajinfer import plot
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
 from trajinfer.evaluation.generation.report import GenerationReport, generation_report
+from trajinfer.plot.later import figure_of
 
-_EVERY = 4
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_EVERY, _SHOWN = 4, 40
 
 
 def _every_fourth(series: IrregularSeries, groups: Array | None) -> Array:
@@ -101,6 +106,40 @@ class GeneratorTrial:
             progress=progress,
         )
         return cls(fitted, drawn, losses, held_out, report)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "series": len(self.held_out),
+            "held_out": int(self.held_out.sum()),
+            "drawn": len(self.drawn.values),
+            "losses": list(self.losses),
+            "flags": None if self.report is None else sorted(self.report.flags),
+        }
+
+    def text(self) -> str:
+        """The same for people: the report, and the number of draws."""
+        report = [] if self.report is None else [str(self.report)]
+        return "\n".join([*report, f"{len(self.drawn.values)} series drawn"])
+
+    def texts(self) -> dict[str, str]:
+        """The report as files, by name; nothing where there is none."""
+        if self.report is None:
+            return {}
+        return {
+            "report.txt": f"{self.report}\n",
+            "report.json": self.report.to_json() + "\n",
+        }
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Functions that draw the first draws and the report, by name."""
+        drawn, n = self.drawn, _SHOWN
+        ts = drawn.ts[:n] if drawn.ts.ndim == 2 else drawn.ts
+        some = Trajectories(ts, drawn.values[:n], features=drawn.features, axis=drawn.axis)
+        figures = {"synthetic": figure_of(plot.trajectories, some, size=(6.0, 3.8))}
+        if self.report is not None:
+            figures["report"] = figure_of(self.report.plot, size=(6.0, 5.0))
+        return figures
 
 
 def _comparable(generator: Any, *parts: Any) -> Sequence[Any]:
