@@ -10,12 +10,10 @@ import typer
 
 from trajinfer._core.errors import InputError
 from trajinfer.cli.command import command
-from trajinfer.cli.options import DrawingRun, Id, Time, call_of
+from trajinfer.cli.options import DrawingRun, Id, Time
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.question import Question
-from trajinfer.cli.region_text import region_of, region_script
 from trajinfer.cli.starts import series_of, start_of
-from trajinfer.cli.typed_times import duration_of
 
 
 @command(DrawingRun, out=Path("answer"))
@@ -37,35 +35,22 @@ def ask(
     import trajinfer
     from trajinfer.evaluation.hitting import HittingQuestion
     from trajinfer.functionals import as_dynamics
-    from trajinfer.functionals.dynamics import names_of
 
     fitted = trajinfer.load(folder)
     dynamics = as_dynamics(fitted)
-    names = names_of(dynamics)
-    texts = {"target": asked.target, **({} if not asked.before else {"before": asked.before})}
-    regions = {name: region_of(text, names) for name, text in texts.items()}
-    length = None if asked.horizon is None else duration_of(asked.horizon)
+    regions = asked.regions(dynamics)
     place = (
         start_of(asked.start, dynamics, model)
         if table is None
         else series_of(table, id, time, fitted)
     )
-    regions = {k: r.on(names, getattr(dynamics, "dim", 1)) for k, r in regions.items()}
-    task = HittingQuestion(fitted, dynamics, regions, place, length, asked.n, asked.seed)
-    shown = [f"before={region_script(asked.before)}"] if asked.before else []
-    call = call_of(
-        "F.hitting_probability", {"horizon": length}, region_script(asked.target), *shown
-    )
-    script = [
-        "import trajinfer",
-        f"model = trajinfer.load({str(folder)!r})",
-        f"from trajinfer import functionals as F; F.estimate({call}, model)  # from {asked.start}",
-    ]
+    task = HittingQuestion(fitted, dynamics, regions, place, asked.duration, asked.n, asked.seed)
 
     def work() -> Result:
         result = Result.of(task.answer())
         return replace(result, summary={"question": asked.words(), **result.summary})
 
+    script = asked.script(str(folder))
     return Job(script, f"asking the model in {folder}", work, asked.to_toml())
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.cli.options import Options, Seed
+from trajinfer.cli.options import Options, Seed, call_of
+from trajinfer.cli.region_text import region_of, region_script
 from trajinfer.cli.settings import read_toml, to_toml
+from trajinfer.cli.typed_times import duration_of
+
+if TYPE_CHECKING:
+    from trajinfer.questions.region import Region
 
 TABLE = "ask"
 _USUAL = {"from": "last", "n": 200, "seed": 0}
@@ -40,6 +45,36 @@ class Asked:
     def words(self) -> dict[str, Any]:
         """The question without the settings of a simulation."""
         return {key: value for key, value in vars(self).items() if key not in _NUMBERS}
+
+    @property
+    def duration(self) -> float | str | None:
+        """The horizon as a number or a duration; None for none."""
+        return None if self.horizon is None else duration_of(self.horizon)
+
+    def regions(self, dynamics: Any) -> dict[str, Region]:
+        """The target, and what ends the attempt, as regions of a process.
+
+        Raises:
+            InputError: for text that is no region, or channels that the process has not.
+        """
+        from trajinfer.functionals.dynamics import names_of
+
+        names, dim = names_of(dynamics), getattr(dynamics, "dim", 1)
+        texts = {"target": self.target, **({"before": self.before} if self.before else {})}
+        regions = {name: region_of(text, names) for name, text in texts.items()}
+        return {name: region.on(names, dim) for name, region in regions.items()}
+
+    def script(self, folder: str) -> list[str]:
+        """The Python that asks the model of a folder the same."""
+        before = [f"before={region_script(self.before)}"] if self.before else []
+        target = region_script(self.target)
+        call = call_of("F.hitting_probability", {"horizon": self.duration}, target, *before)
+        asking = f"F.estimate({call}, model)  # from {self.start}"
+        return [
+            "import trajinfer",
+            f"model = trajinfer.load({folder!r})",
+            f"from trajinfer import functionals as F; {asking}",
+        ]
 
     def to_toml(self) -> str:
         """All of it, as `Question` reads it."""

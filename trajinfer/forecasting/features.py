@@ -92,46 +92,58 @@ def questions(
     )
     own_lead = np.where(seen, own_lead, lead[:, None] + units.horizon)
     size = np.maximum(size, 1e-9 * units.scale)
+    asked = _Asked(data, past, cut, series, times)
     seasonal = np.stack(
-        [
-            _seasonal(data, c, cut, series, times, past, float(units.periods[c]))
-            for c in range(units.n_channels)
-        ],
+        [_seasonal(asked, c, float(units.periods[c])) for c in range(units.n_channels)],
         axis=1,
     )
     extra = [calendar.features(times), calendar.features(past.time)]
     extra += [] if known is None else [known]
     seasons = tuple(
-        _smoothed_season(data, c, cut, series, times, past, float(units.periods[c]))
-        for c in range(units.n_channels)
+        _smoothed_season(asked, c, float(units.periods[c])) for c in range(units.n_channels)
     )
     return Questions(past, lead, own_lead, size, seasonal, seasons, np.concatenate(extra, axis=1))
 
 
-def _seasonal(
-    data: Observations,
-    index: int,
-    cut: Array,
-    series: Array,
-    times: Array,
-    past: History,
-    period: float,
-) -> Array:
+@dataclass(frozen=True)
+class _Asked:
+    """P times after cuts, and what was known there.
+
+    Attributes:
+        data: the series.
+        past: of each cut.
+        cut, series: (P,) rows of the cuts, and their series.
+        times: (P,) of what is asked.
+    """
+
+    data: Observations
+    past: History
+    cut: Array
+    series: Array
+    times: Array
+
+    def of(self, index: int) -> tuple[Channel, Array, Array]:
+        """A channel, the last of its rows (P,) before the cuts, and the times of these."""
+        channel = self.data.channel(index)
+        last = np.searchsorted(channel.rows, self.cut, side="right") - 1
+        return channel, last, self.past.time - self.past.age[:, index]
+
+
+def _seasonal(asked: _Asked, index: int, period: float) -> Array:
     """Increments (P, 5) that past seasons suggest."""
+    past, times = asked.past, asked.times
     result = np.full((len(times), SEASONAL), np.nan)
     if period <= 0:
         return result
-    channel = data.channel(index)
-    last = np.searchsorted(channel.rows, cut, side="right") - 1
+    channel, last, last_time = asked.of(index)
     here = past.last[:, index]
-    last_time = past.time - past.age[:, index]
     whole = _whole_periods(times - past.time, period)
     # a time that rounding puts behind the last value is that of the last value
     times = np.minimum(times, last_time + whole * period)
     then, start = (
         np.stack(
             [
-                _value_at(channel, series, when - (whole + k) * period, last, period / 4)
+                _value_at(channel, asked.series, when - (whole + k) * period, last, period / 4)
                 for k in range(_PAST_SEASONS)
             ],
             axis=1,
@@ -141,25 +153,16 @@ def _seasonal(
     return _past_seasons(here, whole, then, start)
 
 
-def _smoothed_season(
-    data: Observations,
-    index: int,
-    cut: Array,
-    series: Array,
-    times: Array,
-    past: History,
-    period: float,
-) -> Array:
+def _smoothed_season(asked: _Asked, index: int, period: float) -> Array:
     """Smoothed seasons (P, G) a whole number of periods before the times asked about."""
-    of_values = past.states[index].seasonal.season
+    times = asked.times
+    of_values = asked.past.states[index].seasonal.season
     if not of_values.size:
         return np.full((len(times), of_values.shape[1]), np.nan)
-    channel = data.channel(index)
-    last = np.searchsorted(channel.rows, cut, side="right") - 1
-    last_time = past.time - past.age[:, index]
+    channel, last, last_time = asked.of(index)
     whole = _whole_periods(times - last_time, period)
     then = np.minimum(times - whole * period, last_time)
-    left, right, share, gap = channel.between(series, then, last)
+    left, right, share, gap = channel.between(asked.series, then, last)
     found = of_values[left] + share[:, None] * (of_values[right] - of_values[left])
     return np.where((gap <= period / 4)[:, None], found, np.nan)
 

@@ -3,23 +3,21 @@ r"""Velocity and score between two snapshots: a law in closed form, moved by a n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trajinfer._core.devices import home_of
 from trajinfer._core.packing import packable
-from trajinfer._core.seeding import seeded
 from trajinfer.diffusion.denoiser import as_double
 from trajinfer.diffusion.interpolant_mixture import LawsAt, MixtureInterpolant
-from trajinfer.scores.networks import residual_block
+from trajinfer.scores.networks import ResidualPerceptron
 
 _WAVES = 4
 
 
 @packable
-class FieldNetwork(nn.Module):
+class FieldNetwork(ResidualPerceptron):
     """A residual perceptron to a correction of slope and score; at first all zero.
 
     Args:
@@ -30,33 +28,12 @@ class FieldNetwork(nn.Module):
     """
 
     def __init__(self, dim: int, hidden: int, layers: int, seed: int) -> None:
-        super().__init__()
-        self.plan = {"dim": dim, "hidden": hidden, "layers": layers, "seed": seed}
-        with seeded(seed):
-            self.first = nn.Linear(3 * dim + 4 * _WAVES + 2, hidden)
-            self.blocks = nn.ModuleList(residual_block(hidden) for _ in range(layers))
-            self.last = nn.Linear(hidden, 2 * dim)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        plan = {"dim": dim, "hidden": hidden, "layers": layers, "seed": seed}
+        super().__init__(3 * dim + 4 * _WAVES + 2, 2 * dim, plan)
 
     def forward(self, shown: Tensor) -> Tensor:
         """(..., 2D) of what `LocatedField` shows."""
-        x = self.first(shown)
-        for block in self.blocks:
-            x = x + block(x)
-        result: Tensor = self.last(x)
-        return result
-
-    def to_state(self) -> dict[str, Any]:
-        """The plan and the weights."""
-        return {"plan": self.plan, "weights": dict(self.state_dict())}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> FieldNetwork:
-        """The network that `to_state` described."""
-        network = cls(**state["plan"])
-        network.load_state_dict(state["weights"])
-        return network.eval()
+        return self.through(shown)
 
 
 @dataclass(frozen=True)

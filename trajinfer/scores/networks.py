@@ -1,8 +1,8 @@
-"""Networks of the denoisers: perceptrons for points."""
+"""Networks that correct a law in closed form: residual perceptrons, and that for points."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,54 @@ from trajinfer._core.seeding import seeded
 from trajinfer.scores.corrected import Entries
 
 
+class PlannedNetwork(nn.Module):
+    """A network that is kept as its plan, the arguments that build it, and its weights."""
+
+    plan: dict[str, Any]
+
+    def to_state(self) -> dict[str, Any]:
+        """The plan and the weights."""
+        return {"plan": self.plan, "weights": dict(self.state_dict())}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The network that `to_state` described."""
+        network = cls(**state["plan"])
+        network.load_state_dict(state["weights"])
+        return network.eval()
+
+
+class ResidualPerceptron(PlannedNetwork):
+    """Residual layers between a first and a last linear map; at first the answer is zero.
+
+    Args:
+        n_inputs: numbers in.
+        n_outputs: numbers out.
+        plan: of the network that this is: `hidden` width, residual `layers`, and `seed` of the
+            first weights.
+    """
+
+    def __init__(self, n_inputs: int, n_outputs: int, plan: dict[str, Any]) -> None:
+        super().__init__()
+        self.plan, hidden = plan, plan["hidden"]
+        with seeded(plan["seed"]):
+            self.first = nn.Linear(n_inputs, hidden)
+            self.blocks = nn.ModuleList(residual_block(hidden) for _ in range(plan["layers"]))
+            self.last = nn.Linear(hidden, n_outputs)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def through(self, x: Tensor) -> Tensor:
+        """The answer to inputs (..., n_inputs)."""
+        x = self.first(x)
+        for block in self.blocks:
+            x = x + block(x)
+        result: Tensor = self.last(x)
+        return result
+
+
 @packable
-class PointNetwork(nn.Module):
+class PointNetwork(ResidualPerceptron):
     """A residual perceptron from the entries of a point to one number each; at first all zero.
 
     Args:
@@ -24,34 +70,13 @@ class PointNetwork(nn.Module):
     """
 
     def __init__(self, dim: int, hidden: int, layers: int, seed: int) -> None:
-        super().__init__()
-        self.plan = {"dim": dim, "hidden": hidden, "layers": layers, "seed": seed}
-        with seeded(seed):
-            self.first = nn.Linear(4 * dim + 1, hidden)
-            self.blocks = nn.ModuleList(residual_block(hidden) for _ in range(layers))
-            self.last = nn.Linear(hidden, dim)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        plan = {"dim": dim, "hidden": hidden, "layers": layers, "seed": seed}
+        super().__init__(4 * dim + 1, dim, plan)
 
     def forward(self, entries: Entries, places: Any = None) -> Tensor:
         """The correction, (B, D), in standard deviations of the linear law."""
         parts = (entries.state, entries.hidden, entries.mean, entries.sd, entries.log_level)
-        x = self.first(torch.cat(parts, -1))
-        for block in self.blocks:
-            x = x + block(x)
-        result: Tensor = self.last(x)
-        return result
-
-    def to_state(self) -> dict[str, Any]:
-        """The plan and the weights."""
-        return {"plan": self.plan, "weights": dict(self.state_dict())}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> PointNetwork:
-        """The network that `to_state` described."""
-        network = cls(**state["plan"])
-        network.load_state_dict(state["weights"])
-        return network.eval()
+        return self.through(torch.cat(parts, -1))
 
 
 def residual_block(hidden: int) -> nn.Module:

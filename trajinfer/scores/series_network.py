@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import seeded
 from trajinfer.scores.corrected import Entries
+from trajinfer.scores.networks import PlannedNetwork
 
 _HEADS = 4
 _WAVES = 4
@@ -35,7 +35,7 @@ class Places:
 
 
 @packable
-class SeriesNetwork(nn.Module):
+class SeriesNetwork(PlannedNetwork):
     """Pre-norm attention over entries, each a time and a channel; at first the answer is zero.
 
     Args:
@@ -70,17 +70,6 @@ class SeriesNetwork(nn.Module):
             x = block(x, seen)
         result: Tensor = self.last(x)[..., 0]
         return result
-
-    def to_state(self) -> dict[str, Any]:
-        """The plan and the weights."""
-        return {"plan": self.plan, "weights": dict(self.state_dict())}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> SeriesNetwork:
-        """The network that `to_state` described."""
-        network = cls(**state["plan"])
-        network.load_state_dict(state["weights"])
-        return network.eval()
 
 
 class _Block(nn.Module):
