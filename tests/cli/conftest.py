@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import rich.style  # noqa: F401 (now, because its first import moves the generator of `random`)
 from typer.testing import CliRunner
 
 from trajinfer.cli import app

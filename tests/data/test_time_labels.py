@@ -12,6 +12,8 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import pack, unpack
 from trajinfer.data import TimeAxis
 
+pytest.importorskip("pyarrow", reason="some of the columns are pyarrow's")
+
 DAYS = np.repeat([0.0, 3.0, 7.0], 2)
 DATES = pd.to_datetime(["2024-01-01", "2024-01-04", "2024-01-08"]).repeat(2)
 

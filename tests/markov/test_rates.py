@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.linalg import expm
 
 from tests.jumps.jump_data import RATES, load
@@ -65,7 +66,7 @@ def test_first_passage_by_integrating_the_survival(rates):
         survival[k] = now.sum(axis=1)
         now = now @ step
     assert np.allclose(
-        jumps.mean_first_passage_times(rates)[:2, 2], np.trapezoid(survival, ts, axis=0), rtol=1e-5
+        jumps.mean_first_passage_times(rates)[:2, 2], trapezoid(survival, ts, axis=0), rtol=1e-5
     )
 
 

@@ -68,10 +68,10 @@ def axis_index(labels: Any) -> pd.Index:
 
 def numbers_of(index: pd.Index) -> Array:
     """Numbers as float64; short floats by the decimals that they are written with."""
-    values = index.to_numpy(dtype=np.float64, na_value=np.nan)
-    if index.dtype in _SHORT:
-        return decimals(index.to_numpy())
-    return np.asarray(values)
+    plain = getattr(index.dtype, "numpy_dtype", index.dtype)  # Float32 is no dtype of numpy
+    if plain in _SHORT:
+        return decimals(index.to_numpy(dtype=plain, na_value=np.nan))
+    return np.asarray(index.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def decimals(values: Array) -> Array:
