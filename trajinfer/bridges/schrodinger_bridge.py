@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
@@ -32,8 +32,7 @@ from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.reference import prepare_reference
 from trajinfer.bridges.stratified import draw_atoms
-from trajinfer.data import Snapshots, Trajectories
-from trajinfer.data.input import as_snapshots
+from trajinfer.data import Trajectories
 from trajinfer.processes import simulate
 from trajinfer.processes.base import require_savable
 from trajinfer.sde import SDELike
@@ -139,9 +138,7 @@ class SchrodingerBridge(CellSetVerbs):
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
-        if not isinstance(X, Snapshots) and y is not None:
-            X, y = validate_data(self, X, y, skip_check_array=True)
-        snapshots = as_snapshots(X, y, sample_weight, time)
+        snapshots = self._read_snapshots(X, y, sample_weight, time)
         if len(snapshots) < 2:
             raise InputError(
                 f"at least two snapshots are needed, got {len(snapshots)} (n_samples = "
@@ -161,10 +158,8 @@ class SchrodingerBridge(CellSetVerbs):
         with torch_threads(self.n_jobs):
             result = fit_growing(self.growth, fit, rule, reference, snapshots, seed_thin)
             bridge = matched(result.bridge, seed_paths) if choice.is_network else result.bridge
-        self.snapshots_, self.bridge_ = snapshots, bridge
-        self.n_features_in_ = snapshots.dim
-        if snapshots.features is not None:
-            self.feature_names_in_ = np.array(snapshots.features, dtype=object)
+        self.bridge_ = bridge
+        self._keep_snapshots(snapshots)
         self.backend_ = choice.name
         result.history[0] |= {"seed": seed, "backend": choice.name, "reason": choice.reason}
         self._conclude(

@@ -49,6 +49,18 @@ class SnapshotQuestions(Estimator):
     def _check_fitted(self) -> None:
         """Refuse questions before `fit`."""
 
+    def _read_snapshots(self, X: Any, y: Any, sample_weight: Any, time: str | None) -> Snapshots:
+        """The data that `fit` is given."""
+        if not isinstance(X, Snapshots) and y is not None:
+            X, y = validate_data(self, X, y, skip_check_array=True)
+        return as_snapshots(X, y, sample_weight, time)
+
+    def _keep_snapshots(self, snapshots: Snapshots) -> None:
+        """Remember what was fitted, and the names of its columns."""
+        self.snapshots_, self.n_features_in_ = snapshots, snapshots.dim
+        if snapshots.features is not None:
+            self.feature_names_in_ = np.array(snapshots.features, dtype=object)
+
     def score(
         self,
         X: Any,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
@@ -17,7 +17,6 @@ from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.bridges.snapshot_questions import SnapshotQuestions
 from trajinfer.data import Snapshots, Trajectories
-from trajinfer.data.input import as_snapshots
 from trajinfer.diffusion.interpolant_path import InterpolantPath, NoiseShape, Shape
 from trajinfer.scores.coupled_ends import Coupling
 from trajinfer.scores.interpolant_fit import fit_interpolant, reference_volatility
@@ -129,9 +128,7 @@ class StochasticInterpolant(SnapshotQuestions):
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
-        if not isinstance(X, Snapshots) and y is not None:
-            X, y = validate_data(self, X, y, skip_check_array=True)
-        snapshots = as_snapshots(X, y, sample_weight, time)
+        snapshots = self._read_snapshots(X, y, sample_weight, time)
         _require_usable(snapshots)
         volatility = reference_volatility(self.coupling, self.volatility, snapshots)
         seed = once("seed", seed_from, self.random_state)
@@ -144,11 +141,9 @@ class StochasticInterpolant(SnapshotQuestions):
             schedule_of(self),
             Seeds.of(seed),
         )
-        self.snapshots_, self.model_, self.volatility_ = snapshots, fitted.model, volatility
+        self.model_, self.volatility_ = fitted.model, volatility
         self.losses_: dict[str, Array] = fitted.losses
-        self.n_features_in_ = snapshots.dim
-        if snapshots.features is not None:
-            self.feature_names_in_ = np.array(snapshots.features, dtype=object)
+        self._keep_snapshots(snapshots)
         self._conclude(
             seed=seed,
             n_iter=fitted.history[-1]["epoch"] if fitted.history else 0,
