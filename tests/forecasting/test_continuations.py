@@ -211,6 +211,23 @@ def test_a_season_answers_a_whole_period_ahead_where_times_are_rounded():
         assert not np.isnan(asked.seasons[0]).any()
 
 
+def test_a_season_counts_from_the_last_value_of_its_own_channel():
+    """A channel that is three steps older than the cut: its past seasons give its increments."""
+    times, period, cut, age = np.arange(72.0), 12, 60, 3
+    x = np.sin(2 * np.pi * times / period)
+    values = np.stack([x, np.roll(x, 2)], axis=1)
+    series = IrregularSeries.from_arrays(times, values[None])
+    law = NeuralSDEForecaster(horizon=8.0, random_state=0).fit(series).model_.law
+    assert law.units.periods == pytest.approx(period)
+    values[cut - age + 1 : cut + 1, 1] = np.nan
+    past = IrregularSeries.from_arrays(times[: cut + 1], values[None, : cut + 1])
+    asked = law.ask(past, times[None, cut + 1 : cut + 9])
+    increments = values[cut + 1 : cut + 9, 1] - values[cut - age, 1]
+    for kind in range(5):
+        np.testing.assert_allclose(asked.seasonal[:, 1, kind], increments, atol=1e-12)
+    assert not np.isnan(asked.seasons[1]).any()
+
+
 def test_errors_that_grew_are_taken_at_their_late_size():
     """Errors of 1 early and 3 late, weights 0 and 1: a factor 3 over their root mean square."""
     early, late = np.ones((50, 1)), 3 * np.ones((50, 1))
