@@ -75,6 +75,14 @@ def test_times_between_whole_days_are_not_rounded_to_whole_ones():
     assert dates.decode([1e-6])[0] == pd.Timestamp("2024-01-01 00:00:00.0864")
 
 
+def test_encoded_times_can_be_written_to_where_the_labels_cannot():
+    labels = np.array([0.0, 1.5])
+    labels.flags.writeable = False
+    encoded = TimeAxis.of(labels).encode(labels)
+    encoded[0] = 7.0
+    assert labels[0] == 0.0
+
+
 @pytest.mark.parametrize("dtype", ["float32", "Float32"])
 def test_short_floats_that_may_be_missing_are_decimals_too(dtype):
     times = pd.Series([0.1, 0.3], dtype=dtype)

@@ -71,7 +71,8 @@ def numbers_of(index: pd.Index) -> Array:
     plain = getattr(index.dtype, "numpy_dtype", index.dtype)  # Float32 is no dtype of numpy
     if plain in _SHORT:
         return decimals(index.to_numpy(dtype=plain, na_value=np.nan))
-    return np.asarray(index.to_numpy(dtype=np.float64, na_value=np.nan))
+    # pandas 3 lends its own memory, read-only, of which torch warns
+    return np.require(index.to_numpy(dtype=np.float64, na_value=np.nan), requirements="W")
 
 
 def decimals(values: Array) -> Array:
