@@ -363,11 +363,3 @@ def test_names_of_devices():
             device_of(wrong)
     with pytest.raises(InputError, match="None, 'cpu' or 'auto', got 'cuda': here"):
         require_cpu("cuda", "here")
-
-
-def test_double_precision_is_refused_where_there_is_none(monkeypatch):
-    """No such device is here: its name stands for it."""
-    monkeypatch.setattr("trajinfer._core.devices._found", lambda device: torch.device("mps"))
-    assert device_of("mps").type == "mps"
-    with pytest.raises(InputError, match="double precision"):
-        device_of("mps", double=True)

@@ -131,7 +131,7 @@ def test_few_rows_and_equal_times_are_not_refused():
         ({"n_components": "many"}, "n_components must be 'auto' or a number"),
         ({"n_components": 0}, "n_components"),
         ({"hidden": 0}, "hidden"),
-        ({"validation": 1.0}, r"validation must lie in \(0, 1\)"),
+        ({"validation": 1.0}, "validation must lie between 0 and 1"),
         ({"lr": -1.0}, "lr must be a positive number"),
         ({"lr": np.nan}, "lr must be a positive number"),
         ({"churn": -1.0}, "churn must be a number >= 0"),

@@ -281,7 +281,7 @@ def test_a_table_is_filled_in_and_levels_stay_levels(closed):
     whole = walks(40, 3)[..., 0].reshape(-1)
     inside = (table["x0_low"] < whole) & (whole < table["x0_high"])
     assert abs(inside[empty].mean() - 0.5) < 4 * np.sqrt(0.25 / empty.sum())
-    with pytest.raises(InputError, match=r"level must lie in \(0, 1\)"):
+    with pytest.raises(InputError, match=r"level must lie between 0 and 1"):
         closed.fill(seen, level=1.0)
     steps = np.where(walks(60, 4, channels=1) > 0, 1.0, 0.0)
     switch = IrregularSeries.from_arrays(TIMES, steps).drop_observations(0.3, 1)

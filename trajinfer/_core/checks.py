@@ -135,6 +135,16 @@ def require_weights(weights: Array, n: int, name: str) -> None:
         raise InputError(f"{name} must be non-negative weights with a positive sum, got {fault}")
 
 
+def require_fraction(value: Any, name: str) -> None:
+    """Refuse what does not lie strictly between 0 and 1, such as 90 for a level of 90 %.
+
+    Raises:
+        InputError: for such a value, or one that is no number.
+    """
+    if not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
+        raise InputError(f"{name} must lie between 0 and 1, such as 0.9, got {value!r}")
+
+
 def require_integer(value: Any, name: str, *, least: int) -> int:
     """Refuse anything but a whole number of at least `least`.
 

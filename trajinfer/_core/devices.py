@@ -11,29 +11,23 @@ from trajinfer._core.errors import InputError
 Device = str | torch.device | None
 
 
-def device_of(device: Device, *, double: bool = False) -> torch.device:
+def device_of(device: Device) -> torch.device:
     """The device that a setting asks for, which is there and can compute.
 
     Args:
         device: None or "cpu"; "auto" takes cuda where there is one, then mps, then the CPU; else a
             name such as "cuda", "cuda:0" and "mps", or a `torch.device`.
-        double: whether double precision is needed there, which mps has not.
 
     Raises:
-        InputError: for a device that is unknown, absent, or without the precision.
+        InputError: for a device that is unknown or absent.
 
     Example:
         >>> device_of(None)
         device(type='cpu')
     """
     if isinstance(device, str) and device == "auto":
-        return _best(double)
-    found = _found(device)
-    if double and found.type == "mps":
-        raise InputError(
-            f"device must have double precision here, which {device!r} has not; give None or 'cpu'"
-        )
-    return found
+        return _best()
+    return _found(device)
 
 
 def require_cpu(device: Device, reason: str) -> None:
@@ -68,9 +62,9 @@ def _found(device: Device) -> torch.device:
     return found
 
 
-def _best(double: bool) -> torch.device:
+def _best() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
-    if torch.backends.mps.is_available() and not double:
+    if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from trajinfer._core.checks import Array, as_array, require_finite, require_weights
+from trajinfer._core.checks import (
+    Array,
+    as_array,
+    require_finite,
+    require_fraction,
+    require_weights,
+)
 from trajinfer._core.errors import InputError
 from trajinfer.data.columns import (
     as_table,
@@ -161,8 +167,7 @@ class Trajectories:
         Raises:
             InputError: if `level` does not lie strictly between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise InputError(f"level must lie between 0 and 1, got {level}")
+        require_fraction(level, "level")
         lower, upper = self.quantile([(1 - level) / 2, (1 + level) / 2])
         return lower, upper
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,13 +97,3 @@ class SolverPlan:
 def default_order(n_evaluations: int) -> int:
     """2 up to six evaluations, 3 from there on."""
     return 2 if n_evaluations <= 6 else 3
-
-
-def require_orders(orders: Sequence[int]) -> None:
-    """Refuse orders below 1.
-
-    Raises:
-        InputError: naming the order.
-    """
-    if min(orders) < 1:
-        raise InputError(f"order must be at least 1, got {min(orders)}; use 2 or 3")

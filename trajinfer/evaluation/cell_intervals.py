@@ -20,8 +20,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checkpoint_folder import checkpointed, once
-from trajinfer._core.checks import require_integer
-from trajinfer._core.errors import InputError
+from trajinfer._core.checks import require_fraction, require_integer
 from trajinfer._core.parallel import fan_out, seeded
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.bridges import SchrodingerBridge
@@ -72,8 +71,7 @@ def cell_intervals(
         (['right', 'other'], 40, True)
     """
     n = require_integer(n, "n", least=2)
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, such as 0.9, got {level!r}")
+    require_fraction(level, "level")
     first = ask(bridge)
     data = bridge.snapshots_
 

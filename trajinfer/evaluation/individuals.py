@@ -15,7 +15,7 @@ import scipy.linalg
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, require_fraction
 from trajinfer._core.errors import InputError
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import Snapshots
@@ -191,8 +191,7 @@ def interval_coverage(
     Raises:
         InputError: if `level` does not lie strictly between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level}")
+    require_fraction(level, "level")
     train = _same_individuals(bridge.snapshots_)
     names = train.features or tuple(f"x{d}" for d in range(train.dim))
     rows = []

@@ -9,7 +9,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from trajinfer._core.checks import Array, as_array, require_finite, require_increasing
+from trajinfer._core.checks import (
+    Array,
+    as_array,
+    require_finite,
+    require_fraction,
+    require_increasing,
+)
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.fractional.exact_likelihood import exact_mle
@@ -173,8 +179,7 @@ def _one(
 def _check_words(method: str, level: float, observation_noise: bool) -> None:
     if method not in get_args(HurstMethod):
         raise InputError(f"unknown method {method!r}; {nearest(method, get_args(HurstMethod))}")
-    if not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level!r}")
+    require_fraction(level, "level")
     if observation_noise and method != "state_space":
         raise InputError("observation_noise=True needs method='state_space'")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array, require_fraction, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import RandomState, seed_from
@@ -66,8 +66,7 @@ def fit_interval(
     Raises:
         InputError: if there is neither a source of draws nor more than one fit.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level}")
+    require_fraction(level, "level")
     seed = seed_from(random_state)
     if isinstance(process, Sequence) and not isinstance(process, str):
         if len(process) < 10:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtri
 
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array, require_fraction, require_integer
 from trajinfer._core.errors import InputError, SolverError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, seeds_by_name
 from trajinfer.functionals.asked import as_dynamics
@@ -56,8 +56,7 @@ class Estimate:
         Raises:
             InputError: for a level outside (0, 1).
         """
-        if not 0 < level < 1:
-            raise InputError(f"level must lie between 0 and 1, got {level}")
+        require_fraction(level, "level")
         half = float(ndtri((1 + level) / 2)) * self.std_error
         return self.value - half, self.value + half
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, require_fraction
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
@@ -385,5 +385,4 @@ class FittedJumpProcess(Estimator):
 
 
 def _require_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level}")
+    require_fraction(level, "level")

@@ -3,7 +3,7 @@ r"""A law in closed form, moved by a network that learns only what the law does 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,14 +34,6 @@ class Entries:
     def to(self, device: torch.device) -> Entries:
         """The same entries on a device."""
         return Entries(*(getattr(self, part.name).to(device) for part in fields(self)))
-
-
-class EntryNetwork(Protocol):
-    """A module from entries, and where they stand, to one number per entry, (B, n)."""
-
-    def __call__(self, entries: Entries, places: Any) -> Tensor:
-        """The correction, (B, n)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

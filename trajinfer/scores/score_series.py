@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from trajinfer._core.checkpoint_folder import once
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, require_fraction
 from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
@@ -24,7 +24,7 @@ from trajinfer.scores.mixture_choice import levels_for
 from trajinfer.scores.series_learning import learn_series, require_short
 from trajinfer.scores.series_score_model import SeriesScoreModel
 from trajinfer.scores.series_verbs import SeriesVerbs
-from trajinfer.scores.settings import require_settings, require_share, schedule_of
+from trajinfer.scores.settings import require_settings, schedule_of
 
 _FEWEST = 20
 _GRID = 20
@@ -208,7 +208,7 @@ class ScoreSeries(SeriesVerbs):
 
     def _check_settings(self) -> None:
         require_settings(self)
-        require_share(self.hide, "hide")
+        require_fraction(self.hide, "hide")
         if self.hidden % 4:
             raise InputError(f"hidden must be a multiple of four, got {self.hidden}")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array, require_fraction, require_integer
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
@@ -154,8 +154,7 @@ class SeriesVerbs(Estimator):
             InputError: if `level` does not lie in (0, 1).
         """
         check_is_fitted(self)
-        if not 0 < level < 1:
-            raise InputError(f"level must lie in (0, 1), got {level!r}")
+        require_fraction(level, "level")
         data = self._asked(X)
         samples = self._paths(data, data.times, _MEAN_DRAWS, random_state).samples
         tail = 50 * (1 - level)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from trajinfer._core.checks import require_integer
+from trajinfer._core.checks import require_fraction, require_integer
 from trajinfer._core.devices import Device, device_of, require_cpu
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.scores.correction import Schedule
@@ -47,7 +47,7 @@ def require_settings(given: DenoiserSettings) -> None:
         raise InputError(f"n_components must be 'auto' or a number, got {given.n_components!r}")
     if given.n_components != "auto":
         require_integer(given.n_components, "n_components", least=1)
-    require_share(given.validation, "validation")
+    require_fraction(given.validation, "validation")
     if given.model == "network":
         device_of(given.device)
     else:
@@ -56,16 +56,6 @@ def require_settings(given: DenoiserSettings) -> None:
         raise InputError(f"lr must be a positive number, got {given.lr!r}")
     if not (given.churn >= 0 and np.isfinite(given.churn)):
         raise InputError(f"churn must be a number >= 0, got {given.churn!r}; 0 is the ODE")
-
-
-def require_share(share: float, name: str) -> None:
-    """Refuse what is no share of a whole.
-
-    Raises:
-        InputError: unless it lies strictly between 0 and 1.
-    """
-    if not 0 < share < 1:
-        raise InputError(f"{name} must lie in (0, 1), got {share!r}")
 
 
 def schedule_of(given: DenoiserSettings) -> Schedule:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from trajinfer._core.checkpoint_folder import once
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array, require_fraction, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, Seeds, seed_from, spawn
 from trajinfer._core.words import renamed, renamed_settings
@@ -104,8 +104,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         """
         self._check_settings()
         require_integer(self.n_hidings, "n_hidings", least=1)
-        if not 0 < self.hide < 1:
-            raise InputError(f"hide must lie in (0, 1), got {self.hide!r}")
+        require_fraction(self.hide, "hide")
         whole = series_to_learn(X)
         data = compacted(whole)
         weights = _relative_variances(whole, errors, data)
@@ -266,8 +265,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
             InputError: if `level` does not lie in (0, 1).
         """
         check_is_fitted(self)
-        if not 0 < level < 1:
-            raise InputError(f"level must lie in (0, 1), got {level!r}")
+        require_fraction(level, "level")
         model = self.model_
         asked = as_series(X).on_axis(model.series.axis)
         data = model.series.series(asked)
