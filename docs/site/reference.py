@@ -7,13 +7,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import capabilities
+
 import trajinfer
 
 
 def write(folder: Path) -> None:
     """Write the reference into a folder of the sources; a page that did not change stays."""
     folder.mkdir(exist_ok=True)
-    pages = {"index": _index()}
+    pages = {"index": _index(), "capabilities": capabilities.page()}
     for module in modules():
         pages[module.__name__] = _room(module)
         pages |= {

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.estimators import CASES
+from trajinfer import SchrodingerBridge
+
 SITE = Path(__file__).parents[2] / "docs" / "site"
 
 
@@ -35,6 +38,18 @@ def test_pages_of_names_that_went_go(reference, tmp_path):
     (tmp_path / "trajinfer.Gone.rst").write_text("Gone\n====\n", encoding="utf-8")
     reference.write(tmp_path)
     assert not (tmp_path / "trajinfer.Gone.rst").exists()
+
+
+def test_every_estimator_is_in_both_tables_of_capabilities(reference, tmp_path):
+    reference.write(tmp_path)
+    page = (tmp_path / "capabilities.rst").read_text(encoding="utf-8")
+    for case in CASES:
+        assert page.count(f"* - :class:`trajinfer.{case.name}`\n") == 2
+    row = page.split("* - :class:`trajinfer.SchrodingerBridge`\n")[1].split("* -")[0]
+    cells = [line.split("- ")[1] for line in row.splitlines() if "- " in line]
+    accepts = SchrodingerBridge.accepts
+    said = [accepts.missing, accepts.unequal, accepts.dates, accepts.alone, accepts.statics]
+    assert [cell == "yes" for cell in cells[1:6]] == said
 
 
 DOCSTRING = """Drift $b_\\theta(x)$ of `x_` and 2 * y|z,

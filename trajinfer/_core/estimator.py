@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.accepted_data import AcceptedData
 from trajinfer._core.ambient import independent_of_torch_state
 from trajinfer._core.archive import save_archive, write_text
 from trajinfer._core.checkpoint_folder import checkpointed
@@ -42,10 +43,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     dtype and gradient mode of torch.
 
     Attributes:
+        accepts: what data the class can be fitted to.
         training_only: names of settings that serve the training alone; they are saved as their
             defaults, since they may hold code.
     """
 
+    accepts: ClassVar[AcceptedData]
     training_only: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

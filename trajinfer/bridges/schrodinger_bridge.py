@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.accepted_data import SNAPSHOTS
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.devices import Device, require_cpu
@@ -106,6 +107,8 @@ class SchrodingerBridge(CellSetVerbs):
         >>> bridge.sample(10, ts=[0, 0.5, 1, 2])
         Trajectories(10 paths, 4 times, dim 2)
     """
+
+    accepts = SNAPSHOTS
 
     reference: SDELike | None = None
     _: KW_ONLY

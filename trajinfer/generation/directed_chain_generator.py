@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import require_integer
 from trajinfer._core.devices import Device, device_of
@@ -119,6 +120,8 @@ class DirectedChainGenerator(Estimator):
         >>> DirectedChainGenerator(loss=quick, random_state=0).fit(series).sample(3)
         Trajectories(3 paths, 20 times, dim 1)
     """
+
+    accepts = replace(SERIES, alone=False, weights=True)
 
     _: KW_ONLY
     loss: LossName | Stage | Sequence[LossName | Stage] = "likelihood"

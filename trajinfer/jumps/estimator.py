@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.devices import Device
@@ -119,6 +120,8 @@ class MarkovJumpProcess(RefittedJumpProcess):
         >>> bool(abs(model.rates_[0, 1] - 1) < 4 * model.std_errors_[0, 1])
         True
     """
+
+    accepts = replace(SERIES, container="JumpSeries", statics=True, weights=True)
 
     n_states: int | None = None
     _: KW_ONLY

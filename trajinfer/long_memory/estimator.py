@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.devices import Device, require_cpu
@@ -113,6 +114,8 @@ class FractionalSDE(Estimator):
         >>> model.forecast(series, [6.5, 7.0], n=10).samples.shape
         (4, 10, 2, 1)
     """
+
+    accepts = SERIES
 
     hurst: Literal["learn"] | float | Sequence[float] = "learn"
     _: KW_ONLY

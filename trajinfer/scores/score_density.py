@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from trajinfer._core.accepted_data import AcceptedData
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, as_array, require_finite, require_integer
 from trajinfer._core.devices import Device, device_of
@@ -90,6 +91,8 @@ class ScoreDensity(Estimator):
         >>> density.sample(3).shape, density.impute([[0.5, np.nan]], n=5).shape
         ((3, 2), (5, 1, 2))
     """
+
+    accepts = AcceptedData("array")
 
     model: Model = "network"
     _: KW_ONLY

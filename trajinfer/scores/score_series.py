@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_fraction
 from trajinfer._core.devices import Device, device_of
@@ -83,6 +84,8 @@ class ScoreSeries(SeriesVerbs):
         >>> model.forecast(series[:2].until(4.0), [6.0, 7.0], n=50)
         Forecast(2 series, 50 paths, 2 times, 1 channels)
     """
+
+    accepts = replace(SERIES, alone=False)
 
     model: Literal["mixture", "network"] = "mixture"
     _: KW_ONLY

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from trajinfer._core.accepted_data import SNAPSHOTS
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.devices import Device
@@ -86,6 +87,8 @@ class StochasticInterpolant(SnapshotQuestions):
         >>> interpolant.sample(10, ts=[0, 0.5, 1, 2])
         Trajectories(10 paths, 4 times, dim 2)
     """
+
+    accepts = SNAPSHOTS
 
     remedy_outside = "use marginal, which says that it extrapolates"
 

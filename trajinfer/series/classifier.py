@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -128,6 +128,8 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
     References:
         Oh, Lim and Kim, ICLR 2024, arXiv 2402.14989.
     """
+
+    accepts = replace(LabelledEstimator.accepts, alone=False)  # two classes are two series
 
     @renamed(series="X")
     def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:

@@ -42,6 +42,8 @@ MakeTask = Callable[[TrainingPass, SeriesRows, Tensor], LabelledTask]
 class LabelledEstimator(SeriesEstimator):
     """Settings and fit common to the classifier and the regressor; not for direct use."""
 
+    accepts = replace(SeriesEstimator.accepts, weights=True)
+
     _: KW_ONLY
     experts: Sequence[str] | None = None
     max_epochs: int | None = None  # type: ignore[assignment]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
@@ -32,6 +33,7 @@ _FEWEST_TO_VALIDATE = 200
 class SeriesEstimator(Estimator, ABC):
     """Settings of a network and of its training; not for direct use."""
 
+    accepts = replace(SERIES, statics=True)
     training_only: ClassVar[Mapping[str, Any]] = {"callbacks": (), "regularization": None}
 
     dynamics: Dynamics = "langevin"
