@@ -6,6 +6,7 @@ import torch
 
 from tests.scores.laws import ring, rms, sixteen
 from trajinfer.diffusion.blocks import symmetric_noise
+from trajinfer.diffusion.samplers import multistep
 from trajinfer.scores import (
     BlockPath,
     ColouredMixture,
@@ -283,3 +284,33 @@ def test_a_plan_spends_its_evaluations_and_no_more():
     sample(counted, start=start, levels=(10.0, 0.1), n_evaluations=7, plan=plan)
     assert len(calls) == 7
     assert plan.orders == (1, 2, 3, 3, 3, 2, 1)
+
+
+@pytest.mark.parametrize("churn", [0.0, 0.8])
+def test_a_multistep_is_a_prediction_and_its_correction(churn):
+    """Steps that carry the correction of the one before, beside both written out."""
+    law = sixteen()
+    rhos = np.geomspace(20.0, 0.1, 9)
+    orders = (1, 2, 2, 3, 1, 3, 2, 1)
+    corrections = (True, False, True, True, True, False, True, False)
+    plan = SolverPlan(rhos, orders, corrections, (20.0, 0.1))
+    start = law.sample(7, 20.0, random_state=0)
+    got = multistep(law, start, plan, churn=churn, generator=torch.Generator().manual_seed(1))
+    generator, k, lams = torch.Generator().manual_seed(1), 1 + churn**2, -np.log(rhos)
+    base = predicted = start
+    values = []
+
+    def moved(base, i, nodes):
+        weights = step_weights(lams[nodes][::-1], lams[i], lams[i + 1], churn)
+        return base + sum(w * v for w, v in zip(weights, values))
+
+    for i, (order, h) in enumerate(zip(orders, np.diff(lams), strict=True)):
+        values.insert(0, law.denoise(predicted, float(rhos[i])))
+        state = predicted
+        if i and corrections[i - 1]:
+            state = moved(base, i - 1, slice(i - orders[i - 1], i + 1))
+        z = torch.randn(start.shape, generator=generator, dtype=torch.float64) if churn else 0.0
+        base = np.exp(-k * h) * state
+        base = base + np.exp(-lams[i + 1]) * np.sqrt(-np.expm1(-2 * churn**2 * h)) * z
+        predicted = moved(base, i, slice(i - order + 1, i + 1))
+    assert torch.allclose(got, predicted, rtol=0, atol=1e-12)

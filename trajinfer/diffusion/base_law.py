@@ -63,20 +63,24 @@ def first_state(
     start: Any,
     n: int | None,
     law: WienerDenoiser | None,
-    rho_max: float,
+    levels: tuple[float, float],
     generator: torch.Generator,
 ) -> Tensor:
-    """The state (B, D) at rho_max: as given, the centre of the base law, or draws from it.
+    """The state (B, D) where steps begin: rows as given, the centre of the law, or draws from it.
+
+    Rows belong to the first of the two levels, and go to the second by the flow of the law. A draw
+    at the first level would be taken there to what is the draw at the second.
 
     Raises:
         InputError: if neither rows nor their number is given, or the width is not known.
     """
     width = None if law is None else law.mean.shape[0]
+    rho_max, begin = levels
     if start is not None and not isinstance(start, str):
         state = require_state(start, width)
         if n is not None and n != state.shape[0]:
             raise InputError(f"start has {state.shape[0]} rows, got n={n}; leave n out")
-        return state
+        return state if law is None or begin >= rho_max else law.flow(state, rho_max, begin)
     if law is None:
         raise InputError("give start=(B, D): the denoiser knows no moments to draw a start from")
     if start is not None and start != "center":
@@ -85,4 +89,4 @@ def first_state(
         return law.mean.expand(1 if n is None else n, -1).clone()
     if n is None:
         raise InputError("give n, the number of draws, or start, the rows to go on from")
-    return law.draw(require_integer(n, "n", least=1), rho_max, generator)
+    return law.draw(require_integer(n, "n", least=1), min(levels), generator)

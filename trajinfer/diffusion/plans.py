@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.diffusion.steps import Step, steps_of
+from trajinfer.diffusion.steps import Step, multisteps
 
 _LONG = 0.5
+_PLANS = 32
 
 
 @packable
@@ -82,16 +84,24 @@ class SolverPlan:
                 f"the plan is for {self.dim} dimensions, the state has {dim}; search another one"
             )
 
-    def steps(self, churn: float) -> list[tuple[Step, Step | None]]:
-        """Of every step its prediction and, where it is redone, its correction."""
-        lams = -np.log(self.rhos)
-        past = [lams[i - order + 1 : i + 1][::-1] for i, order in enumerate(self.orders)]
-        again = [i for i, is_redone in enumerate(self.corrections) if is_redone]
-        with_next = [np.concatenate([lams[i + 1 : i + 2], past[i]]) for i in again]
-        of = [*range(len(past)), *again]
-        made = steps_of([*past, *with_next], lams[:-1][of], lams[1:][of], churn)
-        redone = dict(zip(again, made[len(past) :], strict=True))
-        return [(step, redone.get(i)) for i, step in enumerate(made[: len(past)])]
+    def steps(self, churn: float) -> list[Step]:
+        """The steps, each with the correction of the one before."""
+        rhos = np.asarray(self.rhos, dtype=np.float64)
+        kept = tuple(self.orders), tuple(self.corrections)
+        return _steps(rhos.tobytes(), rhos.shape, *kept, float(churn))
+
+
+@lru_cache(maxsize=_PLANS)
+def _steps(
+    rhos: bytes,
+    shape: tuple[int, ...],
+    orders: tuple[int, ...],
+    corrections: tuple[bool, ...],
+    churn: float,
+) -> list[Step]:
+    """The steps of a plan, made once: a sampler asks for those of the same plan again and again."""
+    lams = -np.log(np.frombuffer(rhos).reshape(shape))
+    return multisteps(lams, orders, corrections, churn)
 
 
 def default_order(n_evaluations: int) -> int:

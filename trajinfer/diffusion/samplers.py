@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -19,7 +20,7 @@ from trajinfer.diffusion.grids import jump_factor, level_grid
 from trajinfer.diffusion.inversion import bdia
 from trajinfer.diffusion.noise import NoiseLaw, White
 from trajinfer.diffusion.plans import SolverPlan, default_order
-from trajinfer.diffusion.steps import Step
+from trajinfer.diffusion.steps import single_step
 
 Method = Literal["multistep", "singlestep", "heun", "bdia"]
 
@@ -90,17 +91,14 @@ def sample(  # noqa: PLR0913 (the contract of the front door)
     own = None if isinstance(grid, str) else level_grid(grid, n_evaluations, (1.0, 0.5))
     ends = levels_of(model, law, levels) if own is None else (own[0].max(), own[-1].min())
     generator = torch_generator(seed_from(random_state))
-    y = first_state(start, n, law, float(ends[0]), generator)
+    begin = _begin(method, plan, law, ends, n_evaluations, jump and own is None)
+    y = first_state(start, n, law, (float(ends[0]), begin), generator)
     if method == "bdia":
         rhos = level_grid(grid, n_evaluations, ends) if own is None else own
         state = bdia(model, y, rhos)
         return (state.last, state) if return_state else state.last
     if plan is not None:
         plan.require(n_evaluations, ends, y.shape[1])
-        begin = float(plan.rhos[0].max())
-    else:
-        begin = _jump_to(law, ends, n_evaluations) if jump and own is None else float(ends[0])
-    y = y if law is None or begin >= ends[0] else law.flow(y, float(ends[0]), begin)
     n_steps = n_evaluations // _evaluations_a_step(method, order, n_evaluations)
     if method == "multistep":
         rhos = own if own is not None else level_grid(grid, n_steps, (begin, ends[1]))
@@ -116,11 +114,21 @@ def sample(  # noqa: PLR0913 (the contract of the front door)
     return singlestep(model, y, rhos, min(order or default_order(n_evaluations), 3))
 
 
-def _jump_to(law: WienerDenoiser | None, ends: tuple[float, float], n_evaluations: int) -> float:
-    if law is None:
-        return ends[0]
+def _begin(
+    method: str,
+    plan: SolverPlan | None,
+    law: WienerDenoiser | None,
+    ends: tuple[float, float],
+    n_evaluations: int,
+    jump: bool,
+) -> float:
+    """The level at which steps begin: that of the plan or of the jump, else rho_max."""
+    if plan is not None and method != "bdia":
+        return float(plan.rhos[0].max())
+    if law is None or not jump or method == "bdia":
+        return float(ends[0])
     level = jump_factor(n_evaluations) * law.top_sd
-    return level if 2 * ends[1] < level < ends[0] else ends[0]
+    return level if 2 * ends[1] < level < ends[0] else float(ends[0])
 
 
 def _evaluations_a_step(method: str, order: int | None, n_evaluations: int) -> int:
@@ -143,15 +151,9 @@ def multistep(
     The value at a predicted point serves the correction of the step before and all later steps.
     """
     values: list[Tensor] = []
-    pending: tuple[Step, Tensor, Tensor | None, int] | None = None
-    for i, (predict, correct) in enumerate(plan.steps(churn)):
+    for i, step in enumerate(plan.steps(churn)):
         values.insert(0, model.denoise(y, level_at(plan.rhos, i, y)))
-        if pending is not None:
-            step, before, xi, order = pending
-            y = step(before, values[: order + 1], xi)
-        xi = _draw(churn, noise, y, generator)
-        pending = None if correct is None else (correct, y, xi, plan.orders[i])
-        y = predict(y, values[: plan.orders[i]], xi)
+        y = step(y, values, _draw(churn, noise, y, generator))
         del values[max(plan.orders) :]
     return y
 
@@ -159,20 +161,16 @@ def multistep(
 def singlestep(model: Denoiser, y: Tensor, rhos: Array, order: int) -> Tensor:
     """Single-step exponential sampler of order 1, 2 or 3, with as many evaluations a step."""
     lams = -np.log(rhos)
-    for a, b in pairwise(lams):
-        nodes, values = [a], [model.denoise(y, float(np.exp(-a)))]
+    for a, b in pairwise(lams.tolist()):
+        nodes, values = [a], [model.denoise(y, math.exp(-a))]
         for stage in range(1, order):
             c = a + stage * (b - a) / order
-            middle = _over(nodes[-1:] if stage == 1 else nodes, a, c)(y, values[::-1], None)
-            nodes.append(c)
-            values.append(model.denoise(middle, float(np.exp(-c))))
-        used = [0] if order == 1 else [0, order - 1]
-        y = _over([nodes[j] for j in used], a, b)(y, [values[j] for j in used][::-1], None)
+            middle = single_step(nodes, a, c)(y, values, None)
+            nodes.insert(0, c)
+            values.insert(0, model.denoise(middle, math.exp(-c)))
+        ends = slice(None, None, max(order - 1, 1))
+        y = single_step(nodes[ends], a, b)(y, values[ends], None)
     return y
-
-
-def _over(nodes: list[Any], a: Any, b: Any) -> Step:
-    return Step.of(np.array(nodes[::-1]), a, b, 0.0)
 
 
 def heun(model: Denoiser, y: Tensor, rhos: Array) -> Tensor:

@@ -41,17 +41,15 @@ def step_weights(nodes: Any, a: Any, b: Any, churn: float = 0.0) -> Array:
     middles = begin[..., None] + half * (2 * np.arange(n_pieces) + 1)
     lam = (middles[..., None] + half[..., None] * _NODES).reshape(*begin.shape, -1)
     kernel = half * np.tile(_WEIGHTS, n_pieces) * k * np.exp(k * (lam - end[..., None]))
-    columns = [(kernel * _lagrange(past, j, lam)).sum(-1) for j in range(past.shape[-1])]
-    return np.stack(columns, axis=-1)
+    return np.asarray((_lagrange(past, lam) @ kernel[..., None])[..., 0])
 
 
-def _lagrange(nodes: Array, j: int, lam: Array) -> Array:
-    value = np.ones_like(lam)
-    for i in range(nodes.shape[-1]):
-        if i != j:
-            node, own = nodes[..., i, None], nodes[..., j, None]
-            value = value * (lam - node) / (own - node)
-    return value
+def _lagrange(nodes: Array, lam: Array) -> Array:
+    """The polynomials that are 1 at one node and 0 at the others, (..., o, Q), at lam (..., Q)."""
+    own = np.eye(nodes.shape[-1], dtype=bool)
+    gaps = np.where(own, 1.0, nodes[..., :, None] - nodes[..., None, :])
+    factors = (lam[..., None, :] - nodes[..., None])[..., None, :, :] / gaps[..., None]
+    return np.asarray(np.where(own[..., None], 1.0, factors).prod(axis=-2))
 
 
 @dataclass(frozen=True)
@@ -68,54 +66,89 @@ class Step:
     weights: tuple[Coefficient, ...]
     noise: Coefficient
 
-    @classmethod
-    def of(cls, nodes: Array, a: Array, b: Array, churn: float) -> Step:
-        """From lam at the nodes (o,) or (o, D), and at both ends, 0-d or (D,)."""
-        return steps_of([nodes], np.asarray(a)[None], np.asarray(b)[None], churn)[0]
-
     def __call__(self, y: Tensor, values: Sequence[Tensor], xi: Tensor | None) -> Tensor:
         """The state after the step, from values of the denoiser, newest first, and noise L z."""
         result = y * _like(self.decay, y)
-        terms = [*zip(self.weights, values), *([] if xi is None else [(self.noise, xi)])]
-        for weight, value in terms:
-            if isinstance(weight, float):
-                result.add_(value, alpha=weight)
-            else:
-                result.addcmul_(weight.to(y.dtype), value)
+        for weight, value in zip(self.weights, values):
+            _accumulate(result, weight, value)
+        if xi is not None:
+            _accumulate(result, self.noise, xi)
         return result
 
 
-def steps_of(nodes: Sequence[Array], starts: Array, ends: Array, churn: float) -> list[Step]:
-    """Steps, those with equally many nodes at once.
+def _accumulate(result: Tensor, weight: Coefficient, value: Tensor) -> None:
+    """Add weight times value in place: a step allocates its state and nothing else."""
+    if isinstance(weight, float):
+        result.add_(value, alpha=weight)
+    else:
+        result.addcmul_(weight.to(result.dtype), value)
+
+
+def single_step(nodes: Sequence[float], a: float, b: float) -> Step:
+    """The step without churn from lam a to b, by values at the nodes, newest first."""
+    return Step(math.exp(a - b), tuple(step_weights(nodes, a, b).tolist()), 0.0)
+
+
+def multisteps(
+    lams: Array, orders: Sequence[int], corrections: Sequence[bool], churn: float
+) -> list[Step]:
+    r"""The steps of a plan, each with the correction of the step before it.
+
+    The step to i from values up to i - 1 is the prediction $P_i$; redone with $D_i$ it is
+    $S_i = P_i + \sum_j \delta_j D_{i-j}$, since decay and noise of both are the same. The next
+    prediction starts from $S_i$, and so is a sum of $P_i$ and values alone: $S_i$ is never formed.
 
     Args:
-        nodes: n arrays of lam, newest first, (o,) or (o, D).
-        starts, ends: lam at the ends, (n,) or (n, D).
+        lams: the grid, (n + 1,) or (n + 1, D).
+        orders: values of the denoiser that step i uses.
+        corrections: whether step i is redone with the next value.
         churn: tau.
     """
-    decay, noise = _decay(starts, ends, churn), _amplitude(starts, ends, churn)
-    found: dict[int, Step] = {}
+    past = [lams[i - order + 1 : i + 1][::-1] for i, order in enumerate(orders)]
+    again = [i for i, is_redone in enumerate(corrections) if is_redone]
+    with_next = [np.concatenate([lams[i + 1 : i + 2], past[i]]) for i in again]
+    of = [*range(len(past)), *again]
+    weights = _weights([*past, *with_next], lams[:-1][of], lams[1:][of], churn)
+    redone = dict(zip(again, weights[len(past) :], strict=True))
+    lengths = np.diff(lams, axis=0)
+    decays = np.exp(-(1 + churn**2) * lengths)
+    noises = np.exp(-lams[1:]) * np.sqrt(-np.expm1(-2 * churn**2 * lengths))
+    steps = []
+    for i, own in enumerate(weights[: len(past)]):
+        if i - 1 in redone:
+            own = _after_correction(own, weights[i - 1], redone[i - 1], decays[i])
+        steps.append(Step(_coefficient(decays[i]), _coefficients(own), _coefficient(noises[i])))
+    return steps
+
+
+def _after_correction(own: Array, predicted: Array, redone: Array, decay: Array) -> Array:
+    """Weights of a step, and of what the correction before it leaves."""
+    moved = redone.copy()
+    moved[1:] -= predicted
+    total = np.zeros((max(len(own), len(moved)), *own.shape[1:]))
+    total[: len(own)] = own
+    total[: len(moved)] += decay * moved
+    return total
+
+
+def _weights(nodes: Sequence[Array], starts: Array, ends: Array, churn: float) -> list[Array]:
+    """`step_weights` of n steps, those with equally many nodes at once; arrays like the nodes."""
+    found: dict[int, Array] = {}
     for count in {len(one) for one in nodes}:
         rows = [i for i, one in enumerate(nodes) if len(one) == count]
         stacked = np.stack([nodes[i].T for i in rows])
         weights = step_weights(stacked, starts[rows], ends[rows], churn)
-        for i, own in zip(rows, weights, strict=True):
-            parts = (decay[i], *own.T, noise[i])
-            first, *middle, last = (_coefficient(part) for part in parts)
-            found[i] = Step(first, tuple(middle), last)
+        found |= {i: own.T for i, own in zip(rows, weights, strict=True)}
     return [found[i] for i in range(len(nodes))]
+
+
+def _coefficients(values: Array) -> tuple[Coefficient, ...]:
+    """Numbers of (o,), or tensors (D,) of (o, D)."""
+    return tuple(values.tolist() if values.ndim == 1 else map(_coefficient, values))
 
 
 def _coefficient(value: Any) -> Coefficient:
     return float(value) if np.ndim(value) == 0 else torch.as_tensor(np.array(value))
-
-
-def _decay(a: Array, b: Array, churn: float) -> Array:
-    return np.asarray(np.exp(-(1 + churn**2) * (b - a)))
-
-
-def _amplitude(a: Array, b: Array, churn: float) -> Array:
-    return np.asarray(np.exp(-b) * np.sqrt(-np.expm1(-2 * churn**2 * (b - a))))
 
 
 def _like(value: Coefficient, y: Tensor) -> Coefficient:
