@@ -90,6 +90,7 @@ def test_an_atom_of_no_mass_among_others(problem):
 
 def test_a_warm_start_gives_the_same_plan_sooner(problem):
     cost, log_a, log_b = problem
+    cost = 0.1 * cost  # cold starts are annealed; those of larger costs begin at exact transport
     cold = couple(cost, log_a, log_b)
     before = cold.f.clone()
     warm = couple(1.01 * cost, log_a, log_b, warm_start=cold.f)
@@ -118,6 +119,56 @@ def test_little_noise_is_exact_transport(rng):
     assert float((found.log_plan[0].exp() * torch.as_tensor(squared)).sum()) == pytest.approx(
         exact, rel=1e-2
     )
+
+
+def far_groups(rng, sizes, ends):
+    """Two groups so far apart that entries between them underflow; only some mass must cross."""
+    x, y = (
+        np.concatenate([rng.standard_normal((n, 3)) + off for n, off in zip(k, (0, 40))])
+        for k in (sizes, ends)
+    )
+    return torch.as_tensor(cdist(x, y, "sqeuclidean"))[None] / 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ends"),
+    [((40, 20), (39, 21)), ((1, 59), (2, 58)), ((60, 10), (20, 20))],
+)
+def test_mass_crosses_between_groups_that_hardly_see_each_other(rng, sizes, ends):
+    cost = far_groups(rng, sizes, ends)
+    a, b = (rng.dirichlet(np.full(sum(k), 5.0)) for k in (sizes, ends))
+    found = couple(cost, masses(a), masses(b))
+    plan = found.log_plan[0].exp().numpy()
+    assert np.abs(plan.sum(1) - a).sum() < 1e-9
+    assert np.abs(plan.sum(0) - b).sum() < 1e-9
+    need = b[: ends[0]].sum() - a[: sizes[0]].sum()
+    crossing = plan[sizes[0] :, : ends[0]].sum(), plan[: sizes[0], ends[0] :].sum()
+    assert crossing[0] - crossing[1] == pytest.approx(need, rel=1e-6)
+    assert min(crossing) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.fixture
+def sparse_clouds(rng):
+    """Six problems of points far apart that weigh unlike: few entries are above 1e-300."""
+    clouds = rng.standard_normal((6, 2, 60, 10))
+    cost = np.stack([cdist(x, y, "sqeuclidean") for x, y in clouds]) / (2 * 0.03**2)
+    return torch.as_tensor(cost), *(masses(*rng.dirichlet(np.full(60, 5.0), 6)) for _ in "ab")
+
+
+def test_every_point_of_a_sparse_cloud_is_placed(sparse_clouds):
+    found = couple(*sparse_clouds)
+    assert found.error.max() < 1e-9
+    cost, log_a, log_b = sparse_clouds
+    for k in range(6):
+        exact = ot.emd2(log_a[k].exp().numpy(), log_b[k].exp().numpy(), cost[k].numpy())
+        transport = float((found.log_plan[k].exp() * cost[k]).sum())
+        assert exact - 1e-9 * exact < transport < exact + np.log(60)
+
+
+def test_a_start_that_leads_nowhere_is_left(sparse_clouds):
+    start = torch.zeros_like(sparse_clouds[1])
+    found = couple(*sparse_clouds, warm_start=start)
+    assert found.error.max() < 1e-9
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])

@@ -4,7 +4,9 @@ For costs $C$ and masses $a, b$ the coupling $\pi_{ij} = \exp(f_i + g_j - C_{ij}
 and column sums $b$ minimises $\sum \pi_{ij} (\log \pi_{ij} + C_{ij})$. Its potentials maximise the
 concave semi-dual $\langle a, f\rangle + \langle b, g(f)\rangle$. Where the costs are large against
 1 (small noise), Sinkhorn sweeps need tens of thousands of rounds; here a few sweeps, annealed from
-a high temperature, are followed by damped Newton steps on the semi-dual.
+a high temperature, are followed by damped Newton steps on the semi-dual. Where the smallest entries
+of a plan underflow, a group of points that holds too much mass no longer feels the others: such
+problems start from the potentials of exact transport, under which no group does.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from trajinfer.metrics.exact_coupling import exact_potential
 from trajinfer.metrics.stabilised_scaling import scale
 
 _LARGE = 600
+_SHARP = 350.0  # spread of the costs from which exp(f + g - C) may underflow
 _COOLING = 4.0
 _SWEEPS_PER_TEMPERATURE = 4
 _SWEEPS_BEFORE_NEWTON = 20
@@ -83,15 +87,58 @@ def couple(
     Returns:
         The couplings; `error` tells how far the iteration came.
     """
+    sharp = _spread(cost, log_a, log_b) > max(_SHARP, min(cost.shape[1:]))
+    first = _exact_potentials(cost, log_a, log_b) if sharp and warm_start is None else warm_start
+    found = _couple_from(first, cost, log_a, log_b, tol, max_steps)
+    missed = (found.error > tol).nonzero().squeeze(1)
+    if warm_start is None or not sharp or not len(missed):
+        return found
+    parts = cost[missed], log_a[missed], log_b[missed]
+    anew = _couple_from(_exact_potentials(*parts), *parts, tol, max_steps)
+    f = found.f.index_copy(0, missed, anew.f)
+    g = found.g.index_copy(0, missed, anew.g)
+    return EntropicCoupling.of(f, g, cost, log_a, found.n_steps + anew.n_steps)
+
+
+def _couple_from(
+    first: Tensor | None,
+    cost: Tensor,
+    log_a: Tensor,
+    log_b: Tensor,
+    tol: float,
+    max_steps: int,
+) -> EntropicCoupling:
+    """The couplings, sought from the potentials `first` of the rows."""
     if cost.shape[1] <= cost.shape[2]:
-        f, n_steps = _solve(cost, log_a, log_b, warm_start, tol, max_steps)
+        f, n_steps = _solve(cost, log_a, log_b, first, tol, max_steps)
     else:  # Newton steps cost the cube of the side on which they are taken
-        first = None if warm_start is None else _column_potential(warm_start, cost, log_b)
         turned = cost.mT.contiguous()
-        g, n_steps = _solve(turned, log_b, log_a, first, tol, max_steps)
+        columns = None if first is None else _column_potential(first, cost, log_b)
+        g, n_steps = _solve(turned, log_b, log_a, columns, tol, max_steps)
         f = _column_potential(g, turned, log_a)
     g = _column_potential(f, cost, log_b)
     return EntropicCoupling.of(f, g, cost, log_a, n_steps)
+
+
+def _exact_potentials(cost: Tensor, log_a: Tensor, log_b: Tensor) -> Tensor:
+    """Row potentials (S, N) at temperature 0."""
+    potentials = torch.full_like(log_a, -torch.inf)
+    for k in range(len(cost)):
+        rows, columns = torch.isfinite(log_a[k]), torch.isfinite(log_b[k])
+        part = cost[k][rows][:, columns]
+        found = exact_potential(
+            part.numpy(), log_a[k][rows].exp().numpy(), log_b[k][columns].exp().numpy()
+        )
+        potentials[k, rows] = torch.as_tensor(found)
+    return potentials
+
+
+def _spread(cost: Tensor, log_a: Tensor, log_b: Tensor) -> float:
+    """Range of the costs between points that have mass."""
+    real = torch.isfinite(log_a).unsqueeze(2) & torch.isfinite(log_b).unsqueeze(1)
+    return float(
+        torch.where(real, cost, -torch.inf).amax() - torch.where(real, cost, torch.inf).amin()
+    )
 
 
 def _solve(
@@ -152,9 +199,7 @@ def _anneal(
     """Sinkhorn sweeps while the temperature falls from the size of the costs to 1."""
     temperature = 1.0
     if warm_start is None:
-        real = torch.isfinite(log_a).unsqueeze(2) & torch.isfinite(log_b).unsqueeze(1)
-        spread = torch.where(real, cost, 0.0).amax() - torch.where(real, cost, torch.inf).amin()
-        temperature = max(1.0, float(spread))
+        temperature = max(1.0, _spread(cost, log_a, log_b))
         f = torch.where(torch.isfinite(log_a), 0.0, -torch.inf)
     else:
         f = warm_start
