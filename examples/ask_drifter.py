@@ -24,10 +24,10 @@ def main(data: datasets.Dataset, picture: str) -> None:
     print({name: np.round(value, 3) for name, value in bridge.parameters_.items()})
     start = data.train.points[0].mean(axis=0)
     every = np.concatenate(data.train.points)
-    low, high = every.min(axis=0) - 1.2, every.max(axis=0) + 1.2
+    low, high = every.min(axis=0) - 2.4, every.max(axis=0) + 2.4
     days = np.array([2.6, 5.2, 10.4])
     print("volatility", bridge.volatility_)
-    law = F.density(bridge, [start], days / DAYS, domain=(low, high), resolution=220)
+    law = F.density(bridge, [start], days / DAYS, domain=(low, high), resolution=300)
     figure = Figure(figsize=(10.4, 3.7), layout="constrained", dpi=110)
     for k, ax in enumerate(figure.subplots(1, 3, sharex=True, sharey=True)):
         side = [np.linspace(a, b, 120) for a, b in zip(low, high)]
@@ -40,7 +40,7 @@ def main(data: datasets.Dataset, picture: str) -> None:
         label = f"drifters, day {DAYS * (data.train.times[seen] - data.train.times[0]):.1f}"
         ax.scatter(*data.train.points[seen].T, s=4, color=VERMILION, label=label)
         ax.set(title=f"after {days[k]:g} days", xlabel="longitude (degrees, relative)")
-        ax.set(xlim=(low[0] + 0.4, high[0] - 0.4), ylim=(low[1] + 0.4, high[1] - 0.4))
+        ax.set(xlim=(low[0] + 1.6, high[0] - 1.6), ylim=(low[1] + 1.6, high[1] - 1.6))
         ax.legend(fontsize="small", loc="lower left")
         miss = np.linalg.norm(data.train.points[seen].mean(axis=0) - law.mean[k])
         print(

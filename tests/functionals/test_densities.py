@@ -13,7 +13,7 @@ from trajinfer.functionals import (
     states,
     stationary,
 )
-from trajinfer.functionals.methods.grid import added_noise
+from trajinfer.functionals.methods.grid import added_noise, moving_rate
 from trajinfer.processes import AffineDrift, DoubleWell, OrnsteinUhlenbeck
 
 PROCESS = OrnsteinUhlenbeck(1.0, 0.0, volatility=np.sqrt(2))
@@ -84,7 +84,7 @@ def test_mass_at_the_edge_is_told():
 def test_wide_cells_are_told_and_the_noise_they_add_is_as_said():
     drifting = AffineDrift(1, [[0.0]], [2.0], volatility=0.3)
     with pytest.warns(
-        UserWarning, match=r"raises the noise by 9\d%.* give resolution=(\d+)"
+        UserWarning, match=r"raises the noise by 8\d%.* give resolution=(\d+)"
     ) as said:
         law = density(drifting, [[-3.0]], [1.0, 2.0], domain=([-5.0], [5.0]), resolution=120)
     needed = int(str(said[0].message).split("resolution=")[1].split(",")[0])
@@ -93,7 +93,20 @@ def test_wide_cells_are_told_and_the_noise_they_add_is_as_said():
     rate = np.diff(variance)[0]
     assert law.mean[:, 0] == pytest.approx([-1.0, 1.0], abs=1e-6)
     assert rate / 0.3**2 - 1 == pytest.approx(
-        added_noise(as_dynamics(drifting), law.grid, law.masses[1]), rel=1e-3
+        added_noise(as_dynamics(drifting), law.grid, law.masses[1], across=moving_rate), rel=1e-3
     )
     finer = density(drifting, [[-3.0]], [1.0, 2.0], domain=([-5.0], [5.0]), resolution=needed)
     assert finer.grid.shape == (needed,)  # without a warning
+
+
+def test_cells_through_which_the_drift_carries_as_far_as_the_noise_keep_the_variance():
+    """|b| h = 1.5 D: rates that are right at rest would add a fifth here."""
+    drifting = AffineDrift(2, np.zeros((2, 2)), [1.0, -0.5], volatility=0.4)
+    law = density(
+        drifting, [[-1.0, 0.5]], [1.0, 2.0], domain=([-4.2, -4.2], [4.2, 4.2]), resolution=70
+    )
+    x = law.grid.centers
+    variance = law.masses @ x**2 - law.mean**2
+    assert law.mean == pytest.approx(np.array([[0.0, 0.0], [1.0, -0.5]]), abs=1e-4)
+    assert np.diff(variance, axis=0)[0] == pytest.approx(0.4**2, rel=1e-3)
+    assert (law.masses >= 0).all()

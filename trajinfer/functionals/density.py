@@ -19,7 +19,15 @@ from trajinfer.functionals.dynamics import Chain, Diffusion, as_points
 from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.methods.chain import Flow
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
-from trajinfer.functionals.methods.grid import Grid, added_noise, grid_rates, shared_out
+from trajinfer.functionals.methods.grid import (
+    FaceRate,
+    Grid,
+    added_noise,
+    crossing_rate,
+    grid_rates,
+    moving_rate,
+    shared_out,
+)
 from trajinfer.functionals.methods.grid_checks import (
     edge_share,
     warn_of_edges,
@@ -63,15 +71,19 @@ def on_grid(process: Any, domain: Any, resolution: int | None = None) -> GridCha
         InputError: for more than three coordinates, correlated noise, or what is no diffusion.
     """
     diffusion = _diffusion(process)
+    grid = _grid(diffusion, domain, resolution)
+    rates = grid_rates(diffusion, grid, None).rates
+    states = tuple(range(len(grid.centers)))
+    return GridChain(rates, states, diffusion.axis, notes=diffusion.notes, grid=grid)
+
+
+def _grid(diffusion: Diffusion, domain: Any, resolution: int | None) -> Grid:
     middle = as_points(
         np.mean([as_array(end, "domain") for end in domain], axis=0), diffusion.dim, "domain"
     )
     low, high = domain_of(diffusion, middle, 1.0, None, domain, 0)
     cells = resolution or CELLS[diffusion.dim] * (_FACTOR if diffusion.dim == 1 else 1)
-    grid = Grid(low, high, (cells,) * diffusion.dim)
-    rates = grid_rates(diffusion, grid, None).rates
-    states = tuple(range(len(grid.centers)))
-    return GridChain(rates, states, diffusion.axis, notes=diffusion.notes, grid=grid)
+    return Grid(low, high, (cells,) * diffusion.dim)
 
 
 def _diffusion(process: Any) -> Diffusion:
@@ -207,24 +219,25 @@ def density(
         points = diffusion.points(start, "start")
         ends = domain_of(diffusion, points, float(times.max()), None, None, random_state)
         domain = tuple(ends)
-    chain = on_grid(diffusion, domain, resolution)
-    law = _first_law(start, diffusion, chain.grid)
-    flow = Flow(scipy.sparse.csr_array(chain.rates.T))
+    grid = _grid(diffusion, domain, resolution)
+    law = _first_law(start, diffusion, grid)
+    rates = grid_rates(diffusion, grid, None, across=moving_rate).rates
+    flow = Flow(scipy.sparse.csr_array(rates.T))
     order = np.argsort(times)
     masses, now = np.empty((len(times), len(law))), 0.0
     for k in order:
         law = flow.move(times[k] - now, law) if times[k] > now else law
         law = np.maximum(law, 0.0)  # rounding
         masses[k], now = law / law.sum(), times[k]
-    edge = np.array([edge_share(chain.grid, mass) for mass in masses])
+    edge = np.array([edge_share(grid, mass) for mass in masses])
     warn_of_edges(float(edge.max()))
-    _warn_of_wide_cells(diffusion, chain.grid, masses)
-    return DensityPath(times, masses, chain.grid, diffusion.axis, edge)
+    _warn_of_wide_cells(diffusion, grid, masses, moving_rate)
+    return DensityPath(times, masses, grid, diffusion.axis, edge)
 
 
-def _warn_of_wide_cells(diffusion: Diffusion, grid: Grid, masses: Array) -> None:
+def _warn_of_wide_cells(diffusion: Diffusion, grid: Grid, masses: Array, across: FaceRate) -> None:
     def raised(parts: float) -> float:
-        return max(added_noise(diffusion, grid, mass, parts) for mass in masses)
+        return max(added_noise(diffusion, grid, mass, parts, across) for mass in masses)
 
     warn_of_wide_cells(raised, grid.shape[0])
 
@@ -283,5 +296,5 @@ def stationary(
     law /= law.sum()
     edge = edge_share(chain.grid, law)
     warn_of_edges(edge)
-    _warn_of_wide_cells(diffusion, chain.grid, law[None])
+    _warn_of_wide_cells(diffusion, chain.grid, law[None], crossing_rate)
     return DensityPath(np.zeros(1), law[None], chain.grid, diffusion.axis, np.array([edge]))

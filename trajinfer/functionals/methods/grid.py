@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,29 +96,44 @@ def bernoulli(z: Array) -> Array:
     return np.asarray(np.where(small, series, safe / np.expm1(safe)))
 
 
+FaceRate = Callable[[Array, Array, Array], Array]
+"""Rate across a face per unit of inverse cell width, of drift, diffusivity and gap."""
+
+
 def crossing_rate(drift: Array, diffusivity: Array, gap: Array) -> Array:
-    """Rate across a face per unit of inverse cell width: D/h B(-b h/D); upwind where D is 0."""
+    """D/h B(-b h/D), upwind where D is 0: right at rest, across cells of any width."""
     upwind = np.abs(drift) * gap >= _UPWIND * diffusivity
     safe = np.where(upwind, 1.0, diffusivity)
     peclet = np.where(upwind, 0.0, drift) * gap / safe
     return np.asarray(np.where(upwind, np.maximum(drift, 0.0), safe / gap * bernoulli(-peclet)))
 
 
-def added_noise(diffusion: Diffusion, grid: Grid, law: Array, parts: float = 1.0) -> float:
+def moving_rate(drift: Array, diffusivity: Array, gap: Array) -> Array:
+    """max(D/h + b/2, b, 0): what moves has mean b and variance 2 D per time, while |b| h < 2 D."""
+    return np.asarray(np.maximum(diffusivity / gap + drift / 2, np.maximum(drift, 0.0)))
+
+
+def added_noise(
+    diffusion: Diffusion,
+    grid: Grid,
+    law: Array,
+    parts: float = 1.0,
+    across: FaceRate = crossing_rate,
+) -> float:
     """The share by which cells raise the noise along the worst axis, mean over a law (N,).
 
-    With `parts`, cells narrower by this factor.
-
-    For a drift b across cells of width h, p = b h / D, the rates move as if the diffusivity were
-    D (p/2) coth(p/2): rates that are never negative cannot do with less.
+    With `parts`, cells narrower by this factor. Across cells of width h the variance per time is h
+    times the rates forth and back, 2 D (p/2) coth(p/2) by `crossing_rate` with p = b h / D and
+    2 D max(1, |p|/2) by `moving_rate`: rates that are never negative cannot do with less.
     """
     held = law > 1e-12 * law.max()
     x, weight = grid.centers[held], law[held] / law[held].sum()
-    drift = np.abs(diffusion.drift(0.0, x)) * grid.sizes / parts
+    gap = grid.sizes / parts
+    drift = diffusion.drift(0.0, x)
     noise = np.stack([_diffusivity(diffusion, 0.0, x, d) for d in range(x.shape[1])], axis=1)
-    half = drift / np.maximum(2 * noise, 1e-300)
-    raised = np.where(half > 1e-4, half / np.tanh(np.maximum(half, 1e-4)), 1.0) - 1
-    return float((weight @ raised).max())
+    both = across(drift, noise, gap) + across(-drift, noise, gap)
+    raised = both * gap / np.maximum(2 * noise, 1e-300) - 1
+    return float((weight @ np.maximum(raised, 0.0)).max())
 
 
 def shared_out(x: Array, grid: Grid) -> Array:
@@ -132,7 +148,13 @@ def shared_out(x: Array, grid: Grid) -> Array:
     return table.ravel()
 
 
-def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float = 0.0) -> GridRates:
+def grid_rates(
+    diffusion: Diffusion,
+    grid: Grid,
+    stop: Region | None,
+    t: float = 0.0,
+    across: FaceRate = crossing_rate,
+) -> GridRates:
     """The jump process on the cells of a grid that do not stop.
 
     Args:
@@ -140,6 +162,8 @@ def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float =
         grid: of at most three axes.
         stop: the stopping set; None for none.
         t: the time at which drift and noise are taken.
+        across: the rate across a face: `crossing_rate` for laws at rest, and for what is reached;
+            `moving_rate` for laws on the way.
 
     Raises:
         InputError: for more than three coordinates, or noise that is correlated.
@@ -153,7 +177,7 @@ def grid_rates(diffusion: Diffusion, grid: Grid, stop: Region | None, t: float =
     rows, columns, rates, walls = [], [], [], []
     cut = np.zeros(len(going), dtype=bool)
     for axis, h in enumerate(grid.sizes):
-        sides = [_side(diffusion, grid, stop, going, axis, sign, t) for sign in (1, -1)]
+        sides = [_side(diffusion, grid, stop, going, axis, sign, t, across) for sign in (1, -1)]
         width = (sides[0].gap + sides[1].gap) / 2
         for side in sides:
             rate = np.where(side.closed, 0.0, side.flow / width)
@@ -194,6 +218,7 @@ def _side(
     axis: int,
     sign: int,
     t: float,
+    across: FaceRate,
 ) -> _Side:
     """What lies beyond one face of every cell that goes on."""
     x = grid.centers[going]
@@ -215,7 +240,7 @@ def _side(
     middle, far = x + (gap / h)[:, None] * step / 2, x + (gap / h)[:, None] * step
     slope = (_diffusivity(diffusion, t, far, axis) - _diffusivity(diffusion, t, x, axis)) / gap
     drift = sign * diffusion.drift(t, middle)[:, axis] - slope
-    flow = crossing_rate(drift, _diffusivity(diffusion, t, middle, axis), gap)
+    flow = across(drift, _diffusivity(diffusion, t, middle, axis), gap)
     return _Side(sign, neighbour, wall, closed, gap, point, flow)
 
 
