@@ -147,12 +147,31 @@ class TableFile(Options):
             raise InputError(f"{self.data} cannot be read: {error}") from error
         self._require_cells(frame)
         dtypes = {name: _dtype(frame[name]) for name in text if name in frame.columns}
+        dtypes |= self._integers_with_gaps(frame, words)
         usual = {"sep": ",", "decimal": ".", "encoding": "utf-8"}
         shown = {"dtype": dtypes} if dtypes else {}
         shown |= {key: value for key, value in words.items() if usual.get(key) != value}
         arguments = ", ".join(f"{key}={value!r}" for key, value in shown.items())
         whole = {name: dtype for name, dtype in dtypes.items() if dtype != "str"}
         return frame.astype(whole), f"pd.read_csv({str(self.data)!r}, {arguments})"
+
+    def _integers_with_gaps(self, frame: pd.DataFrame, words: dict[str, Any]) -> dict[Any, str]:
+        """Columns that are floats only because a cell is empty: 2 is to stay 2 and not be 2.0."""
+        import pandas as pd
+
+        asked = [
+            name
+            for name, column in frame.items()
+            if pd.api.types.is_float_dtype(column)
+            and column.isna().any()
+            and (known := column.dropna()).size
+            and (known % 1 == 0).all()
+        ]
+        if not asked:
+            return {}
+        written = pd.read_csv(self.data, usecols=asked, dtype=str, **words)
+        dtypes = {name: _dtype(written[name]) for name in asked}
+        return {name: dtype for name, dtype in dtypes.items() if dtype != "str"}
 
     def _likely_encoding(self) -> str:
         with self.data.open("rb") as file:

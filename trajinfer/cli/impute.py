@@ -49,13 +49,14 @@ def _result(fitted: Any, series: IrregularSeries, level: float) -> Result:
     from trajinfer.plot.progress import forecasts
 
     table = fitted.fill(series, level=level)
-    filled = {name: int(table[f"{name}_filled"].sum()) for name in series.channels}
+    empty = ~series.mask[series.present]
+    filled = {name: int(n) for name, n in zip(series.channels, empty.sum(axis=0), strict=True)}
     some = series[: min(len(series), _MOST_FIGURES)]
     drawn, n = fitted.interpolate(some, some.times), len(series.channels)
     figures = {
         f"series_{i}": figure_by_channel(forecasts, drawn, series=i, observed=some[i], n_channels=n)
         for i in range(len(some))
     }
-    lines = [f"{name}: {n} of {len(table)} cells filled in" for name, n in filled.items()]
+    lines = [f"{name}: {n} of {len(empty)} cells filled in" for name, n in filled.items()]
     summary = {"series": len(series), "filled": filled, "level": level}
     return Result(summary, "\n".join(lines), {"imputed": table}, figures=figures)

@@ -143,7 +143,7 @@ def numbers_of(frame: pd.DataFrame, name: Any) -> Array:
         raise InputError(
             f"column '{name}' holds complex numbers; give real and imaginary part a column each"
         )
-    if not types.is_numeric_dtype(column):
+    if not types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         raise InputError(
             f"column '{name}' is not numeric{_first_text(column)}; convert it with "
             "pandas.to_numeric, or leave it out"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from trajinfer._core.checks import Array
 from trajinfer.data.categories import CategoryCodes
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.series_tables import Table
@@ -32,22 +30,10 @@ def table_of_draws(
     times = np.broadcast_to(drawn.ts, drawn.values.shape[:2])
     made = IrregularSeries.from_arrays(times, drawn.values, channels=series.channels)
     known = series.table or Table()
-    broken = {
-        name
-        for name, column in zip(series.channels, made.flat_values.T, strict=True)
-        if not _fits(column, known.dtypes.get(name))
-    }
-    dtypes = {k: dtype for k, dtype in known.dtypes.items() if k not in broken | {known.id}}
+    dtypes = {name: dtype for name, dtype in known.dtypes.items() if name != known.id}
     table = replace(known, dtypes=dtypes)
     frame = replace(made, axis=drawn.axis, table=table).to_frame()
     for name, codes in categories.items():
         frame[name] = codes.decode(frame[name].to_numpy(dtype=float)).to_numpy()
         frame[name] = frame[name].astype(codes.dtype)
     return frame
-
-
-def _fits(column: Array, dtype: Any) -> bool:
-    """Whether values can be of an integer type: whole ones, missing only in a type that has NA."""
-    missing = np.isnan(column)
-    whole = bool((column[~missing] == np.round(column[~missing])).all())
-    return whole and (not missing.any() or not isinstance(dtype, np.dtype))

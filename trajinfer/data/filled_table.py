@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer.data.irregular_series import IrregularSeries
+from trajinfer.data.series_tables import with_types
 
 
 def filled_table(series: IrregularSeries, answers: Array, low: Array, high: Array) -> pd.DataFrame:
@@ -18,8 +21,9 @@ def filled_table(series: IrregularSeries, answers: Array, low: Array, high: Arra
         low, high: (B, T, C) ends of their intervals.
 
     Returns:
-        The columns of `series.to_frame()`, and per channel `<channel>_filled`, which says where the
-        value was filled in, `<channel>_low` and `<channel>_high`.
+        The columns of `series.to_frame()`, and per column of values `<name>_filled`, which says
+        where the value was filled in, `<name>_low` and `<name>_high`. A long table has one such
+        column and a row for every time and channel.
 
     Example:
         >>> series = IrregularSeries.from_arrays([0.0, 1.0], [[[5.0], [np.nan]]], channels=["x"])
@@ -27,9 +31,15 @@ def filled_table(series: IrregularSeries, answers: Array, low: Array, high: Arra
         >>> filled_table(series, whole, whole - 1, whole + 1)["x"].tolist()
         [5.0, 6.0]
     """
-    table = series.with_values(np.where(series.mask, series.values, answers)).to_frame()
-    present = series.present
-    for c, name in enumerate(series.channels):
-        table[f"{name}_filled"] = ~series.mask[present][:, c]
-        table[f"{name}_low"], table[f"{name}_high"] = low[present][:, c], high[present][:, c]
-    return table
+    whole = series.with_values(np.where(series.mask, series.values, answers))
+    table, names = whole.to_frame(), list(series.channels)
+    parts = [part[series.present] for part in (~series.mask, low, high)]
+    if series.table is not None and series.table.value is not None:
+        kept = whole.mask[series.present]
+        parts, names = [part[kept][:, None] for part in parts], [series.table.value]
+    ends: dict[str, Any] = {}
+    for c, name in enumerate(names):
+        for word, part in zip(("filled", "low", "high"), parts, strict=True):
+            table[f"{name}_{word}"] = part[:, c]
+        ends |= dict.fromkeys((f"{name}_low", f"{name}_high"), table[name].dtype)
+    return with_types(table, ends)

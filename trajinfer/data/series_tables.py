@@ -136,16 +136,29 @@ def write(
     columns |= {name: known[series] for name, known in statics.items()}
     if labels is not None:
         columns[table.labels] = labels[series]
-    frame = pd.DataFrame(columns)
-    return frame.astype({n: d for n, d in table.dtypes.items() if _fits(frame, n, d)})
+    return with_types(pd.DataFrame(columns), table.dtypes)
 
 
-def _fits(frame: pd.DataFrame, name: str, dtype: Any) -> bool:
-    """Whether a column can be given its old type; plain integers cannot hold what is missing."""
-    if name not in frame:
+def with_types(frame: pd.DataFrame, dtypes: Mapping[str, Any]) -> pd.DataFrame:
+    """The table with columns of these types, but for those that would change what they hold."""
+    known = {name: dtype for name, dtype in dtypes.items() if name in frame}
+    return frame.astype({name: d for name, d in known.items() if _fits(frame[name], d)})
+
+
+def _fits(column: pd.Series, dtype: Any) -> bool:
+    """Whether a type can hold a column: whole numbers of a range, 0 and 1, gaps where it has NA."""
+    types = pd.api.types
+    is_truth = types.is_bool_dtype(dtype)
+    if not is_truth and not types.is_integer_dtype(dtype):
+        return True
+    if isinstance(dtype, np.dtype) and column.isna().any():
         return False
-    plain = isinstance(dtype, np.dtype) and dtype.kind in "iub"
-    return not (plain and frame[name].isna().any())
+    if not types.is_float_dtype(column):
+        return True
+    known = column.dropna().to_numpy(dtype=np.float64)
+    limits = None if is_truth else np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+    low, high = (0, 1) if limits is None else (limits.min, limits.max)
+    return bool(((known == np.round(known)) & (known >= low) & (known <= high)).all())
 
 
 def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
