@@ -13,7 +13,7 @@ OLDEST_TESTS := tests/architecture/test_light_import.py tests/architecture/test_
 # Where the environment forbids to keep compiled files every process compiles the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-oldest test-all fmt lint types arch check docs site bench reproduce unseen train-jumps clean
+.PHONY: setup demo test test-oldest test-partners test-all fmt lint types arch check docs site bench reproduce unseen train-jumps clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,11 @@ $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt --editable . --group test
 	touch $@
+
+# The estimators as sktime's own, by its checks, and arrays of xarray and ArviZ.
+test-partners: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group partners
+	$(BIN)/python -m pytest -q tests/adapters trajinfer/adapters
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -q --durations=10 -m "not bench"

@@ -1,8 +1,9 @@
 """Stochastic dynamics from observations that are scattered in time.
 
 Estimators, containers, errors, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`,
-`fractional`, `functionals`, `jumps`, `metrics`, `evaluation`, `datasets`, `plot`, `scores`. Names
-are imported when they are first used, so that `import trajinfer` alone costs next to nothing.
+`fractional`, `functionals`, `jumps`, `metrics`, `evaluation`, `adapters`, `datasets`, `plot`,
+`scores`. Names are imported when they are first used, so that `import trajinfer` alone costs next
+to nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trajinfer import (
+        adapters,
         datasets,
         evaluation,
         fractional,
@@ -81,6 +83,7 @@ __all__ = [
     "TrajinferError",
     "ValueFunction",
     "__version__",
+    "adapters",
     "datasets",
     "estimate",
     "evaluation",

@@ -17,7 +17,11 @@ def import_extra(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = module.split(".", maxsplit=1)[0]
-        raise MissingExtra(
-            f"this needs {package}, which is not installed; try: pip install 'trajinfer[{extra}]'"
-        ) from error
+        raise missing_extra(module.split(".", maxsplit=1)[0], extra) from error
+
+
+def missing_extra(package: str, extra: str) -> MissingExtra:
+    """The error that says which extra brings a package."""
+    return MissingExtra(
+        f"this needs {package}, which is not installed; try: pip install 'trajinfer[{extra}]'"
+    )

@@ -21,6 +21,7 @@ from trajinfer.markov.parameters import GammaPrior, Parameters
 _ERROR_PRIOR = (0.5, 20.0)
 _MIXED, _ENOUGH = 1.015, 300.0
 _PLACE_OF_CHAINS = ("x", "values", "gradients", "length", "chances", "generators")
+N_CHAINS = 4
 _FARTHEST = 40.0  # of a log-rate from the mode
 
 
@@ -51,7 +52,7 @@ def sample_posterior(
     n_draws: int = 125,
     n_blocks: int = 4,
     n_warmup: int = 60,
-    n_chains: int = 4,
+    n_chains: int = N_CHAINS,
     n_leaps: int = 3,
 ) -> tuple[FitResult, Draws]:
     r"""Draw from the posterior of the log-rates (and of the logit of the label error).
