@@ -17,9 +17,10 @@ def moments(A, t, mu, S, sigma):
     return flow @ law.mu0, flow @ law.S0 @ flow.T + law.spread(t)
 
 
-def grids(A, ts, mu, S, sigma, step=0.5, reach=4.0):
-    """Snapshots whose weighted points are the Gaussian marginals."""
-    parts = [grid(*moments(A, t, mu, S, sigma), step, reach) for t in ts]
+def grids(A, ts, mu, S, sigma, step=0.5, reach=4.0, noise=0.0):
+    """Snapshots whose weighted points are the Gaussian marginals, measured with noise."""
+    laws = [moments(A, t, mu, S, sigma) for t in ts]
+    parts = [grid(mean, cov + noise**2 * np.eye(len(mean)), step, reach) for mean, cov in laws]
     points, weights = zip(*parts, strict=True)
     return Snapshots(ts, points, weights)
 

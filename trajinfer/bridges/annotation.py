@@ -23,6 +23,10 @@ class FittedBridge(Protocol):
     snapshots_: Snapshots
 
     @property
+    def given_snapshots(self) -> Snapshots:
+        """The data as they were given."""
+
+    @property
     def growth_(self) -> tuple[Array, ...]:
         """Growth rate at every point of every snapshot."""
 
@@ -87,7 +91,7 @@ def annotate(
     """
     rep = use_rep or ("X_pca" if "X_pca" in adata.obsm else "X")
     cells = read_cells(adata, time=time, use_rep=rep, n_dims=bridge.snapshots_.dim, weight=None)
-    rows = rows_of(bridge.snapshots_, cells.times, cells.points)
+    rows = rows_of(bridge.given_snapshots, cells.times, cells.points)
     if isinstance(sets, str):
         sets = labels_of(adata.obs, sets)
     write(CellAnswers.of(bridge, rows, adata.shape[0], sets, t1), adata, time, rep)

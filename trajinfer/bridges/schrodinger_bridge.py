@@ -23,6 +23,7 @@ from trajinfer.bridges import format_1
 from trajinfer.bridges.backends import Backend, check_backend, choose_backend
 from trajinfer.bridges.cell_set_verbs import CellSetVerbs
 from trajinfer.bridges.coupling_rules import coupling_rule
+from trajinfer.bridges.deconvolution import noise_by_coordinate, without_noise
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.fitting import alternate
 from trajinfer.bridges.growing_fit import fit_growing
@@ -70,6 +71,10 @@ class SchrodingerBridge(CellSetVerbs):
             sums of their weights), which are then population sizes. "learn": a smooth rate g(x)
             that makes movement and growth least and explains these sizes. A function
             (t, x (n, D)) -> (n,) per unit of time: a known rate; the sizes then say nothing.
+        measurement_noise: standard deviation of the error with which points were measured, one
+            number or one per coordinate (D,), in their units; None takes them as they are. Every
+            snapshot is freed of it (`bridges.deconvolution`), and all answers but `score` are about
+            positions, not measurements.
         n_particles: number of paths or points drawn where n is not given.
         max_samples: bound on the points of a snapshot that enter the couplings; None bounds their
             memory. Time per coupling sweep is O(sum N_k N_{k+1}).
@@ -94,7 +99,8 @@ class SchrodingerBridge(CellSetVerbs):
         history_: one record per round: objective, marginal error, parameters, seconds.
         converged_: whether the couplings meet their marginals (L1 error at most 1e-6) and the
             refinement came to rest.
-        snapshots_: the data.
+        snapshots_: the data, without the noise of measurement where that is known.
+        measured_: the data as they were given where they hold noise; else None.
 
     References:
         Shen, Berlinghieri, Broderick, arXiv 2408.06277.
@@ -116,6 +122,7 @@ class SchrodingerBridge(CellSetVerbs):
     n_refinements: int = 30
     backend: Backend = "auto"
     growth: GrowthSetting = None
+    measurement_noise: Any = None
     n_particles: int = 1000
     max_samples: int | None = None
     tol: float = 1e-3
@@ -141,14 +148,16 @@ class SchrodingerBridge(CellSetVerbs):
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
-        snapshots = self._read_snapshots(X, y, sample_weight, time)
-        if len(snapshots) < 2:
+        measured = self._read_snapshots(X, y, sample_weight, time)
+        if len(measured) < 2:
             raise InputError(
-                f"at least two snapshots are needed, got {len(snapshots)} (n_samples = "
-                f"{snapshots.n_points}); trajectories lead from one time to another"
+                f"at least two snapshots are needed, got {len(measured)} (n_samples = "
+                f"{measured.n_points}); trajectories lead from one time to another"
             )
+        noise = noise_by_coordinate(self.measurement_noise, measured.dim)
         seed = once("seed", seed_from, self.random_state)
         seed_thin, seed_paths, _ = spawn(seed, 3)
+        snapshots = without_noise(measured, noise, seed_thin)
         sde = prepare_reference(self.reference, self.volatility, snapshots)
         choice = choose_backend(
             self.backend, self.max_samples, sde, snapshots, mass_changes=self.growth is not None
@@ -163,6 +172,7 @@ class SchrodingerBridge(CellSetVerbs):
             bridge = matched(result.bridge, seed_paths) if choice.is_network else result.bridge
         self.bridge_ = bridge
         self._keep_snapshots(snapshots)
+        self.measured_ = None if snapshots is measured else measured
         self.backend_ = choice.name
         result.history[0] |= {"seed": seed, "backend": choice.name, "reason": choice.reason}
         self._conclude(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.bridges.coupling_rules import AnyBridge
+from trajinfer.bridges.deconvolution import noise_by_coordinate
 from trajinfer.bridges.parameter_covariance import ParameterLaw
 from trajinfer.bridges.snapshot_questions import SnapshotQuestions
+from trajinfer.data import Snapshots
 from trajinfer.processes import Process
 from trajinfer.sde import SDELike
 
@@ -20,12 +23,16 @@ class SnapshotEstimator(SnapshotQuestions):
     """An estimator whose fit is a bridge.
 
     Attributes:
+        measurement_noise: with which points were measured.
         bridge_: the path law.
+        measured_: the data as they were given where they hold noise; else None.
     """
 
     remedy_outside = "use forecast for times after the last one"
 
+    measurement_noise: Any
     bridge_: AnyBridge
+    measured_: Snapshots | None = None
     n_iter_: int
     history_: list[dict[str, Any]]
 
@@ -34,6 +41,34 @@ class SnapshotEstimator(SnapshotQuestions):
         """The refined reference."""
         self._check_fitted()
         return self.bridge_.reference.sde
+
+    @property
+    def given_snapshots(self) -> Snapshots:
+        """The data as they were given."""
+        self._check_fitted()
+        return self.snapshots_ if self.measured_ is None else self.measured_
+
+    def measurements(
+        self, t: Any, n: int | None = None, *, random_state: RandomState = None
+    ) -> Array:
+        """Draw what would be measured (n, D) of the population at time t.
+
+        These are positions as `marginal` draws them, with the noise of measurement.
+
+        Args:
+            t: one time.
+            n: number of draws; None takes `n_particles`.
+            random_state: None uses the estimator's.
+        """
+        self._check_fitted()
+        noise = noise_by_coordinate(self.measurement_noise, self.snapshots_.dim)
+        where = error = random_state
+        if random_state is not None:  # two draws of one seed would go together
+            where, error = spawn(seed_from(random_state), 2)
+        positions = self.marginal(t, n, random_state=where)
+        generator = self._generator(error, f"measurements {self._time(t)!r}")
+        normal = torch.randn(positions.shape, generator=generator, dtype=torch.float64)
+        return np.asarray(positions + noise * normal.numpy())
 
     @property
     def objective_history_(self) -> list[float]:
@@ -59,7 +94,8 @@ class SnapshotEstimator(SnapshotQuestions):
         """Standard errors of `parameters_`, for points of the snapshots drawn independently.
 
         The delta method (`bridges.parameter_covariance`): the limit of refits to resampled
-        snapshots, without refits. A volatility that was given or set, and growth, count as known.
+        snapshots, without refits. A volatility that was given or set, growth, and the positions
+        behind noisy measurements, count as known.
 
         Raises:
             InputError: if nothing was refined, more than fifty numbers, or what the snapshots do

@@ -45,6 +45,12 @@ class SnapshotQuestions(Estimator):
     def marginal(self, t: Any, n: int | None = None, *, random_state: RandomState = None) -> Array:
         """Draw positions (n, D) of the population at time t."""
 
+    def measurements(
+        self, t: Any, n: int | None = None, *, random_state: RandomState = None
+    ) -> Array:
+        """Draw what would be measured (n, D) of the population at time t: here `marginal`."""
+        return self.marginal(t, n, random_state=random_state)
+
     @abstractmethod
     def _check_fitted(self) -> None:
         """Refuse questions before `fit`."""
@@ -70,7 +76,7 @@ class SnapshotQuestions(Estimator):
         sample_weight: Any = None,
         time: str | None = None,
     ) -> float:
-        """Minus the mean distance between drawn marginals and held-out snapshots.
+        """Minus the mean distance between drawn measurements and held-out snapshots.
 
         Every coordinate is measured in standard deviations of the training data.
 
@@ -88,7 +94,7 @@ class SnapshotQuestions(Estimator):
         distances = [
             score_of(
                 scoring,
-                (units.apply(self.marginal(label)), None),
+                (units.apply(self.measurements(label)), None),
                 (units.apply(points), held_out.probabilities(k)),
             )
             for k, (label, points) in enumerate(zip(held_out.labels, held_out.points))

@@ -35,7 +35,7 @@ def cell_answers(bridge: SchrodingerBridge, rows: Rows, labels: Array | None) ->
     """Growth, velocity and fates of the rows."""
     from trajinfer.bridges.annotation import CellAnswers, rows_of
 
-    own = rows_of(bridge.snapshots_, rows.times, rows.points)
+    own = rows_of(bridge.given_snapshots, rows.times, rows.points)
     return CellAnswers.of(bridge, own, len(rows.points), labels, None)
 
 

@@ -73,7 +73,7 @@ def cell_intervals(
     n = require_integer(n, "n", least=2)
     require_fraction(level, "level")
     first = ask(bridge)
-    data = bridge.snapshots_
+    data = bridge.given_snapshots
 
     def identity() -> dict[str, Any]:
         return {"estimator": clone(bridge), "data": data, "n": n, "ask": ask}

@@ -151,7 +151,7 @@ def held_out_table(
     for k, (t, label) in enumerate(zip(times, held_out.labels)):
         observed = held_out.points[k], held_out.probabilities(k)
         with _expecting_extrapolation():
-            drawn = fitted.marginal(label)[:most], None
+            drawn = getattr(fitted, "measurements", fitted.marginal)(label)[:most], None
         line, before = exact_line(train, t), nearest_snapshot(train, t)
         outside = not train.times[0] < t < train.times[-1]
         rows += [

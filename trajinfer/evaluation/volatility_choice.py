@@ -199,7 +199,7 @@ def _distance(
     fitted = clone(estimator).fit(data.drop([label]))
     seen = data.select([label])
     return score_of(
-        scoring, (fitted.marginal(label), None), (seen.points[0], seen.probabilities(0))
+        scoring, (fitted.measurements(label), None), (seen.points[0], seen.probabilities(0))
     )
 
 
