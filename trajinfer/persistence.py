@@ -24,8 +24,8 @@ def load(path: str | Path) -> Any:
         The fitted estimator, on the CPU.
 
     Raises:
-        InputError: if the folder is missing, incomplete, damaged, of a newer format, or holds an
-            estimator that this version does not have.
+        InputError: if the folder is missing, incomplete, damaged, changed since it was saved, of a
+            newer format, or holds an estimator that this version does not have.
 
     Example:
         >>> import numpy as np, tempfile, pathlib

@@ -170,6 +170,48 @@ def test_a_newer_format_is_refused_and_the_cure_named(tmp_path):
         read_archive(path)
 
 
+def _turn_a_digit(path):
+    text = path.read_text().replace('"n": 3', '"n": 4')
+    path.write_text(text)
+
+
+def _turn_a_bit(path):
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+
+
+def _take_the_checksum_away(path):
+    config = json.loads(path.read_text())
+    del config["checksum"]
+    path.write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("config.json", _turn_a_digit),
+        ("config.json", _take_the_checksum_away),
+        ("model.safetensors", _turn_a_bit),
+    ],
+    ids=["a digit", "no checksum", "a bit"],
+)
+def test_any_change_after_the_save_is_refused(tmp_path, name, change):
+    path = save_archive(tmp_path / "m", CONFIG, TENSORS)
+    change(path / name)
+    with pytest.raises(InputError, match="not as it was saved"):
+        read_archive(path)
+
+
+def test_a_folder_may_be_moved_and_its_configuration_written_anew(tmp_path):
+    """The order of entries and the blanks between them are not part of the model."""
+    path = save_archive(tmp_path / "m", {"a": [float("nan"), 1e-300, "\u00e4"]}, TENSORS)
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    text = json.dumps(dict(reversed(config.items())), ensure_ascii=False)
+    (path / "config.json").write_text(text, encoding="utf-8")
+    read_archive(path.rename(tmp_path / "elsewhere"))
+
+
 def test_nothing_is_pickled(tmp_path):
     path = save_archive(tmp_path / "m", CONFIG, TENSORS)
     assert set(safetensors.torch.load_file(path / "model.safetensors")) == set(TENSORS)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trajinfer.cli.files import _precision
 from trajinfer.datasets import available, load_snapshots, read_snapshots
 
 QUICK = ("--set", "n_refinements=0")
@@ -96,3 +97,10 @@ def test_no_command_prints_the_help(run):
     result = run()
     assert "Commands" in result.output
     assert "fit" in result.output
+
+
+@pytest.mark.parametrize("version", ["2.2.0", "2.3.3", "3.0.2", "3.1.0", "4.0.0rc1"])
+def test_every_pandas_is_asked_for_all_digits_once(version):
+    """From 3.1 on it reads them without being asked, and warns of the word."""
+    asked = {"float_precision": "round_trip"} if version < "3.1" else {}
+    assert _precision(version) == asked

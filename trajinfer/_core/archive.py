@@ -1,11 +1,13 @@
 """Saved models: a folder with `config.json` and `model.safetensors`, written whole or not at all.
 
-Nothing is pickled. A folder is written beside its target under a temporary name and moved into
-place at the end, so that an interrupted save leaves what was there before.
+Nothing is pickled. A checksum of both files tells a model that was changed or damaged from the one
+that was saved. A folder is written beside its target under a temporary name and moved into place at
+the end, so that an interrupted save leaves what was there before.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +25,7 @@ from trajinfer._core.errors import InputError
 
 FORMAT = 2
 _CONFIG, _TENSORS = "config.json", "model.safetensors"
+_CHECKSUM, _SEALED_SINCE = "checksum", 2
 
 
 def write_folder(path: str | Path, fill: Callable[[Path], None]) -> Path:
@@ -89,21 +92,33 @@ def save_archive(
         "format": FORMAT,
         "versions": {"trajinfer": version("trajinfer"), "torch": torch.__version__},
     }
-    document = json.dumps({**header, **config}, indent=2)
+    document = json.loads(json.dumps({**header, **config}))
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
     def fill(folder: Path) -> None:
-        (folder / _CONFIG).write_text(document, encoding="utf-8")
         safetensors.torch.save_file(plain, folder / _TENSORS)
+        sealed = document | {_CHECKSUM: checksum(document, folder)}
+        (folder / _CONFIG).write_text(json.dumps(sealed, indent=2), encoding="utf-8")
 
     return write_folder(target, fill)
+
+
+def checksum(config: Mapping[str, Any], folder: Path) -> str:
+    """SHA-256 of a configuration without its checksum, and of the file of tensors beside it."""
+    entries = {name: value for name, value in config.items() if name != _CHECKSUM}
+    found = hashlib.sha256(json.dumps(entries, sort_keys=True).encode())
+    with (folder / _TENSORS).open("rb") as file:
+        while part := file.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()
 
 
 def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read a model folder written by `save_archive`.
 
     Raises:
-        InputError: if the folder is missing, incomplete, damaged, or of a newer format.
+        InputError: if the folder is missing, incomplete, damaged, changed after it was saved, or
+            of a newer format.
     """
     folder = Path(path)
     if not (folder / _CONFIG).is_file():
@@ -119,5 +134,10 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tens
     if written > FORMAT:
         raise InputError(
             f"{folder} was written in format {written}, newer than {FORMAT}; update trajinfer"
+        )
+    if written >= _SEALED_SINCE and config.get(_CHECKSUM) != checksum(config, folder):
+        raise InputError(
+            f"{folder} is not as it was saved: its checksum is another; restore it from a copy, or "
+            "fit and save again"
         )
     return config, tensors

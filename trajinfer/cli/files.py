@@ -24,6 +24,12 @@ _NUMBER = r"0|-?[1-9][0-9]{0,17}"
 _NO_NUMBER = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
 
 
+def _precision(version: str) -> dict[str, str]:
+    """How every digit is read: pandas 3.1 reads so always, and warns of the word."""
+    release = tuple(int(part) for part in version.split(".")[:2])
+    return {} if release >= (3, 1) else {"float_precision": "round_trip"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableFile(Options):
     """A file with a table, and how its cells are to be read."""
@@ -128,8 +134,8 @@ class TableFile(Options):
             "encoding": self.encoding,
             "keep_default_na": False,
             "na_values": ["", *names(self.missing)],
-            "float_precision": "round_trip",
             "low_memory": False,
+            **_precision(pd.__version__),
         }
         try:
             frame = pd.read_csv(self.data, dtype=dict.fromkeys(text, str), **words)
