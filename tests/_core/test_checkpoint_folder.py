@@ -51,6 +51,29 @@ def test_pieces_are_made_once(tmp_path):
     assert _work(None, Counted(), (5,))[0]["k"] == 5
 
 
+def test_of_processes_that_train_together_the_first_one_writes_and_all_read(tmp_path, monkeypatch):
+    folder = tmp_path / "c"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    alone = Counted()
+    _work(folder, alone, (1,))
+    assert alone.made == [1]
+    assert not folder.exists()
+    monkeypatch.setenv("RANK", "0")
+    with checkpointed(folder, "work", lambda: {"setting": 0}):
+        once("piece", Counted(), 1)
+        before = {file.name: file.read_bytes() for file in folder.iterdir()}
+        monkeypatch.setenv("RANK", "1")  # while the first one holds the folder
+        token = checkpoint_folder._OPEN.set(None)
+        other = Counted()
+        assert [piece["k"] for piece in _work(folder, other, (1, 2))] == [1, 2]
+        assert other.made == [2]
+        with pytest.raises(InputError, match="setting differ"):
+            _work(folder, other, setting=1)
+        checkpoint_folder._OPEN.reset(token)
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
 def test_a_piece_forgets_the_pieces_on_its_way(tmp_path):
     inner = Counted()
 

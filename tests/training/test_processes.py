@@ -93,6 +93,27 @@ def test_a_process_that_dies_ends_the_other_with_a_message(two):
     assert "another process of this training has ended" in (folder / "0.error").read_text()
 
 
+def test_a_training_in_two_processes_goes_on_from_what_the_first_one_kept(two, tmp_path):
+    (tmp_path / "alone").mkdir()
+    together.trained(tmp_path / "alone")
+    alone = json.loads((tmp_path / "alone" / "0.json").read_text())
+    kept = tmp_path / "kept"
+    _, codes = two(dies_at=7, kept=kept)
+    assert codes == [1, 3]
+    folder, codes = two(kept=kept)
+    assert codes == [0, 0]
+    here, there = _told(folder)
+    assert here["weights"] == there["weights"]
+    assert here["losses"] == there["losses"]
+    assert 0 < len(here["losses"]) < 20  # the rest of the course
+    np.testing.assert_allclose(
+        here["losses"], alone["losses"][-len(here["losses"]) :], rtol=0, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        np.concatenate(here["weights"]), np.concatenate(alone["weights"]), rtol=0, atol=1e-5
+    )
+
+
 def test_processes_of_different_seeds_are_refused(two):
     folder, codes = two(seed=5)
     assert codes == [1, 1]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from trajinfer._core.checkpoint_folder import checkpointed
 from trajinfer._core.seeding import seeded
 from trajinfer.training import CSVLogger, Loss, Recipe
 from trajinfer.training.processes import Processes
@@ -20,7 +21,9 @@ from trajinfer.training.processes import Processes
 N_ROWS, N_STEPS = 60, 20
 
 
-def trained(folder: Path, *, dies_at: int | None = None, seed: int = 0) -> None:
+def trained(
+    folder: Path, *, dies_at: int | None = None, seed: int = 0, kept: Path | None = None
+) -> None:
     """Fit a line by 20 steps of 16 rows; what a process saw goes to a file of its own."""
     rank = int(os.environ.get("RANK", "0"))
     with seeded(rank):  # the first weights differ: those of the first process count
@@ -43,7 +46,8 @@ def trained(folder: Path, *, dies_at: int | None = None, seed: int = 0) -> None:
         callbacks=[CSVLogger(folder / "course.csv"), _Losses()],
     )
     figures = itertools.count(0, -rank)  # of the second ever better: those of the first decide
-    report = recipe.fit(module, objective, N_ROWS, lambda: float(next(figures)))
+    with checkpointed(kept, "training", lambda: {"seed": seed}):
+        report = recipe.fit(module, objective, N_ROWS, lambda: float(next(figures)))
     losses = recipe.callbacks[1].losses  # type: ignore[attr-defined]
     told = {"losses": losses, "rows": seen, "stopped": report.stopped, "steps": report.n_steps}
     told["weights"] = [p.flatten().tolist() for p in module.parameters()]

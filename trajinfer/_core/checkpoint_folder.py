@@ -7,7 +7,8 @@ folder belongs to the context of the call, not to its arguments: pieces lie ten 
 in rooms that know of no estimator.
 
 Every piece is one file of safetensors with JSON in its header, written beside its name and renamed:
-a process that is killed leaves whole pieces only.
+a process that is killed leaves whole pieces only. Of processes that `torchrun` started together the
+first one writes, and all read: none gets past a training that another one has not finished.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -33,6 +34,7 @@ from trajinfer._core.errors import InputError, StorageError
 from trajinfer._core.fingerprint import fingerprint
 from trajinfer._core.folder_lock import folder_lock
 from trajinfer._core.packing import pack, unpack
+from trajinfer._core.process_group import is_first_process
 
 FORMAT = 1
 _HEADER, _SUFFIX, _SCRATCH = "checkpoint.json", ".safetensors", ".scratch"
@@ -72,6 +74,8 @@ class CheckpointFolder:
 
     def write(self, place: str, piece: Any) -> None:
         """Keep a piece; what was kept on the way to it is no longer needed."""
+        if not is_first_process():
+            return
         tensors: dict[str, torch.Tensor] = {}
         write_content(self.file(place), {"piece": pack(piece, tensors, "piece")}, tensors)
         for inner in self.path.glob(f"{place}.*{_SUFFIX}"):
@@ -150,11 +154,18 @@ def checkpointed(
     if path is None or _OPEN.get() is not None:
         yield
         return
-    folder = _made(Path(path).expanduser())
-    with folder_lock(folder), using(CheckpointFolder(folder)):
+    folder = Path(path).expanduser()
+    with _held(folder) if is_first_process() else nullcontext(), using(CheckpointFolder(folder)):
+        _require_same(folder, work, {name: fingerprint(v) for name, v in identity().items()})
+        yield
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """A folder that is there, and in which this process alone writes."""
+    with folder_lock(_made(folder)):
         for scratch in folder.glob(f".*{_SCRATCH}"):  # of a process that was killed
             scratch.unlink(missing_ok=True)
-        _require_same(folder, work, {name: fingerprint(v) for name, v in identity().items()})
         yield
 
 
@@ -181,7 +192,8 @@ def _require_same(folder: Path, work: str, identity: Mapping[str, str]) -> None:
     wanted = {"format": FORMAT, "work": work, "versions": versions, "identity": dict(identity)}
     header = folder / _HEADER
     if not header.is_file():
-        write_bytes(header, json.dumps(wanted, indent=2).encode())
+        if is_first_process():
+            write_bytes(header, json.dumps(wanted, indent=2).encode())
         return
     try:
         found = json.loads(header.read_text(encoding="utf-8"))

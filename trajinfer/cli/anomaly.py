@@ -11,7 +11,7 @@ from trajinfer._core.text import table_text
 from trajinfer.cli.command import command
 from trajinfer.cli.fitting import fitting
 from trajinfer.cli.models import SCORE
-from trajinfer.cli.options import DrawingRun
+from trajinfer.cli.options import DrawingTrainingRun
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile
 from trajinfer.cli.settings import SeededSettings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_FIGURES, _SHOWN = 4, 10
 
 
-@command(DrawingRun)
+@command(DrawingTrainingRun)
 def anomaly(
     file: SeriesFile,
     settings: SeededSettings,

@@ -9,6 +9,7 @@ from trajinfer.cli.command import command
 from trajinfer.cli.fitting import fitting
 from trajinfer.cli.models import Model, model_of, neural
 from trajinfer.cli.options import Model as ModelName
+from trajinfer.cli.options import TrainingRun
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile, Statics
 from trajinfer.cli.settings import SeededSettings
@@ -16,7 +17,7 @@ from trajinfer.cli.settings import SeededSettings
 MODELS: dict[str, Model] = {**neural("NeuralSDEClassifier")}
 
 
-@command()
+@command(TrainingRun)
 def classify(
     file: SeriesFile,
     settings: SeededSettings,

@@ -11,14 +11,15 @@ import inspect
 import shlex
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import typer
 
 from trajinfer._core.errors import UnusedColumnsWarning
+from trajinfer._core.process_group import is_first_process
 from trajinfer.cli.console import (
     NOT_CONVERGED,
     remembered_warnings,
@@ -28,6 +29,7 @@ from trajinfer.cli.console import (
 )
 from trajinfer.cli.options import Options, Run
 from trajinfer.cli.output import Job, Result, can_draw, check_target, write_result
+from trajinfer.cli.together import run_together
 
 if TYPE_CHECKING:
     from trajinfer._core.page import Page
@@ -67,6 +69,8 @@ def command(
             context = values.pop(_CONTEXT)
             given = {name: _filled(group, values) for name, group in groups.items()}
             how = _filled(run, values)
+            if not is_first_process():  # of those that train together, the first one speaks
+                how = replace(how, quiet=True, verbose=False)
             _prepare(how, list(given.values()))
             job = function(**given, **values, **({"run": how} if "run" in known else {}))
             _conclude(context, how, job)
@@ -103,11 +107,13 @@ def _flags(group: type[Options], defaults: dict[str, Any]) -> list[inspect.Param
     return parameters
 
 
-def _prepare(run: Run, groups: list[Options]) -> None:
+def _prepare(run: Run, groups: Sequence[Options]) -> None:
     show_log(run.verbose)
-    if run.quiet:
+    if not is_first_process():
+        warnings.simplefilter("ignore")
+    elif run.quiet:
         warnings.simplefilter("ignore", UnusedColumnsWarning)
-    for group in groups:
+    for group in (run, *groups):
         group.check()
     if run.out is not None and not run.dry_run:
         check_target(run.out)
@@ -118,10 +124,15 @@ def _conclude(context: typer.Context, run: Run, job: Job) -> None:
     if run.dry_run:
         typer.echo("\n".join(job.script))
         return
+    if run.processes > 1:
+        run_together(_words(context, without="nproc"), run.processes, quiet=run.quiet)
+        return
     say(job.announcement, quiet=run.quiet)
     started = time.perf_counter()
     with remembered_warnings() as remarks:
         result = job.work()
+    if not is_first_process():
+        return
     document = {"command": context.info_name, **_data(context), **result.summary}
     document["seconds"] = time.perf_counter() - started
     if run.out is not None:
@@ -173,18 +184,23 @@ def _write(
 
 def command_line(context: typer.Context) -> str:
     """The command as it was typed, in one line."""
-    words = ["trajinfer", str(context.info_name)]
+    return " ".join(shlex.join(["trajinfer", *_words(context)]).split())
+
+
+def _words(context: typer.Context, without: str = "") -> list[str]:
+    """The command and its arguments as they were typed, but for an option that is left out."""
+    words = [str(context.info_name)]
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
-        if source is None or source.name != "COMMANDLINE":
+        if source is None or source.name != "COMMANDLINE" or parameter.name == without:
             continue
         value = context.params[str(parameter.name)]
         off = getattr(parameter, "secondary_opts", [])
         if parameter.param_type_name == "argument":
-            words.insert(2, str(value))
+            words.insert(1, str(value))
         elif isinstance(value, bool):
             words.append(parameter.opts[0] if value else off[0])
         else:
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 words += [parameter.opts[0], str(one)]
-    return " ".join(shlex.join(words).split())
+    return words

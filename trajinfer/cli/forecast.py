@@ -9,7 +9,7 @@ from trajinfer.cli.command import command
 from trajinfer.cli.fitting import fitting
 from trajinfer.cli.horizon import Horizon
 from trajinfer.cli.models import Model, model_of, neural
-from trajinfer.cli.options import DrawingRun, Draws
+from trajinfer.cli.options import DrawingTrainingRun, Draws
 from trajinfer.cli.options import Model as ModelName
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile, Statics
@@ -22,7 +22,7 @@ MODELS: dict[str, Model] = {
 }
 
 
-@command(DrawingRun)
+@command(DrawingTrainingRun)
 def forecast(
     file: SeriesFile,
     settings: SeededSettings,

@@ -10,7 +10,7 @@ from trajinfer.cli.command import command
 from trajinfer.cli.console import say
 from trajinfer.cli.imitation import Imitation
 from trajinfer.cli.models import SCORE, Model, model_of
-from trajinfer.cli.options import DrawingRun
+from trajinfer.cli.options import DrawingTrainingRun
 from trajinfer.cli.options import Model as ModelName
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile
@@ -19,11 +19,11 @@ from trajinfer.cli.settings import SeededSettings
 MODELS = {"chain": Model("DirectedChainGenerator", {}), **SCORE}
 
 
-@command(DrawingRun)
+@command(DrawingTrainingRun)
 def generate(
     file: SeriesFile,
     settings: SeededSettings,
-    run: DrawingRun,
+    run: DrawingTrainingRun,
     aim: Imitation,
     transform: Annotated[
         str | None,

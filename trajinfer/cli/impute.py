@@ -8,7 +8,7 @@ from trajinfer._core.errors import InputError
 from trajinfer.cli.command import command
 from trajinfer.cli.fitting import fitting
 from trajinfer.cli.models import SCORE, Model, model_of, neural
-from trajinfer.cli.options import DrawingRun, Level
+from trajinfer.cli.options import DrawingTrainingRun, Level
 from trajinfer.cli.options import Model as ModelName
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile
@@ -21,7 +21,7 @@ MODELS: dict[str, Model] = {**SCORE, **neural("NeuralSDEInterpolator")}
 _MOST_FIGURES, _USUAL_LEVEL = 6, 0.95
 
 
-@command(DrawingRun)
+@command(DrawingTrainingRun)
 def impute(
     file: SeriesFile,
     settings: SeededSettings,

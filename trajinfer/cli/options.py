@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,33 @@ class Run(Options):
         """Whether the command is to write a page on its result."""
         return False
 
+    @property
+    def processes(self) -> int:
+        """How many processes the command is to run in."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun(Run):
+    """The same for commands that train networks."""
+
+    nproc: Annotated[
+        int, typer.Option(help="Processes that train networks together, started by torchrun.")
+    ] = 1
+
+    @property
+    def processes(self) -> int:
+        """How many processes the command is to run in."""
+        return self.nproc
+
+    def check(self) -> None:
+        """Refuse numbers of processes that cannot be started."""
+        super().check()
+        if self.nproc < 1:
+            raise InputError(f"--nproc must be a number of processes, at least 1, got {self.nproc}")
+        if self.nproc > 1 and "WORLD_SIZE" in os.environ:
+            raise InputError("--nproc starts torchrun, which runs already; leave --nproc out")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DrawingRun(Run):
@@ -88,6 +116,11 @@ class DrawingRun(Run):
         super().check()
         if self.report and self.out is None:
             raise InputError("--report writes a page into the folder of the result; give --out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingTrainingRun(DrawingRun, TrainingRun):
+    """The same for commands that train networks and draw."""
 
 
 @dataclass(frozen=True, kw_only=True)

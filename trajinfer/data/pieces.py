@@ -11,6 +11,7 @@ import pandas as pd
 
 from trajinfer._core.checkpoint_folder import checkpointed, once, using, write_bytes
 from trajinfer._core.errors import InputError
+from trajinfer._core.process_group import is_first_process
 
 _PROGRESS = "_progress"  # readers of parquet folders pass over what begins with _
 
@@ -24,6 +25,8 @@ def write_pieces(
     answer: Callable[[slice], pd.DataFrame],
 ) -> Path:
     """Write `part-00000.parquet` and so on, each in one move; a call that was killed goes on.
+
+    Of processes that `torchrun` started together the first one writes, the others pass.
 
     Args:
         out: the folder.
@@ -41,6 +44,8 @@ def write_pieces(
         StorageError: if it cannot be written.
     """
     folder = Path(out).expanduser()
+    if not is_first_process():
+        return folder
     begun = (folder / _PROGRESS).is_dir()
     if not begun and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"out={str(out)!r} exists already; give the name of a new folder")
