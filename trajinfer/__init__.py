@@ -1,9 +1,9 @@
 """Stochastic dynamics from observations that are scattered in time.
 
-Estimators, containers, errors, `solve`, `simulate`, `load`, and the rooms `sde`, `processes`,
-`fractional`, `functionals`, `jumps`, `metrics`, `evaluation`, `adapters`, `datasets`, `plot`,
-`scores`. Names are imported when they are first used, so that `import trajinfer` alone costs next
-to nothing.
+Estimators, containers, errors, `solve`, `simulate`, `make_snapshots`, `load`, and the rooms `sde`,
+`processes`, `fractional`, `functionals`, `jumps`, `metrics`, `evaluation`, `adapters`, `datasets`,
+`plot`, `scores`. Names are imported when they are first used, so that `import trajinfer` alone
+costs next to nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from trajinfer.jumps import MarkovJumpProcess
     from trajinfer.long_memory import FractionalSDE
     from trajinfer.persistence import load
-    from trajinfer.processes.simulate import simulate
+    from trajinfer.processes.simulate import make_snapshots, simulate
     from trajinfer.scores import ScoreDensity, ScoreSeries, StochasticInterpolant
     from trajinfer.sde import solve
     from trajinfer.series import (
@@ -92,6 +92,7 @@ __all__ = [
     "functionals",
     "jumps",
     "load",
+    "make_snapshots",
     "metrics",
     "passage",
     "plot",
@@ -130,6 +131,7 @@ _HOME = {
     "NeuralSDEInterpolator": "trajinfer.series",
     "NeuralSDERegressor": "trajinfer.series",
     "load": "trajinfer.persistence",
+    "make_snapshots": "trajinfer.processes",
     "simulate": "trajinfer.processes",
     "solve": "trajinfer.sde",
 }

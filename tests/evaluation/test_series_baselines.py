@@ -19,6 +19,7 @@ from trajinfer.evaluation.series import (
     persistence,
     resampled,
 )
+from trajinfer.series.experts.resampling import shared_window
 
 
 def holes():
@@ -56,6 +57,32 @@ def test_persistence_and_means_read_observed_values_only():
 
 def test_resampling_spans_each_series():
     assert resampled(holes(), 3)[1, :, 0].tolist() == [2.0, 4.0, 6.0]
+
+
+def clock(times):
+    """Series that show the time."""
+    return IrregularSeries.from_arrays(times, [np.array(row)[:, None] for row in times])
+
+
+def test_a_window_keeps_when_things_happened():
+    series = clock([[0.0, 2.0, 10.0], [1.0, 5.0, 9.0], [0.0, 3.0, 10.0], [100.0, 110.0]])
+    found = resampled(series, 3, (0.0, 10.0))[:, :, 0].tolist()
+    assert found[:3] == [[0.0, 5.0, 10.0], [1.0, 5.0, 9.0], [0.0, 5.0, 10.0]]
+    assert found[3] == [100.0, 105.0, 110.0]  # outside of the window: its own span
+
+
+def test_a_window_is_shared_where_series_begin_and_end_together():
+    starts = np.linspace(0, 2, 21)
+    together = [[a, 5.0, 10.0 - a] for a in starts]
+    assert shared_window(clock(together)) == pytest.approx((0.2, 9.8))
+    # one that goes on for ever does not widen it
+    assert shared_window(clock([*together, [0.0, 900.0]])) == pytest.approx((0.2, 9.8), abs=0.1)
+    assert shared_window(clock([[0.0, 1.0, 2.0 + a] for a in starts])) is None
+    assert shared_window(clock([[a, 1.5 + a, 2.0 + a] for a in starts])) is None
+    assert shared_window(clock([[1.0]] * 3)) is None
+
+
+def test_grid_refuses_rows_that_are_not_one_per_series():
     with pytest.raises(InputError, match="ts must be"):
         linear_interpolation(holes(), np.zeros((3, 2)))
 

@@ -85,9 +85,9 @@ def test_a_long_series_is_padded_beside_none_of_the_others(kind, monkeypatch):
         sizes.append(batch.values.numel())
         return batch
 
-    def counted_values(series, n_points):
+    def counted_values(series, n_points, *window):
         sizes.append(series.values.size + len(series) * n_points)
-        return made(series, n_points)
+        return made(series, n_points, *window)
 
     monkeypatch.setattr(SeriesRows, "rows", counted)
     monkeypatch.setattr(convolutions, "resampled", counted_values)

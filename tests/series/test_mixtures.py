@@ -5,7 +5,7 @@ import pytest
 
 from trajinfer import InputError, IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor, load
 from trajinfer.regression.mixture import mixture_of_numbers, mixture_of_probabilities
-from trajinfer.series.experts.panel import fold_of_each
+from trajinfer.series.experts.panel import fit_panel, fold_of_each
 from trajinfer.series.experts.summaries import summaries
 
 SMALL = {"hidden": 4, "max_epochs": 2, "n_samples": 2, "step": 1.0, "random_state": 0}
@@ -50,6 +50,23 @@ def test_parts_hold_every_class():
     folds = fold_of_each(codes, 3, 0)
     counts = np.array([[np.sum(folds[codes == c] == k) for k in range(3)] for c in range(3)])
     assert (counts.max(1) - counts.min(1) <= 1).all()
+
+
+def test_what_happens_at_a_known_hour_is_told_where_ends_are_missing(rng):
+    hours = np.arange(24.0)
+    labels = np.arange(80) % 2
+    bumps = np.exp(-((hours - 10 - 1.5 * labels[:, None]) ** 2) / 8)
+    values = bumps + 0.1 * rng.normal(size=bumps.shape)
+    begins, ends = rng.integers(0, 4, (2, 80))
+    rows = [slice(a, 24 - b) for a, b in zip(begins, ends)]
+    series = IrregularSeries.from_arrays(
+        [hours[row] for row in rows], [v[row, None] for v, row in zip(values, rows)]
+    )
+    folds = fold_of_each(labels, 4, 0)
+    names = ("linear", "kernel", "convolutions")
+    _, held_out = fit_panel(series, labels, np.ones(80), folds, 2, names, 0)
+    right = (held_out.argmax(2) == labels).mean(1)
+    assert (right > 0.9).all(), right  # each over its own span: .84 at most
 
 
 def test_summaries_are_those_of_the_observed_values():

@@ -12,7 +12,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
 from trajinfer.data.scaling import Standardisation
-from trajinfer.series.experts.resampling import resampled
+from trajinfer.series.experts.resampling import resampled, shared_window
 from trajinfer.series.grouping import in_groups
 
 _TAPS, _SHORTEST = 9, 9
@@ -34,6 +34,7 @@ class Convolutions:
         dilations: (D,) of the kernels.
         channels: D arrays (84, C) of zeros and ones: the channels that each kernel adds up.
         biases: D arrays (84, n) of levels.
+        window: the span of the grid; None: that of each series.
 
     References:
         Dempster, Schmidt and Webb, MiniRocket, KDD 2021.
@@ -44,6 +45,7 @@ class Convolutions:
     dilations: Array
     channels: list[Array]
     biases: list[Array]
+    window: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, series: IrregularSeries, n_features: int, seed: int) -> Self:
@@ -57,7 +59,8 @@ class Convolutions:
         rng = np.random.default_rng(seed)
         grid = min(int(series.lengths.max()), round(2 * float(series.lengths.mean())))
         grid = max(grid, _SHORTEST)
-        values = in_groups(series, lambda part: resampled(part, grid))
+        window = shared_window(series)
+        values = in_groups(series, lambda part: resampled(part, grid, window))
         scaling = Standardisation.of(values)
         values = scaling.apply(values)
         dilations, counts = _dilations(grid, n_features // len(_TRIPLES))
@@ -72,11 +75,12 @@ class Convolutions:
             quantiles = shares.reshape(len(_TRIPLES), count)
             channels.append(mixing)
             levels.append(np.array([np.quantile(r, q) + _TIE for r, q in zip(own, quantiles)]))
-        return cls(grid, scaling, dilations, channels, levels)
+        return cls(grid, scaling, dilations, channels, levels, window)
 
     def __call__(self, series: IrregularSeries) -> Array:
         """(B, F) shares in [0, 1]."""
-        values = self.scaling.apply(in_groups(series, lambda part: resampled(part, self.grid)))
+        values = in_groups(series, lambda part: resampled(part, self.grid, self.window))
+        values = self.scaling.apply(values)
         size = max(1, min(64, _MOST_NUMBERS // (len(_TRIPLES) * self.grid)))
         chunks = np.array_split(values, -(-len(values) // size))
         return np.concatenate([self._shares(chunk) for chunk in chunks])

@@ -14,7 +14,7 @@ from trajinfer.data import IrregularSeries
 from trajinfer.regression import BoostedTrees, BoostingSettings, fit_kernel_ridge, fit_ridge
 from trajinfer.regression.mixture import softmax, temperature
 from trajinfer.series.experts.convolutions import Convolutions
-from trajinfer.series.experts.resampling import resampled
+from trajinfer.series.experts.resampling import resampled, shared_window
 from trajinfer.series.experts.summaries import summaries
 from trajinfer.series.grouping import in_groups
 
@@ -34,15 +34,17 @@ class Inputs:
     Attributes:
         grid: number of even times at which series are read by straight lines.
         convolutions: features of convolutions, where an expert asks for them.
+        window: the span of these times; None: that of each series.
     """
 
     grid: int
     convolutions: Convolutions | None
+    window: tuple[float, float] | None = None
 
     def __call__(self, series: IrregularSeries) -> dict[str, Array]:
         """Features (B, F) by the name of the expert that sees them."""
         short = in_groups(series, summaries)
-        values = in_groups(series, lambda part: resampled(part, self.grid))
+        values = in_groups(series, lambda part: resampled(part, self.grid, self.window))
         values = values.reshape(len(series), -1)
         design = np.concatenate([short, values], axis=1)
         features = {"linear": design, "kernel": design, "boosting": short}
@@ -117,7 +119,8 @@ def fit_panel(
         if "convolutions" in names
         else None
     )
-    inputs = Inputs(int(np.clip(np.median(series.lengths), 2, _LONGEST_GRID)), convolutions)
+    grid = int(np.clip(np.median(series.lengths), 2, _LONGEST_GRID))
+    inputs = Inputs(grid, convolutions, shared_window(series))
     features = inputs(series)
     values = np.eye(n_classes)[target.astype(int)] if n_classes else target[:, None]
     experts: dict[str, Any] = {}

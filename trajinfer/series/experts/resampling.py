@@ -12,6 +12,8 @@ from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
 from trajinfer.paths import filled, linear_path
 
+_TOGETHER = 0.25
+
 
 def linear_interpolation(series: IrregularSeries, ts: Any) -> Array:
     """Straight lines between the observations of each channel, level before and after them.
@@ -30,15 +32,41 @@ def linear_interpolation(series: IrregularSeries, ts: Any) -> Array:
     return np.asarray(path.evaluate(torch.tensor(queries).clamp(*ends)).numpy())
 
 
-def resampled(series: IrregularSeries, n_points: int) -> Array:
-    """Each series stretched over `n_points` equidistant times of its own span, by straight lines.
+def resampled(
+    series: IrregularSeries, n_points: int, window: tuple[float, float] | None = None
+) -> Array:
+    """Each series at `n_points` equidistant times of a window, by straight lines.
+
+    Without a window, and for a series less than half of which lies in it (one of another year),
+    the times are those of its own span.
 
     Returns:
-        (B, n_points, C).
+        (B, n_points, C); level before the first and after the last observation.
     """
     share = np.linspace(0, 1, n_points)
-    first, last = series.times[:, :1], series.last_times[:, None]
-    return linear_interpolation(series, first + share * (last - first))
+    first, last = series.first_times, series.last_times
+    if window is not None:
+        common = np.minimum(last, window[1]) - np.maximum(first, window[0])
+        inside = (common >= 0) & (2 * common >= last - first)
+        first = np.where(inside, window[0], first)
+        last = np.where(inside, window[1], last)
+    return linear_interpolation(series, first[:, None] + share * (last - first)[:, None])
+
+
+def shared_window(series: IrregularSeries) -> tuple[float, float] | None:
+    """When series begin and end, where most begin and end together, else None.
+
+    Together means that of the first and of the last times the eight tenths in the middle, the ends
+    of which are the window, lie within a quarter of the median span. A series that is stretched
+    over its own span loses when things happened: with values missing at its ends it is shifted
+    against the others.
+    """
+    first, last = series.first_times, series.last_times
+    span = float(np.median(last - first))
+    begins, ends = (np.quantile(times, [0.1, 0.9]) for times in (first, last))
+    if not span > 0 or max(np.ptp(begins), np.ptp(ends)) > _TOGETHER * span:
+        return None
+    return float(begins[0]), float(ends[1])
 
 
 def query_grid(series: IrregularSeries, ts: Any) -> Array:
