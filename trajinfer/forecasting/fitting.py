@@ -15,10 +15,12 @@ from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles
+from trajinfer.forecasting.common_times import CommonOrigins, independent_stretches
 from trajinfer.forecasting.continuations import CONTINUATIONS, fit_continuations
 from trajinfer.forecasting.experts import SIMPLE, ridge_columns, simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.folds import Folds, folds_of
+from trajinfer.forecasting.held_out import HeldOut, Judged
 from trajinfer.forecasting.history import history
 from trajinfer.forecasting.law import ForecastLaw, Part
 from trajinfer.forecasting.measures import measured, places
@@ -36,6 +38,7 @@ _PAIRS_PER_SERIES = 2000
 _MOST_PAIRS = 40_000
 _FEWEST_PAIRS = 300
 _FEWEST_STRETCHES = 25
+_ALIKE = 0.5
 _TREE_WORK = 60_000
 _MOST_TREE_PAIRS = 15_000
 _FEWEST_FOR_TREES = 20
@@ -66,47 +69,8 @@ class LawSettings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Pairs, each predicted by the part that has not seen it.
-
-    Attributes:
-        asked: the questions.
-        pairs: the rows they stand for.
-        truth: (P, C), NaN = not observed.
-        increments: (P, C, E) of the experts, in units of the expected size.
-        log_scale: (P, C) of the networks.
-        weight: (P,) of the pairs in means.
-        scale: (P, C) of the law, set when it is known.
-    """
-
-    asked: Questions
-    pairs: Pairs
-    truth: Array
-    increments: Array
-    log_scale: Array
-    weight: Array
-    scale: Array
-
-    def __getitem__(self, index: Array) -> HeldOut:
-        return HeldOut(
-            self.asked[index],
-            self.pairs[index],
-            self.truth[index],
-            self.increments[index],
-            self.log_scale[index],
-            self.weight[index],
-            self.scale[index],
-        )
-
-    @property
-    def target(self) -> Array:
-        """(P, C) true increments in units of the expected size."""
-        return np.asarray((self.truth - self.asked.history.last) / self.asked.size)
-
-
 class LawFit:
-    """One fit; `law`, `held_out`, `history` are there after `run`.
+    """One fit; `history` is there after `run`.
 
     Args:
         series: to learn from.
@@ -138,8 +102,14 @@ class LawFit:
         self.past = history(self.data, np.arange(len(self.data.times)), self.units)
         self.history: list[dict[str, Any]] = []
 
-    def run(self) -> ForecastLaw:
-        """Fit everything."""
+    def run(self) -> tuple[Judged, Judged | None]:
+        """Fit everything.
+
+        Returns:
+            The law, judged by what held-out series say; and the law beyond the end of the table,
+            judged by what came later in all series at once. None where the series share no shocks,
+            so that both are the same.
+        """
         pairs = self._draw(self.rng)
         asked = self._ask(pairs)
         self.design = Design.fit(asked, self.units)
@@ -148,14 +118,44 @@ class LawFit:
         stretches = self.source.stretches(self.data, horizon)
         rich = len(pairs) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
         folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
-        parts, held_out = self._experts(pairs, asked, folds, rich=rich)
-        names = (*SIMPLE, *CONTINUATIONS, "ridge", *(("trees", "network") if rich else ()))
-        share = np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0)
+        learned = ("trees", "network") if rich else ()
+        within = self._chosen(*self._experts(pairs, asked, folds, learned), learned, stretches)
+        origins = self._origins(pairs, asked, stretches)
+        if origins is None:
+            return within, None
+        parts, held_out = self._experts(pairs, asked, origins, learned[:1])
+        later = (1 - origins.known[0]) * stretches
+        alone = self._independent(held_out.best_error(), held_out.pairs, later)
+        return within, self._chosen(parts, held_out, learned[:1], alone)
+
+    def _origins(self, pairs: Pairs, asked: Questions, stretches: float) -> CommonOrigins | None:
+        """Origins common to all series; None where their increments are not alike."""
+        increments = (self.data.values[pairs.target] - asked.history.last) / asked.size
+        alone = self._independent(increments, pairs, stretches)
+        return CommonOrigins.of(self.data, pairs) if alone < _ALIKE * stretches else None
+
+    def _independent(self, errors: Array, pairs: Pairs, stretches: float) -> float:
+        times = self.data.times[pairs.cut]
+        return independent_stretches(errors, pairs.series, times, self.settings.horizon, stretches)
+
+    def _chosen(
+        self,
+        parts: list[Part],
+        held_out: HeldOut,
+        learned: tuple[str, ...],
+        stretches: float,
+    ) -> Judged:
+        """The law that what the parts hold out chooses."""
         mixture = fit_mixture(
-            names, held_out.increments, held_out.target, share, stretches, held_out.weight
+            (*SIMPLE, *CONTINUATIONS, "ridge", *learned),
+            held_out.increments,
+            held_out.target,
+            np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0),
+            stretches,
+            held_out.weight,
         )
-        self.held_out, self.stretches = held_out, stretches
-        return self._law(_without_idle(parts, mixture), mixture, held_out, rich=rich)
+        parts = _without_idle(parts, mixture)
+        return self._law(parts, mixture, held_out, stretches, noisy="network" in learned)
 
     def _draw(self, rng: np.random.Generator) -> Pairs:
         usable = max(1, int((self.source.per_series > 0).sum()))
@@ -181,7 +181,7 @@ class LawFit:
         )
 
     def _experts(
-        self, pairs: Pairs, asked: Questions, folds: Folds, *, rich: bool
+        self, pairs: Pairs, asked: Questions, folds: Folds, names: tuple[str, ...]
     ) -> tuple[list[Part], HeldOut]:
         """Experts of every part, and what they say of the pairs they have not seen."""
         features = self.design(asked, self.units)
@@ -193,7 +193,7 @@ class LawFit:
         self._mean_of_others(simple, asked, truth, held, trains)
         target = (truth - asked.history.last) / asked.size
         n_features, n_channels = features.shape[1], self.units.n_channels
-        columns = ridge_columns(self.design, n_features, n_channels, rich=rich)
+        columns = ridge_columns(self.design, n_features, n_channels, rich=bool(names))
         ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
         del products
         continued, continuations = fit_continuations(
@@ -202,13 +202,16 @@ class LawFit:
         increments = [simple, continuations, ridge[:, :, None]]
         log_scale = np.zeros_like(ridge)
         learned = [continued, ridges]
-        if rich:
+        if "trees" in names:
             forests, trees = self._trees(features, target, held, trains)
+            increments.append(trees[:, :, None])
+            learned.append(forests)
+        if "network" in names:
             networks, network, log_scale = self._networks(
                 pairs, features, target, folds, held, trains
             )
-            increments += [trees[:, :, None], network[:, :, None]]
-            learned += [forests, networks]
+            increments.append(network[:, :, None])
+            learned.append(networks)
         parts = [Part(*own) for own in zip(*learned, strict=True)][folds.averaged]
         every = HeldOut(
             asked,
@@ -299,23 +302,28 @@ class LawFit:
         return self.design(asked, self.units), target
 
     def _law(
-        self, parts: list[Part], mixture: Mixture, held_out: HeldOut, *, rich: bool
-    ) -> ForecastLaw:
+        self,
+        parts: list[Part],
+        mixture: Mixture,
+        held_out: HeldOut,
+        stretches: float,
+        *,
+        noisy: bool,
+    ) -> Judged:
         asked = held_out.asked
         share = np.minimum(asked.own_lead / self.units.horizon, 1.0)
         mean = asked.history.last + asked.size * mixture(held_out.increments, share)
         error = held_out.truth - mean
-        log_scale = held_out.log_scale if rich else None
-        spread = fit_spread(asked, mean, error, self.units, log_scale, self.stretches)
+        log_scale = held_out.log_scale if noisy else None
+        spread = fit_spread(asked, mean, error, self.units, log_scale, stretches)
         scale = spread(asked, mean, self.units, log_scale)
-        self.held_out = replace(held_out, scale=scale)
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors * _lately(errors, held_out.weight), share)
         process, white = memory(quantiles.normal(errors, share), asked, held_out.pairs, self.units)
-        to_come = quantiles.of_errors_to_come(self.stretches)
+        to_come = quantiles.of_errors_to_come(stretches)
         expected = scale[:, :, None] * to_come.table(share)
-        return ForecastLaw(
-            self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, self.stretches),
+        law = ForecastLaw(
+            self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, stretches),
             self.units,
             self.calendar,
             self.design,
@@ -328,6 +336,7 @@ class LawFit:
             self.kinds,
             self.known,
         )
+        return Judged(law, replace(held_out, scale=scale), stretches)
 
 
 def _trees(design: Array, target: Array, seed: int) -> BoostedTrees:

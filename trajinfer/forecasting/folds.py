@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer.forecasting.common_times import CommonOrigins
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs
 
@@ -107,7 +108,7 @@ class LaterTimes:
         return np.asarray((_FIRST_ORIGIN + (1 - _FIRST_ORIGIN) * held / _ORIGINS) ** 2)
 
 
-Folds = WholeSeries | Blocks | LaterTimes
+Folds = WholeSeries | Blocks | LaterTimes | CommonOrigins
 
 
 def folds_of(

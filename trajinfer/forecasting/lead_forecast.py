@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from trajinfer._core.checks import Array
@@ -31,6 +32,8 @@ class LeadForecast:
         axis: of the times of the fit.
         channels, static_names: of the series of the fit.
         report: held-out errors and shares.
+        beyond: the law after the last time of the fit, where it is another one.
+        last_time: of the fit.
     """
 
     law: ForecastLaw
@@ -38,6 +41,8 @@ class LeadForecast:
     channels: tuple[str, ...]
     static_names: tuple[str, ...]
     report: Report
+    beyond: ForecastLaw | None = None
+    last_time: float = np.inf
 
     @classmethod
     def fit(
@@ -49,9 +54,18 @@ class LeadForecast:
             InputError: if no series has a past and a future, or a setting names no channel.
         """
         fit = LawFit(series, settings, seed)
-        law = fit.run()
-        report = held_out_report(law, fit.held_out, fit.data, series.channels, fit.stretches)
-        return cls(law, series.axis, series.channels, series.static_names, report), fit.history
+        within, beyond = fit.run()
+        report = held_out_report(within, beyond, fit.data, series.channels)
+        made = cls(
+            within.law,
+            series.axis,
+            series.channels,
+            series.static_names,
+            report,
+            None if beyond is None else beyond.law,
+            float(fit.data.times.max()),
+        )
+        return made, fit.history
 
     @property
     def horizon(self) -> float:
@@ -110,16 +124,36 @@ class LeadForecast:
         """
         order = TimeOrder.of(later)
         known = None if future is None else order.sort(future, axis=1)
-        drawn = self.law.sample(self.law.ask(past, order.times, known), _seeds(past.ids, seed), n)
+        seeds = _seeds(past.ids, seed)
+        drawn = np.empty((len(past), n, later.shape[1], len(self.channels)))
+        for law, rows in self._laws(past):
+            asked = law.ask(past[rows], order.times[rows], None if known is None else known[rows])
+            drawn[rows] = law.sample(asked, [seeds[row] for row in rows], n)
         return order.restore(drawn, axis=2)
 
     def mean(self, past: IrregularSeries, later: Array, future: Array | None = None) -> Array:
         """Means (B, Q, C) of the law."""
-        asked = self.law.ask(past, later, future)
-        return self.law.mean(asked).reshape(*later.shape, -1)
+        found = np.empty((*later.shape, len(self.channels)))
+        for law, rows in self._laws(past):
+            asked = law.ask(past[rows], later[rows], None if future is None else future[rows])
+            found[rows] = law.mean(asked).reshape(*later[rows].shape, -1)
+        return found
+
+    def _laws(self, past: IrregularSeries) -> list[tuple[ForecastLaw, Array]]:
+        """The laws and the series (b,) that each is asked about.
+
+        The one beyond the fit answers for series whose horizon lies for the greater part after the
+        last time that the fit has seen.
+        """
+        every = np.arange(len(past))
+        if self.beyond is None:
+            return [(self.law, every)]
+        after = past.last_times + 0.5 * self.horizon > self.last_time
+        parts = [(self.law, every[~after]), (self.beyond, every[after])]
+        return [(law, rows) for law, rows in parts if len(rows)]
 
     def recalibrated(self, series: IrregularSeries, cutoffs: int | None, seed: int) -> LeadForecast:
-        """The same experts with spreads that fit errors on other series.
+        """The same experts with spreads that fit errors on other series, within the times of these.
 
         Raises:
             InputError: if none of the series has a past and a future.
@@ -127,13 +161,19 @@ class LeadForecast:
         return replace(self, law=self.law.recalibrated(series, cutoffs, seed))
 
     def shares(self) -> pd.DataFrame:
-        """Shares of the experts: a row per channel, third of the horizon and expert."""
-        mixture = self.law.mixture
+        """Shares of the experts: a row per third of the horizon, channel and expert.
+
+        Those beyond the times of the fit follow, where they are others.
+        """
+        laws = {"within": self.law} | ({} if self.beyond is None else {"beyond": self.beyond})
+        return pd.concat([self._shares(law, name) for name, law in laws.items()], ignore_index=True)
+
+    def _shares(self, law: ForecastLaw, times: str) -> pd.DataFrame:
         index = pd.MultiIndex.from_product(
-            [("near", "middle", "far"), self.channels, mixture.names],
-            names=["third", "channel", "expert"],
+            [(times,), ("near", "middle", "far"), self.channels, law.mixture.names],
+            names=["times", "third", "channel", "expert"],
         )
-        return pd.DataFrame({"share": mixture.shares.ravel()}, index=index).reset_index()
+        return pd.DataFrame({"share": law.mixture.shares.ravel()}, index=index).reset_index()
 
 
 def _seeds(ids: tuple[Hashable, ...], seed: int) -> list[list[int]]:

@@ -63,8 +63,9 @@ def fit_mixture(
     + \frac6n \Big[\frac1P \sum_p \Big(\sum_e (w_e - w_e^0) x_{pe}\Big)^2
     + m_{best} \sum_e (w_e - w_e^0)^2\Big], \qquad w \ge 0,\ \sum_e w_e = 1$$
 
-    with the prior $w_e^0 \propto \exp(-\tfrac n2 (m_e / m_{best} - 1))$ of the experts' mean
-    squared errors m, worth as much as six of n independent stretches.
+    with the prior $w_e^0 \propto m_e^{-n/2}$ of the experts' mean squared errors m, which is their
+    likelihood where the size of the errors is not known, worth as much as six of n independent
+    stretches.
 
     Args:
         names: of the experts.
@@ -117,8 +118,8 @@ def _shares(x: Array, y: Array, n: float, prior: Array | None, weight: Array) ->
     weight = weight / weight.sum()
     error = weight @ (y[:, None] - x) ** 2
     if prior is None:
-        ratio = error / max(error.min(), 1e-300)
-        prior = np.exp(-0.5 * n * np.minimum(ratio - 1, 50.0))
+        ratio = np.maximum(error, 1e-300) / max(error.min(), 1e-300)
+        prior = ratio ** (-0.5 * n)
         prior /= prior.sum()
     strength = _PRIOR / max(n, 1.0)
     gram, right = (x.T * weight) @ x, x.T @ (weight * y)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.forecasting.features import Questions
+from trajinfer.forecasting.held_out import HeldOut, Judged
+from trajinfer.forecasting.law import ForecastLaw
 from trajinfer.forecasting.observations import Observations
 
 _FEWEST_STRETCHES = 30.0
@@ -23,8 +24,10 @@ class Report:
     """What held-out series say of a forecaster.
 
     Attributes:
-        rows: one per channel and part of the horizon or of the age, with the root mean square of
-            the errors of the mixture, of persistence and of each expert, and the coverage of 90 %.
+        rows: one per channel and third of the horizon, of the age, or, where series share their
+            shocks, of the horizon on what came later than all that was learned from ("later"); with
+            the root mean square of the errors of the mixture and of each expert, and the coverage
+            of 90 %.
         stretches: number of stretches of a horizon that stand for independent errors.
     """
 
@@ -42,31 +45,43 @@ class Report:
 
 
 def held_out_report(
-    law: Any, held_out: Any, data: Observations, channels: tuple[str, ...], stretches: float
+    within: Judged, beyond: Judged | None, data: Observations, channels: tuple[str, ...]
 ) -> Report:
     """Errors on pairs, each predicted by a part that has not seen it.
 
     Args:
-        law: the fitted `ForecastLaw`.
-        held_out: the pairs, a `HeldOut`.
+        within: the law within the times of the fit and the pairs that chose it.
+        beyond: those after them, where the law is another one.
         data: the series.
         channels: their names.
-        stretches: see `Report`.
     """
-    asked: Questions = held_out.asked
+    asked = within.held_out.asked
+    age = asked.history.time - data.times[data.starts[within.held_out.pairs.series]]
+    groups = {"horizon": _third_of_horizon(within), "age": _third(age)}
+    rows = _rows(within, groups, channels)
+    if beyond is not None:
+        rows += _rows(beyond, {"later": _third_of_horizon(beyond)}, channels)
+    return Report(rows, within.stretches)
+
+
+def _third_of_horizon(judged: Judged) -> Array:
+    share = 3 * judged.held_out.asked.lead / judged.law.units.horizon
+    return np.asarray(np.clip(share.astype(int), 0, 2))
+
+
+def _rows(
+    judged: Judged, groups: dict[str, Array], channels: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """A row per channel, group of pairs and third of it."""
+    law, held_out = judged.law, judged.held_out
+    asked = held_out.asked
     share = np.minimum(asked.own_lead / law.units.horizon, 1.0)
-    mixed = law.mixture(held_out.increments, share)
     scale = held_out.scale
     low, high = (law.quantiles(np.full(scale.shape, z), share) for z in (-1.6449, 1.6449))
-    mean = asked.history.last + asked.size * mixed
+    mean = asked.history.last + asked.size * law.mixture(held_out.increments, share)
     error = held_out.truth - mean
     inside = (low * scale <= error) & (error <= high * scale)
     error = law.scale.back(held_out.truth) - law.scale.back(mean)
-    age = asked.history.time - data.times[data.starts[held_out.pairs.series]]
-    groups = {
-        "horizon": np.clip((3 * asked.lead / law.units.horizon).astype(int), 0, 2),
-        "age": _third(age),
-    }
     rows = []
     for c, channel in enumerate(channels):
         known = ~np.isnan(error[:, c])
@@ -84,10 +99,10 @@ def held_out_report(
                         }
                         | dict(zip(law.mixture.names, errors.tolist(), strict=True))
                     )
-    return Report(rows, stretches)
+    return rows
 
 
-def _errors_of_experts(law: Any, held_out: Any, channel: int) -> Array:
+def _errors_of_experts(law: ForecastLaw, held_out: HeldOut, channel: int) -> Array:
     """(P, E) on the scale that the values came in."""
     asked = held_out.asked
     found = asked.history.last + asked.size * held_out.increments.transpose(2, 0, 1)

@@ -103,7 +103,8 @@ class NeuralSDEForecaster(SeriesEstimator):
         horizon_: duration the training aimed at.
         bounds_, channel_kinds_: bounds and kinds of the channels, by name.
         report_: held-out errors by horizon and by age of the series, a row each; of "lead".
-        shares_: shares of the experts; of "lead".
+        shares_: shares of the experts, within the times of the fit and, where series of one time
+            share their shocks, beyond them; of "lead".
         is_rough_: whether the intervals rest on fewer than 30 independent stretches of a horizon.
         model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
             `NeuralSDEClassifier`.
@@ -292,7 +293,7 @@ class NeuralSDEForecaster(SeriesEstimator):
 
     @property
     def shares_(self) -> Any:
-        """Shares of the experts: a row per third of the horizon, channel and expert."""
+        """Shares of the experts: a row per times, third of the horizon, channel and expert."""
         check_is_fitted(self)
         return self._lead_model().shares()
 
