@@ -17,6 +17,7 @@ from trajinfer.scores import (
     InterpolantSDE,
     MixtureInterpolant,
 )
+from trajinfer.scores.interpolant_field import FieldNetwork, InterpolantField
 from trajinfer.scores.interpolant_model import angle_grid
 
 ENTROPIC = (np.sqrt(1.0 * 0.25 + 0.25) - 0.5).item()  # cross covariance for sigma = 1
@@ -222,17 +223,29 @@ def test_paths_go_through_every_snapshot_and_the_flow_has_the_same_laws():
             np.testing.assert_allclose(paths[:, k].std(0), cloud.std(0), rtol=0.15)
 
 
-def test_network_learns_what_the_closed_form_does_not_hold(tmp_path):
+SETTINGS = {"n_components": 1, "hidden": 16, "layers": 2, "max_epochs": 100, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def forked():
+    """One narrow part, and 1 later two."""
     rng = np.random.default_rng(2)
     start = rng.normal(0, 0.3, (400, 1))
     end = np.where(rng.random((400, 1)) < 0.5, -2.0, 2.0) + rng.normal(0, 0.1, (400, 1))
-    data = Snapshots([0.0, 1.0], [start, end])
-    settings = {"n_components": 1, "hidden": 16, "layers": 2, "max_epochs": 100, "random_state": 0}
-    model = StochasticInterpolant(lr=3e-3, **settings).fit(data)
+    return Snapshots([0.0, 1.0], [start, end])
+
+
+@pytest.fixture(scope="module")
+def network(forked):
+    return StochasticInterpolant(lr=3e-3, **SETTINGS).fit(forked)
+
+
+def test_network_learns_what_the_closed_form_does_not_hold(forked, network, tmp_path):
+    model, start = network, forked.points[0]
     assert model.model_.network is not None
     assert model.losses_["loss"].mean() < 0.9
     drawn = model.sample(1000, [1.0]).values[:, 0, 0]
-    one_part = StochasticInterpolant(model="mixture", **settings).fit(data)
+    one_part = StochasticInterpolant(model="mixture", **SETTINGS).fit(forked)
     without = one_part.sample(1000, [1.0]).values[:, 0, 0]
     assert (np.abs(np.abs(drawn) - 2) > 0.6).mean() < 0.5 * (
         np.abs(np.abs(without) - 2) > 0.6
@@ -301,3 +314,33 @@ def test_a_snapshot_may_be_one_point():
     paths = model.sample(200, [0.0, 1.0]).values
     np.testing.assert_array_equal(paths[:, 0], 3.0)
     np.testing.assert_allclose(paths[:, 1].std(0), data.points[1].std(0), rtol=0.3)
+
+
+@pytest.mark.parametrize("u", [0.0, 0.1, 0.45, 0.8, 1.0])
+def test_log_densities_are_those_of_the_parts_also_along_the_flow(u):
+    """A network that begins at zero moves nothing: its flow carries the law of an end to u."""
+    law = parts(PATHS[0])
+    x = torch.randn(30, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    exact = log_density(law, x, u)
+    torch.testing.assert_close(law.log_prob(x, u), exact, rtol=1e-9, atol=1e-9)
+    field = InterpolantField(law, FieldNetwork(2, 8, 1, seed=0), (0.0, 1.0))
+    torch.testing.assert_close(field.log_density(x, u), exact, rtol=0, atol=2e-5)
+
+
+def test_densities_of_the_population_count_its_unit(fitted, network):
+    x = np.linspace(-6.0, 9.0, 301)[:, None]
+    for t in (0.0, 1.0, 2.0):
+        density = np.exp(fitted.score_samples(x, t))
+        assert np.trapezoid(density, x[:, 0]) == pytest.approx(1.0, abs=1e-3)
+    middle = np.exp(fitted.score_samples(x, 1.0))
+    truth = np.exp(-0.5 * (x[:, 0] - 1.5) ** 2 / 0.666053) / np.sqrt(2 * np.pi * 0.666053)
+    assert np.abs(middle - truth).max() < 0.1 * truth.max()
+    x = np.linspace(-4.0, 4.0, 161)[:, None]
+    density = np.exp(network.score_samples(x, 0.4))
+    assert np.trapezoid(density, x[:, 0]) == pytest.approx(1.0, abs=5e-3)
+    drawn = network.marginal(0.4, 4000)[:, 0]
+    counted = np.histogram(drawn, np.linspace(-2.5, 2.5, 11))[0] / 4000
+    edges = np.interp(np.linspace(-2.5, 2.5, 11), x[:, 0] + 0.025, np.cumsum(density) * 0.05)
+    np.testing.assert_allclose(counted, np.diff(edges), atol=0.05)
+    with pytest.raises(InputError, match="outside"):
+        fitted.score_samples(x, 5.0)

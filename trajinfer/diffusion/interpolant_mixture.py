@@ -2,6 +2,7 @@ r"""Interpolants between ends that are jointly a mixture of Gaussians: everythin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from trajinfer.diffusion.denoiser import as_double
 from trajinfer.diffusion.interpolant_path import InterpolantPath
 from trajinfer.diffusion.mixture import GaussianMixture
 
+_LOG_TWO_PI = math.log(2 * math.pi)
 _STRAIGHT = InterpolantPath()
 
 
@@ -123,6 +125,10 @@ class MixtureInterpolant:
         """The score of the law at u, (B, D)."""
         return self.velocity_and_score(x, u)[1]
 
+    def log_prob(self, x: Tensor, u: Tensor | float) -> Tensor:
+        """Log-density of the law at u, (B,)."""
+        return self.at(as_double(u).reshape(1)).log_density(x[None].double())[0].to(x.dtype)
+
 
 @dataclass(frozen=True)
 class LawsAt:
@@ -144,15 +150,24 @@ class LawsAt:
     cross: Tensor
     slope_covariance: Tensor
 
+    def log_density(self, x: Tensor) -> Tensor:
+        """Log-density of positions (n, r, D), (n, r)."""
+        return torch.logsumexp(self._parts(x)[1], 1)
+
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The mean slope given positions (n, r, D), and the score there, (n, r, D) each."""
-        off = (x[:, None] - self.means[:, :, None]).mT
-        pulled = torch.cholesky_solve(off, self.factor)
-        log_det = self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        logits = self.log_weights[:, None] - 0.5 * (off * pulled).sum(-2) - log_det[..., None]
+        pulled, logits = self._parts(x)
         share = torch.softmax(logits, 1)[:, :, None]
         slopes = self.slopes[..., None] + self.cross @ pulled
         return (share * slopes).sum(1).mT, -(share * pulled).sum(1).mT
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, K, D, r) pulls towards the parts, and (n, K, r) log of weight times density."""
+        off = (x[:, None] - self.means[:, :, None]).mT
+        pulled = torch.cholesky_solve(off, self.factor)
+        log_det = self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        log_norm = self.log_weights - log_det - 0.5 * x.shape[-1] * _LOG_TWO_PI
+        return pulled, log_norm[..., None] - 0.5 * (off * pulled).sum(-2)
 
     def spread(self) -> tuple[Tensor, Tensor]:
         """Deviations of the positions, and of slopes given positions, (n, D); of one part."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -13,7 +14,7 @@ from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.diffusion.base_law import levels_of, matched_law
-from trajinfer.diffusion.denoiser import Denoiser, as_denoiser, require_state, width_of
+from trajinfer.diffusion.denoiser import as_denoiser, require_state, width_of
 from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.noise import NoiseLaw, White
 
@@ -62,10 +63,14 @@ def log_likelihood(
         raise InputError(f"trace must be 'exact' or 'hutchinson', got {trace!r}")
     law = matched_law(model, noise)
     high, low = levels_of(model, law, levels)
-    exact = trace == "exact" or (trace is None and y.shape[1] <= _MOST_EXACT)
-    probes = _identity(y) if exact else _signs(y, n_probes, random_state)
     # N-whitened coordinates have the same trace: L^-1 D_y L is similar to D_y
-    end, change = _flow(_Slope(model, probes, exact), y, -math.log(low), -math.log(high), n_steps)
+    probes = Probes.of(y, trace, n_probes, random_state)
+
+    def slope(state: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+        clean, total = probes.trace(lambda z: model.denoise(z, math.exp(-lam)), state)
+        return clean - state, total - y.shape[1]
+
+    end, change = carried(slope, y, -math.log(low), -math.log(high), n_steps)
     return _end_law(law, end, high, noise) + change
 
 
@@ -76,23 +81,37 @@ def _end_law(law: WienerDenoiser | None, y: Tensor, rho: float, noise: NoiseLaw)
     return law.log_prob(y, rho)
 
 
-class _Slope:
-    """(dy/dlam, d change/dlam) = (D - y, tr D_y - dim)."""
+@dataclass(frozen=True)
+class Probes:
+    """Directions by which the trace of a Jacobian is measured.
 
-    def __init__(self, model: Denoiser, probes: Tensor, exact: bool) -> None:
-        self.model, self.probes, self.exact = model, probes, exact
+    Attributes:
+        directions: (P, B, D), the same along a path.
+        exact: whether they are all axes, else random signs.
+    """
 
-    def __call__(self, y: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    directions: Tensor
+    exact: bool
+
+    @classmethod
+    def of(
+        cls, y: Tensor, trace: Trace | None = None, n: int = 1, random_state: RandomState = 0
+    ) -> Probes:
+        """For rows y (B, D): all axes up to 64 entries, else n rows of random signs."""
+        exact = trace == "exact" or (trace is None and y.shape[1] <= _MOST_EXACT)
+        return cls(_identity(y) if exact else _signs(y, n, random_state), exact)
+
+    def trace(self, function: Callable[[Tensor], Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
+        """What a function of rows gives at y (B, D), and the trace of its Jacobian there, (B,)."""
         with torch.enable_grad():
             state = y.detach().requires_grad_()
-            clean = self.model.denoise(state, math.exp(-lam))
-            rows = torch.autograd.grad(clean, state, self.probes, is_grads_batched=True)[0]
-        products = (rows * self.probes).sum(-1)
-        trace = products.sum(0) if self.exact else products.mean(0)
-        return clean.detach() - y, trace - y.shape[1]
+            value = function(state)
+            rows = torch.autograd.grad(value, state, self.directions, is_grads_batched=True)[0]
+        products = (rows * self.directions).sum(-1)
+        return value.detach(), products.sum(0) if self.exact else products.mean(0)
 
 
-def _flow(
+def carried(
     slope: Callable[[Tensor, float], tuple[Tensor, Tensor]],
     y: Tensor,
     a: float,

@@ -2,6 +2,7 @@ r"""Velocity and score between two snapshots: a law in closed form, moved by a n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +12,11 @@ from trajinfer._core.devices import home_of
 from trajinfer._core.packing import packable
 from trajinfer.diffusion.denoiser import as_double
 from trajinfer.diffusion.interpolant_mixture import LawsAt, MixtureInterpolant
+from trajinfer.diffusion.likelihood import Probes, carried
 from trajinfer.scores.networks import ResidualPerceptron
 
 _WAVES = 4
+_STEPS = 25
 
 
 @packable
@@ -75,6 +78,27 @@ class InterpolantField:
     def score(self, x: Tensor, u: Tensor | float) -> Tensor:
         """The score of the law at u, (B, D)."""
         return self.velocity_and_score(x, u)[1]
+
+    def log_density(self, x: Tensor, u: float) -> Tensor:
+        r"""Log-density of positions x (B, D) at u, (B,): the closed form's, carried by the flow.
+
+        From the nearer snapshot, where the population has the law of the ends:
+        $\log p_u(x) = \log p_e(x_e) + \int_u^e \nabla\cdot b\,du$ along $\dot x = b$, by
+        Runge-Kutta steps of order 4, even in $\arcsin\sqrt u$.
+        """
+        if self.network is None:
+            return self.law.log_prob(x, u)
+        probes = Probes.of(x)
+
+        def slope(state: Tensor, angle: float) -> tuple[Tensor, Tensor]:
+            place, stretch = math.sin(angle) ** 2, math.sin(2 * angle)
+            moved, total = probes.trace(lambda z: self.velocity(z, place), state)
+            return stretch * moved, stretch * total
+
+        end = float(round(u))
+        stops = math.asin(math.sqrt(u)), math.asin(math.sqrt(end))
+        there, change = carried(slope, x, *stops, _STEPS)
+        return self.law.log_prob(there, end) + change
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,14 @@ class InterpolantModel:
         scale = self.scaling.scale
         return drift.numpy() * scale / (end - begin), score.numpy() / scale
 
+    def log_density(self, X: Array, t: float) -> Array:
+        """Log-density (n,) of the population at points X (n, D) and time t, unit of the data."""
+        k = self._segment(t)
+        begin, end = self.times[k : k + 2]
+        x = torch.as_tensor(self.scaling.apply(X))
+        found = self.fields(self.network)[k].log_density(x, float((t - begin) / (end - begin)))
+        return np.asarray(found.numpy() - np.log(self.scaling.scale).sum())
+
     def _follow(
         self,
         start: Tensor,
