@@ -141,3 +141,31 @@ BYTES = {
     "decimal commas": lambda text, rng: text.replace(b".", b","),
     "an archive": lambda text, rng: b"PK\x03\x04" + text,
 }
+
+
+def _patched(raw, rng):
+    place = rng.integers(len(raw))
+    return raw[:place] + rng.bytes(64) + raw[place + 64 :]
+
+
+def _scattered(raw, rng):
+    changed = bytearray(raw)
+    for place in rng.integers(len(raw), size=rng.integers(1, 20)):
+        changed[place] = rng.integers(256)
+    return bytes(changed)
+
+
+def _gap(raw, rng):
+    place = rng.integers(len(raw))
+    return raw[:place] + raw[place + rng.integers(1, 200) :]
+
+
+# What happens to files that are no text, on disks and on the way.
+BINARY = {
+    "cut off": lambda raw, rng: raw[: rng.integers(len(raw))],
+    "scattered bytes": _scattered,
+    "a patch": _patched,
+    "a gap": _gap,
+    "a tail": lambda raw, rng: raw + rng.bytes(50),
+    "text": lambda raw, rng: b"t,x,y\n0,1,2\n",
+}

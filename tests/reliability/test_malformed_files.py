@@ -30,6 +30,55 @@ def _written(table, path, rng):
     return names
 
 
+def _as_parquet(table, path):
+    pytest.importorskip("pyarrow")
+    table.to_parquet(path)
+
+
+def _as_npz(table, path):
+    np.savez(path, X=table[["x", "y"]].to_numpy(), t=table["t"].to_numpy())
+
+
+def _as_h5ad(table, path):
+    anndata = pytest.importorskip("anndata")
+    cells = table[["t"]].set_axis([f"c{k}" for k in range(len(table))])
+    anndata.AnnData(table[["x", "y"]].to_numpy(), obs=cells).write_h5ad(path)
+
+
+BINARY = {
+    "parquet": (_as_parquet, ["--time", "t"]),
+    "npz": (_as_npz, []),
+    "h5ad": (_as_h5ad, ["--time", "t", "--use-rep", "X"]),
+}
+
+
+def _ended(result, names):
+    """One line of ours and exit code 1, or a result; the exit code."""
+    assert isinstance(result.exception, SystemExit | None), (names, result.exception)
+    assert result.exit_code in (0, 1, 3), (names, result.output)
+    assert "Traceback" not in result.output, names
+    if result.exit_code == 1:
+        assert "error: " in result.output, names
+    return result.exit_code
+
+
+def _check_binary(kind, n, seed, tmp_path):
+    write, options = BINARY[kind]
+    rng = np.random.default_rng(seed)
+    path = tmp_path / f"table.{kind}"
+    write(mistakes.snapshot_table(rng), path)
+    whole, codes = path.read_bytes(), []
+    command = ["fit", str(path), *options, "--set", "n_refinements=0", "--out", str(tmp_path / "o")]
+    for k in range(n + 1):
+        name = "nothing" if k == 0 else str(rng.choice(list(mistakes.BINARY)))
+        path.write_bytes(whole if k == 0 else mistakes.BINARY[name](whole, rng))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            codes.append(_ended(CliRunner().invoke(app, command), name))
+    assert codes[0] == 0  # nothing was done to the first
+    assert codes.count(1) > n / 2
+
+
 def _check(command, n, seed, tmp_path):
     table, options = COMMANDS[command]
     rng = np.random.default_rng(seed)
@@ -40,18 +89,24 @@ def _check(command, n, seed, tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = CliRunner().invoke(app, [command, str(path), *options, "--out", f"out{k}"])
-        assert isinstance(result.exception, SystemExit | None), (names, result.exception)
-        assert result.exit_code in (0, 1, 3), (names, result.output)
-        assert "Traceback" not in result.output, names
-        if result.exit_code == 1:
-            assert "error: " in result.output, names
-        codes.add(result.exit_code)
+        codes.add(_ended(result, names))
     assert 1 in codes
 
 
 def test_a_command_reads_or_refuses(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _check("hurst", 30, 0, tmp_path)
+
+
+@pytest.mark.parametrize("kind", BINARY)
+def test_a_damaged_file_of_another_format_is_refused(kind, tmp_path):
+    _check_binary(kind, 8, 0, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BINARY)
+def test_many_damaged_files_of_other_formats(kind, tmp_path):
+    _check_binary(kind, 170, 1, tmp_path)
 
 
 @pytest.mark.slow

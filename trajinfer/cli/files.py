@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -22,6 +23,19 @@ _TEXT = (".csv", ".tsv", ".txt")
 _SEPARATORS = (";", "\t", "|", ",")
 _NUMBER = r"0|-?[1-9][0-9]{0,17}"
 _NO_NUMBER = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Errors of a reader of another format, which promises none of a kind, as one of ours."""
+    try:
+        yield
+    except Exception as error:
+        words = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(
+            f"{path} cannot be read: {words}; it is damaged, or no {path.suffix[1:]}: write it "
+            "again, or take another file"
+        ) from error
 
 
 def _precision(version: str) -> dict[str, str]:
@@ -116,10 +130,8 @@ class TableFile(Options):
         import pandas as pd
 
         import_extra("pyarrow", "parquet")
-        try:
+        with reading(self.data):
             return pd.read_parquet(self.data), f"pd.read_parquet({str(self.data)!r})"
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.data} cannot be read: {error}") from error
 
     def _read_text(self, text: list[str]) -> tuple[pd.DataFrame, str]:
         import pandas as pd

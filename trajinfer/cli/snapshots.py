@@ -10,7 +10,7 @@ import typer
 
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
-from trajinfer.cli.files import TableFile
+from trajinfer.cli.files import TableFile, reading
 from trajinfer.cli.options import Time, call_of, names
 from trajinfer.cli.population import Population, Rows
 
@@ -94,10 +94,8 @@ class SnapshotFile(TableFile, _Columns):
 
         anndata = import_extra("anndata", "anndata")
         path = str(self.data)
-        try:
+        with reading(self.data):
             adata = anndata.read_h5ad(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
         words: dict[str, Any] = {"time": self.time, "use_rep": self.use_rep, "weight": self.weight}
         snapshots = Snapshots.from_anndata(adata, **words)
         script = [

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,13 @@ def download(info: DatasetInfo, data_home: DataHome = None) -> Path:
         ) from error
 
 
+# What zip files, their compression and the headers of arrays are refused with.
+_UNREADABLE: tuple[type[Exception], ...] = (
+    *(EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
 def verify(path: Path, sha256: str | None) -> None:
     """Compare a file with its checksum.
 
@@ -119,7 +127,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
             if isinstance(loaded, np.ndarray):
                 return {"array": loaded}
             return {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         reason = "it holds Python objects, not arrays" if "allow_pickle" in str(error) else error
         raise DatasetError(
             f"{path} cannot be read: {reason}; write it by numpy.savez, or take another file"
