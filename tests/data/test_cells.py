@@ -67,3 +67,21 @@ def test_what_is_there_in_place_of_coordinates():
         read(cells(), "X_pca")
     with pytest.raises(InputError, match="did you mean 'X_pca2'"):
         read(cells(X_pca2=POINTS), "X_pca")
+    adata = cells()
+    adata.layers["counts"] = sp.csr_matrix(POINTS)
+    with pytest.raises(InputError, match=r"it is a layer: adata.obsm\['counts'\] = adata") as said:
+        read(adata, "counts")
+    exec(str(said.value).split("it is a layer: ")[1].split(" makes")[0], {"adata": adata})
+    np.testing.assert_array_equal(np.concatenate(read(adata, "counts").points), POINTS)
+
+
+def test_coordinates_keep_the_names_that_they_have():
+    adata = cells()
+    adata.var_names = ["Sox2", "Gata1", "Nanog", "Pax6"]
+    adata.obsm["signs"] = pd.DataFrame(POINTS[:, :2], index=adata.obs_names, columns=["g", "m"])
+    assert read(adata).features == ("Sox2", "Gata1", "Nanog", "Pax6")
+    assert read(adata, n_dims=2).features == ("Sox2", "Gata1")
+    assert read(adata[:, 2:]).features == ("Nanog", "Pax6")
+    assert read(adata[10:], "signs").features == ("g", "m")
+    adata.obsm["X_pca"] = POINTS[:, :2]
+    assert read(adata, "X_pca").features == ("pca1", "pca2")

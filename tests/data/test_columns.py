@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -129,3 +130,52 @@ def test_a_number_called_index_that_does_not_count_is_a_channel(door, table):
 def test_an_index_that_is_asked_for_is_taken(door, table):
     table["index"] = np.arange(48)
     assert door(table, ["index"]) == ("index",)
+
+
+@pytest.mark.parametrize("named", [named_series, named_snapshots])
+@pytest.mark.parametrize("dtype", [object, "boolean", bool])
+def test_truth_values_that_are_asked_for_are_numbers(named, table, dtype):
+    table["flag"] = pd.array([True, False] * 24, dtype=dtype)
+    assert named(table, ["hr", "flag"]) == ("hr", "flag")
+
+
+def test_truth_values_with_gaps_are_numbers_with_gaps(table):
+    table["flag"] = np.array([True, None, False, True] * 12, dtype=object)
+    read = IrregularSeries.from_frame(table, id="id", time="t", channels=["flag"])
+    np.testing.assert_array_equal(read.flat_values[:4, 0], [1.0, np.nan, 0.0, 1.0])
+
+
+class ForeignTable:
+    """A table of a library with a type that pandas does not have."""
+
+    columns = ("id", "t", "big")
+    schema: ClassVar = {"id": "Int64", "t": "Float64", "big": "Int128"}
+
+    def __init__(self, names=columns):
+        self.names = names
+
+    def select(self, names):
+        return ForeignTable(names)
+
+    def to_pandas(self):
+        if "big" in self.names:
+            raise ValueError("unsupported format string")
+        return pd.DataFrame({name: [0.0, 1.0] for name in self.names})
+
+
+def whole_snapshots(frame):
+    return Snapshots.from_frame(frame, time="t")
+
+
+@pytest.mark.parametrize("door", [series, whole_snapshots])
+def test_a_column_that_pandas_cannot_hold_is_named(door):
+    with pytest.raises(InputError, match="for its columns 'big' of Int128"):
+        door(ForeignTable())
+
+
+def test_names_that_cannot_be_told_apart_are_refused(table):
+    pyarrow = pytest.importorskip("pyarrow")
+    lists = pd.ArrowDtype(pyarrow.list_(pyarrow.int64()))
+    table["id"] = pd.array([[1], [2]] * 24, dtype=lists)
+    with pytest.raises(InputError, match="'id'"):
+        series(table)

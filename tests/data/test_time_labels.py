@@ -78,6 +78,17 @@ def test_kinds_of_columns_that_are_times(door, times):
     np.testing.assert_array_equal(door(times), [0.0, 3.0, 7.0])
 
 
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("dtype", ["object", "date32[pyarrow]"])
+@pytest.mark.parametrize("years", [0, 900, -900])
+def test_dates_of_a_data_base_are_days(door, dtype, years):
+    dates = [day.date().replace(year=day.year + years) for day in DATES]
+    column = pd.Series(dates, dtype=dtype)
+    np.testing.assert_allclose(np.unique(door(column)), np.unique(DAYS) - DAYS[0])
+    with pytest.raises(InputError, match="row 2"):
+        door(pd.Series([*dates[:2], None, *dates[3:]], dtype=dtype))
+
+
 def test_columns_of_other_libraries_and_tensors():
     for times in (Column(DAYS), torch.tensor(DAYS), torch.tensor(DAYS, dtype=torch.float32)):
         np.testing.assert_array_equal(snapshots_of(times), [0.0, 3.0, 7.0])

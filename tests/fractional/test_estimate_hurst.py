@@ -197,6 +197,22 @@ def test_noise_that_is_read_as_a_path_is_warned_of():
     assert low < 0.85 < high
 
 
+@pytest.mark.parametrize("method", ["mle", "state_space"])
+@pytest.mark.parametrize("spread", [0.0, 1.0], ids=["holes", "unequal"])
+def test_noise_with_holes_or_at_unequal_times_is_warned_of_too(method, spread):
+    rng = np.random.default_rng(1)
+    times = np.arange(160.0) + spread * rng.uniform(-0.4, 0.4, 160)
+    flow = simulate_fgn(0.8, 160, random_state=0)[0]
+    path = flow.cumsum()
+    flow[rng.random(160) < 0.1] = path[rng.random(160) < 0.1] = np.nan
+    with pytest.warns(NonStationaryWarning, match="means over equal steps and increments=True"):
+        estimate_hurst(flow, times, method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = estimate_hurst(path, times, method).interval
+    assert low < 0.8 < high
+
+
 @pytest.mark.parametrize(("method", "hurst"), [("whittle", 0.5), ("dfa", 0.4), ("mle", 0.9)])
 def test_a_path_that_is_read_as_noise_is_warned_of(method, hurst):
     for row in simulate_fgn(hurst, 250, 3, random_state=2).cumsum(axis=1):

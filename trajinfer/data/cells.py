@@ -36,10 +36,14 @@ def read_cells(adata: Any, *, time: str, use_rep: str, n_dims: int | None, weigh
     if use_rep != "X" and use_rep not in adata.obsm:
         others = [str(name) for name in adata.obsm]
         there = nearest(use_rep, others) if others else "obsm is empty"
-        raise InputError(
-            f"no '{use_rep}' in obsm; {there}; take use_rep='X', the {adata.shape[1]} columns of X "
-            "themselves, or compute coordinates first, e.g. with scanpy.pp.pca(adata)"
+        remedy = (
+            f"take use_rep='X', the {adata.shape[1]} columns of X themselves, or compute "
+            "coordinates first, e.g. with scanpy.pp.pca(adata)"
         )
+        if use_rep in getattr(adata, "layers", ()):
+            key = repr(use_rep)
+            remedy = f"it is a layer: adata.obsm[{key}] = adata.layers[{key}] makes it coordinates"
+        raise InputError(f"no '{use_rep}' in obsm; {there}; {remedy}")
     for name in (time, weight) if isinstance(weight, str) else (time,):
         if name not in adata.obs.columns:
             raise InputError(f"no column '{name}' in obs; {nearest(name, adata.obs.columns)}")
@@ -50,14 +54,23 @@ def read_cells(adata: Any, *, time: str, use_rep: str, n_dims: int | None, weigh
             f"{int(unknown.sum())} of {len(stages)} cells have no '{time}' in obs, such as "
             f"{stages.index[unknown][0]!r}; leave them out: adata[adata.obs['{time}'].notna()]"
         )
-    points = _dense(adata.X if use_rep == "X" else adata.obsm[use_rep], n_dims)
-    prefix = use_rep.removeprefix("X_")
+    matrix = adata.X if use_rep == "X" else adata.obsm[use_rep]
+    points = _dense(matrix, n_dims)
     return Cells(
         points,
         stages,
         adata.obs[weight].to_numpy(dtype=np.float64) if isinstance(weight, str) else weight,
-        [f"{prefix}{d + 1}" for d in range(points.shape[1])],
+        _names(adata.var_names if use_rep == "X" else matrix, use_rep, points.shape[1]),
     )
+
+
+def _names(given: Any, use_rep: str, n: int) -> list[str]:
+    """Names of the coordinates: those of genes or of a table where they are, else by number."""
+    known = given.columns if isinstance(given, pd.DataFrame) else given
+    if isinstance(known, pd.Index) and known.is_unique:
+        return [str(name) for name in known[:n]]
+    prefix = use_rep.removeprefix("X_")
+    return [f"{prefix}{d + 1}" for d in range(n)]
 
 
 def _dense(matrix: Any, n_dims: int | None) -> Array:

@@ -38,8 +38,30 @@ def as_table(df: Any) -> pd.DataFrame:
             f"a table was expected, got {type(df).__name__}; make it one by pandas.DataFrame(...), "
             "or read a file by pandas.read_csv(...)"
         )
-    frame: pd.DataFrame = df.to_pandas()
+    try:
+        frame: pd.DataFrame = df.to_pandas()
+    except (ImportError, NotImplementedError, TypeError, ValueError) as error:
+        raise InputError(
+            f"a table of {type(df).__module__.split('.')[0]} cannot be read{_strange_columns(df)} "
+            f"({error}); cast these columns, or leave them out"
+        ) from error
     return frame
+
+
+def _strange_columns(df: Any) -> str:
+    """Which columns of a foreign table pandas cannot hold, with their types."""
+    select = getattr(df, "select", None)
+    if select is None:
+        return ""
+    strange = []
+    for name in getattr(df, "column_names", getattr(df, "columns", ())):
+        part = select([name])
+        try:
+            part.to_pandas()
+        except (ImportError, NotImplementedError, TypeError, ValueError):
+            kind = part.schema[name] if hasattr(part, "schema") else "unknown type"
+            strange.append(f"'{name}' of {kind}")
+    return f", for its columns {', '.join(strange)}" if strange else ""
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[Any]) -> None:
@@ -113,6 +135,11 @@ def is_number(column: pd.Series) -> bool:
     )
 
 
+def _are_truths(column: pd.Series) -> bool:
+    known = column.dropna()
+    return bool(len(known)) and all(isinstance(cell, bool | np.bool_) for cell in known)
+
+
 def _is_real(cell: Any) -> bool:
     return isinstance(cell, Real | Decimal) and not isinstance(cell, bool | np.bool_)
 
@@ -136,8 +163,8 @@ def numbers_of(frame: pd.DataFrame, name: Any) -> Array:
     """
     column = frame[name]
     types = pd.api.types
-    if types.is_object_dtype(column) and is_number(column):
-        # numbers of a database: Decimal, fractions, None among floats
+    if types.is_object_dtype(column) and (is_number(column) or _are_truths(column)):
+        # numbers of a database: Decimal, fractions, None among floats or truth values
         return np.array([np.nan if pd.isna(cell) else float(cell) for cell in column])
     if types.is_complex_dtype(column):
         raise InputError(
@@ -164,7 +191,7 @@ def numbered(column: pd.Series, name: Any, *, sort: bool = False) -> tuple[Array
         column = column.astype(column.cat.categories.dtype)
     try:
         codes, known = pd.factorize(column, sort=sort)
-    except TypeError as error:
+    except (NotImplementedError, TypeError) as error:
         raise InputError(f"column '{name}' mixes kinds of names ({error}); use text") from error
     return np.asarray(codes), known
 

@@ -148,6 +148,8 @@ def with_types(frame: pd.DataFrame, dtypes: Mapping[str, Any]) -> pd.DataFrame:
 def _fits(column: pd.Series, dtype: Any) -> bool:
     """Whether a type can hold a column: whole numbers of a range, 0 and 1, gaps where it has NA."""
     types = pd.api.types
+    if types.is_object_dtype(dtype):  # numbers of a database stay plain ones
+        return not types.is_float_dtype(column)
     is_truth = types.is_bool_dtype(dtype)
     if not is_truth and not types.is_integer_dtype(dtype):
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -20,8 +20,8 @@ _SHORT = (np.float16, np.float32)
 def as_index(labels: Any) -> pd.Index:
     """Labels as pandas holds numbers, datetimes or durations.
 
-    Categories become what they stand for, text that is numbers becomes numbers, periods their
-    start; tensors, masked arrays, columns of pyarrow and of other libraries are taken.
+    Categories become what they stand for, text that is numbers becomes numbers, dates and periods
+    their start; tensors, masked arrays, columns of pyarrow and of other libraries are taken.
     """
     labels = unmasked(labels)
     if hasattr(labels, "to_pandas"):
@@ -36,7 +36,7 @@ def as_index(labels: Any) -> pd.Index:
     if isinstance(index.dtype, pd.ArrowDtype) and index.dtype.kind in "mMO":
         index = pd.Index(list(index))
     if pd.api.types.is_object_dtype(index):
-        index = index.infer_objects()
+        index = _dates_as_instants(index.infer_objects())
     if pd.api.types.is_object_dtype(index) or pd.api.types.is_string_dtype(index):
         return _numbers_in_text(index)
     return index
@@ -83,6 +83,15 @@ def decimals(values: Array) -> Array:
     """
     unique, place = np.unique(values, return_inverse=True)
     return np.array([float(str(value)) for value in unique])[place.reshape(values.shape)]
+
+
+def _dates_as_instants(index: pd.Index) -> pd.Index:
+    """Dates of Python, as data bases give them, as the instants at which the days begin."""
+    known = index[index.notna()]
+    if not len(known) or not all(type(label) is date for label in known):
+        return index
+    days = np.array([None if pd.isna(label) else label for label in index], "datetime64[D]")
+    return pd.DatetimeIndex(days.astype("datetime64[s]"))
 
 
 def _of_categories(index: pd.Index) -> pd.Index:

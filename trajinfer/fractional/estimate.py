@@ -164,11 +164,10 @@ def _one(
             f"steps between {gaps.min():g} and {gaps.max():g} are unequal; give the path to "
             "method='mle' or method='state_space'"
         )
-    if even:
-        other = _as_increments(noise) if increments else _as_path(path, noise)
-        for message in (other, _trend(noise)):
-            if message:
-                warnings.warn(message, NonStationaryWarning, stacklevel=3)
+    other = _as_increments(noise) if increments else _as_path(path, noise, even=even)
+    for message in (other, _trend(noise) if even else ""):
+        if message:
+            warnings.warn(message, NonStationaryWarning, stacklevel=3)
     if method in _EVEN_ONLY:
         return _EVEN_ONLY[method](noise, level)
     if method == "mle":
@@ -230,16 +229,20 @@ def _trend(noise: Array) -> str:
     )
 
 
-def _as_path(path: Array, noise: Array) -> str:
-    """Words where a rough path may as well be stationary noise of a larger H."""
+def _as_path(path: Array, noise: Array, *, even: bool) -> str:
+    """Words where a rough path may as well be stationary noise of a larger H.
+
+    Unequal steps are taken as equal: noise forgets how long they are, a path does not.
+    """
     if len(path) < _FEWEST["whittle"]:
         return ""
     rough, as_noise = whittle(noise, 0.95)[0], whittle(path, 0.95)[0]
     if rough >= _ROUGH or as_noise >= _STATIONARY:
         return ""
+    remedy = "give increments=True" if even else "give means over equal steps and increments=True"
     return (
         f"x looks like increments: as a path it has H = {rough:.2f}, as stationary noise H = "
-        f"{as_noise:.2f}; if it holds flows, returns or changes, give increments=True"
+        f"{as_noise:.2f}; if it holds flows, returns or changes, {remedy}"
     )
 
 
