@@ -30,8 +30,8 @@ def grown_mean(t):
     return START + SLOPE * (SPREAD**2 * t + NOISE**2 * t**2 / 2)
 
 
-@pytest.fixture(scope="module")
-def linear():
+@pytest.fixture(scope="module", params=["exact", "mixture"])
+def linear(request):
     """Populations whose growth is linear in x, as quantiles of their laws."""
     levels = (np.arange(300) + 0.5) / 300
     clouds = [
@@ -40,8 +40,9 @@ def linear():
     ]
     data = Snapshots([0.0, END], clouds)
     reference = Brownian(dim=1, volatility=NOISE)
-    bridge = SchrodingerBridge(reference, growth=lambda t, x: SLOPE * x[:, 0], random_state=0)
-    return bridge.fit(data)
+    return SchrodingerBridge(
+        reference, backend=request.param, growth=lambda t, x: SLOPE * x[:, 0], random_state=0
+    ).fit(data)
 
 
 def test_mass_is_the_expected_number_of_descendants(linear):

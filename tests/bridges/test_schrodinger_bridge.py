@@ -870,7 +870,7 @@ def unknown_rates(t, x):
         ({"growth": "count"}, "did you mean 'counts'"),
         ({"growth": one_rate}, "one finite rate for every row"),
         ({"growth": unknown_rates}, "values not finite"),
-        ({"growth": "counts", "backend": "mixture"}, "knows no growth"),
+        ({"growth": "counts", "backend": "matching"}, "knows no growth"),
         ({"n_jobs": 0}, "n_jobs must be None, -1 or a positive integer"),
     ],
     ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", str(value)),  # the same in every process

@@ -68,13 +68,13 @@ def choose_backend(
 
     Couplings of atoms take the square of the number of points, and in many dimensions no atom
     stands near the place where an individual should arrive. Above 2^22 pairs in a segment, "auto"
-    therefore takes mixture potentials, but for data in few dimensions, where points are dense, and
-    where mass changes, which mixtures do not know. It never takes "matching": a network costs a
-    training and misses the drift by more than the closed form.
+    therefore takes mixture potentials, but for data in few dimensions, where points are dense. It
+    never takes "matching": a network costs a training and misses the drift by more than the closed
+    form.
 
     Raises:
-        InputError: if "exact" is asked of a reference without exact laws, or "mixture" or
-            "matching" where mass changes.
+        InputError: if "exact" is asked of a reference without exact laws, or "matching" where mass
+            changes.
     """
     affine = isinstance(reference, Process) and reference.affine(reference.values()) is not None
     laws = "exact" if affine else "linear_noise"
@@ -83,10 +83,10 @@ def choose_backend(
             "backend='exact' needs an affine drift with constant noise; "
             f"use backend='linear_noise' for {type(reference).__name__}"
         )
-    if backend in ("mixture", "matching") and mass_changes:
+    if backend == "matching" and mass_changes:
         raise InputError(
-            f"backend='{backend}' knows no growth; leave backend='auto', which couples as many "
-            "points as max_samples allows"
+            "backend='matching' knows no growth; leave backend='auto', or take backend='mixture', "
+            "which also gives a drift that is smooth everywhere"
         )
     if backend != "auto":
         return BackendChoice(backend, "as asked", max_samples)
@@ -96,12 +96,11 @@ def choose_backend(
         return BackendChoice(laws, "max_samples bounds the atoms", max_samples)
     if pairs <= _LARGEST_SEGMENT:
         return BackendChoice(laws, f"at most {pairs} pairs of points in a segment")
-    if snapshots.dim <= _FEW_DIMENSIONS or mass_changes:
-        dense = "their mass changes" if mass_changes else f"dense in {snapshots.dim} dimensions"
+    if snapshots.dim <= _FEW_DIMENSIONS:
         choice = BackendChoice(
             laws,
-            f"{pairs} pairs of points in a segment, {dense}: part of the points couples, all are "
-            "answered for",
+            f"{pairs} pairs of points in a segment, dense in {snapshots.dim} dimensions: part of "
+            "the points couples, all are answered for",
             int(_LARGEST_SEGMENT**0.5),
         )
     else:

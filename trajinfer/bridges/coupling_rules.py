@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -48,6 +48,10 @@ class CouplingRule(Protocol):
     """How snapshots are coupled under the transition laws of a reference."""
 
     @property
+    def problem(self) -> Problem:
+        """All points that are coupled."""
+
+    @property
     def slack(self) -> float:
         """Relative rise of the objective that the accuracy of couplings allows."""
 
@@ -63,6 +67,9 @@ class CouplingRule(Protocol):
 
     def bridge(self, reference: Reference, end: Round) -> AnyBridge:
         """The path law of the last round."""
+
+    def growing(self, growth: Growth) -> Self:
+        """The same rule between populations whose mass changes."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,10 @@ class AtomRule:
             reference, end.transitions, end.couplings, end.quadrature, self.growth
         )
 
+    def growing(self, growth: Growth) -> AtomRule:
+        """The same rule between populations whose mass changes."""
+        return replace(self, problem=growth.applied(self.problem), growth=growth)
+
     def costs(self, transitions: Transitions, quadrature: Quadrature | None) -> list[Tensor]:
         """Costs (S, N, M) of every batch under transition laws."""
         batches = self.problem.batches
@@ -129,12 +140,14 @@ class MixtureRule:
         working: a part of them, on which the rounds before it are made.
         probe: few points of every snapshot, on which the accuracy of transition laws is judged.
         seed: of the parts of large snapshots that serve the search.
+        growth: of the mass; None where it does not change.
     """
 
     problem: Problem
     working: Problem
     probe: Problem
     seed: int
+    growth: Growth | None = None
     slack: float = 1e-4
 
     @property
@@ -169,7 +182,12 @@ class MixtureRule:
         """Bridges to mixtures."""
         if not isinstance(end.couplings, MixtureCouplings):
             raise TypeError("mixture couplings were expected")
-        return MixtureBridge(reference, end.couplings)
+        return MixtureBridge(reference, end.couplings, self.growth)
+
+    def growing(self, growth: Growth) -> MixtureRule:
+        """The same rule between populations whose mass changes."""
+        whole, part, few = (growth.applied(p) for p in (self.problem, self.working, self.probe))
+        return replace(self, problem=whole, working=part, probe=few, growth=growth)
 
 
 def coupling_rule(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 
 from trajinfer._core.checkpoint_folder import once
-from trajinfer.bridges.coupling_rules import AtomRule, CouplingRule, accurate
+from trajinfer.bridges.coupling_rules import CouplingRule, accurate
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.fitting import Fit
 from trajinfer.bridges.growth import GivenRate, Growth, GrowthSetting, UniformRate
@@ -43,8 +42,6 @@ def fit_growing(
     """
     if growth is None:
         return fit(rule)
-    if not isinstance(rule, AtomRule):
-        raise TypeError("only couplings of atoms know growth")
     if isinstance(growth, str) and growth == "learn":
         if len(ParameterVector(reference.sde)):
             fit(rule)
@@ -55,10 +52,10 @@ def fit_growing(
         found = Growth.given(GivenRate(growth), rule.problem)
     else:
         found = Growth.with_masses(UniformRate(), rule.problem, snapshots.sizes)
-    return fit(replace(rule, problem=found.applied(rule.problem), growth=found))
+    return fit(rule.growing(found))
 
 
-def _learn(rule: AtomRule, reference: Reference, snapshots: Snapshots, seed: int) -> SmoothRate:
+def _learn(rule: CouplingRule, reference: Reference, snapshots: Snapshots, seed: int) -> SmoothRate:
     with torch.no_grad():
         transitions = accurate(rule, reference.frozen_dynamics, None, _ACCURACY)
         return learn_rate(rule.problem, transitions, snapshots.sizes, seed)

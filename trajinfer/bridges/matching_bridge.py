@@ -35,13 +35,14 @@ from trajinfer.bridges.drift_network import DriftNetwork
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.linalg import apply, cholesky
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
+from trajinfer.bridges.partners import Pairs
 from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.bridges.transitions import Transitions
 from trajinfer.training import Loss, Recipe
 
 _STEPS, _BATCH, _RATE, _AVERAGE = 1500, 1024, 2e-3, 0.995
-_PAIRS, _NODES, _ELEMENTS = 8192, 24, 2**25
+_PAIRS, _NODES, _GROUPS, _ELEMENTS = 8192, 24, 8, 2**25
 _LATEST, _FLOOR = 0.98, 0.02
 _EULER_STEPS = 100
 _PARTICLES, _CHECKED = 64, 2000
@@ -210,25 +211,40 @@ class _Examples:
 
 def _along_paths(bridge: MultiMarginalBridge, generator: torch.Generator) -> _Examples:
     """Drifts tied to ends, along paths between coupled points of all segments."""
-    problem, transitions = bridge.problem, bridge.transitions
+    problem = bridge.problem
     dim = problem.points[0].shape[1]
     most = min(_PAIRS, max(64, _ELEMENTS // (_NODES * dim * problem.n_segments)))
-    dynamics, parts = transitions.dynamics, []
+    parts = []
     drawn = bridge.couplings.pairs(most, generator)
     for batch, pairs in zip(problem.batches, drawn, strict=True):
-        strata = torch.arange(_NODES) + torch.rand(_NODES, generator=generator)
-        shares = _LATEST * strata.double() / _NODES
-        law = bridge_law(transitions, pairs.times, pairs.start, pairs.durations, shares)
-        positions = law.draw(pairs.end, generator)
-        tied = law.conditional_drift(positions, pairs.end)
-        flat = positions.flatten(0, 2)
-        t = law.times.unsqueeze(2).expand(positions.shape[:3]).reshape(-1, 1)
-        extra = tied.flatten(0, 2) - dynamics.drift(t, flat)
-        shape = positions.shape[:3]
-        segment = torch.tensor(batch.segments).reshape(1, -1, 1).expand(shape)
-        share = shares.reshape(-1, 1, 1).expand(shape)
-        parts.append((share.flatten().float(), segment.flatten(), flat.float(), extra.float()))
+        segments = torch.tensor(batch.segments)
+        groups = zip(pairs.start.chunk(_GROUPS, 1), pairs.end.chunk(_GROUPS, 1), strict=True)
+        for number, (start, end) in enumerate(groups):
+            # every group at times of its own: the drift turns fast where the segment ends
+            strata = torch.arange(_NODES) + (number + torch.rand(1, generator=generator)) / _GROUPS
+            shares = _LATEST * strata.double() / _NODES
+            part = Pairs(pairs.times, pairs.durations, start, end)
+            parts.append(_tied(bridge.transitions, part, segments, shares, generator))
     return _Examples(*(torch.cat(column) for column in zip(*parts)))
+
+
+def _tied(
+    transitions: Transitions,
+    pairs: Pairs,
+    segments: Tensor,
+    shares: Tensor,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Shares, segments, positions and drifts less the reference's, at these shares of all paths."""
+    law = bridge_law(transitions, pairs.times, pairs.start, pairs.durations, shares)
+    positions = law.draw(pairs.end, generator)
+    shape, flat = positions.shape[:3], positions.flatten(0, 2)
+    t = law.times.unsqueeze(2).expand(shape).reshape(-1, 1)
+    tied = law.conditional_drift(positions, pairs.end).flatten(0, 2)
+    extra = tied - transitions.dynamics.drift(t, flat)
+    segment = segments.reshape(1, -1, 1).expand(shape)
+    share = shares.reshape(-1, 1, 1).expand(shape)
+    return share.flatten().float(), segment.flatten(), flat.float(), extra.float()
 
 
 def _train(network: DriftNetwork, data: _Examples, seed: int) -> None:

@@ -17,9 +17,11 @@ from trajinfer.bridges.between import (
     draw_between,
     expected_between,
     reference_means,
+    segment_times,
 )
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.growth import Growth
 from trajinfer.bridges.linalg import apply
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
@@ -32,6 +34,7 @@ from trajinfer.bridges.transitions import Transitions
 _PARTICLES = 64
 _CHUNK = 2**8
 _ATOMS = 2**11
+_CANDIDATES, _WEIGHED = 4, 2**13
 
 
 @packable
@@ -42,12 +45,13 @@ class MixtureBridge:
     Attributes:
         reference: the SDE.
         couplings: the potentials.
+        growth: of the mass; None where it does not change.
     """
 
     reference: Reference
     couplings: MixtureCouplings
+    growth: Growth | None = None
     tolerance: ClassVar[float] = 0.1
-    growth: ClassVar[None] = None
 
     @property
     def shortfall(self) -> str | None:
@@ -87,10 +91,14 @@ class MixtureBridge:
             tuple(x[rows] for x, (rows, _) in zip(self.problem.points, chosen)),
             tuple(torch.as_tensor(weights / weights.sum()).log() for _, weights in chosen),
         )
+        if self.growth is not None:
+            problem = self.growth.applied(problem)
         with torch.no_grad():
             costs = [pair_cost(self.transitions.of(b), b.end) for b in problem.batches]
             couplings = Couplings.solve(problem, costs, None)
-        bridge = MultiMarginalBridge(self.reference, self.transitions, couplings)
+        bridge = MultiMarginalBridge(
+            self.reference, self.transitions, couplings, growth=self.growth
+        )
         return bridge, [rows for rows, _ in chosen]
 
     def to_state(self) -> dict[str, Any]:
@@ -102,6 +110,7 @@ class MixtureBridge:
             "n_steps": self.transitions.n_steps,
             "segments": self.couplings.segments,
             "potentials": self.couplings.potentials,
+            "growth": self.growth,
         }
 
     @classmethod
@@ -112,35 +121,83 @@ class MixtureBridge:
         couplings = MixtureCouplings(
             state["problem"], transitions, state["segments"], state["potentials"]
         )
-        return cls(reference, couplings)
+        return cls(reference, couplings, state.get("growth"))
 
     def draw(self, ts: Array, n: int, generator: torch.Generator) -> Array:
         """Draw n paths at increasing times within the range of the snapshots, (n, T, D).
 
         They start at points of the snapshot before the first time, every one as often as its weight
-        says.
+        says; where mass changes, they are paths of those alive at the first time.
+        """
+        return self.draw_branching(ts, n, generator)[0]
+
+    def draw_branching(
+        self, ts: Array, n: int, generator: torch.Generator
+    ) -> tuple[Array, Array | None]:
+        """The same with the expected number of descendants (n, T) of those alive at the first time.
+
+        The numbers are None where mass does not change.
         """
         problem = self.problem
         first, last = problem.segment_of(float(ts[0])), problem.segment_of(float(ts[-1]))
-        x = problem.points[first][draw_atoms(problem.log_mass[first].exp(), n, generator)]
-        pieces = []
+        x, y = self._alive(first, self._share(first, float(ts[0])), n, generator)
+        pieces, legs = [], []
         for k in range(first, last + 1):
-            y = self.couplings.draw_ends(k, x, generator)
+            if k > first:
+                y = self.couplings.draw_ends(k, x, generator)
             final = k == problem.n_segments - 1
             span = problem.span(k)
             pieces.append(
                 draw_between(self.transitions, span, (x, y), ts, generator, with_end=final)
             )
+            legs.append((k, segment_times(ts, *span, final=final), x, y))
             x = y
-        return torch.cat(pieces, dim=1).numpy()
+        values = torch.cat(pieces, dim=1).numpy()
+        return values, None if self.growth is None else self.growth.descendants(legs).numpy()
 
-    def draw_branching(self, ts: Array, n: int, generator: torch.Generator) -> tuple[Array, None]:
-        """The same; the mass of mixtures does not change, so that nobody branches."""
-        return self.draw(ts, n, generator), None
+    def _share(self, k: int, t: float) -> float:
+        start, end = self.problem.span(k)
+        return (t - start) / (end - start)
+
+    def _alive(
+        self, k: int, share: float, n: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Starts and ends (n, D) of segment k of those alive at a share of it.
+
+        Between snapshots they are chosen, by what they have grown, among many more.
+        """
+        points, growth = self.problem.points[k], self.growth
+        if growth is None or share == 0.0:
+            x = points[draw_atoms(self.problem.log_mass[k].exp(), n, generator)]
+            return x, self.couplings.draw_ends(k, x, generator)
+        x, y = self._in_the_middle(k, _CANDIDATES * n, generator)
+        starts, ends = growth.tilt(k, share, x, y)
+        rows = draw_atoms((starts + ends).softmax(0), n, generator)
+        return x[rows], y[rows]
+
+    def _in_the_middle(self, k: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Starts and ends (n, D) of those alive in the middle of segment k."""
+        atoms = draw_atoms(self.problem.log_starts(k).exp(), n, generator)
+        x = self.problem.points[k][atoms]
+        return x, self.couplings.draw_ends(k, x, generator)
 
     def mass(self, t: float) -> float:
-        """1: total mass relative to the first snapshot."""
-        return 1.0
+        """Total mass at a time within the range of the snapshots, relative to the first.
+
+        Between snapshots it is a mean over pairs drawn by the same numbers at every call, bent so
+        that it ends at the next snapshot's.
+        """
+        growth = self.growth
+        if growth is None:
+            return 1.0
+        k = self.problem.segment_of(t)
+        share = self._share(k, t)
+        x, y = self._in_the_middle(k, _WEIGHED, torch.Generator().manual_seed(k))
+        tilts = [growth.tilt(k, s, x, y) for s in (0.0, share, 1.0)]
+        begin, now, end = ((starts + ends).logsumexp(0) for starts, ends in tilts)
+        whole = (growth.masses[k + 1] / growth.masses[k]).log()
+        bent = now - begin + share * (whole - (end - begin))
+        return float(growth.masses[k] * bent.exp())
 
     def velocity(self, t: float, x: Tensor) -> Tensor:
         """Drift of the path law at time t and positions x (n, D)."""

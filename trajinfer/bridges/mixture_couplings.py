@@ -1,4 +1,7 @@
-"""Couplings of all segments by mixture potentials: all points are used, none is paired."""
+"""Couplings of all segments by mixture potentials: all points are used, none is paired.
+
+Where mass changes they are between the populations in the middle of the segments.
+"""
 
 from __future__ import annotations
 
@@ -51,12 +54,12 @@ class WhiteSegment:
     def of(cls, problem: Problem, k: int, transitions: Transitions) -> WhiteSegment:
         """Segment k under these transition laws."""
         start, end = problem.points[k], problem.points[k + 1]
-        rows = draw_atoms(problem.log_mass[k].exp(), _LANDMARKS, torch.Generator().manual_seed(0))
+        rows = draw_atoms(problem.log_starts(k).exp(), _LANDMARKS, torch.Generator().manual_seed(0))
         t0, duration = float(problem.times[k]), float(problem.times[k + 1] - problem.times[k])
         landmarks = start[rows]
         covariance = _transition(transitions, landmarks, t0, duration).covariance
         factor, _ = cholesky(covariance[0].mean(0))
-        center = problem.log_mass[k + 1].exp() @ end
+        center = problem.log_ends(k).exp() @ end
         shift = whiten(factor, center.unsqueeze(1)).squeeze(1)
         return cls(t0, duration, factor.contiguous(), shift, landmarks)
 
@@ -159,7 +162,7 @@ class MixtureCouplings:
         """Draw n starts and ends of every segment."""
         drawn = []
         for k, segment in enumerate(self.segments):
-            atoms = draw_atoms(self.problem.log_mass[k].exp(), n, generator)
+            atoms = draw_atoms(self.problem.log_starts(k).exp(), n, generator)
             x = self.problem.points[k][atoms]
             y = self.draw_ends(k, x, generator)
             t0, duration = (x.new_full((1,), v) for v in (segment.t0, segment.duration))
@@ -190,14 +193,14 @@ class MixtureCouplings:
         return self.segments[k].starts(self.transitions, self.problem.points[k])
 
     def _divergence(self, k: int) -> float:
-        a = Sample(self._white_starts(k), self.problem.log_mass[k].exp())
+        a = Sample(self._white_starts(k), self.problem.log_starts(k).exp())
         b = Sample(self.segments[k].ends(self.problem.points[k + 1]), self._end_mass(k))
         squares = a.mass @ a.points.square().sum(1) + b.mass @ b.points.square().sum(1)
         constant = 0.5 * a.points.shape[1] * math.log(2 * math.pi)
         return 0.5 * float(squares) + constant - divergence(self.potentials[k], a, b)
 
     def _end_mass(self, k: int) -> Tensor:
-        return self.problem.log_mass[k + 1].exp()
+        return self.problem.log_ends(k).exp()
 
     def _marginal_error(self, k: int) -> float:
         reached, spread = self._joint_moments[k]
@@ -221,7 +224,7 @@ class MixtureCouplings:
 
     def _moments_of(self, k: int) -> tuple[Tensor, Tensor]:
         """Mean (2D,) and covariance (2D, 2D) of starts and ends under the plan."""
-        x, mass = self.problem.points[k], self.problem.log_mass[k].exp()
+        x, mass = self.problem.points[k], self.problem.log_starts(k).exp()
         segment, potential = self.segments[k], self.potentials[k]
         dim = x.shape[1]
         center = torch.cat([mass @ x, self._end_mass(k) @ self.problem.points[k + 1]])
@@ -267,7 +270,7 @@ class MixtureCouplings:
         """Partners of as many starts as memory allows, drawn by their mass."""
         x = self.problem.points[k]
         n = min(len(x), max(64, _FEW_STATISTICS // x.shape[1] ** 2))
-        mass = self.problem.log_mass[k].exp()
+        mass = self.problem.log_starts(k).exp()
         if n < len(x):
             x = x[draw_atoms(mass, n, torch.Generator().manual_seed(0))]
             mass = mass.new_full((n,), 1 / n)
@@ -294,8 +297,8 @@ def _solve(
     tol: float,
 ) -> MixturePotential:
     """The potential of one segment."""
-    start = Sample(segment.starts(transitions, problem.points[k]), problem.log_mass[k].exp())
-    end = Sample(segment.ends(problem.points[k + 1]), problem.log_mass[k + 1].exp())
+    start = Sample(segment.starts(transitions, problem.points[k]), problem.log_starts(k).exp())
+    end = Sample(segment.ends(problem.points[k + 1]), problem.log_ends(k).exp())
     if found is None:
         some, others = (s.draw(_CHOICE_POINTS, generator) for s in (start, end))
         found = choose(some, others, generator, tol=_CHOICE_TOLERANCE, max_steps=_STEPS)
