@@ -1,13 +1,14 @@
 """Whether forecasts are paths: the chance to rise by a step within eight steps, at four grids.
 
-    python examples/reproduce/coherent_forecasts.py [series to learn from, 150] [walk] [ou] [ar2]
+    python examples/reproduce/coherent_forecasts.py \
+        [series to learn from, 150] [sets, 5] [first seed, 0] [walk] [ou] [ar2]
 
 A forecaster with default settings learns from series of 40 steps. From 40 further series it goes
 on; how often the largest of the values asked about lies a step above the last one is set beside the
 law that made the series. The largest value needs the way between two times, which marginals do not
-tell; asked at one time alone it shows what they miss by themselves. All is repeated with five sets
-of series, and the standard error is that between sets: what is learned from one set has an error of
-its own, such as the drift that its walks happen to have.
+tell; asked at one time alone it shows what they miss by themselves. All is repeated with several
+sets of series, and the standard error is that between sets: what is learned from one set has an
+error of its own, such as the drift that its walks happen to have.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import numpy as np
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 
 GRIDS = ([1, 2, 3, 4, 5, 6, 7, 8], [2, 4, 6, 8], [4, 8], [8])
-LENGTH, ASKED, DRAWS, SETS = 40, 40, 400, 5
+LENGTH, ASKED, DRAWS = 40, 40, 400
+SIZES = [150, 5, 0]
 Law = Callable[[np.random.Generator, np.ndarray, np.ndarray, int], np.ndarray]
 
 
@@ -60,22 +62,22 @@ LAWS: dict[str, tuple[Law, float]] = {"walk": (walk, 2.5), "ou": (ou, 1.5), "ar2
 """Each with the step that is asked about."""
 
 
-def main(n_series: int, chosen: list[str]) -> None:
+def main(n_series: int, n_sets: int, first: int, chosen: list[str]) -> None:
     """Learn, draw, compare."""
     for name in chosen:
         begun = time.process_time()
-        found, truth = np.array([_chances(name, n_series, seed) for seed in range(SETS)]).swapaxes(
-            0, 1
-        )
+        seeds = range(first, first + n_sets)
+        sets = np.array([_chances(name, n_series, seed) for seed in seeds])
+        found, truth = sets.swapaxes(0, 1)
         miss = (found - truth).mean(axis=0)
-        error = (found - truth).std(axis=0, ddof=1) / np.sqrt(SETS)
+        error = (found - truth).std(axis=0, ddof=1) / np.sqrt(n_sets)
         for k, grid in enumerate(GRIDS):
             print(
                 f"{name:5s} every {grid[0]} steps: asked {found[:, k].mean():.3f}, truth "
                 f"{truth[:, k].mean():.3f}, difference {miss[k]:+.3f} (s.e. {error[k]:.3f})"
             )
         spent = time.process_time() - begun
-        print(f"{name}: {spent:.0f} CPU seconds for {SETS} sets", flush=True)
+        print(f"{name}: {spent:.0f} CPU seconds for {n_sets} sets", flush=True)
 
 
 def _chances(name: str, n_series: int, seed: int) -> tuple[list[float], list[float]]:
@@ -116,4 +118,5 @@ def _truth(
 if __name__ == "__main__":
     words = sys.argv[1:]
     sizes = [int(word) for word in words if word.isdigit()]
-    main((sizes or [150])[0], [word for word in words if not word.isdigit()] or list(LAWS))
+    laws = [word for word in words if not word.isdigit()]
+    main(*(sizes + SIZES[len(sizes) :]), laws or list(LAWS))

@@ -142,6 +142,10 @@ REFUSED = {
         lambda: value(EXIT, recorded(400, 0.1), [[9.0]]),
         "near 0% of the states asked about",
     ),
+    "paths that do not move": (
+        lambda: value(EXIT, Trajectories(np.arange(20) * 0.01, np.full((400, 20, 1), 0.3))),
+        "tell 0 of 60 features apart.* they hardly move",
+    ),
     "stays that never ended": (
         lambda: excursion_law(np.arange(9.0), 20.0, times=np.arange(9.0)),
         "take another level",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import uuid
 import warnings
 from collections import deque
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from operator import length_hint
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,9 +21,11 @@ from joblib.externals.loky import get_reusable_executor
 from trajinfer._core.checkpoint_folder import CheckpointFolder, open_folder, using
 from trajinfer._core.errors import InputError, TaskFailure
 from trajinfer._core.threads import one_thread
+from trajinfer._core.worker_start import sooner_here, yet_to_start
 
 Result = TypeVar("Result")
 Warnings = tuple[type[Warning], ...]
+_MANY = 10  # tasks per worker from which it costs little that the first one is done alone
 _CALLS: set[str] = set()  # of this process, whose threads are limited already
 
 
@@ -38,22 +42,31 @@ class Task:
     arguments: tuple[Any, ...]
 
 
-def seeded(
-    word: str, seeds: Sequence[int], *arguments: Any, progress: Callable[[str], None] | None = None
-) -> Iterator[Task]:
+@dataclass(frozen=True)
+class SeededTasks:
     """One task per seed, which is its last argument and stands in its name.
 
-    Args:
+    Attributes:
         word: what a task is, such as "bootstrap fit".
         seeds: of the tasks.
         arguments: the first ones of every task.
-        progress: called with the name of a task before it is handed out.
+        progress: called with the name of a task before it is handed out; None for nothing.
     """
-    for k, seed in enumerate(seeds):
-        name = f"{word} {k + 1} of {len(seeds)} (seed {seed})"
-        if progress is not None:
-            progress(name)
-        yield Task(name, (*arguments, seed))
+
+    word: str
+    seeds: Sequence[int]
+    arguments: tuple[Any, ...]
+    progress: Callable[[str], None] | None = None
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __iter__(self) -> Iterator[Task]:
+        for k, seed in enumerate(self.seeds):
+            name = f"{self.word} {k + 1} of {len(self.seeds)} (seed {seed})"
+            if self.progress is not None:
+                self.progress(name)
+            yield Task(name, (*self.arguments, seed))
 
 
 def fan_out(
@@ -111,10 +124,16 @@ def _asked(
     return_as: str = "list",
 ) -> Iterable[Result]:
     """The results of tasks, in their order."""
+    workers, count, rest = yet_to_start(n_jobs), length_hint(tasks), iter(tasks)
+    here: list[Result] = []
+    if workers > 1 and count >= _MANY * workers:
+        here = sooner_here(partial(_run, function, call=call, quiet=quiet), rest, count, workers)
+        if len(here) == count:
+            return here
     results: Iterable[Result] = Parallel(n_jobs=n_jobs, mmap_mode="c", return_as=return_as)(
-        delayed(_run)(function, task, call, quiet) for task in tasks
+        delayed(_run)(function, task, call, quiet) for task in rest
     )
-    return results
+    return itertools.chain(here, results)
 
 
 def _kept(

@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import require_fraction, require_integer
-from trajinfer._core.parallel import fan_out, seeded
+from trajinfer._core.parallel import SeededTasks, fan_out
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import Snapshots
@@ -81,7 +81,7 @@ def cell_intervals(
     with checkpointed(checkpoint, "cell_intervals", identity):
         seed = once("seed", seed_from, random_state)
         settled = clone(bridge).set_params(random_state=bridge.seed_)
-        tasks = seeded("refit", spawn(seed, n), settled, data, ask)
+        tasks = SeededTasks("refit", spawn(seed, n), (settled, data, ask))
         answers = fan_out(_refitted, tasks, n_jobs=n_jobs, quiet=(ConvergenceWarning,))
     ends = np.quantile(np.stack(answers), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return _like(first, ends[0]), _like(first, ends[1])

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
-from trajinfer._core.parallel import fan_out, seeded
+from trajinfer._core.parallel import SeededTasks, fan_out
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import IrregularSeries, JumpSeries, Snapshots
 from trajinfer.jumps.findings import IdentifiabilityWarning
@@ -88,7 +88,7 @@ def bootstrap(
         if "random_state" in worker.get_params():
             worker.set_params(random_state=seed)
         seeds = spawn(seed, n)
-        tasks = seeded("bootstrap fit", seeds, worker, X, statistic, progress=progress)
+        tasks = SeededTasks("bootstrap fit", seeds, (worker, X, statistic), progress)
         return fan_out(_refitted, tasks, n_jobs=n_jobs, quiet=_QUIET)
 
 

@@ -78,10 +78,10 @@ def fit_interval(
         fits = [process, *_drawn(process, require_integer(n, "n", least=10), seed)]
     settings |= {"functional": functional, "random_state": seed}
     value = _answer(settings, fits[0], x0)
-    tasks = (
+    tasks = [
         Task(f"answer of fit {k + 1} of {len(fits)} (seed {seed})", (settings, fit, x0))
         for k, fit in enumerate(fits[1:], start=1)
-    )
+    ]
     draws = np.stack(fan_out(_answer_of_draw, tasks, n_jobs=n_jobs))
     tail = (1 - level) / 2
     lower = np.quantile(draws, tail, axis=0, method="lower")

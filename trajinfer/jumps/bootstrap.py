@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checks import Array
-from trajinfer._core.parallel import fan_out, seeded
+from trajinfer._core.parallel import SeededTasks, fan_out
 from trajinfer._core.seeding import spawn
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.findings import IdentifiabilityWarning
@@ -19,7 +19,7 @@ def resampled_rates(
     estimator: BaseEstimator, series: JumpSeries, n: int, seed: int, n_jobs: int | None
 ) -> list[Array]:
     """Rates (S, S) of n fits, each fitted by a clone to paths drawn again with replacement."""
-    tasks = seeded("bootstrap fit", spawn(seed, n), estimator, series)
+    tasks = SeededTasks("bootstrap fit", spawn(seed, n), (estimator, series))
     return fan_out(_rates, tasks, n_jobs=n_jobs, quiet=QUIET)
 
 

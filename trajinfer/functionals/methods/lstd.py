@@ -25,7 +25,6 @@ PATHS = 2000
 FEATURES = 60
 _STEPS = 400
 _MOST_STEPS = 20_000
-_WORST = 1e12
 _KEPT = 12
 _NEAR, _LEAST_NEAR = 0.5, 0.01
 
@@ -160,10 +159,11 @@ def solve_lstd(
     """The value whose increments are orthogonal to the features at the start of every step.
 
     Simulated paths hand their noise over: what it contributes to a step has mean zero and is taken
-    out, so that the noise per step is of the order of the step, not of its root.
+    out, so that the noise per step is of the order of the step, not of its root. Sums of features
+    that the paths do not tell from 0, to 1e-10 of the largest, are left out.
 
     Raises:
-        InputError: for a horizon, too few paths, or features that the paths cannot tell apart.
+        InputError: for a horizon, too few paths, or paths that hardly move.
     """
     span, steps = _prepared(functional, dynamics, X, count, n_paths, step, seed)
     size = len(span.basis.offsets)
@@ -177,13 +177,13 @@ def solve_lstd(
     scale = np.sqrt(np.abs(np.diag(matrix)) + 1e-300)
     even = matrix / scale / scale[:, None]
     solved = np.linalg.lstsq(even, right / scale, rcond=1e-10)
-    sizes = solved[3]
-    condition = float(sizes[0] / max(sizes[min(int(solved[2]), len(sizes)) - 1], 1e-300))
-    if condition > _WORST:
+    sizes, told = solved[3], int(solved[2])
+    if told <= span.scale.size:
         raise InputError(
-            f"the paths cannot tell {size} features apart (condition {condition:.1g}); give fewer "
-            "features= or more paths"
+            f"the paths tell {told} of {size} features apart, which is no more than there are "
+            "coordinates: they hardly move; give paths that spread over the states asked about"
         )
+    condition = float(sizes[0] / sizes[told - 1])
     return SpanSolution(span, solved[0] / scale, condition, np.sqrt(squares / max(total, 1)))
 
 
