@@ -13,9 +13,11 @@ from trajinfer import (
     Snapshots,
     jumps,
 )
+from trajinfer._core.fingerprint import fingerprint
 from trajinfer._core.memory import memory_bytes
 from trajinfer.data.input import series_to_learn
 from trajinfer.data.parquet import PartialDataWarning
+from trajinfer.data.pieces import identity_of
 
 pytest.importorskip("pyarrow")
 NAMES = {"id": "who", "time": "t"}
@@ -138,6 +140,12 @@ def test_snapshots_are_those_of_the_table_or_a_random_part(tmp_path):
 def forecaster(table):
     series = IrregularSeries.from_frame(table, **NAMES)
     return NeuralSDEForecaster(horizon=1.0, hidden=4, max_epochs=1, random_state=0).fit(series)
+
+
+def test_answers_know_their_model_by_its_arrays():
+    one, same, other = ({"weights": np.array([1.0, last])} for last in (2.0, 2.0, 3.0))
+    assert fingerprint(identity_of(one)) == fingerprint(identity_of(same))
+    assert fingerprint(identity_of(one)) != fingerprint(identity_of(other))
 
 
 @pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")

@@ -11,9 +11,16 @@ import pandas as pd
 
 from trajinfer._core.checkpoint_folder import checkpointed, once, using, write_bytes
 from trajinfer._core.errors import InputError
+from trajinfer._core.packing import pack
 from trajinfer._core.process_group import is_first_process
 
 _PROGRESS = "_progress"  # readers of parquet folders pass over what begins with _
+
+
+def identity_of(model: Any) -> dict[str, Any]:
+    """A fitted model as plain values, with all its arrays, for what an answer depends on."""
+    arrays: dict[str, Any] = {}
+    return {"plain": pack(model, arrays, "model"), "arrays": arrays}
 
 
 def write_pieces(

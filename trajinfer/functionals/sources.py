@@ -77,7 +77,7 @@ def of_generator(process: DirectedChainGenerator) -> PathSource:
         if starts is not None:
             raise InputError("a generator draws its own starts; leave x0 out (None)")
         first = 0.0 if model.engine.from_start else float(np.min(model.engine.grid()))
-        drawn = process.sample(n, first + times, random_state=spawn(seed, 1)[0])
+        drawn = model.sample(n, first + times, None, spawn(seed, 1)[0])
         return np.asarray(drawn.values[None])
 
     return PathSource(

@@ -37,6 +37,7 @@ from trajinfer.generation.schema import schema_of
 from trajinfer.generation.settings import checked_stages
 from trajinfer.generation.stages import LossName, Stage, has_settled
 from trajinfer.generation.unlisted_setting import UnlistedSetting
+from trajinfer.generation.written_draws import written_draws
 from trajinfer.sde import SolverRegularization
 from trajinfer.training import Callback, Progress, Report
 
@@ -194,7 +195,8 @@ class DirectedChainGenerator(Estimator):
         chain_steps: int | None = None,
         given: Any = None,
         random_state: RandomState = None,
-    ) -> Trajectories:
+        out: str | Path | None = None,
+    ) -> Trajectories | Path:
         """Draw n series.
 
         Args:
@@ -207,9 +209,14 @@ class DirectedChainGenerator(Estimator):
             chain_steps: links walked before the paths are taken; None takes `chain_steps_`.
             given: the past to go on from: one series, or n of them; ts then lie after its end.
             random_state: None uses the estimator's.
+            out: folder to write tables to (`Trajectories.to_frame`, in parquet), 10 000 series at a
+                time, each with a seed of its own; a call that was killed goes on.
+
+        Returns:
+            The series; the folder where there is an `out`.
 
         Raises:
-            InputError: for arguments that cannot be used.
+            InputError: for arguments that cannot be used, or an `out` of another call.
             sklearn.exceptions.NotFittedError: before `fit`.
 
         Warns:
@@ -221,6 +228,10 @@ class DirectedChainGenerator(Estimator):
         if chain_steps is not None:
             require_integer(chain_steps, "chain_steps", least=1)
         seed = self._draws_seed(random_state)
+        if out is not None:
+            if given is not None or np.ndim(ts) > 1:
+                raise InputError("out= takes times that all series share, and no given=")
+            return written_draws(out, self.model_, n, ts, chain_steps, seed)
         if given is not None:
             return self.model_.continue_from(to_series(given), n, ts, seed)
         return self.model_.sample(n, ts, chain_steps, seed)
@@ -275,7 +286,7 @@ class DirectedChainGenerator(Estimator):
         if real.channels != self.channels_:
             raise InputError(f"X must have the channels {self.channels_}, got {real.channels}")
         n = min(len(real), _MOST_REHEARSED)
-        drawn = self.sample(n, random_state=random_state).values
+        drawn = self.model_.sample(n, None, None, self._draws_seed(random_state)).values
         comparable = self.model_.engine.comparable
         return lost(real.channels, comparable(real.values[:n]), comparable(drawn))
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.packing import pack
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.input import as_series
 from trajinfer.data.open_table import OpenTable
-from trajinfer.data.pieces import write_pieces
+from trajinfer.data.pieces import identity_of, write_pieces
 
 _STEPS_OF_A_HORIZON, _PIECE = 20, 10_000
 _WORK_PER_DRAW = 6 * 8  # bytes: the draws, their sorted copy, and what they are made of
@@ -43,7 +42,7 @@ def written_forecasts(
     at_once = series.at_once(drawn) if isinstance(series, OpenTable) else _PIECE
 
     def identity() -> dict[str, Any]:
-        return {**asked, "series": series, "model": pack(model, {}, "model")}
+        return {**asked, "series": series, "model": identity_of(model)}
 
     return write_pieces(
         out,
