@@ -18,7 +18,7 @@ from trajinfer.scores import (
     search_plan,
 )
 from trajinfer.scores.memorisation import Memorisation, nearest_ratio
-from trajinfer.scores.mixture_choice import levels_for
+from trajinfer.scores.mixture_choice import choose_mixture, levels_for
 from trajinfer.scores.point_examples import PointLaw
 
 
@@ -223,3 +223,20 @@ def test_the_denoiser_is_for_the_functions_of_the_room(mixture, network):
     assert isinstance(mixture.denoiser_, GaussianMixture)
     y = torch.zeros(3, 2).double()
     assert network.denoiser_.denoise(y[:1], 0.5).shape == (1, 2)
+
+
+def test_parts_that_differ_in_shape_are_shrunk_less():
+    """Narrow parts, each along axes of its own: 60 rows of the pooled covariance blow them up."""
+    rows, held, fresh = (sixteen().sample(n, random_state=n).numpy() for n in (500, 90, 2000))
+    chosen = choose_mixture(rows, held, 5, 0, unseen=True)
+    usual = GaussianMixture.fit(rows, 5, random_state=0)
+    gain = (chosen.log_prob(fresh) - usual.log_prob(fresh)).mean()
+    assert gain > 1.0
+    again = choose_mixture(rows, held, 5, 0, unseen=False)
+    assert again.log_prob(fresh).mean() > chosen.log_prob(fresh).mean() - 0.1
+    one = np.random.default_rng(0).normal(size=(300, 3))
+    alike = choose_mixture(one, one[:20], 2, 0, unseen=True)
+    expected = GaussianMixture.fit(one, 2, random_state=0)
+    assert torch.equal(alike.covariances, expected.covariances)
+    with pytest.raises(InputError, match="shrinkage must be a positive number"):
+        GaussianMixture.fit(one, 2, shrinkage=0.0)

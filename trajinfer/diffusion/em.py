@@ -13,17 +13,19 @@ from trajinfer._core.checks import Array, as_array, require_finite, require_inte
 from trajinfer._core.errors import InputError
 
 _VARIANCE_KEPT = 0.9995
-_PRIOR_ROWS = 60
+SHRINKAGE = 60.0
 _ROUNDS = 40
 _TOLERANCE = 1e-4
 
 
-def fit_mixture(X: Any, n_components: int, seed: int) -> tuple[Array, Array, Array]:
+def fit_mixture(
+    X: Any, n_components: int, seed: int, shrinkage: float = SHRINKAGE
+) -> tuple[Array, Array, Array]:
     """Weights (K,), means (K, D) and covariances (K, D, D) of rows (N, D).
 
     EM runs in the directions that hold 99.95 % of the variance. The covariance of a part with n
-    rows is shrunk to the pooled one with weight 60/(60 + n). Directions outside get their own
-    residual variance, the same in every part.
+    rows is shrunk to the pooled one with weight s/(s + n), where s is the `shrinkage`. Directions
+    outside get their own residual variance, the same in every part.
 
     Raises:
         InputError: for fewer rows than parts or constant columns.
@@ -34,12 +36,14 @@ def fit_mixture(X: Any, n_components: int, seed: int) -> tuple[Array, Array, Arr
     rows = as_array(X, "X", ndim=2)
     require_finite(rows, "X")
     k = require_integer(n_components, "n_components", least=1)
+    if not (shrinkage > 0 and np.isfinite(shrinkage)):
+        raise InputError(f"shrinkage must be a positive number of rows, got {shrinkage!r}")
     _check_rows(rows, k)
     mean, scale = rows.mean(0), rows.std(0)
     standard = (rows - mean) / scale
     axes, spectrum, n_kept = _principal(standard)
     scores = standard @ axes
-    weights, means, covariances = _em(scores[:, :n_kept], k, seed)
+    weights, means, covariances = _em(scores[:, :n_kept], k, seed, shrinkage)
     outside = np.maximum(spectrum[n_kept:], 1e-6 * spectrum.max())
     whole = np.zeros((k, rows.shape[1], rows.shape[1]))
     whole[:, :n_kept, :n_kept] = covariances
@@ -71,7 +75,7 @@ def _principal(standard: Array) -> tuple[Array, Array, int]:
     n, dim = standard.shape
     covariance = standard.T @ standard / n
     if n < 2 * dim:
-        share = _PRIOR_ROWS / (_PRIOR_ROWS + n)
+        share = SHRINKAGE / (SHRINKAGE + n)
         covariance = (1 - share) * covariance + share * np.diag(np.diag(covariance))
     spectrum, axes = np.linalg.eigh(covariance)
     spectrum, axes = np.maximum(spectrum[::-1], 0.0), axes[:, ::-1]
@@ -79,11 +83,11 @@ def _principal(standard: Array) -> tuple[Array, Array, int]:
     return axes, spectrum, min(int(np.searchsorted(share, _VARIANCE_KEPT)) + 1, dim)
 
 
-def _em(scores: Array, k: int, seed: int) -> tuple[Array, Array, Array]:
+def _em(scores: Array, k: int, seed: int, shrinkage: float) -> tuple[Array, Array, Array]:
     shares = _first_shares(scores, k, seed)
     before = -np.inf
     for _ in range(_ROUNDS):
-        weights, means, covariances = _maximise(scores, shares)
+        weights, means, covariances = _maximise(scores, shares, shrinkage)
         logits = log_densities(scores, weights, means, covariances)
         top = logits.max(1, keepdims=True)
         total = np.exp(logits - top).sum(1, keepdims=True)
@@ -104,7 +108,7 @@ def _first_shares(scores: Array, k: int, seed: int) -> Array:
     return shares
 
 
-def _maximise(scores: Array, shares: Array) -> tuple[Array, Array, Array]:
+def _maximise(scores: Array, shares: Array, shrinkage: float) -> tuple[Array, Array, Array]:
     """Moments of every part; covariances are shrunk to the pooled one."""
     mass = shares.sum(0) + 1e-12
     means = shares.T @ scores / mass[:, None]
@@ -115,7 +119,7 @@ def _maximise(scores: Array, shares: Array) -> tuple[Array, Array, Array]:
     floor = 1e-6 * np.trace(pooled) / len(pooled) * np.eye(len(pooled))
     if len(shares.T) == 1:
         return np.ones(1), means, (pooled + floor)[None]
-    share = (_PRIOR_ROWS / (_PRIOR_ROWS + mass))[:, None, None]
+    share = (shrinkage / (shrinkage + mass))[:, None, None]
     covariances = (1 - share) * own / mass[:, None, None] + share * pooled + floor
     return mass / mass.sum(), means, covariances
 

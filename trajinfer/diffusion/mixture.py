@@ -13,7 +13,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.diffusion.denoiser import Level, as_double, isotropic
-from trajinfer.diffusion.em import fit_mixture
+from trajinfer.diffusion.em import SHRINKAGE, fit_mixture
 from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.observation import LinearObservation
 
@@ -76,15 +76,26 @@ class GaussianMixture:
         return cls(**state)
 
     @classmethod
-    def fit(cls, X: Any, n_components: int = 1, *, random_state: RandomState = 0) -> Self:
+    def fit(
+        cls,
+        X: Any,
+        n_components: int = 1,
+        *,
+        shrinkage: float = SHRINKAGE,
+        random_state: RandomState = 0,
+    ) -> Self:
         """Fit by EM in the principal subspace, with covariances shrunk to the pooled one.
 
         Args:
             X: rows (N, D), all known.
             n_components: K.
+            shrinkage: how many rows the pooled covariance counts for in that of every part, > 0.
             random_state: seed of the first parts.
+
+        Raises:
+            InputError: for rows or numbers that cannot be used.
         """
-        return cls(*fit_mixture(X, n_components, seed_from(random_state)))
+        return cls(*fit_mixture(X, n_components, seed_from(random_state), shrinkage))
 
     @property
     def dim(self) -> int:

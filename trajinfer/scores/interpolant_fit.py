@@ -174,7 +174,8 @@ def _mixture(pairs: Array, held: Array, n_components: Any, seed: int) -> Gaussia
     apart = np.block([[eye / 2, eye / 2], [-eye, eye]])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "[0-9]+ rows for", UserWarning)
-        found = choose_mixture(pairs @ apart.T, held @ apart.T, n_components, seed)
+        rows = pairs @ apart.T, held @ apart.T
+        found = choose_mixture(*rows, n_components, seed, unseen=True)
     return found.affine(np.linalg.inv(apart))
 
 

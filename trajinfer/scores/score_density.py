@@ -19,7 +19,6 @@ from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.data.scaling import Standardisation, is_constant
 from trajinfer.diffusion.condition import Conditioned
-from trajinfer.diffusion.mixture import GaussianMixture
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.diffusion.plan_search import search_plan
 from trajinfer.diffusion.plans import SolverPlan
@@ -136,11 +135,10 @@ class ScoreDensity(Estimator):
         seeds = Seeds.of(seed)
         scaling = Standardisation.of(data)
         rows, held = _split(scaling.apply(data), self.validation, seeds.split)
-        mixture = once("mixture", choose_mixture, rows, held, self.n_components, seeds.weights)
-        if self.model == "mixture":
-            count = len(mixture.weights)
-            whole = np.concatenate([rows, held])
-            mixture = GaussianMixture.fit(whole, count, random_state=seeds.weights)
+        unseen = self.model == "network"
+        mixture = once(
+            "mixture", choose_mixture, rows, held, self.n_components, seeds.weights, unseen
+        )
         levels, n = levels_for(mixture), len(points)
         model = DensityModel(mixture, None, levels, scaling, transform, None, n, seeds.draws)
         learned = None
