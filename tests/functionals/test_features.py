@@ -5,6 +5,7 @@ import pytest
 
 from trajinfer import InputError, simulate
 from trajinfer.functionals import (
+    Diffusion,
     Functional,
     ValueFunction,
     above,
@@ -14,6 +15,7 @@ from trajinfer.functionals import (
     discounted,
     hitting_probability,
     hitting_time,
+    where,
 )
 from trajinfer.processes import Brownian, DoubleWell, OrnsteinUhlenbeck
 
@@ -54,6 +56,34 @@ def test_galerkin_in_ten_dimensions():
     assert (np.abs(found - [0.1801368, 0.1397536, 0.0384021]) < 0.01).all()
     assert model.method_.startswith("galerkin")
     assert (model.std_error(points) < 4e-3).all()
+
+
+def test_oblique_walls_by_their_distance(truth):
+    """A double well along (1, 1), a spring across: the committor is that of the line."""
+    turn = np.array([[1.0, 1.0], [-1.0, 1.0]]) / np.sqrt(2)
+
+    def drift(t, x):
+        u = x @ turn.T
+        return np.stack([u[:, 0] - u[:, 0] ** 3, -u[:, 1]], axis=1) @ turn
+
+    process = Diffusion(drift, lambda t, x: np.full_like(x, 0.7), 2, diagonal=True)
+    right = where(lambda x: x @ turn[0] >= 1, lambda x: 1 - x @ turn[0])
+    left = where(lambda x: x @ turn[0] <= -1, lambda x: 1 + x @ turn[0])
+    starts = np.random.default_rng(0).uniform(-0.6, 0.6, (400, 2))
+    question = hitting_probability(right, before=left)
+    model = ValueFunction(question, method="galerkin", features=100, random_state=1)
+    wanted = np.interp(starts @ turn[0], INSIDE[:, 0], truth)
+    assert np.abs(model.fit(process, starts).predict(starts) - wanted).max() < 2e-4
+
+
+def test_a_distance_with_corners_where_the_process_goes_is_refused():
+    def distance(x):
+        return 1 - np.abs(x).max(axis=1)
+
+    square = where(lambda x: distance(x) <= 0, distance)
+    model = ValueFunction(hitting_time(square), method="galerkin", features=60, random_state=0)
+    with pytest.raises(InputError, match="a Where has corners"):
+        model.fit(Brownian(dim=2, volatility=1.0), [[0.0, 0.0], [0.5, 0.5]])
 
 
 def test_noise_handed_over_makes_paths_precise(truth):

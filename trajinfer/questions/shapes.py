@@ -102,7 +102,8 @@ def where(
     Args:
         inside: x (n, D) -> (n,) bool.
         distance: x (n, D) -> (n,) signed distance to the set, positive outside. Without it, exits
-            between the steps of a simulation cannot be found.
+            between the steps of a simulation cannot be found; without corners where the process
+            goes, it serves features as well (`method="galerkin"`, `"lstd"`).
     """
     return Where(inside, distance)
 
