@@ -25,6 +25,22 @@ def test_rates_are_written_into_the_map(ax):
     assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("size", [(6.4, 4.8), (5.0, 4.2), (5.0, 4.0), (3.5, 4.5)])
+def test_no_label_of_the_map_is_cut_off(size):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = plot.rates(RATES[:2, :2], ax=figure.add_subplot())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    inside = figure.bbox.padded(0.5)
+    for part in (axes.xaxis, axes.yaxis, *(other.yaxis for other in figure.axes)):
+        label = part.label.get_window_extent(canvas.get_renderer())
+        assert inside.x0 <= label.x0 <= label.x1 <= inside.x1
+        assert inside.y0 <= label.y0 <= label.y1 <= inside.y1
+
+
 def test_graph_has_an_arrow_per_link(ax):
     plot.transition_graph(RATES, ax=ax, law=[0.2, 0.3, 0.5])
     assert sum(t.get_text() == "" for t in ax.texts) == 5

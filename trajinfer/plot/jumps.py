@@ -43,7 +43,8 @@ def rates(data: Any, *, ax: Axes | None = None, states: Sequence[Hashable] | Non
     top = float(np.nanmax(off)) if np.isfinite(off).any() else 1.0
     low = max(float(np.nanmin(off)) if np.isfinite(off).any() else 0.1, 1e-3 * top)
     norm = colors.LogNorm(min(low, 0.999 * top), top)
-    image = axes.imshow(np.maximum(off, low), cmap="viridis", norm=norm)
+    # squares would be pushed over the edge of the figure by the layout, labels and all
+    image = axes.imshow(np.maximum(off, low), cmap="viridis", norm=norm, aspect="auto")
     bar = axes.figure.colorbar(image, ax=axes, label="rate", ticks=np.geomspace(low, top, 5))
     bar.ax.set_yticklabels([f"{tick:.2g}" for tick in np.geomspace(low, top, 5)])
     bar.ax.minorticks_off()
