@@ -13,7 +13,7 @@ OLDEST_TESTS := tests/architecture/test_light_import.py tests/architecture/test_
 # Where the environment forbids to keep compiled files every process compiles the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-oldest test-partners test-all fmt lint types arch check docs site bench reproduce unseen train-jumps clean
+.PHONY: setup demo test test-oldest test-partners test-all fmt lint types arch check docs site bench release reproduce unseen train-jumps clean
 
 setup: $(STAMP)
 
@@ -76,6 +76,11 @@ site: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
+
+# Wheel, source distribution and the list of what an installation holds, tried in one of its own.
+release: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling
+	$(BIN)/python -m tests.release dist
 
 # Rebuilds the recognition network of the jump processes from its seed (about 25 minutes).
 train-jumps: $(STAMP)
