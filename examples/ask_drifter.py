@@ -20,7 +20,7 @@ DAYS = 1.3
 
 
 def main(data: datasets.Dataset, picture: str) -> None:
-    bridge = SchrodingerBridge(Vortex(), volatility="learn", random_state=0).fit(data.train)
+    bridge = SchrodingerBridge(Vortex(), volatility="likelihood", random_state=0).fit(data.train)
     print({name: np.round(value, 3) for name, value in bridge.parameters_.items()})
     start = data.train.points[0].mean(axis=0)
     every = np.concatenate(data.train.points)

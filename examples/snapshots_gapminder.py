@@ -19,7 +19,7 @@ train = standard.select([0, 1, 2, 3, 4, 5])  # 1952, 1962, ..., 2002
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # eight rounds are a choice here
 bridge = SchrodingerBridge(
-    AffineDrift(3, volatility=0.25), volatility="learn", n_refinements=8, random_state=0
+    AffineDrift(3, volatility=0.25), volatility="likelihood", n_refinements=8, random_state=0
 ).fit(train)
 print("volatility per root decade (GDP, life expectancy, population):", bridge.volatility_.round(3))
 

@@ -84,7 +84,7 @@ def test_volatility_is_learned_from_exact_marginals():
     coarse = grids(A, TIMES, *START, SIGMA, step=0.6, reach=3.6)
     reference = AffineDrift(2, A, [0, 0], volatility=[0.8, 0.8])
     bridge = SchrodingerBridge(
-        reference, volatility="learn", n_refinements=100, tol=1e-4, random_state=0
+        reference, volatility="likelihood", n_refinements=100, tol=1e-4, random_state=0
     ).fit(coarse)
     np.testing.assert_allclose(bridge.volatility_, SIGMA, rtol=0.02)
     assert_never_rises(bridge.objective_history_)
@@ -94,7 +94,7 @@ def test_volatility_is_learned_from_exact_marginals():
 def test_volatility_of_samples_is_found_with_its_known_bias_upwards():
     snapshots = samples(A, TIMES, *START, [0.3, 0.6], 200, 0)
     bridge = SchrodingerBridge(
-        AffineDrift(2), volatility="learn", tol=1e-3, n_refinements=60, random_state=0
+        AffineDrift(2), volatility="likelihood", tol=1e-3, n_refinements=60, random_state=0
     ).fit(snapshots)
     ratio = bridge.volatility_ / [0.3, 0.6]
     assert ((ratio > 0.9) & (ratio < 1.4)).all()

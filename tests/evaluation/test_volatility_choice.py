@@ -6,7 +6,6 @@ import pytest
 from trajinfer import SchrodingerBridge, Snapshots
 from trajinfer._core.errors import InputError
 from trajinfer.evaluation import choose_volatility
-from trajinfer.evaluation.volatility_choice import extrapolated
 from trajinfer.processes import AffineDrift, Brownian
 
 TRUE = np.array([0.4, 0.8])
@@ -17,18 +16,6 @@ def diffusing(n, seed):
     rng = np.random.default_rng(seed)
     spread = [np.sqrt(0.3**2 + t * TRUE**2) for t in (0.0, 1.0, 2.0)]
     return Snapshots([0, 1, 2], [rng.normal(0, s, (n, 2)) for s in spread], features=["a", "b"])
-
-
-def test_an_excess_that_halves_with_the_points_is_taken_away():
-    def learned(n):
-        return TRUE * np.sqrt(1 + 10.0 / n)
-
-    np.testing.assert_allclose(extrapolated(learned(50), [learned(25)] * 2), TRUE)
-
-
-def test_large_excess_leaves_a_positive_volatility():
-    found = extrapolated(TRUE, [2 * TRUE])
-    np.testing.assert_allclose(found, TRUE / 2)
 
 
 def test_the_true_volatility_is_found_and_its_error_is_told():

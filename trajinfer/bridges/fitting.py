@@ -224,10 +224,10 @@ class AlternatingFit:
 
 
 def alternate(
-    reference: Reference,
     tol: float,
     seed: int,
     n_refinements: int,
+    reference: Reference,
     rule: CouplingRule,
     *,
     verbose: int = 0,
@@ -235,10 +235,10 @@ def alternate(
     """An `AlternatingFit` that is run, with a progress bar where asked for.
 
     Args:
-        reference: refined in place.
         tol: relative fall of the objective, and change of the parameters, at which to stop.
         seed: of the draws of the path rounds.
         n_refinements: bound on the rounds.
+        reference: refined in place.
         rule: how the snapshots are coupled.
         verbose: 1 shows the bar.
     """

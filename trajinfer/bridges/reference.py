@@ -19,6 +19,7 @@ from trajinfer.sde import SDELike
 logger = logging.getLogger(__name__)
 
 SPREAD_FRACTION = 0.3
+LEARN, LIKELIHOOD = "learn", "likelihood"
 _UNLIKE_UNITS = 10.0
 
 
@@ -27,8 +28,9 @@ def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Sna
 
     Args:
         reference: an SDE; None for Brownian motion.
-        volatility: a positive number, (D,) numbers, a callable, "learn", or None, which keeps the
-            reference's own and otherwise takes `spread_volatility`.
+        volatility: a positive number, (D,) numbers, a callable, "learn" or "likelihood", which
+            free it, or None, which keeps the reference's own and otherwise takes
+            `spread_volatility`.
         snapshots: the data.
 
     Raises:
@@ -67,8 +69,10 @@ def _foreign(reference: SDELike, volatility: Any) -> SDELike:
 
 def _settle_volatility(process: Process, volatility: Any, snapshots: Snapshots) -> None:
     learn = isinstance(volatility, str)
-    if learn and volatility != "learn":
-        raise InputError(f"volatility must be numbers, a callable or 'learn', got {volatility!r}")
+    if learn and volatility not in (LEARN, LIKELIHOOD):
+        raise InputError(
+            f"volatility must be numbers, a callable, 'learn' or 'likelihood', got {volatility!r}"
+        )
     if volatility is not None and not learn:
         process.set_volatility(_checked(volatility, snapshots.dim))
     elif process.volatility is None:

@@ -25,6 +25,7 @@ from trajinfer.bridges.cell_set_verbs import CellSetVerbs
 from trajinfer.bridges.coupling_rules import coupling_rule
 from trajinfer.bridges.deconvolution import noise_by_coordinate, without_noise
 from trajinfer.bridges.dynamics import Reference
+from trajinfer.bridges.finite_clouds import fit_corrected
 from trajinfer.bridges.fitting import alternate
 from trajinfer.bridges.growing_fit import fit_growing
 from trajinfer.bridges.growth import GrowthSetting, check_growth
@@ -32,7 +33,7 @@ from trajinfer.bridges.kept_rounds import n_refinements_in
 from trajinfer.bridges.matching_bridge import MatchingBridge, matched
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.reference import prepare_reference
+from trajinfer.bridges.reference import LEARN, prepare_reference
 from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.data import Trajectories
 from trajinfer.processes import simulate
@@ -59,9 +60,10 @@ class SchrodingerBridge(CellSetVerbs):
         reference: an Ito SDE; one with learnable parameters is refined (a copy: the object given
             is not changed). None is Brownian motion.
         volatility: overrides the reference's own: a positive number, one per dimension (D,), or a
-            callable. "learn" fits it by the static likelihood. None keeps the reference's, and
-            where it has none sets 0.3 x mean sd within a snapshot / root of the mean segment
-            length (per dimension where these differ more than tenfold).
+            callable. "learn" fits it by the static likelihood and corrects it for the number of
+            points (`bridges.finite_clouds`), "likelihood" leaves that out. None keeps the
+            reference's, and where it has none sets 0.3 x mean sd within a snapshot / root of the
+            mean segment length (per dimension where these differ more than tenfold).
         n_refinements: bound on the rounds of refinement; 0 keeps the reference fixed.
         backend: "exact" (affine drift, constant noise), "linear_noise", or "auto", which takes the
             exact one where it applies. "mixture": Gaussian-mixture potentials, for many points.
@@ -95,7 +97,8 @@ class SchrodingerBridge(CellSetVerbs):
         seed_: of all draws.
         parameters_: its parameters by name.
         volatility_: (D,) numbers, or a callable.
-        objective_history_: objective of every round, which never rises; see `history_`.
+        objective_history_: objective of every round, which never rises, until a volatility that
+            was learned is corrected; see `history_`.
         history_: one record per round: objective, marginal error, parameters, seconds.
         converged_: whether the couplings meet their marginals (L1 error at most 1e-6) and the
             refinement came to rest.
@@ -164,8 +167,10 @@ class SchrodingerBridge(CellSetVerbs):
         )
         rule, self.atoms_ = coupling_rule(choice, snapshots, seed_thin)
         reference = Reference(sde, linear_noise=self.backend == "linear_noise")
-        fit = partial(
-            alternate, reference, self.tol, seed_paths, self.n_refinements, verbose=self.verbose
+        run = partial(alternate, self.tol, seed_paths, self.n_refinements, verbose=self.verbose)
+        learn = isinstance(self.volatility, str) and self.volatility == LEARN
+        fit = (
+            partial(fit_corrected, run, reference, seed_thin) if learn else partial(run, reference)
         )
         with torch_threads(self.n_jobs):
             result = fit_growing(self.growth, fit, rule, reference, snapshots, seed_thin)

@@ -12,6 +12,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.bridges.coupling_rules import AnyBridge
 from trajinfer.bridges.deconvolution import noise_by_coordinate
+from trajinfer.bridges.finite_clouds import CORRECTED
 from trajinfer.bridges.parameter_covariance import ParameterLaw
 from trajinfer.bridges.snapshot_questions import SnapshotQuestions
 from trajinfer.data import Snapshots
@@ -72,9 +73,9 @@ class SnapshotEstimator(SnapshotQuestions):
 
     @property
     def objective_history_(self) -> list[float]:
-        """Objective of every round."""
+        """Objective of every round, until a volatility that was learned is corrected."""
         self._check_fitted()
-        return [record["objective"] for record in self.history_]
+        return [record["objective"] for record in self.history_ if record["kind"] != CORRECTED]
 
     @property
     def parameters_(self) -> dict[str, float | Array]:

@@ -28,7 +28,9 @@ class BridgeSettings(SeededSettings):
     ] = None
     volatility: Annotated[
         str | None,
-        typer.Option(help="A number, one per coordinate separated by commas, or 'learn'."),
+        typer.Option(
+            help="A number, one per coordinate separated by commas, 'learn' or 'likelihood'."
+        ),
     ] = None
     jobs: Annotated[int | None, typer.Option(help="Threads (n_jobs).")] = None
     device: Annotated[str | None, typer.Option(help="cpu or auto.")] = None

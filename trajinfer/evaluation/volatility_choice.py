@@ -1,12 +1,7 @@
 r"""Which volatility a bridge should have: by what explains snapshots, and what predicts them.
 
-*Likelihood*: the static likelihood learns it with the reference. It comes out too large where
-points are few, because the noise must reach from finite clouds to finite clouds. The excess falls
-with the number n of points, so that fits to half of them show it,
-
-$\sigma^2 \approx 2 \sigma_n^2 - \overline{\sigma_{n/2}^2},$
-
-or, where the excess at n/2 is too large for a line, the same in logarithms.
+*Likelihood*: the static likelihood learns it with the reference, too large where points are few;
+the excess is taken away by fits to halves of them (`bridges.finite_clouds`).
 
 *Left out*: every interior snapshot is predicted by fits to the others with several fixed
 volatilities. What predicts best need not be the noise of the process: it also smooths the clouds.
@@ -28,7 +23,8 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.bridges.reference import prepare_reference
+from trajinfer.bridges.finite_clouds import extrapolated
+from trajinfer.bridges.reference import LIKELIHOOD, prepare_reference
 from trajinfer.data import Snapshots
 from trajinfer.metrics import MetricName, metric_names, score_of
 from trajinfer.processes import Process
@@ -36,7 +32,6 @@ from trajinfer.sde import SDELike
 
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 _FEWEST = 8
-_LINEAR = 1.5
 _SETTLED, _FLAT, _DRAWS = 0.5, 0.02, 200
 
 
@@ -110,7 +105,7 @@ def choose_volatility(
     tried = _checked(factors)
     _require_enough(snapshots)
     start = _start(estimator, snapshots)
-    learning = clone(estimator).set_params(volatility="learn")
+    learning = clone(estimator).set_params(volatility=LIKELIHOOD)
     seeds = spawn(seed_from(random_state), require_integer(n_splits, "n_splits", least=1))
 
     def wholes() -> Iterator[Task]:
@@ -156,13 +151,6 @@ def _likelihood(
         "settled": error < _SETTLED * learned,
     }
     return pd.DataFrame(columns, index=list(names))
-
-
-def extrapolated(learned: Array, halves: Sequence[Array]) -> Array:
-    """The volatility for infinitely many points, from that of all and those of halves of them."""
-    whole, half = np.square(learned), np.mean(np.square(halves), axis=0)
-    squared = np.where(half <= _LINEAR * whole, 2 * whole - half, whole**2 / half)
-    return np.asarray(np.sqrt(squared))
 
 
 def _learned(estimator: SchrodingerBridge, data: Snapshots) -> Array:

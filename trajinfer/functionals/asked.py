@@ -150,7 +150,7 @@ def _of_bridge(process: SchrodingerBridge) -> Diffusion:
     check_is_fitted(process, "bridge_")
     snapshots = process.snapshots_
     notes = ["the refined reference of the bridge is asked, not the bridge between snapshots"]
-    if process.volatility != "learn":
+    if not isinstance(process.volatility, str):
         notes.append(_SIZED)
 
     def in_data(sde: Any) -> Diffusion:

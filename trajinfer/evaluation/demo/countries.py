@@ -107,7 +107,7 @@ class CountriesReport:
         """Fit and compare; the pairing is used in the comparison only."""
         bridge = SchrodingerBridge(
             AffineDrift(3, volatility=0.25),
-            volatility="learn",
+            volatility="likelihood",
             n_refinements=8,
             n_jobs=1,
             random_state=random_state,
