@@ -81,7 +81,11 @@ def exact_measurements():
 def fitted(data, noise):
     reference = AffineDrift(2, volatility=[0.8, 0.8], ridge=0.0)
     bridge = SchrodingerBridge(
-        reference, volatility="learn", measurement_noise=noise, n_refinements=60, random_state=0
+        reference,
+        volatility="likelihood",
+        measurement_noise=noise,
+        n_refinements=60,
+        random_state=0,
     )
     return bridge.fit(data)
 

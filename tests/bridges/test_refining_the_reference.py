@@ -334,7 +334,7 @@ def test_learnable_numbers_are_one_vector_in_natural_units():
 
 @pytest.mark.parametrize("volatility", ["lern", "none"])
 def test_an_unknown_word_for_the_volatility(volatility):
-    with pytest.raises(InputError, match="volatility must be numbers, a callable or 'learn'"):
+    with pytest.raises(InputError, match="numbers, a callable, 'learn' or 'likelihood'"):
         SchrodingerBridge(volatility=volatility).fit(samples(A, [0, 1], *START, SIGMA, 5, 0))
 
 

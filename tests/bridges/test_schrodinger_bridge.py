@@ -848,7 +848,10 @@ def unknown_rates(t, x):
         ({"volatility": [1.0, 0.0]}, "volatility must be positive and finite"),
         ({"volatility": np.nan}, "volatility must be positive and finite"),
         ({"volatility": [1.0, 1.0, 1.0]}, r"volatility must be a number or have shape \(2,\)"),
-        ({"volatility": "lern"}, "volatility must be numbers, a callable or 'learn', got 'lern'"),
+        (
+            {"volatility": "lern"},
+            "volatility must be numbers, a callable, 'learn' or 'likelihood', got 'lern'",
+        ),
         ({"backend": "exakt"}, r"unknown backend 'exakt'; did you mean 'exact'\?"),
         ({"backend": "exact", "reference": LotkaVolterra()}, "needs an affine drift"),
         ({"reference": Brownian(dim=3)}, "dimension 3, the snapshots have 2"),

@@ -108,8 +108,15 @@ def dynamics_of(sde: SDELike) -> Dynamics:
 def frozen_dynamics_of(sde: SDELike) -> Dynamics:
     """The same, without gradients and unmoved by later changes of the parameters."""
     if isinstance(sde, Process):
-        return _of_process(sde, {k: v.detach().clone() for k, v in sde.values().items()})
-    return dynamics_of(copy.deepcopy(sde))
+        found = _of_process(sde, {k: v.detach().clone() for k, v in sde.values().items()})
+    else:
+        found = dynamics_of(copy.deepcopy(sde))
+    return replace(
+        found,
+        drift=partial(_without_gradients, found.drift),
+        jacobian=partial(_without_gradients, found.jacobian),
+        covariance_rate=partial(_without_gradients, found.covariance_rate),
+    )
 
 
 def _of_process(process: Process, p: Values) -> Dynamics:
@@ -127,6 +134,11 @@ def _of_process(process: Process, p: Values) -> Dynamics:
 
 
 # Module-level functions rather than closures: a fitted bridge must be picklable.
+def _without_gradients(field: Field, t: Tensor, y: Tensor) -> Tensor:
+    with torch.no_grad():
+        return field(t, y)
+
+
 def _process_drift(process: Process, p: Values, t: Tensor, y: Tensor) -> Tensor:
     return process.drift(t, y, p)
 

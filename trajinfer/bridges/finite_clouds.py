@@ -7,8 +7,8 @@ are halved it is taken away by
 
 $\sigma^2 = \sigma_n^4 / \overline{\sigma_{n/2}^2}.$
 
-A difference, $2 \sigma_n^2 - \overline{\sigma_{n/2}^2}$, agrees where the excess is small, and takes
-too much away where it is not.
+A difference, $2 \sigma_n^2 - \overline{\sigma_{n/2}^2}$, agrees where the excess is small, and
+takes too much away where it is not.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ def cell_intervals(
         ask: what is asked of a fitted bridge: it gives an array or a table of numbers, whose shape
             does not depend on the fit.
         n: number of refits.
-        level: share of the refits between the ends, in every number apart.
+        level: probability with which one more refit would lie between the ends, in every number
+            apart; the least and the greatest refit where there are too few for it.
         random_state: seed of the weights.
         n_jobs: workers, as in `bootstrap`.
         checkpoint: folder in which every answer is kept as it comes.
@@ -83,7 +84,9 @@ def cell_intervals(
         settled = clone(bridge).set_params(random_state=bridge.seed_)
         tasks = SeededTasks("refit", spawn(seed, n), (settled, data, ask))
         answers = fan_out(_refitted, tasks, n_jobs=n_jobs, quiet=(ConvergenceWarning,))
-    ends = np.quantile(np.stack(answers), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    levels = [(1 - level) / 2, (1 + level) / 2]
+    # ranks of n + 1: a new answer lies between them with the level's probability
+    ends = np.quantile(np.stack(answers), levels, axis=0, method="weibull")
     return _like(first, ends[0]), _like(first, ends[1])
 
 
