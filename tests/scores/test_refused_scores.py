@@ -119,8 +119,16 @@ def test_nothing_is_answered_before_the_fit():
 def test_few_rows_and_equal_times_are_not_refused():
     with pytest.warns(UserWarning, match="shrunk"):
         ScoreDensity("mixture").fit(np.random.default_rng(0).normal(size=(12, 8)))
-    drawn = OUNoise(1.0).draw([0.0, 0.0, 1.0], random_state=0)[0]
+    with pytest.warns(UserWarning, match="1 times repeat"):
+        drawn = OUNoise(1.0).draw([0.0, 0.0, 1.0], random_state=0)[0]
     assert abs(drawn[0] - drawn[1]) < 0.01
+
+
+def test_levels_that_blur_are_said_with_both_numbers():
+    with pytest.warns(
+        UserWarning, match=r"rho_min = 1.5 is above .* of the data, 1: .* at most 0.25"
+    ):
+        sample(LAW, 3, levels=(10.0, 1.5), random_state=0)
 
 
 @pytest.mark.parametrize(("estimator", "data"), [(ScoreDensity, POINTS), (ScoreSeries, SERIES)])

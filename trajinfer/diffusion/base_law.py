@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -57,6 +58,22 @@ def levels_of(denoiser: Denoiser, law: WienerDenoiser | None, levels: Any) -> tu
         raise InputError(f"levels must be (rho_max, rho_min), got {levels!r}") from error
     require_levels(high, low)
     return high, low
+
+
+def warn_of_blur(denoiser: Denoiser, rho_min: float) -> None:
+    """Say so where draws keep noise wider than the narrowest direction that a denoiser knows.
+
+    Warns:
+        UserWarning: with both numbers.
+    """
+    smallest = getattr(denoiser, "smallest_sd", None)
+    if smallest is not None and rho_min > smallest:
+        warnings.warn(
+            f"rho_min = {rho_min:.3g} is above the smallest standard deviation of the data, "
+            f"{smallest:.3g}: what is narrower is blurred; take at most {_FINEST * smallest:.3g}",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def first_state(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -103,6 +104,9 @@ class OUNoise(NoiseProcess):
 
         Raises:
             InputError: for times that fall.
+
+        Warns:
+            UserWarning: for times that repeat, which have one noise up to its jitter.
         """
         times = _times(ts)
         entries = _mask(mask, times)
@@ -113,6 +117,14 @@ class OUNoise(NoiseProcess):
         for k in range(times.shape[-1]):
             memory[..., k] = torch.exp(-(times[..., k] - last) / self.scale)
             last = torch.where(entries[..., k], times[..., k], last)
+        n_equal = int(((memory == 1) & entries).sum())
+        if n_equal:
+            warnings.warn(
+                f"{n_equal} times repeat the one before: OU noise is the same there, up to a "
+                f"variance of {_JITTER:g} of its own; use White() for independent noise",
+                UserWarning,
+                stacklevel=2,
+            )
         return MarkovNoise(torch.where(entries, memory, 0.0), entries)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.diffusion.base_law import first_state, levels_of, matched_law
+from trajinfer.diffusion.base_law import first_state, levels_of, matched_law, warn_of_blur
 from trajinfer.diffusion.denoiser import Denoiser, Level, as_denoiser
 from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.grids import jump_factor, level_grid
@@ -78,6 +78,9 @@ def sample(  # noqa: PLR0913 (the contract of the front door)
     Raises:
         InputError: for arguments that cannot be used.
 
+    Warns:
+        UserWarning: for levels whose rho_min is above the smallest spread that the denoiser knows.
+
     Example:
         >>> from trajinfer.scores import GaussianMixture
         >>> mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[0.01]], [[0.01]]])
@@ -90,6 +93,8 @@ def sample(  # noqa: PLR0913 (the contract of the front door)
     law = matched_law(model, noise)
     own = None if isinstance(grid, str) else level_grid(grid, n_evaluations, (1.0, 0.5))
     ends = levels_of(model, law, levels) if own is None else (own[0].max(), own[-1].min())
+    if levels is not None and own is None:
+        warn_of_blur(model, ends[1])
     generator = torch_generator(seed_from(random_state))
     begin = _begin(method, plan, law, ends, n_evaluations, jump and own is None)
     y = first_state(start, n, law, (float(ends[0]), begin), generator)
