@@ -96,7 +96,9 @@ unseen: $(STAMP)
 	$(BIN)/python examples/reproduce/unseen_series.py
 	$(BIN)/python examples/reproduce/unseen_panels.py
 	$(BIN)/python examples/reproduce/unseen_filling.py
-	$(BIN)/python examples/reproduce/unseen_classification.py weather patients wages storms chicks
+	$(BIN)/python examples/reproduce/unseen_classification.py weather patients wages storms chicks continents exercise firms \
+		soybeans rice young_men
+	$(BIN)/python examples/reproduce/unseen_regression.py
 
 clean:
 	rm -rf $(VENV) $(OLDEST) demo-result
