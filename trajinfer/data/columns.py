@@ -40,7 +40,7 @@ def as_table(df: Any) -> pd.DataFrame:
         )
     try:
         frame: pd.DataFrame = df.to_pandas()
-    except (ImportError, NotImplementedError, TypeError, ValueError) as error:
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"a table of {type(df).__module__.split('.')[0]} cannot be read{_strange_columns(df)} "
             f"({error}); cast these columns, or leave them out"
@@ -58,7 +58,7 @@ def _strange_columns(df: Any) -> str:
         part = select([name])
         try:
             part.to_pandas()
-        except (ImportError, NotImplementedError, TypeError, ValueError):
+        except (ImportError, RuntimeError, TypeError, ValueError):
             kind = part.schema[name] if hasattr(part, "schema") else "unknown type"
             strange.append(f"'{name}' of {kind}")
     return f", for its columns {', '.join(strange)}" if strange else ""
@@ -191,7 +191,7 @@ def numbered(column: pd.Series, name: Any, *, sort: bool = False) -> tuple[Array
         column = column.astype(column.cat.categories.dtype)
     try:
         codes, known = pd.factorize(column, sort=sort)
-    except (NotImplementedError, TypeError) as error:
+    except (RuntimeError, TypeError) as error:
         raise InputError(f"column '{name}' mixes kinds of names ({error}); use text") from error
     return np.asarray(codes), known
 
