@@ -54,7 +54,7 @@ def _answers() -> list[str]:
 
 def _data(kind: type[Estimator]) -> Iterable[Any]:
     container = kind.accepts.container
-    yield container if container == "array" else f":class:`trajinfer.{container}`"
+    yield container if container == "array" else f":class:`~trajinfer.{container}`"
     yield from (getattr(kind.accepts, name) for name in _ACCEPTED)
 
 
@@ -65,7 +65,7 @@ def _verbs(kind: type[Estimator]) -> Iterable[bool]:
 def _table(title: str, columns: list[str], cells: Any) -> str:
     """A table with a row per estimator, the properties of which stand in its columns."""
     rows = [["", *columns]]
-    rows += [[f":class:`trajinfer.{kind.__name__}`", *cells(kind)] for kind in estimators()]
+    rows += [[f":class:`~trajinfer.{kind.__name__}`", *cells(kind)] for kind in estimators()]
     head = f"{title}\n{'-' * len(title)}\n\n.. list-table::\n   :header-rows: 1\n\n"
     return head + "".join(_row(row) for row in rows) + "\n"
 

@@ -44,8 +44,8 @@ def test_every_estimator_is_in_both_tables_of_capabilities(reference, tmp_path):
     reference.write(tmp_path)
     page = (tmp_path / "capabilities.rst").read_text(encoding="utf-8")
     for case in CASES:
-        assert page.count(f"* - :class:`trajinfer.{case.name}`\n") == 2
-    row = page.split("* - :class:`trajinfer.SchrodingerBridge`\n")[1].split("* -")[0]
+        assert page.count(f"* - :class:`~trajinfer.{case.name}`\n") == 2
+    row = page.split("* - :class:`~trajinfer.SchrodingerBridge`\n")[1].split("* -")[0]
     cells = [line.split("- ")[1] for line in row.splitlines() if "- " in line]
     accepts = SchrodingerBridge.accepts
     said = [accepts.missing, accepts.unequal, accepts.dates, accepts.alone, accepts.statics]
