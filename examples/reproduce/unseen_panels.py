@@ -27,7 +27,7 @@ from unseen import cuts, rmse
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 from trajinfer.metrics import crps
 
-MOST_SERIES, DRAWS, ORIGINS = 100, 200, 2
+MOST_SERIES, DRAWS, ORIGINS = 50, 200, 2
 SIMPLE = ("last_value", "mean_of_past", "last_slope", "drift", "damped_trend")
 DEVELOPMENT = """
 plm/Produc state year pc,gsp,emp,unemp
@@ -72,7 +72,7 @@ class Panel:
     """A table of many series.
 
     Attributes:
-        series: at most a hundred of them, chosen at random.
+        series: at most fifty of them, chosen at random.
         horizon: a fifth of the different times, one at least.
     """
 

@@ -7,7 +7,8 @@ import pytest
 
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 from trajinfer._core.seeding import Seeds
-from trajinfer.forecasting.common_times import CommonOrigins, independent_stretches
+from trajinfer.forecasting.common_times import CommonOrigins, Independent, independent_stretches
+from trajinfer.forecasting.forests import fit_forests
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
 
@@ -35,12 +36,13 @@ def test_alike_errors_of_one_time_count_as_the_design_effect_says(alike):
     errors = np.sqrt(alike) * common + np.sqrt(1 - alike) * own
     stretch, series = (index.ravel() for index in np.indices(errors.shape))
     found = independent_stretches(errors.reshape(-1, 1), series, 3.0 * stretch, 3.0, 6000.0)
-    assert found == pytest.approx(6000 / (1 + 19 * alike), rel=0.12)
+    assert found.of_means == pytest.approx(6000 / (1 + 19 * alike), rel=0.12)
+    assert found.of_squares == pytest.approx(6000 / (1 + 19 * alike**2), rel=0.15)
 
 
 def test_errors_of_series_that_never_meet_are_independent():
     errors, series = np.ones((50, 1)), np.arange(50)
-    assert independent_stretches(errors, series, 2.0 * series, 1.0, 50.0) == 50.0
+    assert independent_stretches(errors, series, 2.0 * series, 1.0, 50.0) == Independent.all(50.0)
 
 
 def test_nothing_is_learned_from_after_an_origin():
@@ -83,3 +85,36 @@ def test_shared_shocks_are_not_told_by_the_other_series():
     np.testing.assert_array_equal(model.predict(both, times)[3:], model.predict(end[3:], ahead))
     width = [np.std(drawn[rows, :, 1]) for rows in (slice(3), slice(3, None))]
     assert width[1] > 1.5 * width[0]
+
+
+@pytest.mark.parametrize("rounds", [30, 120])
+def test_trees_have_the_rounds_that_held_out_pairs_ask_for(rounds):
+    """Noise asks for the fewest rounds, a steep function without noise for the most."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (600, 2))
+    truth = np.sin(9 * x[:, :1]) if rounds == 120 else rng.normal(size=(600, 1))
+    held = np.arange(600) % 2
+    forests, predicted = fit_forests(
+        x, truth, held, [held != part for part in range(2)], [np.arange(2)], 0
+    )
+    assert [len(own[0].leaf) for own in forests] == [rounds, rounds]
+    np.testing.assert_array_equal(predicted[held == 0, 0], forests[0][0](x[held == 0])[:, 0])
+
+
+@pytest.mark.slow
+def test_intervals_of_later_times_cover_and_means_beat_the_last_value():
+    """Twelve panels of 16 series, 6 rows ahead: coverage at each third, errors of all."""
+    covered, ours, last = [], [], []
+    ahead = 40 + np.arange(6.0)
+    for seed in range(12):
+        values = panel(seed, rows=46, drift=0.3)
+        series, truth = series_of(values[:, :40]), values[:, 40:]
+        model = NeuralSDEForecaster(horizon=6.0, random_state=seed).fit(series)
+        low, high = model.forecast(series, ahead, 200).interval(0.9)
+        inside = (low[:, :, 0] <= truth) & (truth <= high[:, :, 0])
+        covered.append(inside.reshape(16, 3, 2).mean(axis=(0, 2)))
+        ours.append(np.mean((model.predict(series, ahead)[:, :, 0] - truth) ** 2))
+        last.append(np.mean((values[:, 39:40] - truth) ** 2))
+    error = np.std(covered, axis=0) / np.sqrt(12)
+    assert (np.mean(covered, axis=0) > 0.85 - 3 * error).all()
+    assert np.mean(ours) < 0.8 * np.mean(last)

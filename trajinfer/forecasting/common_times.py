@@ -67,9 +67,27 @@ class CommonOrigins:
         return np.asarray(self.known[held] ** 2)
 
 
+@dataclass(frozen=True)
+class Independent:
+    """Numbers of independent stretches that many stretches of alike errors are worth.
+
+    Attributes:
+        of_means: for the mean of the errors.
+        of_squares: for the mean of their squares, which are less alike than the errors.
+    """
+
+    of_means: float
+    of_squares: float
+
+    @classmethod
+    def all(cls, stretches: float) -> Independent:
+        """As many as there are."""
+        return cls(stretches, stretches)
+
+
 def independent_stretches(
-    errors: Array, series: Array, times: Array, horizon: float, n_stretches: float
-) -> float:
+    errors: Array, series: Array, times: Array, horizon: float, stretches: float
+) -> Independent:
     r"""Number of independent stretches among n whose errors are alike at one time.
 
     With m_b series in stretch b of the clock and the correlation $\rho$ of the errors of two of
@@ -77,27 +95,30 @@ def independent_stretches(
 
     $$n \cdot \frac{\sum_b m_b}{\sum_b m_b (1 + (m_b - 1)\rho)}$$
 
-    independent ones (the design effect of Kish, Survey Sampling, 1965, 5.4). A mean that all errors
-    share counts as likeness.
+    independent ones (the design effect of Kish, Survey Sampling, 1965, 5.4). Squares of normal
+    errors have the correlation $\rho^2$. A mean that all errors share counts as likeness.
 
     Args:
         errors: (P, C) in units of the expected size, NaN = not observed.
         series: (P,) the series of each.
         times: (P,) of the cuts.
         horizon: length of a stretch.
-        n_stretches: n.
+        stretches: n.
     """
     stretch = np.floor((times - times.min()) / horizon).astype(int)
-    shares = []
+    found = []
     for c in range(errors.shape[1]):
         known = ~np.isnan(errors[:, c])
         if known.any():
-            shares.append(_share(errors[known, c], series[known], stretch[known]))
-    return n_stretches * (float(np.mean(shares)) if shares else 1.0)
+            found.append(_independent(errors[known, c], series[known], stretch[known]))
+    if not found:
+        return Independent.all(stretches)
+    means, squares = np.mean(found, axis=0).tolist()
+    return Independent(stretches * means, stretches * squares)
 
 
-def _share(errors: Array, series: Array, stretch: Array) -> float:
-    """Independent stretches per stretch of one channel."""
+def _independent(errors: Array, series: Array, stretch: Array) -> tuple[float, float]:
+    """Shares of the stretches of one channel that are independent, for means and for squares."""
     cells, place = np.unique(np.stack([stretch, series]), axis=1, return_inverse=True)
     mean = np.bincount(place.ravel(), errors) / np.bincount(place.ravel())
     _, of = np.unique(cells[0], return_inverse=True)
@@ -106,6 +127,7 @@ def _share(errors: Array, series: Array, stretch: Array) -> float:
     between = np.bincount(of, mean) ** 2 - np.bincount(of, mean**2)
     pairs = (m * (m - 1)).sum()
     if not pairs or not square:
-        return 1.0
+        return 1.0, 1.0
     alike = float(np.clip(between.sum() / pairs / square, 0.0, 1.0))
-    return float(m.sum() / (m * (1 + (m - 1) * alike)).sum())
+    means, squares = (m.sum() / (m * (1 + (m - 1) * a)).sum() for a in (alike, alike**2))
+    return float(means), float(squares)

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles
-from trajinfer.forecasting.common_times import CommonOrigins, independent_stretches
+from trajinfer.forecasting.common_times import CommonOrigins, Independent, independent_stretches
 from trajinfer.forecasting.continuations import CONTINUATIONS, fit_continuations
 from trajinfer.forecasting.experts import SIMPLE, ridge_columns, simple_increments
 from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.folds import Folds, folds_of
+from trajinfer.forecasting.forests import fit_forests
 from trajinfer.forecasting.held_out import HeldOut, Judged
 from trajinfer.forecasting.history import history
 from trajinfer.forecasting.law import ForecastLaw, Part
@@ -32,16 +32,13 @@ from trajinfer.forecasting.pairs import Pairs, PairSource
 from trajinfer.forecasting.quantiles import WEIGHTS, ErrorQuantiles
 from trajinfer.forecasting.spread import fit_spread
 from trajinfer.forecasting.value_scale import ValueScale
-from trajinfer.regression import BoostedTrees, BoostingSettings, fit_ridge_by_parts
+from trajinfer.regression import fit_ridge_by_parts
 
 _PAIRS_PER_SERIES = 2000
 _MOST_PAIRS = 40_000
 _FEWEST_PAIRS = 300
 _FEWEST_STRETCHES = 25
 _ALIKE = 0.5
-_TREE_WORK = 60_000
-_MOST_TREE_PAIRS = 15_000
-_FEWEST_FOR_TREES = 20
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,8 @@ class LawFit:
         rich = len(pairs) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
         folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
         learned = ("trees", "network") if rich else ()
-        within = self._chosen(*self._experts(pairs, asked, folds, learned), learned, stretches)
+        every = Independent.all(stretches)
+        within = self._chosen(*self._experts(pairs, asked, folds, learned), learned, every)
         origins = self._origins(pairs, asked, stretches)
         if origins is None:
             return within, None
@@ -132,9 +130,10 @@ class LawFit:
         """Origins common to all series; None where their increments are not alike."""
         increments = (self.data.values[pairs.target] - asked.history.last) / asked.size
         alone = self._independent(increments, pairs, stretches)
-        return CommonOrigins.of(self.data, pairs) if alone < _ALIKE * stretches else None
+        few = alone.of_means < _ALIKE * stretches
+        return CommonOrigins.of(self.data, pairs) if few else None
 
-    def _independent(self, errors: Array, pairs: Pairs, stretches: float) -> float:
+    def _independent(self, errors: Array, pairs: Pairs, stretches: float) -> Independent:
         times = self.data.times[pairs.cut]
         return independent_stretches(errors, pairs.series, times, self.settings.horizon, stretches)
 
@@ -143,7 +142,7 @@ class LawFit:
         parts: list[Part],
         held_out: HeldOut,
         learned: tuple[str, ...],
-        stretches: float,
+        stretches: Independent,
     ) -> Judged:
         """The law that what the parts hold out chooses."""
         mixture = fit_mixture(
@@ -151,7 +150,7 @@ class LawFit:
             held_out.increments,
             held_out.target,
             np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0),
-            stretches,
+            stretches.of_squares,
             held_out.weight,
         )
         parts = _without_idle(parts, mixture)
@@ -203,7 +202,9 @@ class LawFit:
         log_scale = np.zeros_like(ridge)
         learned = [continued, ridges]
         if "trees" in names:
-            forests, trees = self._trees(features, target, held, trains)
+            forests, trees = fit_forests(
+                features, target, held, trains, self.design.own, self.seeds[2]
+            )
             increments.append(trees[:, :, None])
             learned.append(forests)
         if "network" in names:
@@ -239,27 +240,6 @@ class LawFit:
                 own = asked[np.flatnonzero(held == part)]
                 moved = replace(self.units, center=center)
                 simple[held == part, :, column] = simple_increments(own, moved)[:, :, column]
-
-    def _trees(
-        self, features: Array, target: Array, held: Array, trains: list[Array]
-    ) -> tuple[list[tuple[BoostedTrees, ...]], Array]:
-        n_channels = target.shape[1]
-        most = min(_MOST_TREE_PAIRS, max(2000, _TREE_WORK // n_channels))
-        predicted = np.zeros(target.shape)
-        forests = []
-        for part, (rows, seed) in enumerate(
-            zip(trains, spawn(self.seeds[2], len(trains)), strict=True)
-        ):
-            rng, forest = np.random.default_rng(seed), []
-            for c in range(n_channels):
-                usable = np.flatnonzero(rows & ~np.isnan(target[:, c]))
-                if len(usable) > most:
-                    usable = np.sort(rng.choice(usable, most, replace=False))
-                own = features[:, self.design.own[c]]
-                forest.append(once("trees", _trees, own[usable], target[usable, c], seed))
-                predicted[held == part, c] = forest[-1](own[held == part])[:, 0]
-            forests.append(tuple(forest))
-        return forests, predicted
 
     def _networks(
         self,
@@ -306,7 +286,7 @@ class LawFit:
         parts: list[Part],
         mixture: Mixture,
         held_out: HeldOut,
-        stretches: float,
+        stretches: Independent,
         *,
         noisy: bool,
     ) -> Judged:
@@ -315,15 +295,15 @@ class LawFit:
         mean = asked.history.last + asked.size * mixture(held_out.increments, share)
         error = held_out.truth - mean
         log_scale = held_out.log_scale if noisy else None
-        spread = fit_spread(asked, mean, error, self.units, log_scale, stretches)
+        spread = fit_spread(asked, mean, error, self.units, log_scale, stretches.of_squares)
         scale = spread(asked, mean, self.units, log_scale)
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors * _lately(errors, held_out.weight), share)
         process, white = memory(quantiles.normal(errors, share), asked, held_out.pairs, self.units)
-        to_come = quantiles.of_errors_to_come(stretches)
+        to_come = quantiles.of_errors_to_come(stretches.of_means, stretches.of_squares)
         expected = scale[:, :, None] * to_come.table(share)
         law = ForecastLaw(
-            self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, stretches),
+            self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, stretches.of_squares),
             self.units,
             self.calendar,
             self.design,
@@ -336,19 +316,7 @@ class LawFit:
             self.kinds,
             self.known,
         )
-        return Judged(law, replace(held_out, scale=scale), stretches)
-
-
-def _trees(design: Array, target: Array, seed: int) -> BoostedTrees:
-    if len(target) < _FEWEST_FOR_TREES:
-        return BoostedTrees.blank(0, np.zeros(1), np.zeros(design.shape[1]))
-    settings = BoostingSettings(
-        leaves=16,
-        smallest_leaf=max(5, min(40, len(target) // 40)),
-        penalty=10.0,
-        feature_share=0.5,
-    )
-    return BoostedTrees.fit(design, target, None, 0, settings, seed)
+        return Judged(law, replace(held_out, scale=scale), stretches.of_means)
 
 
 def _lately(errors: Array, weight: Array) -> Array:

@@ -59,28 +59,32 @@ class ErrorQuantiles:
                 )
         return cls(values, np.maximum(largest, 1e-12))
 
-    def of_errors_to_come(self, n_independent: float) -> ErrorQuantiles:
+    def of_errors_to_come(self, n_means: float, n_squares: float | None = None) -> ErrorQuantiles:
         r"""Quantiles that allow for their having been read off few independent errors.
 
         As in the predictive law of normal errors of unknown mean and variance, distances from the
         mean are multiplied by
 
-        $$\frac{t_{n-1}^{-1}(\Phi(z))}{z} \sqrt{\frac{n + 1}{n - 1}},$$
+        $$\frac{t_{k-1}^{-1}(\Phi(z))}{z} \sqrt{\frac{n + 1}{n - 1}},$$
 
         which tends to 1 for many. The mean $\bar e$ itself is a bias that the few may show by
         chance; it is multiplied by $1 - s^2 / (n \bar e^2)$ (James and Stein) where it is larger
         than two standard errors, and left out where it is not. For distances the leads of the first
-        third count 3 n independent errors, those of the second 3 n / 2; a bias is common to all.
+        third count thrice as many, those of the second 3 / 2 as many; a bias is common to all.
 
         Args:
-            n_independent: number n of stretches of a horizon.
+            n_means: number n of independent stretches of a horizon.
+            n_squares: number k of them for squares of errors; None: n.
         """
         mean = self.mean[:, :, None]
-        n = np.maximum(n_independent * 3.0 / np.arange(1, 4), _FEWEST_INDEPENDENT)[:, None]
+        n, k = (
+            np.maximum(count * 3.0 / np.arange(1, 4), _FEWEST_INDEPENDENT)[:, None]
+            for count in (n_means, n_means if n_squares is None else n_squares)
+        )
         z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
-        factor = stdtrit(n - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
+        factor = stdtrit(k - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
         spread = self.values - mean
-        chance = (spread**2 @ WEIGHTS)[:, :, None] / max(n_independent, _FEWEST_INDEPENDENT)
+        chance = (spread**2 @ WEIGHTS)[:, :, None] / max(n_means, _FEWEST_INDEPENDENT)
         kept = np.where(mean**2 > _SURE * chance, 1 - chance / np.maximum(mean**2, 1e-300), 0.0)
         return replace(self, values=kept * mean + spread * factor[:, None])
 
