@@ -29,7 +29,7 @@ def drift_error(bridge, t):
 
 
 def test_a_short_training_comes_near_the_drift(monkeypatch, tmp_path):
-    bridge = fitted(300, monkeypatch, _STEPS=200, _PAIRS=1024, _EULER_STEPS=40, _CHECKED=500)
+    bridge = fitted(300, monkeypatch, _STEPS=200, _PAIRS=1024, _PATH_STEPS=30, _CHECKED=500)
     assert bridge.backend_ == "matching"
     # without the network the drift is off by .65 of its size, with the sign turned by 1.3
     assert drift_error(bridge, 0.5) < 0.2

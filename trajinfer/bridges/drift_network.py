@@ -1,4 +1,4 @@
-"""The network that says what the drift of a bridge adds to that of its reference."""
+"""The network that says what the drift of a bridge adds to one in closed form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HIDDEN, _FREQUENCIES = (128, 128, 128), 6
 
 
 class DriftNetwork(nn.Module):
-    """What the drift of a bridge adds to that of its reference, (share, segment, x) -> (n, D).
+    """What the drift of a bridge adds to one in closed form, (share, segment, x) -> (n, D).
 
     Args:
         dim: D.
@@ -30,8 +30,9 @@ class DriftNetwork(nn.Module):
         wide = dim + self.features.width + n_segments
         self.body = MLP(wide, dim, _HIDDEN, random_state=seed)
         self.skip = MLP(self.features.width + n_segments, dim * dim, (), random_state=seed)
-        for weights in self.skip.parameters():
-            nn.init.zeros_(weights)
+        for last in (self.skip, self.body.layers[-1]):  # untrained it adds nothing
+            for weights in last.parameters():
+                nn.init.zeros_(weights)
         for name in ("center", "scale", "size"):
             self.register_buffer(name, torch.ones(dim))
 

@@ -8,8 +8,8 @@ $v(t, x) = E[u(t, X_t; X_{t_{k+1}}) \mid X_t = x]$,
 so that a network regressed on such drifts, along paths drawn between the coupled points, becomes
 the drift of the bridge (its Markovian projection). The couplings are those of the bridge under the
 reference, found before; a projection of paths between other couplings would have to be followed by
-new ones until both agree, here one projection is the end of that iteration. The network learns the
-difference to the reference's drift, within one segment as without a break, which it need not be.
+new ones until both agree, here one projection is the end of that iteration. The network learns what
+the drift of Gaussian-mixture potentials, which is known in closed form, leaves over.
 
 References:
     Shi, De Bortoli, Campbell, Doucet, "Diffusion Schroedinger bridge matching", NeurIPS 2023;
@@ -34,6 +34,8 @@ from trajinfer.bridges.bridge_law import bridge_law
 from trajinfer.bridges.drift_network import DriftNetwork
 from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.linalg import apply, cholesky
+from trajinfer.bridges.mixture_bridge import MixtureBridge
+from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.partners import Pairs
 from trajinfer.bridges.problem import Problem
@@ -44,8 +46,9 @@ from trajinfer.training import Loss, Recipe
 _STEPS, _BATCH, _RATE, _AVERAGE = 1500, 1024, 2e-3, 0.995
 _PAIRS, _NODES, _GROUPS, _ELEMENTS = 8192, 24, 8, 2**25
 _LATEST, _FLOOR = 0.98, 0.02
-_EULER_STEPS = 100
+_PATH_STEPS = 60
 _PARTICLES, _CHECKED = 64, 2000
+_TOLERANCE = 1e-4
 
 
 @packable
@@ -55,12 +58,14 @@ class MatchingBridge:
 
     Attributes:
         base: couplings, by which questions about points of the data are answered.
-        network: the drift, less that of the reference.
+        smooth: mixture potentials of the same snapshots under the same reference.
+        network: the drift, less that of the mixtures.
         error: largest miss of a snapshot by simulated paths: of its means, in its deviations, or of
             its variances, relative to them; root mean squares over the coordinates.
     """
 
     base: MultiMarginalBridge
+    smooth: MixtureBridge
     network: DriftNetwork
     error: float = 0.0
     tolerance: ClassVar[float] = 0.15
@@ -72,11 +77,16 @@ class MatchingBridge:
         first, draws, order, check = spawn(seed, 4)
         problem = base.problem
         network = DriftNetwork(problem.points[0].shape[1], problem.n_segments, first)
+        generator = torch_generator(draws)
         with torch.no_grad():
-            data = _along_paths(base, torch_generator(draws))
+            potentials = MixtureCouplings.solve(
+                problem, base.transitions, None, generator, tol=_TOLERANCE
+            )
+            smooth = MixtureBridge(base.reference, potentials)
+            data = _along_paths(base, smooth, generator)
         _train(network, data, order)
-        bare = cls(base, network)
-        return cls(base, network, bare._miss(torch_generator(check)))
+        bare = cls(base, smooth, network)
+        return cls(base, smooth, network, bare._miss(torch_generator(check)))
 
     @property
     def shortfall(self) -> str | None:
@@ -106,7 +116,7 @@ class MatchingBridge:
     def to_state(self) -> dict[str, Any]:
         """What can be saved."""
         weights = dict(self.network.state_dict())
-        return {"base": self.base, "weights": weights, "error": self.error}
+        return {"base": self.base, "smooth": self.smooth, "weights": weights, "error": self.error}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -114,7 +124,7 @@ class MatchingBridge:
         problem = state["base"].problem
         network = DriftNetwork(problem.points[0].shape[1], problem.n_segments, 0)
         network.load_state_dict(state["weights"])
-        return cls(state["base"], network.eval(), state["error"])
+        return cls(state["base"], state["smooth"], network.eval(), state["error"])
 
     def draw(self, ts: Array, n: int, generator: torch.Generator) -> Array:
         """Draw n paths at increasing times within the range of the snapshots, (n, T, D)."""
@@ -133,7 +143,7 @@ class MatchingBridge:
 
     def velocity(self, t: float, x: Tensor) -> Tensor:
         """Drift of the path law at time t and positions x (n, D)."""
-        drift = self.transitions.dynamics.drift(x.new_full((len(x), 1), t), x)
+        drift = self.smooth.velocity(t, x)
         if t >= float(self.problem.times[-1]):
             return drift
         k = self.problem.segment_of(t)
@@ -162,16 +172,22 @@ class MatchingBridge:
         return paths.reshape(len(x), _PARTICLES, *paths.shape[1:]).mean(1).numpy()
 
     def _simulate(self, x: Tensor, t0: float, ts: Array, generator: torch.Generator) -> Tensor:
-        """Positions (n, T, D) at increasing times of paths from x at t0: Euler-Maruyama steps."""
+        """Positions (n, T, D) at increasing times of paths from x at t0.
+
+        The drift is taken in the middle of every step, to which half of its noise leads: where it
+        pulls strongly, Euler's steps would spread the population.
+        """
         dynamics, t, seen = self.transitions.dynamics, t0, []
         for goal in ts.tolist():
             while t < goal:
                 start, end = self.problem.span(self.problem.segment_of(t))
-                step = min((end - start) / _EULER_STEPS, goal - t)
+                step = min((end - start) / _PATH_STEPS, goal - t)
                 rate = dynamics.covariance_rate(x.new_full((len(x), 1), t), x)
                 factor, _ = cholesky(rate)
-                noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-                x = x + step * self.velocity(t, x) + step**0.5 * apply(factor, noise)
+                normal = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+                noise = step**0.5 * apply(factor, normal)
+                middle = x + step / 2 * self.velocity(t, x) + noise / 2
+                x = x + step * self.velocity(t + step / 2, middle) + noise
                 t = goal if goal - t - step <= 1e-9 * (end - start) else t + step
             seen.append(x)
         return torch.stack(seen, dim=1)
@@ -201,7 +217,7 @@ def matched(bridge: object, seed: int) -> MatchingBridge:
 
 @dataclass(frozen=True)
 class _Examples:
-    """Shares (n,), segments (n,), positions and drifts less the reference's (n, D)."""
+    """Shares (n,), segments (n,), positions and drifts less those of mixtures (n, D)."""
 
     share: Tensor
     segment: Tensor
@@ -209,7 +225,9 @@ class _Examples:
     drift: Tensor
 
 
-def _along_paths(bridge: MultiMarginalBridge, generator: torch.Generator) -> _Examples:
+def _along_paths(
+    bridge: MultiMarginalBridge, smooth: MixtureBridge, generator: torch.Generator
+) -> _Examples:
     """Drifts tied to ends, along paths between coupled points of all segments."""
     problem = bridge.problem
     dim = problem.points[0].shape[1]
@@ -224,24 +242,25 @@ def _along_paths(bridge: MultiMarginalBridge, generator: torch.Generator) -> _Ex
             strata = torch.arange(_NODES) + (number + torch.rand(1, generator=generator)) / _GROUPS
             shares = _LATEST * strata.double() / _NODES
             part = Pairs(pairs.times, pairs.durations, start, end)
-            parts.append(_tied(bridge.transitions, part, segments, shares, generator))
+            parts.append(_tied(smooth, part, segments, shares, generator))
     return _Examples(*(torch.cat(column) for column in zip(*parts)))
 
 
 def _tied(
-    transitions: Transitions,
+    smooth: MixtureBridge,
     pairs: Pairs,
     segments: Tensor,
     shares: Tensor,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Shares, segments, positions and drifts less the reference's, at these shares of all paths."""
-    law = bridge_law(transitions, pairs.times, pairs.start, pairs.durations, shares)
+    """Shares, segments, positions and drifts less those of mixtures, at these shares of paths."""
+    law = bridge_law(smooth.transitions, pairs.times, pairs.start, pairs.durations, shares)
     positions = law.draw(pairs.end, generator)
     shape, flat = positions.shape[:3], positions.flatten(0, 2)
-    t = law.times.unsqueeze(2).expand(shape).reshape(-1, 1)
-    tied = law.conditional_drift(positions, pairs.end).flatten(0, 2)
-    extra = tied - transitions.dynamics.drift(t, flat)
+    known = [
+        smooth.velocity(t, x) for t, x in zip(law.times.flatten().tolist(), positions.flatten(0, 1))
+    ]
+    extra = law.conditional_drift(positions, pairs.end).flatten(0, 2) - torch.cat(known)
     segment = segments.reshape(1, -1, 1).expand(shape)
     share = shares.reshape(-1, 1, 1).expand(shape)
     return share.flatten().float(), segment.flatten(), flat.float(), extra.float()
