@@ -198,8 +198,26 @@ def test_no_rates_give_alternating_labels(method):
     assert (model.intervals_[[0, 1], [1, 0], 0] > 1).all()
 
 
+def test_alternation_beside_fast_rates_that_are_determined():
+    """States 0 and 1 alternate as no rates do, states 2 and 3 as rates of .74 and 1.5 do."""
+    law = np.zeros((4, 4))
+    law[:2, :2], law[2:, 2:] = [[0.1, 0.9], [0.9, 0.1]], [[0.7, 0.3], [0.6, 0.4]]
+    rng, states = np.random.default_rng(0), np.zeros((200, 12), int)
+    states[:, 0] = rng.integers(4, size=200)
+    for k in range(1, 12):
+        states[:, k] = (rng.random(200)[:, None] > law.cumsum(axis=1)[states[:, k - 1]]).sum(axis=1)
+    with pytest.warns(IdentifiabilityWarning) as said:
+        model = MarkovJumpProcess(random_state=0).fit((np.arange(12.0), states))
+    rising = [str(w.message) for w in said if "to infinity" in str(w.message)]
+    assert len(rising) == 1
+    assert "the rates 0 -> 1, 1 -> 0 go" in rising[0]
+    assert np.isinf(model.intervals_[[0, 1], [1, 0], 1]).all()
+    assert (model.intervals_[[2, 3], [3, 2], 1] < 3).all()
+
+
+@pytest.mark.parametrize("method", ["mle", "em", "map", "auto"])
 @pytest.mark.parametrize("share", [0.5, 0.1])
-def test_groups_that_never_mix(share):
+def test_groups_that_never_mix(share, method):
     """The law within a group is known, its weight is not: P(state a) is anything in [0, 2/3]."""
     paths = jumps.simulate(
         [[-1.0, 1.0], [2.0, -2.0]], [0.5, 0.5], 300, [0, 0.3, 0.9, 2, 2.5], random_state=0
@@ -208,7 +226,7 @@ def test_groups_that_never_mix(share):
     names = np.array(["a", "b", "c", "d"])
     states = np.concatenate([paths.states[:k], paths.states[k:] + 2])
     with pytest.warns(IdentifiabilityWarning, match=r"\['a', 'b'\]; \['c', 'd'\] were never"):
-        model = MarkovJumpProcess(method="mle", random_state=0).fit((paths.times, names[states]))
+        model = MarkovJumpProcess(method=method, random_state=0).fit((paths.times, names[states]))
     assert model.groups_ == [("a", "b"), ("c", "d")]
     low, high = model.interval("stationary_distribution")
     assert low[0] < 0.02

@@ -15,6 +15,7 @@ from trajinfer.jumps.setup import Setup, gaps_of
 from trajinfer.markov.groups import groups_of
 from trajinfer.markov.hidden import HiddenData
 from trajinfer.markov.likelihood import CountData, Expectation
+from trajinfer.markov.rates import with_diagonal
 
 _FASTER = 10.0
 _FLAT = 0.02
@@ -114,20 +115,23 @@ def _never_left(setup: Setup, jumps: Array) -> Array:
 
 
 def _unbounded(problem: Problem, result: FitResult, setup: Setup) -> Array:
-    """(S, S) bool, fast rates whose common increase does not lower the likelihood."""
+    """(S, S) bool, fast rates whose common increase does not lower the likelihood.
+
+    Rates that are fast and yet determined may stand beside them: the slowest are left out first.
+    """
     none = np.zeros_like(setup.links)
     rates = result.parameters.rates
     gaps = gaps_of(setup.series)
     if not problem.rate_map.free or not (gaps > 0).any():
         return none
-    fast = setup.links & (rates * float(gaps[gaps > 0].min()) > 1.0)
-    if not fast.any():
-        return none
-    faster = np.where(fast, np.minimum(_FASTER * rates, setup.limits.high), rates)
-    faster = faster * ~np.eye(len(rates), dtype=bool)
-    faster -= np.diag(faster.sum(axis=1))
-    there = problem.data.log_likelihood(replace(result.parameters, rates=faster))
-    return fast if there > result.log_likelihood - _FLAT else none
+    speeds = np.where(setup.links, rates * float(gaps[gaps > 0].min()), 0.0)
+    for least in np.unique(speeds[speeds > 1.0]):
+        fast = np.asarray(speeds >= least)
+        faster = np.where(fast, np.minimum(_FASTER * rates, setup.limits.high), rates)
+        raised = replace(result.parameters, rates=with_diagonal(faster))
+        if problem.data.log_likelihood(raised) > result.log_likelihood - _FLAT:
+            return fast
+    return none
 
 
 def _at_upper_limit(setup: Setup, result: FitResult) -> Array:

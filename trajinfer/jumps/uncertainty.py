@@ -19,6 +19,7 @@ from trajinfer.jumps.information import information, log_rate_covariance
 from trajinfer.jumps.problem import Problem
 from trajinfer.jumps.profile import Profile, wald_drops
 from trajinfer.jumps.rate_draws import RateDraws
+from trajinfer.markov.groups import groups_of
 from trajinfer.recognition.network import LEVELS, Recognition
 
 _WEAK = 1.0
@@ -334,9 +335,21 @@ class MixedUncertainty:
             mine.links,
             found.deviations,
             found.covariance,
-            np.zeros_like(mine.links),
+            self._apart(),
             mine.dwell,
         )
+
+    def _apart(self) -> Array:
+        """(S, S) bool, links between groups that were seen to move within, and never to mix.
+
+        What the network says of them is its prior alone, and would settle the groups' weights.
+        """
+        mine = self.likelihood
+        seen = mine.jumps >= _WEAK
+        group = groups_of(np.where(seen, mine.jumps, 0.0))
+        moves = np.isin(group, group[seen.any(axis=1)])
+        across = group[:, None] != group[None, :]
+        return np.asarray(mine.weak & across & moves[:, None] & moves[None, :])
 
     def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
         """Log-normal rates, correlated where the likelihood says so."""
