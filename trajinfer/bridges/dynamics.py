@@ -71,6 +71,11 @@ class Reference:
         dynamics = frozen_dynamics_of(self.sde)
         return dynamics.linearised() if self.linear_noise else dynamics
 
+    def keep_values(self) -> None:
+        """Have another fit begin where this one ended, and not at neutral starts."""
+        if isinstance(self.sde, Process):
+            self.sde.coefficients.neutral.clear()
+
     @property
     def shrinkage(self) -> Tensor | None:
         """Vector whose half squared norm the objective contains; None for no ridge."""

@@ -68,7 +68,7 @@ def fit_corrected(
     if min(len(points) for points in rule.problem.points) < FEWEST_POINTS:
         logger.warning("fewer than %d points: the volatility stays as learned", FEWEST_POINTS)
         return whole
-    sde.coefficients.neutral.clear()
+    reference.keep_values()
     learned, parts = _volatility(sde), []
     for half in _halves(rule.problem, seed):
         own = replace(reference, sde=copy.deepcopy(sde))

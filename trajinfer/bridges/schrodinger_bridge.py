@@ -175,6 +175,8 @@ class SchrodingerBridge(CellSetVerbs):
         with torch_threads(self.n_jobs):
             result = fit_growing(self.growth, fit, rule, reference, snapshots, seed_thin)
             bridge = matched(result.bridge, seed_paths) if choice.is_network else result.bridge
+        if n_refinements_in(result.history):
+            reference.keep_values()
         self.bridge_ = bridge
         self._keep_snapshots(snapshots)
         self.measured_ = None if snapshots is measured else measured
