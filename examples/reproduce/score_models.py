@@ -2,9 +2,10 @@
 
     TRAJINFER_DATA=/path/to/data python examples/reproduce/score_models.py rows.jsonl [set ...]
 
-Sets: processes (a mixture of three Gaussian processes whose exact answer is known), hopper, stocks,
-days (readings of meters). Methods: lines between the known values, one Gaussian, the mixture, the
-network, `NeuralSDEInterpolator`; generation on stocks by the mixture, the network, and
+Needs `pip install trajinfer[examples]`. Sets: processes (a mixture of three Gaussian processes
+whose exact answer is known), hopper, stocks, days (readings of meters). Methods: lines between the
+known values, one Gaussian, the mixture, the network, `NeuralSDEInterpolator`. Generation on stocks
+("generation") and of days of weather ("weather") by the mixture, the network, and
 `DirectedChainGenerator`, beside training windows of other weeks drawn again. A word "method=name"
 runs that method alone. Errors are CRPS of hidden values over the standard deviation of a channel;
 seconds are those of the processor while fitting, on one thread. A row that is in the file is not
@@ -18,6 +19,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from generated_tables import area, weather_days
 
 from trajinfer import DirectedChainGenerator, IrregularSeries, NeuralSDEInterpolator
 from trajinfer.datasets import (
@@ -169,15 +171,32 @@ def generation(method, seed):
     return {"seconds": seconds, "auc": report["c2st_auc"].value, "flags": sorted(report.flags)}
 
 
+def weather(method, seed):
+    """One row: the area under the curve of a classifier for days at three airports."""
+    train, real, dates = weather_days()
+    start, make = time.process_time(), GENERATORS[method]
+    if make is None:
+        rows = np.random.default_rng(seed).permutation(len(train))[: len(real)]
+        drawn = np.stack(train)[rows]
+    else:
+        series = IrregularSeries.from_arrays(np.arange(24.0), np.stack(train))
+        drawn = make(seed).fit(series).sample(len(real)).values
+    seconds = time.process_time() - start
+    return {"seconds": seconds, "auc": area(np.stack(real), drawn, dates)}
+
+
+GENERATED = {"generation": generation, "weather": weather}
+
+
 def main(path, *words):
     """Compute what is missing, and print the table."""
     only = {word.split("=")[1] for word in words if word.startswith("method=")}
-    sets = [word for word in words if "=" not in word] or [*SETS, "generation"]
+    sets = [word for word in words if "=" not in word] or [*SETS, *GENERATED]
     file = Path(path)
     known = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(row["set"], row["method"], row["seed"]) for row in known}
     for name in sets:
-        methods = GENERATORS if name == "generation" else METHODS
+        methods = GENERATORS if name in GENERATED else METHODS
         for method in methods:
             for seed in (0, 1, 2) if method != "NeuralSDEInterpolator" else (0,):
                 if (name, method, seed) in done or (only and method not in only):
@@ -185,8 +204,8 @@ def main(path, *words):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)
                     row = (
-                        generation(method, seed)
-                        if name == "generation"
+                        GENERATED[name](method, seed)
+                        if name in GENERATED
                         else imputation(name, method, seed)
                     )
                 line = json.dumps({"set": name, "method": method, "seed": seed, **row})
