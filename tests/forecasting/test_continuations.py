@@ -90,6 +90,37 @@ def test_an_autoregression_is_found_and_continued_step_by_step():
     assert between[0] == pytest.approx(0.5 * (found[0] + found[1]))
 
 
+def test_averaged_continuations_are_the_averages_of_all():
+    """Each function continued by hand, then averaged; the shares sum to one."""
+    x = np.random.default_rng(1).normal(size=60).cumsum()
+    made, back = fitted(x, 0)
+    assert len(made.share) > 3
+    assert made.share.sum() == pytest.approx(1)
+    every = []
+    for constant, weights in zip(made.constants, made.weights, strict=True):
+        path = list(x)
+        for _ in range(6):
+            before = np.array(path[-2 : -2 - len(weights) + 1 : -1])
+            moved = constant + weights[0] * (path[-1] - x.mean())
+            path.append(path[-1] + moved + weights[1:] @ (before - path[-1]))
+        every.append(path[60:])
+    found = made(np.full(6, x[-1]), np.repeat(back, 6, axis=0), np.arange(1.0, 7.0)) + x[-1]
+    np.testing.assert_allclose(found, made.share @ np.array(every), atol=1e-9)
+
+
+def test_a_walk_is_seldom_drawn_to_its_mean():
+    """Ten steps after walks of 60: on average under a third of the way that a return would go."""
+    rng = np.random.default_rng(0)
+    way, gone = [], []
+    for _ in range(40):
+        x = rng.normal(size=60).cumsum()
+        made, back = fitted(x - x.mean(), 0)
+        moved = made(x[-1:] - x.mean(), back, np.array([10.0]))[0]
+        gone.append(-moved * np.sign(x[-1] - x.mean()))
+        way.append(abs(x[-1] - x.mean()))
+    assert np.mean(gone) < 0.33 * np.mean(way)
+
+
 def test_lines_and_seasons_are_continued_exactly():
     rng = np.random.default_rng(0)
     month = np.arange(80)
@@ -131,7 +162,7 @@ def growing(n, noise=0.05):
     ("values", "logs"),
     [
         (growing(60), True),
-        (growing(30), False),  # few values
+        (growing(20), False),  # few values
         (growing(60) - 0.9, False),  # not all of them positive
         (20 + np.random.default_rng(0).normal(size=60).cumsum(), False),
     ],

@@ -6,9 +6,13 @@ mean) and the season (the difference and the value a period ago):
 $$\Delta_i = c + a\,(y_{i-1} - \bar y) + \sum_{k \le p} b_k \Delta_{i-k}
 + s_1 \Delta_{i-S} + s_2 (y_{i-S} - y_{i-1}).$$
 
-The terms are those of the smallest corrected information criterion (Hurvich and Tsai, Biometrika
-76 (1989), 297) whose continuation does not explode within the horizon. Forecasts between the steps
-are interpolated.
+Forecasts are averaged over the sets of terms whose continuation does not explode within the
+horizon, with shares $\propto e^{-(C - \min C) / 8}$ by the corrected information criterion C
+(Hurvich and Tsai, Biometrika 76 (1989), 297): those of Akaike to the power of 1/4, since what is
+best one step ahead need not be best many steps ahead. On a walk the term of a return gains 1.5
+units of log-likelihood by chance (Dickey and Fuller, J. Am. Stat. Assoc. 74 (1979), 427) where
+others gain half a unit; its criterion is made 4 larger. Forecasts between the steps are
+interpolated.
 """
 
 from __future__ import annotations
@@ -24,25 +28,30 @@ ORDERS = (0, 1, 2, 3, 4, 6, 8)
 _ROWS_PER_TERM = 4
 _MOST_STEPS = 1000
 _MOST_GROWTH = 1.0
+_PRICE_OF_RETURN = 4.0
+_TEMPER = 0.25
+_SMALLEST_SHARE = 1e-3
 
 
 @packable
 @dataclass(frozen=True)
 class Autoregression:
-    """The next value of one channel as a linear function of those before.
+    """The next value of one channel as linear functions of those before.
 
     Attributes:
         center: mean of the values.
         gap: duration of a step.
-        constant: of the next difference.
-        weights: (D + 1,) of the last value minus the center, and of the values 1 to D steps before
-            minus the last one.
-        criterion: information criterion per value, without constants.
+        share: (M,) of each function in the forecasts.
+        constants: (M,) of the next difference.
+        weights: (M, D + 1) of the last value minus the center, and of the values 1 to D steps
+            before minus the last one.
+        criterion: smallest information criterion per value, without constants.
     """
 
     center: float
     gap: float
-    constant: float
+    share: Array
+    constants: Array
     weights: Array
     criterion: float
 
@@ -58,17 +67,18 @@ class Autoregression:
 
     def _continued(self, whole: int) -> Array:
         """Maps (K + 1, D + 2) from what is seen to the increment after each number of steps."""
-        depth = len(self.weights) - 1
-        maps = np.zeros((depth + whole + 1, depth + 2))
-        maps[np.arange(depth), np.arange(depth + 1, 1, -1)] = 1.0  # the oldest value first
-        own = self.weights[1:][::-1]
+        depth = self.weights.shape[1] - 1
+        maps = np.zeros((depth + whole + 1, len(self.share), depth + 2))
+        maps[np.arange(depth), :, np.arange(depth + 1, 1, -1)] = 1.0  # the oldest value first
+        level, own = self.weights[:, 0], self.weights[:, :0:-1]
         for k in range(depth, depth + whole):
             now = maps[k]
-            moved = self.weights[0] * now + own @ (maps[k - depth : k] - now)
-            moved[0] += self.constant
-            moved[1] += self.weights[0]
+            before = maps[k - depth : k] - now
+            moved = level[:, None] * now + np.einsum("md,dml->ml", own, before)
+            moved[:, 0] += self.constants
+            moved[:, 1] += level
             maps[k + 1] = now + moved
-        return maps[depth:]
+        return np.asarray(np.einsum("m,kml->kl", self.share, maps[depth:]))
 
 
 def fit_autoregression(
@@ -80,7 +90,7 @@ def fit_autoregression(
     period: int,
     steps: int,
 ) -> Autoregression:
-    """Least squares with the terms that the information criterion chooses.
+    """Least squares with every set of terms, averaged by the information criterion.
 
     Args:
         last: (n,) values to learn from.
@@ -92,29 +102,55 @@ def fit_autoregression(
         steps: number of steps to the horizon.
     """
     depth = steps_back.shape[1] - 1
-    best = Autoregression(center, gap, 0.0, np.zeros(depth + 1), np.inf)
     before = steps_back[:, :1]
-    now, back = last + before[:, 0], steps_back[:, 1:] - before
-    change = -before[:, 0]
-    for maps in _terms(depth, period):
+    now, back = last + before[:, 0] - center, steps_back[:, 1:] - before
+    constants, weights, criteria = [0.0], [np.zeros(depth + 1)], [np.inf]
+    for maps, returns in _terms(depth, period):
         deepest = int(np.flatnonzero(maps.any(axis=1)).max(initial=0))
         rows = reached >= deepest + 1
         n, q = int(rows.sum()), maps.shape[1] + 1
         if n < _ROWS_PER_TERM * q + 4:
             continue
-        seen = np.column_stack([now[rows] - center, back[rows]]) @ maps
-        x = np.column_stack([np.ones(n), seen])
-        found, *_ = np.linalg.lstsq(x, change[rows], rcond=1e-8)
-        variance = float(np.mean((change[rows] - x @ found) ** 2))
-        criterion = float(np.log(max(variance, 1e-300)) + 2 * (q + 1) / (n - q - 2))
-        if criterion < best.criterion:
-            made = Autoregression(center, gap, float(found[0]), maps @ found[1:], criterion)
-            best = made if _stays(made, steps) else best
-    return best
+        x = np.column_stack([np.ones(n), np.column_stack([now[rows], back[rows]]) @ maps])
+        found, *_ = np.linalg.lstsq(x, -before[rows, 0], rcond=1e-8)
+        own = maps @ found[1:]
+        if _stays(own, steps):
+            variance = float(np.mean((before[rows, 0] + x @ found) ** 2))
+            price = 2 * (q + 1) / (n - q - 2) + returns * _PRICE_OF_RETURN / n
+            criteria.append(float(np.log(max(variance, 1e-300)) + price))
+            constants.append(float(found[0]))
+            weights.append(own)
+    return _averaged(center, gap, constants, weights, criteria, len(last))
 
 
-def _terms(depth: int, period: int) -> list[Array]:
-    """Sets of terms: columns (D + 1, q) of weights of the level and of the values before."""
+def _averaged(
+    center: float,
+    gap: float,
+    constants: list[float],
+    weights: list[Array],
+    criteria: list[float],
+    n: int,
+) -> Autoregression:
+    """Shares by the criteria; the first candidate stands still and counts where it is alone."""
+    criterion = min(criteria)
+    worse = np.array(criteria) - criterion if len(criteria) > 1 else np.zeros(1)
+    share = np.exp(-0.5 * _TEMPER * n * worse)
+    kept = share > _SMALLEST_SHARE
+    return Autoregression(
+        center,
+        gap,
+        share[kept] / share[kept].sum(),
+        np.array(constants)[kept],
+        np.stack(weights)[kept],
+        criterion,
+    )
+
+
+def _terms(depth: int, period: int) -> list[tuple[Array, bool]]:
+    """Sets of terms, and whether one of them is a return to a mean.
+
+    Columns (D + 1, q) hold the weights of the level and of the values before.
+    """
     every = np.eye(depth + 1)
     level = every[:, :1]
     # the difference k steps ago is the value k - 1 steps before minus that k steps before
@@ -125,19 +161,19 @@ def _terms(depth: int, period: int) -> list[Array]:
     for order in (k for k in ORDERS if k <= depth):
         for with_level in (False, True):
             parts = [level] * with_level + [moves[:, :order]]
-            sets.append(np.concatenate(parts, axis=1))
+            sets.append((np.concatenate(parts, axis=1), with_level))
             if order < period <= depth:
                 season = np.column_stack([moves[:, period - 1], every[:, period - 1]])
-                sets.append(np.concatenate([*parts, season], axis=1))
+                sets.append((np.concatenate([*parts, season], axis=1), with_level))
     return sets
 
 
-def _stays(made: Autoregression, steps: int) -> bool:
+def _stays(weights: Array, steps: int) -> bool:
     """Whether no root makes a continuation grow by more than e within the horizon."""
-    depth = len(made.weights) - 1
+    depth = len(weights) - 1
     companion = np.zeros((depth + 1, depth + 1))
-    companion[0, 0] = 1 + made.weights[0] - made.weights[1:].sum()
-    companion[0, 1:] = made.weights[1:]
+    companion[0, 0] = 1 + weights[0] - weights[1:].sum()
+    companion[0, 1:] = weights[1:]
     companion[np.arange(1, depth + 1), np.arange(depth)] = 1.0
     radius = float(np.abs(np.linalg.eigvals(companion)).max())
     return bool(steps * np.log(max(radius, 1e-9)) < _MOST_GROWTH)

@@ -10,6 +10,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import TimeAxis
 from trajinfer.forecasting.observations import Channel, Observations
+from trajinfer.forecasting.repeated_changes import repeated_period
 
 _DAY = 86_400.0
 _SECONDS = {"D": _DAY, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -66,17 +67,23 @@ class CalendarCycles:
 
 
 def shown_period(channel: Channel, span: float) -> float:
-    """The lag at which a channel comes back to itself; 0 where it does not.
+    """The lag at which a channel comes back to itself, or its changes do; 0 where neither does.
+
+    Args:
+        channel: the values.
+        span: longest time that a series covers.
+    """
+    return _returning_period(channel, span) or repeated_period(channel)
+
+
+def _returning_period(channel: Channel, span: float) -> float:
+    """The lag at which the values come back; 0 where they do not.
 
     Mean squares of changes over lags are computed, their drift taken out, with straight lines
     between observations. A period is the lag of a local minimum that lies below a share of what
     shorter lags reach, and of what lags up to half as long again reach: what comes back must leave
     again. The share is .6 where the period fits many times into the longest series and .3 where it
     does three times, the fewest. Of several minima within a fifth of each other it is the shortest.
-
-    Args:
-        channel: the values.
-        span: longest time that a series covers.
     """
     steps = np.diff(channel.times)
     steps = steps[steps > 0]

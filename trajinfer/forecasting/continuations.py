@@ -16,6 +16,7 @@ from trajinfer.forecasting.smoothing import SEASONS, TRENDS, reach
 
 CONTINUATIONS = ("damped_trend", "seasonal_trend", "autoregression")
 _MOST_ROWS = 5000
+_SHARPNESS = 2.0
 
 
 @packable
@@ -24,7 +25,7 @@ class Continuations:
     """Those of C channels.
 
     Attributes:
-        smoothing: (C, 2) row of `TRENDS` and of `SEASONS`.
+        smoothing: (C, 2, G) shares of the rows of `TRENDS` and of `SEASONS`.
         autoregressions: one per channel.
     """
 
@@ -38,7 +39,8 @@ class Continuations:
         for c, regression in enumerate(self.autoregressions):
             lead = np.clip(asked.own_lead[:, c], 0.0, None)
             for k, answers in enumerate(_smoothings(asked, units, c)):
-                found[:, c, k] = answers[:, self.smoothing[c, k]] if answers.size else np.nan
+                shares = self.smoothing[c, k, : answers.shape[1]]
+                found[:, c, k] = answers @ shares if answers.size else np.nan
             before = past.states[c].steps_back[past.row, :-1]
             found[:, c, 2] = regression(past.last[:, c], before, lead)
         return found / asked.size[:, :, None]
@@ -52,11 +54,13 @@ def fit_continuations(
     held: Array,
     trains: list[Array],
     units: LeadUnits,
+    n_independent: float,
 ) -> tuple[list[Continuations], Array]:
-    """Continuations for each part, and what they say of the pairs that it holds out, (P, C, 3).
+    r"""Continuations for each part, and what they say of the pairs that it holds out, (P, C, 3).
 
-    The smoothing is the one with the least squared error on the pairs that may be learned from; the
-    autoregression learns from the rows that these ask about.
+    The smoothings are averaged with shares $\propto m^{-2 n}$ by their mean squared errors m on the
+    pairs that may be learned from, in which there are n independent stretches; the autoregression
+    learns from the rows that these ask about.
 
     Args:
         past: of every row.
@@ -65,16 +69,18 @@ def fit_continuations(
         held: (P,) the part in which each pair is held out.
         trains: for each part, (P,) whether a pair is learned from.
         units: of the channels.
+        n_independent: number of stretches in all pairs.
     """
     n_channels = target.shape[1]
-    smoothing = np.zeros((len(trains), n_channels, 2), dtype=int)
+    smoothing = np.zeros((len(trains), n_channels, 2, max(len(TRENDS), len(SEASONS))))
     regressions: list[list[Autoregression]] = [[] for _ in trains]
     for c in range(n_channels):
         known = ~np.isnan(target[:, c])
         for k, answers in enumerate(_smoothings(asked, units, c)):
             miss = target[known, c, None] - answers[known] / asked.size[known, c, None]
             for part, rows in enumerate(trains):
-                smoothing[part, c, k] = _best(miss[rows[known]])
+                n = n_independent * float(rows.mean())
+                smoothing[part, c, k, : miss.shape[1]] = _shares(miss[rows[known]], n)
         for part, rows in enumerate(trains):
             learned = np.unique(pairs.target[rows])
             regressions[part].append(_regression(past, learned, units, c))
@@ -104,10 +110,14 @@ def _regression(past: History, rows: Array, units: LeadUnits, channel: int) -> A
     )
 
 
-def _best(miss: Array) -> int:
-    """Column of the smallest mean square of the errors (P, G), NaN = no answer."""
+def _shares(miss: Array, n: float) -> Array:
+    """Shares (G,) by the errors (P, G), NaN = no answer; of the first where there are none."""
     known = ~np.isnan(miss).any(axis=1)
-    return int(np.argmin(np.square(miss[known]).sum(axis=0))) if miss[known].size else 0
+    if not miss[known].size:
+        return np.asarray(np.eye(1, miss.shape[1])[0])
+    square = np.maximum(np.square(miss[known]).mean(axis=0), 1e-300)
+    share = (square / square.min()) ** (-_SHARPNESS * max(n, 1.0))
+    return np.asarray(share / share.sum())
 
 
 def _smoothings(asked: Questions, units: LeadUnits, channel: int) -> tuple[Array, Array]:

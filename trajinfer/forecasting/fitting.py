@@ -22,10 +22,12 @@ from trajinfer.forecasting.folds import Folds, folds_of
 from trajinfer.forecasting.forests import fit_forests
 from trajinfer.forecasting.held_out import HeldOut, Judged
 from trajinfer.forecasting.history import history
+from trajinfer.forecasting.independent_errors import independent_errors
 from trajinfer.forecasting.law import ForecastLaw, Part
 from trajinfer.forecasting.measures import measured, places
 from trajinfer.forecasting.memory import memory
-from trajinfer.forecasting.mixture import Mixture, fit_mixture
+from trajinfer.forecasting.mixed_by_others import mixed_by_others
+from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork, NetworkSettings, fit_network
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs, PairSource
@@ -116,8 +118,10 @@ class LawFit:
         rich = len(pairs) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
         folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
         learned = ("trees", "network") if rich else ()
-        every = Independent.all(stretches)
-        within = self._chosen(*self._experts(pairs, asked, folds, learned), learned, every)
+        self.stretches = stretches
+        parts, held_out = self._experts(pairs, asked, folds, learned)
+        tried = Independent.all(stretches * len(held_out.part) / len(pairs))
+        within = self._chosen(parts, held_out, learned, tried)
         origins = self._origins(pairs, asked, stretches)
         if origins is None:
             return within, None
@@ -145,16 +149,15 @@ class LawFit:
         stretches: Independent,
     ) -> Judged:
         """The law that what the parts hold out chooses."""
-        mixture = fit_mixture(
-            (*SIMPLE, *CONTINUATIONS, "ridge", *learned),
-            held_out.increments,
-            held_out.target,
-            np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0),
-            stretches.of_squares,
-            held_out.weight,
-        )
+        names = (*SIMPLE, *CONTINUATIONS, "ridge", *learned)
+        share = self._share(held_out)
+        mixture, held_out = mixed_by_others(names, held_out, share, stretches.of_squares)
         parts = _without_idle(parts, mixture)
         return self._law(parts, mixture, held_out, stretches, noisy="network" in learned)
+
+    def _share(self, held_out: HeldOut) -> Array:
+        """Leads (P, C) as shares of the horizon, at most 1."""
+        return np.minimum(held_out.asked.own_lead / self.units.horizon, 1.0)
 
     def _draw(self, rng: np.random.Generator) -> Pairs:
         usable = max(1, int((self.source.per_series > 0).sum()))
@@ -196,7 +199,7 @@ class LawFit:
         ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
         del products
         continued, continuations = fit_continuations(
-            self.past, asked, pairs, target, held, trains, self.units
+            self.past, asked, pairs, target, held, trains, self.units, self.stretches
         )
         increments = [simple, continuations, ridge[:, :, None]]
         log_scale = np.zeros_like(ridge)
@@ -217,10 +220,12 @@ class LawFit:
         every = HeldOut(
             asked,
             pairs,
+            held,
             truth,
             np.concatenate(increments, axis=2),
             log_scale,
             folds.weight(held),
+            log_scale,
             log_scale,
         )
         return parts, every if (held >= 0).all() else every[np.flatnonzero(held >= 0)]
@@ -290,9 +295,7 @@ class LawFit:
         *,
         noisy: bool,
     ) -> Judged:
-        asked = held_out.asked
-        share = np.minimum(asked.own_lead / self.units.horizon, 1.0)
-        mean = asked.history.last + asked.size * mixture(held_out.increments, share)
+        asked, share, mean = held_out.asked, self._share(held_out), held_out.mean
         error = held_out.truth - mean
         log_scale = held_out.log_scale if noisy else None
         spread = fit_spread(asked, mean, error, self.units, log_scale, stretches.of_squares)
@@ -300,7 +303,8 @@ class LawFit:
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors * _lately(errors, held_out.weight), share)
         process, white = memory(quantiles.normal(errors, share), asked, held_out.pairs, self.units)
-        to_come = quantiles.of_errors_to_come(stretches.of_means, stretches.of_squares)
+        of_thirds = independent_errors(errors, share, held_out.pairs, stretches.of_squares)
+        to_come = quantiles.of_errors_to_come(stretches.of_means, stretches.of_squares, of_thirds)
         expected = scale[:, :, None] * to_come.table(share)
         law = ForecastLaw(
             self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, stretches.of_squares),

@@ -19,29 +19,35 @@ class HeldOut:
     Attributes:
         asked: the questions.
         pairs: the rows they stand for.
+        part: (P,) in which each is held out.
         truth: (P, C), NaN = not observed.
         increments: (P, C, E) of the experts, in units of the expected size.
         log_scale: (P, C) of the networks.
         weight: (P,) of the pairs in means.
-        scale: (P, C) of the law, set when it is known.
+        mixed: (P, C) increments by the shares of the other parts, set when they are known.
+        scale: (P, C) of the law, likewise.
     """
 
     asked: Questions
     pairs: Pairs
+    part: Array
     truth: Array
     increments: Array
     log_scale: Array
     weight: Array
+    mixed: Array
     scale: Array
 
     def __getitem__(self, index: Array) -> HeldOut:
         return HeldOut(
             self.asked[index],
             self.pairs[index],
+            self.part[index],
             self.truth[index],
             self.increments[index],
             self.log_scale[index],
             self.weight[index],
+            self.mixed[index],
             self.scale[index],
         )
 
@@ -49,6 +55,11 @@ class HeldOut:
     def target(self) -> Array:
         """(P, C) true increments in units of the expected size."""
         return np.asarray((self.truth - self.asked.history.last) / self.asked.size)
+
+    @property
+    def mean(self) -> Array:
+        """(P, C) forecasts by the shares of the other parts."""
+        return np.asarray(self.asked.history.last + self.asked.size * self.mixed)
 
     def mean_squares(self) -> Array:
         """(C, E) of the errors of the experts, in these units; NaN where one never answers."""

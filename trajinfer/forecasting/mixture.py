@@ -12,7 +12,7 @@ from trajinfer._core.packing import packable
 from trajinfer.forecasting.quantiles import interpolated
 
 _THIRD_PAYS = 100.0
-_PRIOR = 6.0
+_PRIOR = 12.0
 _FEWEST_ANSWERS = 0.2
 
 
@@ -56,16 +56,17 @@ def fit_mixture(
     share: Array,
     n_independent: float,
     weight: Array | None = None,
+    belief: Array | None = None,
 ) -> Mixture:
     r"""Shares that minimise the held-out squared error, shrunk to what is plausible.
 
     $$\min_w \frac1P \sum_p \Big(y_p - \sum_e w_e x_{pe}\Big)^2
-    + \frac6n \Big[\frac1P \sum_p \Big(\sum_e (w_e - w_e^0) x_{pe}\Big)^2
+    + \frac{12}n \Big[\frac1P \sum_p \Big(\sum_e (w_e - w_e^0) x_{pe}\Big)^2
     + m_{best} \sum_e (w_e - w_e^0)^2\Big], \qquad w \ge 0,\ \sum_e w_e = 1$$
 
-    with the prior $w_e^0 \propto m_e^{-n/2}$ of the experts' mean squared errors m, which is their
-    likelihood where the size of the errors is not known, worth as much as six of n independent
-    stretches.
+    with the prior $w_e^0 \propto \pi_e m_e^{-n}$ of the experts' mean squared errors m, worth as
+    much as twelve of n independent stretches; $m^{-k/2}$ is the likelihood of k independent errors
+    whose size is not known, and a stretch, with its shorter leads, holds about two.
 
     Args:
         names: of the experts.
@@ -75,8 +76,10 @@ def fit_mixture(
         share: (P, C) leads as shares of the horizon.
         n_independent: number n of independent stretches of a horizon.
         weight: (P,) of the pairs in the means over them; None: they count alike.
+        belief: (E,) pi, what is thought of the experts before anything is seen; None: all alike.
     """
     weight = np.ones(len(target)) if weight is None else weight
+    belief = np.ones(len(names)) if belief is None else belief
     n_channels, n_experts = increments.shape[1:]
     shares = np.zeros((3, n_channels, n_experts))
     shares[:, :, 0] = 1.0
@@ -92,35 +95,39 @@ def fit_mixture(
             rows = np.flatnonzero(known)[answered[:, asked].all(axis=1)]
             if len(rows) >= 2:
                 x, n = increments[rows][:, c, asked], n_independent * len(rows) / known.sum()
+                y, own = target[rows, c], share[rows, c]
                 made[:, c] = 0.0
-                made[:, c, asked] = _by_third(x, target[rows, c], share[rows, c], n, weight[rows])
+                made[:, c, asked] = _by_third(x, y, own, n, weight[rows], belief[asked])
     return Mixture(names, shares, without_all)
 
 
-def _by_third(x: Array, y: Array, share: Array, n: float, weight: Array) -> Array:
+def _by_third(x: Array, y: Array, share: Array, n: float, weight: Array, belief: Array) -> Array:
     """Shares (3, E) of one channel."""
     third = np.clip((3 * share).astype(int), 0, 2)
     useful: Array = np.asarray(x.any(axis=0))
     useful[0] = True
     x = x[:, useful]
     n *= weight.sum() ** 2 / (weight**2).sum() / len(weight)
-    whole = _shares(x, y, n, None, weight)
+    whole = _shares(x, y, n, weight, _plausible(x, y, n, weight) * belief[useful])
     result = np.zeros((3, len(useful)))
     for k in range(3):
         rows, own = third == k, whole
         if n * rows.mean() >= _THIRD_PAYS:
-            own = _shares(x[rows], y[rows], n * rows.mean(), whole, weight[rows])
+            own = _shares(x[rows], y[rows], n * rows.mean(), weight[rows], whole)
         result[k, useful] = own
     return result
 
 
-def _shares(x: Array, y: Array, n: float, prior: Array | None, weight: Array) -> Array:
-    weight = weight / weight.sum()
+def _plausible(x: Array, y: Array, n: float, weight: Array) -> Array:
+    """Plausibility (E,) of each expert by itself; the best has 1."""
+    error = np.maximum(weight @ (y[:, None] - x) ** 2, 1e-300)
+    return np.asarray((error / error.min()) ** -n)
+
+
+def _shares(x: Array, y: Array, n: float, weight: Array, prior: Array) -> Array:
+    """Shares (E,) that minimise the penalised error around a prior in proportion to (E,)."""
+    weight, prior = weight / weight.sum(), prior / prior.sum()
     error = weight @ (y[:, None] - x) ** 2
-    if prior is None:
-        ratio = np.maximum(error, 1e-300) / max(error.min(), 1e-300)
-        prior = ratio ** (-0.5 * n)
-        prior /= prior.sum()
     strength = _PRIOR / max(n, 1.0)
     gram, right = (x.T * weight) @ x, x.T @ (weight * y)
     ridge = strength * (error.min() + 1e-12)

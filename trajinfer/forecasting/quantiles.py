@@ -59,7 +59,9 @@ class ErrorQuantiles:
                 )
         return cls(values, np.maximum(largest, 1e-12))
 
-    def of_errors_to_come(self, n_means: float, n_squares: float | None = None) -> ErrorQuantiles:
+    def of_errors_to_come(
+        self, n_means: float, n_squares: float | None = None, of_thirds: Array | None = None
+    ) -> ErrorQuantiles:
         r"""Quantiles that allow for their having been read off few independent errors.
 
         As in the predictive law of normal errors of unknown mean and variance, distances from the
@@ -75,18 +77,21 @@ class ErrorQuantiles:
         Args:
             n_means: number n of independent stretches of a horizon.
             n_squares: number k of them for squares of errors; None: n.
+            of_thirds: (3, C) number of independent errors of each third, for distances instead.
         """
         mean = self.mean[:, :, None]
+        counts = [n_means, n_means if n_squares is None else n_squares]
+        by_third = [count * 3.0 / np.arange(1, 4)[:, None] for count in counts]
         n, k = (
-            np.maximum(count * 3.0 / np.arange(1, 4), _FEWEST_INDEPENDENT)[:, None]
-            for count in (n_means, n_means if n_squares is None else n_squares)
+            np.maximum(count if of_thirds is None else of_thirds, _FEWEST_INDEPENDENT)[:, :, None]
+            for count in by_third
         )
         z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
         factor = stdtrit(k - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
         spread = self.values - mean
         chance = (spread**2 @ WEIGHTS)[:, :, None] / max(n_means, _FEWEST_INDEPENDENT)
         kept = np.where(mean**2 > _SURE * chance, 1 - chance / np.maximum(mean**2, 1e-300), 0.0)
-        return replace(self, values=kept * mean + spread * factor[:, None])
+        return replace(self, values=kept * mean + spread * factor)
 
     @property
     def mean(self) -> Array:

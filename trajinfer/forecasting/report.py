@@ -78,7 +78,7 @@ def _rows(
     share = np.minimum(asked.own_lead / law.units.horizon, 1.0)
     scale = held_out.scale
     low, high = (law.quantiles(np.full(scale.shape, z), share) for z in (-1.6449, 1.6449))
-    mean = asked.history.last + asked.size * law.mixture(held_out.increments, share)
+    mean = held_out.mean
     error = held_out.truth - mean
     inside = (low * scale <= error) & (error <= high * scale)
     error = law.scale.back(held_out.truth) - law.scale.back(mean)

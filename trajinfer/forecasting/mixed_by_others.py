@@ -1,0 +1,55 @@
+"""Held-out pairs, mixed with shares that were learned without them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from trajinfer._core.checks import Array
+from trajinfer.forecasting.continuations import CONTINUATIONS
+from trajinfer.forecasting.held_out import HeldOut
+from trajinfer.forecasting.mixture import Mixture, fit_mixture
+
+_COMPLETE, _PARTIAL_BELIEF = ("persistence", "drift", *CONTINUATIONS), 0.1
+
+
+def mixed_by_others(
+    names: tuple[str, ...], held_out: HeldOut, share: Array, n_independent: float
+) -> tuple[Mixture, HeldOut]:
+    """The mixture of all pairs, and the pairs, each mixed by the shares of the other parts.
+
+    Shares fit the pairs they are learned from better than pairs to come, the more so the fewer
+    there are. How far forecasts will miss is told by pairs that no share was learned from.
+    Experts that are models of a series, such as a walk, are thought more of beforehand than those
+    that repeat a mean, a slope or a season of it.
+
+    Args:
+        names: of the experts.
+        held_out: the pairs.
+        share: (P, C) leads as shares of the horizon.
+        n_independent: number of stretches of a horizon in them.
+    """
+    belief = np.where(np.isin(names, _COMPLETE), 1.0, _PARTIAL_BELIEF)
+    target = held_out.target
+
+    def fit(rows: Array) -> Mixture:
+        return fit_mixture(
+            names,
+            held_out.increments[rows],
+            target[rows],
+            share[rows],
+            n_independent * float(rows.mean()),
+            held_out.weight[rows],
+            belief,
+        )
+
+    every = fit(np.ones(len(share), dtype=bool))
+    parts = np.unique(held_out.part)
+    if len(parts) < 2:
+        return every, replace(held_out, mixed=every(held_out.increments, share))
+    mixed = np.empty(share.shape)
+    for part in parts:
+        own = held_out.part == part
+        mixed[own] = fit(~own)(held_out.increments[own], share[own])
+    return every, replace(held_out, mixed=mixed)
