@@ -6,10 +6,10 @@ import torch
 from scipy import stats
 
 from tests.bridges.gaussian import ROTATION
-from trajinfer.bridges.bridge_law import bridge_law
-from trajinfer.bridges.dynamics import dynamics_of
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.processes import AffineDrift, LotkaVolterra, affine_transition
+from trajinfer.references.bridge_law import bridge_law
+from trajinfer.references.dynamics import dynamics_of
+from trajinfer.references.transitions import Transitions
 
 SIGMA = [0.3, 0.7]
 PROCESS = AffineDrift(2, ROTATION, [1.0, -0.5], volatility=SIGMA)

@@ -7,10 +7,10 @@ from scipy import stats
 
 from tests.bridges.gaussian import CASES, ROTATION, TABLE, GaussianBridge, bures_wasserstein2, grid
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.bridges.bridge_law import bridge_law
-from trajinfer.bridges.dynamics import dynamics_of
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.data import Snapshots
+from trajinfer.references.bridge_law import bridge_law
+from trajinfer.references.dynamics import dynamics_of
+from trajinfer.references.transitions import Transitions
 
 HALF = torch.tensor([0.5], dtype=torch.float64)
 ZERO, ONE = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)

@@ -10,11 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer import SchrodingerBridge, Snapshots, load
 from trajinfer._core.errors import InputError
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.growth_search import _neutral, _Search, _Segment
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.processes import AffineDrift, Brownian
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.problem import Problem
+from trajinfer.references.transitions import Transitions
 
 SLOPE, START, SPREAD, NOISE, END = 0.8, 0.3, 0.6, 0.5, 1.0
 

@@ -7,13 +7,13 @@ import pytest
 
 from trajinfer import InputError, SchrodingerBridge
 from trajinfer.bridges.parameter_covariance import ParameterLaw, influence
-from trajinfer.bridges.parameter_vector import ParameterVector
 from trajinfer.processes import (
     DoubleWell,
     NeuralDrift,
     OrnsteinUhlenbeck,
     PolynomialDrift,
 )
+from trajinfer.references.parameter_vector import ParameterVector
 
 TIMES = (0.0, 0.5, 1.0)
 

@@ -7,10 +7,6 @@ from scipy.integrate import solve_ivp
 
 import trajinfer
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.bridges.dynamics import frozen_dynamics_of
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.quadrature import Quadrature, bending, quadrature_for
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.data import Snapshots
 from trajinfer.processes import (
     DoubleWell,
@@ -19,6 +15,10 @@ from trajinfer.processes import (
     make_snapshots,
     simulate,
 )
+from trajinfer.references.dynamics import frozen_dynamics_of
+from trajinfer.references.problem import Problem
+from trajinfer.references.quadrature import Quadrature, bending, quadrature_for
+from trajinfer.references.transitions import Transitions
 
 VOLATILITY = 0.5
 

@@ -13,16 +13,7 @@ from tests.bridges.gaussian_process_data import grids, samples
 from trajinfer._core.errors import InputError, NotConverged
 from trajinfer.bridges import SchrodingerBridge, fitting
 from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Reference, frozen_dynamics_of
-from trajinfer.bridges.parameter_vector import ParameterVector
-from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.refinement import path_round
-from trajinfer.bridges.static_likelihood import (
-    RowStatistics,
-    negative_log_likelihood,
-    pair_cost,
-)
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.data import Snapshots
 from trajinfer.processes import (
     AffineDrift,
@@ -34,6 +25,15 @@ from trajinfer.processes import (
     make_snapshots,
     simulate,
 )
+from trajinfer.references.dynamics import Reference, frozen_dynamics_of
+from trajinfer.references.parameter_vector import ParameterVector
+from trajinfer.references.problem import Problem
+from trajinfer.references.static_likelihood import (
+    RowStatistics,
+    negative_log_likelihood,
+    pair_cost,
+)
+from trajinfer.references.transitions import Transitions
 
 A = np.array(ROTATION)
 START = ([2.0, 0.0], 0.1 * np.eye(2))

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
-from trajinfer.bridges.stratified import draw_atoms, draw_partners
+from trajinfer.references.stratified import draw_atoms, draw_partners
 
 
 def generator(seed=0):

@@ -7,8 +7,6 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 from trajinfer._core.errors import IncompatibleSolver
-from trajinfer.bridges.dynamics import dynamics_of, frozen_dynamics_of
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.processes import (
     AffineDrift,
     GeometricBrownian,
@@ -18,6 +16,8 @@ from trajinfer.processes import (
     affine_transition,
     simulate,
 )
+from trajinfer.references.dynamics import dynamics_of, frozen_dynamics_of
+from trajinfer.references.transitions import Transitions
 
 ROTATION = [[-0.5, 2.0], [-2.0, -0.5]]
 

@@ -14,19 +14,19 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
 from trajinfer.bridges.backends import BackendChoice
 from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Dynamics, Reference
 from trajinfer.bridges.growth import Growth
 from trajinfer.bridges.matching_bridge import MatchingBridge
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.problem import Problem, SegmentBatch
-from trajinfer.bridges.quadrature import Quadrature, quadrature_for
 from trajinfer.bridges.refinement import AnyCouplings
-from trajinfer.bridges.static_likelihood import pair_cost
 from trajinfer.bridges.thinning import part_of, thin
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.data import Snapshots
+from trajinfer.references.dynamics import Dynamics, Reference
+from trajinfer.references.problem import Problem, SegmentBatch
+from trajinfer.references.quadrature import Quadrature, quadrature_for
+from trajinfer.references.static_likelihood import pair_cost
+from trajinfer.references.transitions import Transitions
 
 _WORKING_POINTS, _PROBES = 2**14, 100
 _ROUND_TOLERANCE, _FINAL_TOLERANCE = 1e-4, 1e-5

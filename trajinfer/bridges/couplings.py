@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trajinfer.bridges.partners import Pairs, Partners
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.quadrature import Quadrature
-from trajinfer.bridges.static_likelihood import RowStatistics, pair_cost
-from trajinfer.bridges.stratified import draw_atoms, draw_partners
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.metrics.entropic_coupling import EntropicCoupling, couple
+from trajinfer.references.partners import Pairs, Partners
+from trajinfer.references.problem import Problem
+from trajinfer.references.quadrature import Quadrature
+from trajinfer.references.static_likelihood import RowStatistics, pair_cost
+from trajinfer.references.stratified import draw_atoms, draw_partners
+from trajinfer.references.transitions import Transitions
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ from trajinfer._core.seeding import seed_from, spawn
 from trajinfer._core.threads import torch_threads
 from trajinfer.bridges.coupling_rules import AtomRule
 from trajinfer.bridges.deconvolution import noise_by_coordinate, without_noise
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.fitting import alternate
-from trajinfer.bridges.problem import Problem, SegmentBatch
-from trajinfer.bridges.reference import LEARN, prepare_reference
 from trajinfer.bridges.schrodinger_bridge import SchrodingerBridge
 from trajinfer.bridges.thinning import thin
 from trajinfer.data import Snapshots
 from trajinfer.data.input import as_snapshots
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.problem import Problem, SegmentBatch
+from trajinfer.references.reference import LEARN, prepare_reference
 
 
 @dataclass(frozen=True)

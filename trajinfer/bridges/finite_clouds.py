@@ -26,10 +26,10 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import spawn
 from trajinfer.bridges.coupling_rules import AtomRule, CouplingRule
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.fitting import Fit
-from trajinfer.bridges.problem import Problem
 from trajinfer.processes import Process
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.problem import Problem
 
 logger = logging.getLogger(__name__)
 

@@ -24,11 +24,11 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
 from trajinfer._core.seeding import torch_generator
 from trajinfer.bridges.coupling_rules import AnyBridge, CouplingRule, Round, accurate
-from trajinfer.bridges.dynamics import Dynamics, Reference
 from trajinfer.bridges.kept_rounds import MaybeRound, kept_round
-from trajinfer.bridges.parameter_vector import ParameterVector
 from trajinfer.bridges.refinement import path_round, static_round
 from trajinfer.processes import Process
+from trajinfer.references.dynamics import Dynamics, Reference
+from trajinfer.references.parameter_vector import ParameterVector
 
 logger = logging.getLogger(__name__)
 

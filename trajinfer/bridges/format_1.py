@@ -12,13 +12,13 @@ from torch import Tensor
 from trajinfer import processes
 from trajinfer._core.errors import InputError
 from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.kept_rounds import n_refinements_in
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.data import Snapshots, TimeAxis
 from trajinfer.processes import Process
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.problem import Problem
+from trajinfer.references.transitions import Transitions
 
 
 def settings_of(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:

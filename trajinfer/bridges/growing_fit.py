@@ -8,13 +8,13 @@ import torch
 
 from trajinfer._core.checkpoint_folder import once
 from trajinfer.bridges.coupling_rules import CouplingRule, accurate
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.fitting import Fit
 from trajinfer.bridges.growth import GivenRate, Growth, GrowthSetting, UniformRate
 from trajinfer.bridges.growth_search import learn_rate
-from trajinfer.bridges.parameter_vector import ParameterVector
 from trajinfer.bridges.smooth_rate import SmoothRate
 from trajinfer.data import Snapshots
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.parameter_vector import ParameterVector
 
 _ACCURACY = 1e-3
 

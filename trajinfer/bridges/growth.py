@@ -29,7 +29,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.packing import packable
-from trajinfer.bridges.problem import Problem
+from trajinfer.references.problem import Problem
 
 GrowthSetting = Any
 _WORDS = ("counts", "learn")

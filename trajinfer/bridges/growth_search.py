@@ -36,11 +36,11 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.minimise import minimise
-from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.smooth_rate import SmoothRate
-from trajinfer.bridges.static_likelihood import pair_cost
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.metrics.entropic_coupling import EntropicCoupling, couple
+from trajinfer.references.problem import Problem
+from trajinfer.references.static_likelihood import pair_cost
+from trajinfer.references.transitions import Transitions
 
 logger = logging.getLogger(__name__)
 

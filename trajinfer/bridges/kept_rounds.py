@@ -13,12 +13,12 @@ import torch
 from trajinfer._core.checkpoint_folder import once
 from trajinfer.bridges.coupling_rules import AtomRule, CouplingRule, MixtureRule, Round
 from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
-from trajinfer.bridges.parameter_vector import ParameterVector
-from trajinfer.bridges.quadrature import Quadrature
-from trajinfer.bridges.transitions import Transitions
 from trajinfer.metrics.entropic_coupling import EntropicCoupling
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.parameter_vector import ParameterVector
+from trajinfer.references.quadrature import Quadrature
+from trajinfer.references.transitions import Transitions
 
 MaybeRound = TypeVar("MaybeRound", Round, "Round | None")
 History = list[dict[str, Any]]

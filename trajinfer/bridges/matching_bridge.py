@@ -29,18 +29,18 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
-from trajinfer.bridges.between import reference_means
-from trajinfer.bridges.bridge_law import bridge_law
 from trajinfer.bridges.drift_network import DriftNetwork
-from trajinfer.bridges.dynamics import Reference
-from trajinfer.bridges.linalg import apply, cholesky
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.partners import Pairs
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.stratified import draw_atoms
-from trajinfer.bridges.transitions import Transitions
+from trajinfer.references.between import reference_means
+from trajinfer.references.bridge_law import bridge_law
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.linalg import apply, cholesky
+from trajinfer.references.partners import Pairs
+from trajinfer.references.problem import Problem
+from trajinfer.references.stratified import draw_atoms
+from trajinfer.references.transitions import Transitions
 from trajinfer.training import Loss, Recipe
 
 _STEPS, _BATCH, _RATE, _AVERAGE = 1500, 1024, 2e-3, 0.995

@@ -13,23 +13,23 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.bridges.between import (
+from trajinfer.bridges.couplings import Couplings
+from trajinfer.bridges.growth import Growth
+from trajinfer.bridges.mixture_couplings import MixtureCouplings
+from trajinfer.bridges.multi_marginal import MultiMarginalBridge
+from trajinfer.bridges.thinning import choose_rows
+from trajinfer.references.between import (
     draw_between,
     expected_between,
     reference_means,
     segment_times,
 )
-from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Reference
-from trajinfer.bridges.growth import Growth
-from trajinfer.bridges.linalg import apply
-from trajinfer.bridges.mixture_couplings import MixtureCouplings
-from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.static_likelihood import pair_cost
-from trajinfer.bridges.stratified import draw_atoms
-from trajinfer.bridges.thinning import choose_rows
-from trajinfer.bridges.transitions import Transitions
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.linalg import apply
+from trajinfer.references.problem import Problem
+from trajinfer.references.static_likelihood import pair_cost
+from trajinfer.references.stratified import draw_atoms
+from trajinfer.references.transitions import Transitions
 
 _PARTICLES = 64
 _CHUNK = 2**8

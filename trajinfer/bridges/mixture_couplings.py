@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.packing import packable
-from trajinfer.bridges.linalg import cholesky, whiten
 from trajinfer.bridges.mixture_potential import MixturePotential
 from trajinfer.bridges.mixture_search import Sample, choose, divergence, one_component, search
-from trajinfer.bridges.partners import Pairs, Partners
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.static_likelihood import RowStatistics
-from trajinfer.bridges.stratified import draw_atoms
-from trajinfer.bridges.transitions import Transition, Transitions
+from trajinfer.references.linalg import cholesky, whiten
+from trajinfer.references.partners import Pairs, Partners
+from trajinfer.references.problem import Problem
+from trajinfer.references.static_likelihood import RowStatistics
+from trajinfer.references.stratified import draw_atoms
+from trajinfer.references.transitions import Transition, Transitions
 
 _LANDMARKS = 64
 _NEGLIGIBLE = 1e-4

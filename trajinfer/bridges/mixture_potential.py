@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.packing import packable
-from trajinfer.bridges.linalg import whiten
+from trajinfer.references.linalg import whiten
 
 
 @dataclass(frozen=True)

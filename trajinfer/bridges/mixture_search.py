@@ -22,7 +22,7 @@ from trajinfer.bridges.mixture_potential import (
     gaussian_spread,
     start_exponents,
 )
-from trajinfer.bridges.stratified import draw_atoms
+from trajinfer.references.stratified import draw_atoms
 
 _COMPONENTS = (1, 2, 4, 8, 16, 32)
 _HELD_OUT = 0.2

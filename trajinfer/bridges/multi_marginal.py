@@ -16,21 +16,21 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
-from trajinfer.bridges.between import (
+from trajinfer.bridges.couplings import Couplings
+from trajinfer.bridges.growth import Growth
+from trajinfer.references.between import (
     draw_between,
     expected_between,
     reference_means,
     segment_times,
 )
-from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Reference
-from trajinfer.bridges.growth import Growth
-from trajinfer.bridges.linalg import cholesky
-from trajinfer.bridges.problem import Problem
-from trajinfer.bridges.quadrature import Quadrature
-from trajinfer.bridges.static_likelihood import pair_cost
-from trajinfer.bridges.stratified import draw_atoms, draw_partners
-from trajinfer.bridges.transitions import Transitions
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.linalg import cholesky
+from trajinfer.references.problem import Problem
+from trajinfer.references.quadrature import Quadrature
+from trajinfer.references.static_likelihood import pair_cost
+from trajinfer.references.stratified import draw_atoms, draw_partners
+from trajinfer.references.transitions import Transitions
 
 _CHUNK_ELEMENTS = 2**24
 

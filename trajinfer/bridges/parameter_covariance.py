@@ -29,14 +29,14 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.bridges.coupling_rules import AnyBridge
 from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.matching_bridge import MatchingBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.parameter_vector import ParameterVector
-from trajinfer.bridges.problem import Problem
 from trajinfer.bridges.refinement import static_objective
-from trajinfer.bridges.static_likelihood import pair_cost
 from trajinfer.processes import Process
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.parameter_vector import ParameterVector
+from trajinfer.references.problem import Problem
+from trajinfer.references.static_likelihood import pair_cost
 from trajinfer.sde import SDELike
 
 _DIFFERENCE = 1e-3

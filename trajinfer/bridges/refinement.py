@@ -18,17 +18,17 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from trajinfer._core.checks import Array
-from trajinfer.bridges.bridge_law import bridge_law
 from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.dynamics import Reference
-from trajinfer.bridges.linalg import cholesky, whiten
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
-from trajinfer.bridges.parameter_vector import ParameterVector
-from trajinfer.bridges.partners import Pairs, Partners
-from trajinfer.bridges.quadrature import Quadrature
-from trajinfer.bridges.static_likelihood import negative_log_likelihood
-from trajinfer.bridges.transitions import Transition, Transitions
 from trajinfer.processes import Process
+from trajinfer.references.bridge_law import bridge_law
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.linalg import cholesky, whiten
+from trajinfer.references.parameter_vector import ParameterVector
+from trajinfer.references.partners import Pairs, Partners
+from trajinfer.references.quadrature import Quadrature
+from trajinfer.references.static_likelihood import negative_log_likelihood
+from trajinfer.references.transitions import Transition, Transitions
 
 _PATH_FRACTIONS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
 _PATH_DRAWS = 150

@@ -24,7 +24,6 @@ from trajinfer.bridges.backends import Backend, check_backend, choose_backend
 from trajinfer.bridges.cell_set_verbs import CellSetVerbs
 from trajinfer.bridges.coupling_rules import coupling_rule
 from trajinfer.bridges.deconvolution import noise_by_coordinate, without_noise
-from trajinfer.bridges.dynamics import Reference
 from trajinfer.bridges.finite_clouds import fit_corrected
 from trajinfer.bridges.fitting import alternate
 from trajinfer.bridges.growing_fit import fit_growing
@@ -33,11 +32,12 @@ from trajinfer.bridges.kept_rounds import n_refinements_in
 from trajinfer.bridges.matching_bridge import MatchingBridge, matched
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
-from trajinfer.bridges.reference import LEARN, prepare_reference
-from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.data import Trajectories
 from trajinfer.processes import simulate
 from trajinfer.processes.base import require_savable
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.reference import LEARN, prepare_reference
+from trajinfer.references.stratified import draw_atoms
 from trajinfer.sde import SDELike
 
 

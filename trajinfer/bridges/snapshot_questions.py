@@ -14,13 +14,13 @@ from trajinfer._core.checks import Array, as_array, require_finite, require_inte
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
-from trajinfer.bridges.reference import snapshot_moments
 from trajinfer.data import Snapshots, Trajectories
 from trajinfer.data.input import as_snapshots
 from trajinfer.data.scaling import Standardisation
 from trajinfer.data.time_axis import nearest_time
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.metrics import MetricName, metric_names, score_of
+from trajinfer.references.reference import snapshot_moments
 
 
 class SnapshotQuestions(Estimator):

@@ -24,10 +24,10 @@ from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.bridges.finite_clouds import extrapolated
-from trajinfer.bridges.reference import LIKELIHOOD, prepare_reference
 from trajinfer.data import Snapshots
 from trajinfer.metrics import MetricName, metric_names, score_of
 from trajinfer.processes import Process
+from trajinfer.references.reference import LIKELIHOOD, prepare_reference
 from trajinfer.sde import SDELike
 
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)

@@ -15,13 +15,13 @@ from trajinfer._core.checks import Array
 from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import Seeds, spawn, torch_generator
-from trajinfer.bridges.reference import prepare_reference
 from trajinfer.bridges.thinning import part_of
 from trajinfer.data import Snapshots
 from trajinfer.data.scaling import Standardisation
 from trajinfer.diffusion.interpolant_mixture import MixtureInterpolant
 from trajinfer.diffusion.interpolant_path import InterpolantPath
 from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.references.reference import prepare_reference
 from trajinfer.scores.correction import Schedule
 from trajinfer.scores.coupled_ends import CoupledEnds, Coupling, couple_snapshots
 from trajinfer.scores.interpolant_field import FieldNetwork

@@ -13,10 +13,10 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import torch_generator
-from trajinfer.bridges.stratified import draw_atoms
 from trajinfer.data.scaling import Standardisation
 from trajinfer.diffusion.interpolant_mixture import MixtureInterpolant
 from trajinfer.diffusion.sde import InterpolantSDE
+from trajinfer.references.stratified import draw_atoms
 from trajinfer.scores.interpolant_field import FieldNetwork, InterpolantField
 from trajinfer.sde import solve
 

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajinfer.bridges.dynamics import Dynamics
-from trajinfer.bridges.linalg import cholesky
-from trajinfer.bridges.problem import SegmentBatch
-from trajinfer.bridges.transitions import Transitions
+from trajinfer.references.dynamics import Dynamics
+from trajinfer.references.linalg import cholesky
+from trajinfer.references.problem import SegmentBatch
+from trajinfer.references.transitions import Transitions
 
 _FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 _MOST_BENDING, _BENDING_OF_PARTS, _MOST_PARTS = 0.2, 0.02, 24

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
-from trajinfer.bridges.bridge_law import BridgeLaw, bridge_law
-from trajinfer.bridges.transitions import Transitions
+from trajinfer.references.bridge_law import BridgeLaw, bridge_law
+from trajinfer.references.transitions import Transitions
 
 
 def draw_between(

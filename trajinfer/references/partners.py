@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from trajinfer.bridges.static_likelihood import RowStatistics
+from trajinfer.references.static_likelihood import RowStatistics
 
 
 @dataclass(frozen=True)

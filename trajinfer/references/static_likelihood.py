@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trajinfer.bridges.linalg import cholesky, half_log_det, whiten
-from trajinfer.bridges.transitions import Transition
+from trajinfer.references.linalg import cholesky, half_log_det, whiten
+from trajinfer.references.transitions import Transition
 
 _CHUNK_ELEMENTS = 2**24
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from trajinfer.bridges.dynamics import Dynamics
-from trajinfer.bridges.problem import SegmentBatch
 from trajinfer.processes import affine_transition
+from trajinfer.references.dynamics import Dynamics
+from trajinfer.references.problem import SegmentBatch
 
 _FEWEST_STEPS, _MOST_STEPS = 8, 256
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trajinfer.bridges.linalg import apply, cholesky
-from trajinfer.bridges.transitions import Transitions
+from trajinfer.references.linalg import apply, cholesky
+from trajinfer.references.transitions import Transitions
 
 
 @dataclass(frozen=True)
