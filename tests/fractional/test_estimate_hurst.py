@@ -96,6 +96,8 @@ def test_a_drift_does_not_matter_to_likelihoods(method):
     assert drifting.hurst == pytest.approx(estimate_hurst(path, method=method).hurst, abs=1e-4)
 
 
+# with every second point missing, the roughest path may as well be noise, of which it warns
+@pytest.mark.filterwarnings("ignore:x looks like increments")
 @pytest.mark.parametrize("hurst", [0.1, 0.5, 0.9])
 def test_likelihoods_agree_at_irregular_times(hurst):
     """Half of the points are dropped; the state space is compared with the dense likelihood."""
