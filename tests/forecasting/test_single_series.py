@@ -118,17 +118,18 @@ TOO_NARROW = {
 }
 
 
-def cases():
-    """Kinds and lengths; those whose intervals are known to be too narrow with what they cover."""
-    for kind in KINDS:
-        for n in (30, 60, 150):
-            found = TOO_NARROW.get((kind, n))
-            known = pytest.mark.xfail(reason=f"they cover {found}", strict=True)
-            yield pytest.param(kind, n, marks=() if found is None else known)
+def case(kind, n):
+    """A kind and a length; what intervals that are known to be too narrow cover."""
+    found = TOO_NARROW.get((kind, n))
+    known = pytest.mark.xfail(reason=f"they cover {found}", strict=True)
+    return pytest.param(kind, n, marks=() if found is None else known)
+
+
+CASES = [case(kind, n) for kind in KINDS for n in (30, 60, 150)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "n"), cases())
+@pytest.mark.parametrize(("kind", "n"), CASES)
 def test_intervals_of_one_series_cover_at_every_lead(kind, n):
     """Sixty series: 85-96 % over all leads, 80-99 % at each, whose binomial error is 4 %."""
     inside = covered(kind, n, 60)
