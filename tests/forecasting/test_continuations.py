@@ -65,12 +65,20 @@ def test_smoothing_of_many_series_is_that_of_each(period):
                 np.testing.assert_allclose(found.season[own, g], season, atol=1e-9)
 
 
-def fitted(x, period, steps=12, depth=8):
+def fitted(x, period, steps=12, depth=8, n_series=1):
     channel, _ = table((np.arange(float(len(x))), x))
     rows, zeros = np.arange(len(x)), np.zeros(len(x), dtype=int)
     back, reached = recent_steps(channel, zeros, zeros, rows, 1.0, depth + 1)
-    made = fit_autoregression(x, back, reached, x.mean(), 1.0, period, steps)
+    made = fit_autoregression(x, back, reached, x.mean(), 1.0, period, steps, n_series)
     return made, back[-1:, :-1]
+
+
+def test_a_return_to_the_mean_costs_less_where_many_series_show_it(rng):
+    x = np.zeros(400)
+    for k in range(1, 400):
+        x[k] = 0.5 * x[k - 1] + rng.normal()
+    alone, of_many = fitted(x, 0)[0], fitted(x, 0, n_series=100)[0]
+    assert alone.criterion - of_many.criterion == pytest.approx(4 * 0.99 / 400, rel=0.02)
 
 
 def test_an_autoregression_is_found_and_continued_step_by_step():

@@ -11,7 +11,8 @@ horizon, with shares $\propto e^{-(C - \min C) / 8}$ by the corrected informatio
 (Hurvich and Tsai, Biometrika 76 (1989), 297): those of Akaike to the power of 1/4, since what is
 best one step ahead need not be best many steps ahead. On a walk the term of a return gains 1.5
 units of log-likelihood by chance (Dickey and Fuller, J. Am. Stat. Assoc. 74 (1979), 427) where
-others gain half a unit; its criterion is made 4 larger. Forecasts between the steps are
+others gain half a unit; its criterion is made 4 larger, and 4 / B for B series, whose chances
+cancel (Levin, Lin and Chu, J. Econometrics 108 (2002), 1). Forecasts between the steps are
 interpolated.
 """
 
@@ -89,6 +90,7 @@ def fit_autoregression(
     gap: float,
     period: int,
     steps: int,
+    n_series: int = 1,
 ) -> Autoregression:
     """Least squares with every set of terms, averaged by the information criterion.
 
@@ -100,6 +102,7 @@ def fit_autoregression(
         gap: duration of a step.
         period: steps of a season, 0 = none.
         steps: number of steps to the horizon.
+        n_series: that the values belong to.
     """
     depth = steps_back.shape[1] - 1
     before = steps_back[:, :1]
@@ -116,7 +119,7 @@ def fit_autoregression(
         own = maps @ found[1:]
         if _stays(own, steps):
             variance = float(np.mean((before[rows, 0] + x @ found) ** 2))
-            price = 2 * (q + 1) / (n - q - 2) + returns * _PRICE_OF_RETURN / n
+            price = 2 * (q + 1) / (n - q - 2) + returns * _PRICE_OF_RETURN / (n * n_series)
             criteria.append(float(np.log(max(variance, 1e-300)) + price))
             constants.append(float(found[0]))
             weights.append(own)

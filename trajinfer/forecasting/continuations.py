@@ -83,7 +83,8 @@ def fit_continuations(
                 smoothing[part, c, k, : miss.shape[1]] = _shares(miss[rows[known]], n)
         for part, rows in enumerate(trains):
             learned = np.unique(pairs.target[rows])
-            regressions[part].append(_regression(past, learned, units, c))
+            n_series = len(np.unique(pairs.series[rows]))
+            regressions[part].append(_regression(past, learned, units, c, n_series))
     made = [
         Continuations(own, tuple(many)) for own, many in zip(smoothing, regressions, strict=True)
     ]
@@ -94,7 +95,9 @@ def fit_continuations(
     return made, predicted
 
 
-def _regression(past: History, rows: Array, units: LeadUnits, channel: int) -> Autoregression:
+def _regression(
+    past: History, rows: Array, units: LeadUnits, channel: int, n_series: int
+) -> Autoregression:
     gap = float(units.gap[channel])
     rows = rows[(past.age[rows, channel] == 0)]
     rows = rows[:: -(-len(rows) // _MOST_ROWS) or 1]
@@ -107,6 +110,7 @@ def _regression(past: History, rows: Array, units: LeadUnits, channel: int) -> A
         gap,
         round(float(units.periods[channel]) / gap),
         round(units.horizon / gap),
+        max(n_series, 1),
     )
 
 

@@ -155,6 +155,13 @@ def _regression(
     center = float(channel.values.mean())
     used = rows[:: -(-len(rows) // _MOST_PAIRS)]
     made = fit_autoregression(
-        channel.values[used], back[used], reached[used], center, gap, period, round(horizon / gap)
+        channel.values[used],
+        back[used],
+        reached[used],
+        center,
+        gap,
+        period,
+        round(horizon / gap),
+        len(channel.starts) - 1,
     )
     return made, back[:, :-1]
