@@ -119,6 +119,10 @@ class NoisyMixture:
         k, dim = self.means.shape
         return int(k * (1 + dim + dim * (dim + 1) // 2) - 1)
 
+    def criterion(self, n: float) -> float:
+        """Bayesian information criterion for n points."""
+        return float(self.n_numbers * np.log(n) - 2 * n * self.likelihood)
+
     @property
     def covariance(self) -> Array:
         """Covariance (D, D) of the positions."""
@@ -139,16 +143,14 @@ class NoisyMixture:
 def _positions(y: Array, mass: Array, seed: int) -> Array:
     """Positions (N, D) of points measured with unit noise, by the number of parts of least BIC."""
     n = 1 / np.square(mass).sum()
-    best, least = None, np.inf
-    for k in range(1, _MOST_PARTS + 1):
-        if k > 1 and n < k * (_FEWEST_POINTS + y.shape[1]):
+    best = _fitted(y, mass, 1, seed)
+    for k in range(2, _MOST_PARTS + 1):
+        if n < k * (_FEWEST_POINTS + y.shape[1]):
             break
         found = _fitted(y, mass, k, seed)
-        criterion = found.n_numbers * np.log(n) - 2 * n * found.likelihood
-        if criterion >= least:
+        if found.criterion(n) >= best.criterion(n):
             break
-        best, least = found, criterion
-    assert best is not None  # noqa: S101 (for types)
+        best = found
     return best.positions(y, mass)
 
 

@@ -52,8 +52,8 @@ def fit_together(
     """Bridges of several experiments under one reference, refined on all of them.
 
     Args:
-        estimator: cloned and left as it is. Its growth and measurement noise hold in every
-            experiment.
+        estimator: cloned and left as it is. Its measurement noise holds in every experiment; its
+            growth in the bridges, but not while the reference is refined.
         experiments: by name, `Snapshots` or a table with a column "time"; all with the same
             coordinates.
 
