@@ -74,7 +74,7 @@ def main(n_series: int, n_sets: int, first: int, chosen: list[str]) -> None:
         for k, grid in enumerate(GRIDS):
             print(
                 f"{name:5s} every {grid[0]} steps: asked {found[:, k].mean():.3f}, truth "
-                f"{truth[:, k].mean():.3f}, difference {miss[k]:+.3f} (s.e. {error[k]:.3f})"
+                f"{truth[:, k].mean():.3f}, difference {miss[k]:+.4f} (s.e. {error[k]:.4f})"
             )
         spent = time.process_time() - begun
         print(f"{name}: {spent:.0f} CPU seconds for {n_sets} sets", flush=True)

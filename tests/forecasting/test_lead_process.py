@@ -3,21 +3,25 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.linalg import expm
 from scipy.optimize import approx_fprime
 
-from trajinfer.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
+from trajinfer.forecasting.inertia import correlation, overlap, response, slope, transition
+from trajinfer.forecasting.lead_process import LeadProcess
+from trajinfer.forecasting.memory_fit import drive_correlation, fit_memory
 from trajinfer.forecasting.pair_likelihood import PairLikelihood
 
 N = 4000
 
 
-def process(gamma=(0.5, 0.2), theta=(0.0, 0.5), rho=0.6):
+def process(gamma=(0.5, 0.2), theta=(0.0, 0.5), rho=0.6, mass=(0.0, 0.0)):
     drive = np.array([[1.0, rho], [rho, 1.0]])
-    return LeadProcess(np.array(gamma), np.array(theta), drive)
+    return LeadProcess(np.array(gamma), np.array(theta), drive, np.array(mass))
 
 
 def paths(law, times, ages, seed=0, n=N):
-    noise = np.random.default_rng(seed).standard_normal((n, 1, len(times), len(law.gamma)))
+    shape = (law.orders, n, 1, len(times), len(law.gamma))
+    noise = np.random.default_rng(seed).standard_normal(shape)
     return law.sample(np.array(times)[None], np.array(ages)[None], noise)[:, 0]
 
 
@@ -41,14 +45,52 @@ def test_with_a_spread_of_the_root_of_the_lead_the_increments_are_those_of_brown
     assert np.corrcoef(w[:, 0], steps[:, 0])[0, 1] == pytest.approx(0.0, abs=4 / N**0.5)
 
 
+@pytest.mark.parametrize("mass", [(0.0, 0.0), (0.2, 0.0), (0.1, 0.6)])
 @pytest.mark.parametrize("ages", [(0.0, 0.0), (0.0, 0.7), (0.3, 0.1)])
-def test_more_query_times_change_nothing_in_law(ages):
-    law = process()
+def test_more_query_times_change_nothing_in_law(ages, mass):
+    law = process(mass=mass)
     coarse = paths(law, [0.3, 1.0], ages)
     fine = paths(law, np.linspace(0.05, 1.0, 20), ages, seed=1)[:, [5, 19]]
     flat = [z.reshape(N, 4) for z in (coarse, fine)]
     covariance = [np.cov(z.T) for z in flat]
     np.testing.assert_allclose(covariance[0], covariance[1], atol=6 * (2 / N) ** 0.5)
+
+
+def test_momentum_makes_integrated_brownian_motion():
+    r"""$\mathrm{cov}(\int_0^s W, \int_0^t W) = s^2 (3 t - s) / 6$ for $s \le t$."""
+    law = process(gamma=(0.375,) * 2, theta=(0.0,) * 2, mass=(3 / 16, 0.0))
+    times = np.array([0.2, 0.3, 0.9])
+    z = paths(law, times, [0.0, 0.0], n=20_000)[:, :, 0]
+    s, t = np.minimum.outer(times, times), np.maximum.outer(times, times)
+    covariance = s**2 * (3 * t - s) / 6
+    size = np.sqrt(np.diag(covariance))
+    found = np.cov(z.T)
+    np.testing.assert_allclose(found, covariance / np.outer(size, size), atol=6 / 20_000**0.5)
+    closed = law.correlation(np.array([0.2, 0.2]), np.array([0.9, 0.9]))
+    assert closed[0] == pytest.approx(covariance[0, 2] / (size[0] * size[2]), rel=1e-12)
+
+
+@pytest.mark.parametrize("mass", [0.0, 1e-6, 0.1, 0.25, 0.6])
+@pytest.mark.parametrize("gap", [0.0, 0.1, 2.0])
+def test_transitions_are_the_exponentials_of_the_drift(mass, gap):
+    """Without mass they are the limit of little mass."""
+    m = mass or 1e-6
+    drift = np.array([[0.0, m**-0.5], [-(m**-0.5), -1 / m]])
+    found = transition(np.array(gap), np.array(mass), 2)
+    np.testing.assert_allclose(found, expm(gap * drift), atol=2e-3 if m < 1e-3 else 1e-6)
+    assert correlation(np.array(gap), mass) == pytest.approx(found[0, 0])
+    if mass > 0.01:
+        ahead, behind = (correlation(np.array(gap + step), m) for step in (2e-3, 0.0))
+        assert slope(np.array(gap + 1e-3), m) == pytest.approx((ahead - behind) / 2e-3, abs=1e-4)
+
+
+def test_processes_of_one_noise_are_as_alike_as_their_responses():
+    rate, mass = np.array([0.5, 0.3, 1.2]), np.array([0.0, 0.1, 0.6])
+    found = overlap(rate, mass)
+    x, weights = np.polynomial.legendre.leggauss(400)
+    x, weights = 20 * (1 + x), 20 * weights
+    of_z = response(rate * x[:, None], mass, 2)[:, :, 0] * np.sqrt(rate)
+    np.testing.assert_allclose(found, of_z.T @ (weights[:, None] * of_z), atol=1e-6)
 
 
 def test_the_cross_correlation_of_equal_ages_is_that_of_two_ornstein_uhlenbeck_processes():
@@ -89,22 +131,30 @@ def test_equal_times_give_equal_values():
 
 
 @pytest.mark.parametrize(
-    ("gamma", "theta", "white"), [(0.5, 0.0, 0.0), (0.2, 2.0, 0.0), (0.5, 0.0, 0.6)]
+    ("gamma", "theta", "white", "mass"),
+    [
+        (0.5, 0.0, 0.0, 0.0),
+        (0.2, 2.0, 0.0, 0.0),
+        (0.5, 0.0, 0.6, 0.0),
+        (0.375, 0.0, 0.0, 3 / 16),
+        (0.1, 2.5, 0.3, 0.5),
+    ],
 )
-def test_the_memory_is_recovered(gamma, theta, white):
+def test_the_memory_is_recovered(gamma, theta, white, mass):
     rng = np.random.default_rng(0)
     n = 4000
     a = rng.uniform(0.05, 0.8, n)
     b = a + rng.uniform(0.02, 0.5, n)
     floor, later_floor = 0.1 / (0.1 + a), 0.1 / (0.1 + b)
-    rho = (a / b) ** gamma * np.exp(-theta * (b - a))
+    rho = correlation(gamma * np.log(b / a) + theta * (b - a), mass)
     rho *= np.sqrt((1 - white * floor) * (1 - white * later_floor))
     z = rng.standard_normal(n)
     later = rho * z + np.sqrt(1 - rho**2) * rng.standard_normal(n)
     fit = fit_memory(z, later, a, b, floor, later_floor)
-    made = (a / b) ** fit.gamma * np.exp(-fit.theta * (b - a))
+    made = correlation(fit.gamma * np.log(b / a) + fit.theta * (b - a), fit.mass)
     made *= np.sqrt((1 - fit.white * floor) * (1 - fit.white * later_floor))
     assert np.abs(made - rho).max() < 0.08
+    assert (fit.mass > 0.05) == (mass > 0)
 
 
 def test_the_drive_is_a_correlation_matrix_that_gives_back_what_was_observed():
@@ -124,6 +174,6 @@ def test_the_slope_of_the_likelihood_of_pairs_is_its_derivative(noisy):
     log_ratio, gap = rng.gamma(1.0, size=(2, 50))
     log_ratio[0] = gap[0] = 0.0  # a pair at one lead, whose correlation is held below 1
     loss = PairLikelihood(z, later_z, log_ratio, gap, floor, later_floor, noisy)
-    for raw in ([-0.7, -2.0, -1.0], [0.5, 0.3, 1.5]):
+    for raw in ([-0.7, -2.0, -1.0], [0.5, 0.3, 1.5], [-0.7, 0.3, -1.0, -2.0]):
         numeric = approx_fprime(np.array(raw), lambda r: loss(r)[0], 1e-7)
         np.testing.assert_allclose(loss(np.array(raw))[1], numeric, rtol=1e-4, atol=1e-6)

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
@@ -81,14 +82,21 @@ def kaplan_meier(stays: list[Any], above: bool, t: Array) -> Array:
 def band(
     parts: list[list[Any]], above: bool, t: Array, level: float, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Interval (T,) of the survival: series are drawn anew, or runs of stays of a single one."""
+    """Interval (T,) of the survival: series are drawn anew, or runs of stays of a single one.
+
+    Distances from the estimate grow by the root of B / (B - 1) and by the ratio of the quantiles of
+    Student's law and the normal one: the spread between B blocks is known from these alone.
+    """
     blocks = parts if len(parts) > 5 else _runs(parts)
     draws = []
     for _ in range(200):
         chosen = [blocks[k] for k in rng.integers(len(blocks), size=len(blocks))]
         draws.append(kaplan_meier([s for part in chosen for s in part], above, t))
     tail = (1 - level) / 2
-    low, high = np.nanquantile(np.stack(draws), [tail, 1 - tail], axis=0)
+    ends = np.nanquantile(np.stack(draws), [tail, 1 - tail], axis=0)
+    found, free = kaplan_meier([s for part in blocks for s in part], above, t), len(blocks) - 1
+    wider = np.sqrt(1 + 1 / max(free, 1)) * stdtrit(max(free, 1), 1 - tail) / ndtri(1 - tail)
+    low, high = np.clip(found + wider * (ends - found), 0.0, 1.0)
     return low, high
 
 

@@ -302,7 +302,8 @@ class LawFit:
         scale = spread(asked, mean, self.units, log_scale)
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors * _lately(errors, held_out.weight), share)
-        process, white = memory(quantiles.normal(errors, share), asked, held_out.pairs, self.units)
+        normal = quantiles.normal(errors, share)
+        process, white = memory(normal, asked, held_out.pairs, self.units, stretches.of_squares)
         of_thirds = independent_errors(errors, share, held_out.pairs, stretches.of_squares)
         to_come = quantiles.of_errors_to_come(stretches.of_means, stretches.of_squares, of_thirds)
         expected = scale[:, :, None] * to_come.table(share)

@@ -238,11 +238,11 @@ class ForecastLaw:
         self, lead: Array, own_lead: Array, white_share: Array, seeds: Sequence[Any], n: int
     ) -> Array:
         """Standard normal errors (n, b, Q, C) along the leads (b, Q) and (b, Q, C) of b series."""
-        shape = (2, n, *own_lead.shape[1:])
+        shape = (1 + self.process.orders, n, *own_lead.shape[1:])
         noise = np.stack([np.random.default_rng(s).standard_normal(shape) for s in seeds], axis=2)
         ages = np.maximum(own_lead[:, 0] - lead[:, :1], 0.0)
-        z = self.process.sample(np.maximum(lead, _AT_ONCE), ages, noise[0])
-        white = noise[1]
+        white, driving = noise[1], noise[::2]
+        z = self.process.sample(np.maximum(lead, _AT_ONCE), ages, driving)
         for k in range(1, lead.shape[1]):  # equal times share their noise
             again = (lead[:, k] == lead[:, k - 1])[:, None]
             white[:, :, k] = np.where(again, white[:, :, k - 1], white[:, :, k])

@@ -7,11 +7,14 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer.forecasting.features import Questions
 from trajinfer.forecasting.history import LeadUnits
-from trajinfer.forecasting.lead_process import LeadProcess, drive_correlation, fit_memory
+from trajinfer.forecasting.lead_process import LeadProcess
+from trajinfer.forecasting.memory_fit import drive_correlation, fit_memory
 from trajinfer.forecasting.pairs import Pairs
 
 
-def memory(z: Array, asked: Questions, pairs: Pairs, units: LeadUnits) -> tuple[LeadProcess, Array]:
+def memory(
+    z: Array, asked: Questions, pairs: Pairs, units: LeadUnits, n_independent: float
+) -> tuple[LeadProcess, Array]:
     """The process of the errors, and the share of the noise floor that is new at every time.
 
     Args:
@@ -19,6 +22,7 @@ def memory(z: Array, asked: Questions, pairs: Pairs, units: LeadUnits) -> tuple[
         asked: the questions.
         pairs: the rows they stand for; those of one cut stand together, by ascending lead.
         units: of the channels.
+        n_independent: number of stretches of a horizon that errors are independent between.
     """
     floor = noise_floor(units, asked)
     lead = np.maximum(asked.own_lead / units.horizon, 1e-9)
@@ -33,12 +37,17 @@ def memory(z: Array, asked: Questions, pairs: Pairs, units: LeadUnits) -> tuple[
             first.append(a[both])
             later.append(b[both])
         a, b = np.concatenate(first), np.concatenate(later)
-        fits.append(fit_memory(z[a, c], z[b, c], lead[a, c], lead[b, c], floor[a, c], floor[b, c]))
-    gamma, theta, white = (
-        np.array([getattr(f, name) for f in fits]) for name in ("gamma", "theta", "white")
+        fits.append(
+            fit_memory(
+                z[a, c], z[b, c], lead[a, c], lead[b, c], floor[a, c], floor[b, c], n_independent
+            )
+        )
+    gamma, theta, white, mass = (
+        np.array([getattr(f, name) for f in fits]) for name in ("gamma", "theta", "white", "mass")
     )
     observed = _correlation(z, np.sqrt(1 - white * floor))
-    return LeadProcess(gamma, theta, drive_correlation(observed, gamma)), white
+    drive = drive_correlation(observed, gamma, mass)
+    return LeadProcess(gamma, theta, drive, mass), white
 
 
 def _correlation(z: Array, loading: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from trajinfer.functionals.counting import count_paths
 from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, horizon_of, names_of
 from trajinfer.functionals.exits import Exits
 from trajinfer.functionals.extrapolation import told_beyond
+from trajinfer.functionals.guide import Guide
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods.domain import natural_duration
 from trajinfer.functionals.walk import Rules, Stepper, Walkers
@@ -182,8 +183,8 @@ class _Simulation:
             length = horizon / (2 * max(1, int(np.ceil(horizon / (2 * length) - 1e-9))))
         if exits != "plain":
             _warn_of_unknown_distances([region for region, _ in functional.stopping], starts)
-        slope = _gradient_of(control, functional, diffusion, starts, seed)
-        push = _tilt_of(tilt, functional, diffusion, starts, seed)
+        guide = Guide(functional, diffusion, starts, horizon, t0, seed)
+        slope, push = guide.slope(control), guide.push(tilt)
         rules = Rules(functional, exits, slope)
         return cls(rules, diffusion, length, horizon, push, antithetic, t0, seed)
 
@@ -329,49 +330,3 @@ def _warn_of_unknown_distances(regions: list[Region], starts: Array) -> None:
             UserWarning,
             stacklevel=4,
         )
-
-
-def _gradient_of(
-    control: Any, functional: Functional, diffusion: Diffusion, starts: Array, seed: int
-) -> Any:
-    if control is None:
-        return None
-    if isinstance(control, str) and control != "auto":
-        raise InputError(f"control must be None, 'auto' or a fitted ValueFunction, got {control!r}")
-    solution = (
-        control.solution_ if control != "auto" else _rough(functional, diffusion, starts, seed)
-    )
-    return solution.gradient
-
-
-def _tilt_of(
-    tilt: Any, functional: Functional, diffusion: Diffusion, starts: Array, seed: int
-) -> Any:
-    if tilt is None or callable(tilt):
-        return None if tilt is None else _two_arguments(tilt)
-    if tilt != "auto":
-        raise InputError(f"tilt must be None, 'auto' or a callable (t, x), got {tilt!r}")
-    solution = _rough(functional, diffusion, starts, seed)
-    least = 1e-6
-
-    def push(t: float, x: Array) -> Array:
-        value = np.maximum(np.abs(solution.value(t, x)), least)[:, None]
-        slope = solution.gradient(t, x) / value
-        g = diffusion.noise(t, x)
-        return np.asarray(g * slope if diffusion.diagonal else np.einsum("ndm,nd->nm", g, slope))
-
-    return push
-
-
-def _two_arguments(tilt: Callable[..., Any]) -> Callable[[float, Array], Array]:
-    def push(t: float, x: Array) -> Array:
-        return np.broadcast_to(np.asarray(tilt(t, x), dtype=np.float64), x.shape)
-
-    return push
-
-
-def _rough(functional: Functional, diffusion: Diffusion, starts: Array, seed: int) -> Any:
-    """A value function that need not be exact."""
-    from trajinfer.functionals.methods.registry import solve_by
-
-    return solve_by("auto", replace(functional), diffusion, starts, seed=seed)[0]

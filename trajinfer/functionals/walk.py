@@ -16,6 +16,8 @@ from trajinfer.questions.functional import Functional, values_at
 from trajinfer.questions.region import Region
 
 Gradient = Callable[[float, Array], Array]
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(8)
+_NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
 
 
 class Stepper:
@@ -43,19 +45,26 @@ class Stepper:
             flow, shift, rate = (part[0].numpy() for part in parts)
             self._flow = flow, shift, np.linalg.cholesky(rate * step)
 
-    def move(self, t: float, x: Array, normals: Array) -> tuple[Array, Array]:
-        """States after the step, and their means without a tilt."""
+    def move(self, t: float, x: Array, normals: Array) -> Array:
+        """States after the step."""
         if self._flow is not None:
-            flow, shift, factor = self._flow
-            mean = x @ flow.T + shift
-            return mean + normals @ factor.T, mean
-        mean = x + self.diffusion.drift(t, x) * self.step
+            return np.asarray(self.mean(t, x) + normals @ self._flow[2].T)
         if self.diffusion.exact is not None and self.tilt is None:
-            return self.diffusion.exact(self.step, x, normals), mean
+            return self.diffusion.exact(self.step, x, normals)
         kick = normals * np.sqrt(self.step)
         if self.tilt is not None:
             kick = kick + self.tilt(t, x) * self.step
-        return mean + self.product(t, x, kick), mean
+        return self.mean(t, x) + self.product(t, x, kick)
+
+    def mean(self, t: float, x: Array) -> Array:
+        """Means of the states after the step, without a tilt."""
+        if self._flow is not None:
+            flow, shift, _ = self._flow
+            return np.asarray(x @ flow.T + shift)
+        if self.diffusion.exact is not None and self.tilt is None:
+            ends = [self.diffusion.exact(self.step, x, np.full_like(x, z)) for z in _NODES]
+            return np.asarray(np.tensordot(_NODE_WEIGHTS, np.stack(ends), axes=1))
+        return x + self.diffusion.drift(t, x) * self.step
 
     def covariance(self, t: float, x: Array) -> Array:
         """Of the step, (n, D, D)."""
@@ -159,7 +168,7 @@ class Rules:
             return
         part = paths.take(rows)
         x = part.x
-        y, mean = stepper.move(t, x, normals[rows])
+        y = stepper.move(t, x, normals[rows])
         spread = stepper.spread(t, x)
         touch = Touch.of(self.regions, x, y, spread, plain=self.exits == "plain")
         n_regions = len(self.regions)
@@ -168,7 +177,7 @@ class Rules:
             share, place, which = touch.first(self.regions, x, y, chance[rows], late[rows])
         kept = (1 - touch.chance).prod(axis=1) if self.exits == "weights" else np.ones(len(rows))
         before = part.discount
-        self._pay_on_the_way(part, stepper, t, x, place, mean, share, kept)
+        self._pay_on_the_way(part, stepper, t, x, place, share, kept)
         if n_regions and self.exits == "weights":
             self._pay_by_weights(part, touch, t + stepper.step, place, (before + part.discount) / 2)
             part.survival = part.survival * kept
@@ -188,7 +197,6 @@ class Rules:
         t: float,
         x: Array,
         place: Array,
-        mean: Array,
         share: Array,
         kept: Array,
     ) -> None:
@@ -201,15 +209,16 @@ class Rules:
             first = values_at(functional.running, t, x) * before
             last = values_at(functional.running, t + stepper.step, place) * after
             part.total += part.survival * length * (first + kept * last) / 2
-        drift_part = (mean - x) * share[:, None]
+        if self.control is not None or stepper.tilt is not None:
+            noise = place - x - (stepper.mean(t, x) - x) * share[:, None]
         if self.control is not None:
             slope = self.control(t, x)
-            part.total -= part.survival * before * (slope * (place - x - drift_part)).sum(axis=1)
+            part.total -= part.survival * before * (slope * noise).sum(axis=1)
         if stepper.tilt is not None:
             u = stepper.tilt(t, x)
             pushed = stepper.product(t, x, u * length[:, None])
-            noise = stepper.noise_of(t, x, place - x - drift_part - pushed)
-            part.log_weight -= (u * noise).sum(axis=1) + (u**2).sum(axis=1) * length / 2
+            free = stepper.noise_of(t, x, noise - pushed)
+            part.log_weight -= (u * free).sum(axis=1) + (u**2).sum(axis=1) * length / 2
         part.discount = after
 
     def _pay_by_weights(

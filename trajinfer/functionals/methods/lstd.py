@@ -61,12 +61,12 @@ def simulated(
     rows = np.arange(n)
     most = _MOST_STEPS if regions else int(np.ceil(5 / _rate(functional, X) / step))
     for _ in range(most):
-        y, mean = stepper.move(0.0, x, rng.standard_normal((len(x), stepper.width)))
+        y = stepper.move(0.0, x, rng.standard_normal((len(x), stepper.width)))
         touch = Touch.of(regions, x, y, stepper.spread(0.0, x), plain=False)
         uniform = rng.random((len(x), 2 * len(regions)))
         late = rng.standard_normal((len(x), len(regions)))
         share, place, which = touch.first(regions, x, y, uniform, late)
-        moved = place - x - (mean - x) * share[:, None]
+        moved = place - x - (stepper.mean(0.0, x) - x) * share[:, None]
         yield Transition(rows, x, place, which >= 0, share * step, moved)
         x, rows = place[which < 0], rows[which < 0]
         if len(x) < 0.01 * n:
@@ -211,7 +211,8 @@ def _prepared(
     _require_paths(n, size)
     places = states_on_the_way(functional, dynamics, X, 4 * size, seed)
     span = Span.of(functional, RandomFeatures.draw(places, size, rng), places)
-    length = step or natural_duration(dynamics, X) / (10 * _STEPS)
+    # distances change by the noise of all coordinates
+    length = step or natural_duration(dynamics, X) / (10 * _STEPS * dynamics.dim)
     return span, simulated(functional, dynamics, X, n, length, seed + 2)
 
 
