@@ -136,7 +136,7 @@ def test_states_that_look_alike_have_no_ceiling(method):
 
 @pytest.mark.parametrize(
     ("method", "ends"),
-    [*itertools.product(["mle", "em", "map", "auto"], [False, True]), ("bayes", True)],
+    list(itertools.product(["mle", "em", "map", "auto", "bayes"], [False, True])),
 )
 def test_a_state_that_nobody_leaves_is_absorbing_and_said(method, ends):
     data = panel(STAGES, ["normal", "low", "dead"], n=40, ends=ends)
@@ -146,10 +146,12 @@ def test_a_state_that_nobody_leaves_is_absorbing_and_said(method, ends):
     assert model.absorbing_ == ("dead",)
     assert (model.rates_[dead] == 0).all()
     assert expm(100 * model.rates_)[normal, dead] > 0.999
-    if method != "bayes":
-        low, high = model.intervals_[dead, normal]
-        assert low == 0
-        assert 0 < high < (5 if ends else 0.1)
+    low, high = model.intervals_[dead, normal]
+    assert low == 0
+    if ends:
+        assert high == np.inf  # nobody was watched there
+    else:
+        assert 0 < high < 0.1
 
 
 def test_absorbing_is_the_users_word():
@@ -176,6 +178,32 @@ def test_an_absorbing_state_behind_label_noise():
     assert (model.rates_[model.states_.index("dead")] == 0).all()
 
 
+@pytest.mark.parametrize("method", ["mle", "auto"])
+@pytest.mark.parametrize("noise", [0.05, "learn"])
+def test_rows_that_end_at_death_stay_dead_behind_label_noise(method, noise):
+    """Stages are mixed up, death is not; the search alone lets .06 to .3 a year return."""
+    clean = panel(STAGES, ["normal", "low", "dead"], n=80, ends=True)
+    frame, rng = clean.to_frame(), np.random.default_rng(1)
+    wrong = frame["state"].ne("dead") & (rng.random(len(frame)) < 0.05)
+    other = frame["state"].map({"normal": "low", "low": "normal"})
+    frame["state"] = frame["state"].where(~wrong, other)
+    data = JumpSeries.from_frame(frame, id="id", time="time", state="state")
+    with pytest.warns(IdentifiabilityWarning, match="'dead' is never left, and taken"):
+        model = MarkovJumpProcess(method=method, label_noise=noise, random_state=0).fit(data)
+    assert model.absorbing_ == ("dead",)
+    dead = model.states_.index("dead")
+    assert np.isinf(np.delete(model.intervals_[dead, :, 1], dead)).all()
+
+
+@pytest.mark.filterwarnings("ignore::trajinfer.jumps.IdentifiabilityWarning")
+def test_labels_that_are_followed_by_sets_do_not_end_a_path():
+    rows = [["a", "b", ["a", "c"]], ["a", "b", ["a", "c"]], ["c", "a", "b"], ["c", "a", "b"]]
+    rows = [*rows, ["a", "c", "b"]]
+    data = JumpSeries.from_arrays([0.0, 1.0, 2.0], rows)
+    model = MarkovJumpProcess(method="mle").fit(data)
+    assert model.absorbing_ == ()
+
+
 def test_a_short_watch_does_not_make_a_state_absorbing():
     data = JumpSeries.from_arrays([0.0, 1.0, 2.0], [["a", "a", "b"], ["a", "a", "a"]])
     with pytest.warns(IdentifiabilityWarning, match="'b' is never left; only an upper limit"):
@@ -198,6 +226,42 @@ def test_no_rates_give_alternating_labels(method):
     assert (model.intervals_[[0, 1], [1, 0], 0] > 1).all()
 
 
+def alternating(law, n=200, n_times=20):
+    """Labels of a chain in steps whose law no rate matrix may give."""
+    law, rng = np.asarray(law), np.random.default_rng(0)
+    states = np.zeros((n, n_times), int)
+    states[:, 0] = rng.integers(len(law), size=n)
+    for k in range(1, n_times):
+        states[:, k] = (rng.random(n)[:, None] > law.cumsum(axis=1)[states[:, k - 1]]).sum(axis=1)
+    return np.arange(float(n_times)), np.array(["a", "b", "c"])[states]
+
+
+@pytest.mark.filterwarnings("ignore:the likelihood keeps rising")
+@pytest.mark.parametrize("method", ["mle", "map", "auto", "bayes"])
+def test_rates_at_infinity_leave_the_stationary_law_as_wide_as_the_labels_do(method):
+    """4000 labels: sd .0079 were they independent, .0067 as they alternate with factor -.3."""
+    data = alternating([[0.3, 0.7], [0.6, 0.4]])
+    model = MarkovJumpProcess(method=method, random_state=0).fit(data)
+    low, high = model.interval("stationary_distribution", level=0.9)
+    assert low[0] < 6 / 13 < high[0]
+    width = (high - low)[0] / (2 * 1.645)
+    assert 0.005 < width < 0.012
+    if method != "bayes":  # its prior settles the speed
+        times = model.interval("relaxation_times")
+        assert times[0][0] < 0.01 < 0.05 < times[1][0] < 1
+
+
+@pytest.mark.parametrize("method", ["mle", "auto"])
+def test_rates_that_may_be_infinite_are_named_where_the_best_ones_are_finite(method):
+    """Beside a slow third state the likelihood falls by .6 at infinity: no interval excludes it."""
+    data = alternating([[0.3, 0.69, 0.01], [0.59, 0.4, 0.01], [0.02, 0.02, 0.96]])
+    with pytest.warns(IdentifiabilityWarning, match="no upper end to the rates 'a' -> 'b', 'b'"):
+        model = MarkovJumpProcess(method=method, random_state=0).fit(data)
+    assert np.isinf(model.intervals_[[0, 1], [1, 0], 1]).all()
+    assert model.intervals_[2, :2, 1].max() < 0.1
+    assert model.profile_interval("a", "b")[1] == np.inf
+
+
 def test_alternation_beside_fast_rates_that_are_determined():
     """States 0 and 1 alternate as no rates do, states 2 and 3 as rates of .74 and 1.5 do."""
     law = np.zeros((4, 4))
@@ -215,7 +279,7 @@ def test_alternation_beside_fast_rates_that_are_determined():
     assert (model.intervals_[[2, 3], [3, 2], 1] < 3).all()
 
 
-@pytest.mark.parametrize("method", ["mle", "em", "map", "auto"])
+@pytest.mark.parametrize("method", ["mle", "em", "map", "auto", "bayes", "amortized"])
 @pytest.mark.parametrize("share", [0.5, 0.1])
 def test_groups_that_never_mix(share, method):
     """The law within a group is known, its weight is not: P(state a) is anything in [0, 2/3]."""
@@ -231,7 +295,9 @@ def test_groups_that_never_mix(share, method):
     low, high = model.interval("stationary_distribution")
     assert low[0] < 0.02
     assert 0.55 < high[0] < 0.85
-    assert model.interval("relaxation_times")[0][0] > 50
+    slowest = [ends[0] for ends in model.interval("relaxation_times")]
+    assert slowest[0] < 400 < 1e5 < slowest[1]
+    assert slowest[0] <= model.relaxation_times()[0] <= slowest[1]
     with pytest.warns(IdentifiabilityWarning, match="weight of a group"):
         model.stationary_distribution()
 

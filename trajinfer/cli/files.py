@@ -131,12 +131,16 @@ class TableFile(Options):
 
         import_extra("pyarrow", "parquet")
         with reading(self.data):
-            return pd.read_parquet(self.data), f"pd.read_parquet({str(self.data)!r})"
+            frame, call = pd.read_parquet(self.data), f"pd.read_parquet({str(self.data)!r})"
+        if all(isinstance(name, str) for name in frame.index.names):  # columns kept as an index
+            return frame.reset_index(), f"{call}.reset_index()"
+        return frame, call
 
     def _read_text(self, text: list[str]) -> tuple[pd.DataFrame, str]:
         import pandas as pd
 
-        if not self.data.read_bytes()[-1:].isspace():
+        # the last character of an encoding may take four bytes
+        if not self.data.read_bytes()[-4:].replace(b"\0", b"")[-1:].isspace():
             warnings.warn(
                 f"{self.data}: the last line does not end; is the file complete?", stacklevel=2
             )

@@ -127,13 +127,16 @@ class Forecast:
     def quantile(self, q: float | Sequence[float]) -> Array:
         """Quantiles over the paths, (B, T, C) for one q, else (Q, B, T, C).
 
+        A new path lies below with probability q, for any number of paths (Weibull's positions);
+        where the paths are too few for that, the smallest or the largest of them is given.
+
         Raises:
             InputError: if a q lies outside [0, 1].
         """
         levels = np.asarray(q, dtype=np.float64)
         if not ((levels >= 0) & (levels <= 1)).all():
             raise InputError(f"quantiles must lie in [0, 1], got {q}")
-        return np.asarray(np.quantile(self.samples, levels, axis=1))
+        return np.asarray(np.quantile(self.samples, levels, axis=1, method="weibull"))
 
     def interval(self, level: float = 0.9) -> tuple[Array, Array]:
         """Central interval of the given probability: lower and upper end, (B, T, C) each.

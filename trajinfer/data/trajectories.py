@@ -138,6 +138,7 @@ class Trajectories:
     def quantile(self, q: float | Sequence[float]) -> Array:
         """Quantiles over the paths, (T, D) for one q, else (Q, T, D).
 
+        A new path lies below with probability q, for any number of paths (Weibull's positions).
         With weights, the smallest value whose cumulative weight reaches q.
 
         Raises:
@@ -147,7 +148,7 @@ class Trajectories:
         if not ((levels >= 0) & (levels <= 1)).all():
             raise InputError(f"quantiles must lie in [0, 1], got {q}")
         if self.weights is None:
-            return np.asarray(np.quantile(self.values, levels, axis=0))
+            return np.asarray(np.quantile(self.values, levels, axis=0, method="weibull"))
         order = np.argsort(self.values, axis=0)
         if self.weights.ndim == 1:
             ordered_weights = self.weights[order]

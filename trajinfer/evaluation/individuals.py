@@ -201,7 +201,7 @@ def interval_coverage(
             raise InputError(f"time {t:g} does not lie after the first snapshot; leave it out")
         samples = _own_samples(bridge, k, label, draws)
         tails = [(1 - level) / 2, (1 + level) / 2]
-        lower, upper = np.quantile(samples, tails, axis=1)
+        lower, upper = np.quantile(samples, tails, axis=1, method="weibull")
         inside = ((lower <= observed) & (observed <= upper)).mean(axis=0)
         rows += [
             {"time": label, "coordinate": name, "coverage": share}

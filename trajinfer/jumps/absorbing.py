@@ -25,7 +25,8 @@ class Absorbing:
     Attributes:
         states: (S,) bool, all of them.
         by_data: (S,) bool, those of which only the data say so: nobody was observed to leave, long
-            as they were watched, or three paths or more entered and all of them end there.
+            as they were watched, or three paths or more entered and all of them end there. Where
+            labels may be wrong or several, only the second counts.
         watched: (S,) time for which a path was known to be in the state at the start of a gap.
     """
 
@@ -39,6 +40,7 @@ class Absorbing:
         wanted: Any,
         labels: tuple[Hashable, ...],
         pairs: Transitions,
+        followed: Array,
         *,
         hidden: bool,
         readable: bool,
@@ -49,6 +51,7 @@ class Absorbing:
             wanted: a label, labels, or None to go by the data.
             labels: the S states.
             pairs: consecutive known labels.
+            followed: (S,) bool, labels after which a path was observed again.
             hidden: whether labels may be wrong or several.
             readable: whether the data may decide, as no other setting does.
 
@@ -71,8 +74,8 @@ class Absorbing:
         if readable:
             arrivals = np.bincount(pairs.end[moved], minlength=n)
             quiet = ~left & (arrivals > 0) & ~states
-            long = watched * typical_rate(pairs, n) >= _EXPECTED_EXITS
-            ends = (watched == 0) & (arrivals >= _ENDS)
+            long = (watched * typical_rate(pairs, n) >= _EXPECTED_EXITS) & (not hidden)
+            ends = ~followed & (arrivals >= _ENDS)
             by_data = quiet & (long | ends)
         return cls(states | by_data, by_data, watched)
 

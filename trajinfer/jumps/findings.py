@@ -17,8 +17,9 @@ from trajinfer.markov.hidden import HiddenData
 from trajinfer.markov.likelihood import CountData, Expectation
 from trajinfer.markov.rates import with_diagonal
 
-_FASTER = 10.0
+_FASTER = 100.0
 _FLAT = 0.02
+_FALL = float(chi2.ppf(0.95, 1)) / 2  # beyond which a rate is outside of its 95 % interval
 _MIXED = 0.05
 _FEW = 1e-3
 _TURNOVER = 20.0
@@ -34,7 +35,8 @@ class Findings:
 
     Attributes:
         notes: sentences.
-        unbounded: (S, S) bool, rates along which the likelihood rises without end.
+        unbounded: (S, S) bool, rates without an upper end: at infinity the likelihood is as large,
+            or lower by less than a 95 % interval allows.
         groups: (S,) number of the group of each state; groups were never observed to mix.
     """
 
@@ -71,21 +73,17 @@ def findings(
             f"{_states(labels, stuck)} never left; only an upper limit of the rates out of there "
             "is known"
         )
-    unbounded = _unbounded(setup.problem, result, setup)
-    if unbounded.any():
-        notes.append(
-            f"the likelihood keeps rising as the rates {_arrows(labels, unbounded)} go to infinity "
-            "together: no finite rates give the observed alternation better. The rates reported "
-            "are merely large; their intervals have a lower end only, and what the data tell is "
-            "their ratios"
-        )
+    unbounded, fall = _unbounded(setup.problem, result, setup)
+    forgetful = _forgetfulness(data, result, absent, labels)
+    if unbounded.any() and (fall < _FLAT or not forgetful):
+        notes.append(_without_end(_arrows(labels, unbounded), fall))
     at_high = _at_upper_limit(setup, result) & ~unbounded
     if at_high.any():
         notes.append(
             f"the rates {_arrows(labels, at_high)} are at the upper limit of the search, "
             f"{setup.limits.high:.3g}"
         )
-    notes += _forgetfulness(data, result, absent, labels)
+    notes += forgetful
     groups = groups_of(np.where(jumps > _MIXED, jumps, 0.0))
     visited = [members for members in _members(groups) if not absent[members].all()]
     if len(visited) > 1:
@@ -114,8 +112,23 @@ def _never_left(setup: Setup, jumps: Array) -> Array:
     return ~np.isin(np.arange(len(jumps)), setup.pairs.start[moved])
 
 
-def _unbounded(problem: Problem, result: FitResult, setup: Setup) -> Array:
-    """(S, S) bool, fast rates whose common increase does not lower the likelihood.
+def _without_end(arrows: str, fall: float) -> str:
+    if fall < _FLAT:
+        return (
+            f"the likelihood keeps rising as the rates {arrows} go to infinity "
+            "together: no finite rates give the observed alternation better. The rates reported "
+            "are merely large; their intervals have a lower end only, and what the data tell is "
+            "their ratios"
+        )
+    return (
+        f"the data set no upper end to the rates {arrows} together: at a hundredfold the "
+        f"log-likelihood is lower by {fall:.2g} only. Their intervals have a lower end only, and "
+        "what the data tell is their ratios"
+    )
+
+
+def _unbounded(problem: Problem, result: FitResult, setup: Setup) -> tuple[Array, float]:
+    """(S, S) bool, fast rates whose common increase hardly lowers the likelihood, and by how much.
 
     Rates that are fast and yet determined may stand beside them: the slowest are left out first.
     """
@@ -123,15 +136,17 @@ def _unbounded(problem: Problem, result: FitResult, setup: Setup) -> Array:
     rates = result.parameters.rates
     gaps = gaps_of(setup.series)
     if not problem.rate_map.free or not (gaps > 0).any():
-        return none
+        return none, 0.0
     speeds = np.where(setup.links, rates * float(gaps[gaps > 0].min()), 0.0)
     for least in np.unique(speeds[speeds > 1.0]):
         fast = np.asarray(speeds >= least)
-        faster = np.where(fast, np.minimum(_FASTER * rates, setup.limits.high), rates)
+        factor = float(np.clip(setup.limits.high / rates[fast].max(), 1.0, _FASTER))
+        faster = np.where(fast, factor * rates, rates)
         raised = replace(result.parameters, rates=with_diagonal(faster))
-        if problem.data.log_likelihood(raised) > result.log_likelihood - _FLAT:
-            return fast
-    return none
+        fall = result.log_likelihood - problem.data.log_likelihood(raised)
+        if fall < _FALL:
+            return fast, fall
+    return none, 0.0
 
 
 def _at_upper_limit(setup: Setup, result: FitResult) -> Array:

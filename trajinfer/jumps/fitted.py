@@ -21,7 +21,7 @@ from trajinfer.data.prevalence import prevalence_counts
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.model import JumpModel
-from trajinfer.jumps.uncertainty import Intervals, Uncertainty
+from trajinfer.jumps.rate_intervals import Intervals, Uncertainty
 from trajinfer.markov import rates as derived
 from trajinfer.markov.emission import GaussianEmission
 
@@ -362,7 +362,8 @@ class FittedJumpProcess(Estimator):
     ) -> tuple[Array, Array]:
         """Lower and upper end of an interval of a quantity that follows from the rates.
 
-        Ends are values of single draws, so that a quantity may be infinite.
+        Ends are values of single draws, so that a quantity may be infinite, and the interval holds
+        the value at the estimate.
 
         Args:
             quantity: a name such as "stationary_distribution", or a function of a rate matrix.
@@ -381,7 +382,8 @@ class FittedJumpProcess(Estimator):
         tail = (1 - level) / 2
         lower = np.quantile(np.stack(values), tail, axis=0, method="lower")
         upper = np.quantile(np.stack(values), 1 - tail, axis=0, method="higher")
-        return np.asarray(lower), np.asarray(upper)
+        there = np.asarray(function(self.rates_))
+        return np.fmin(lower, there), np.fmax(upper, there)
 
 
 def _require_level(level: float) -> None:

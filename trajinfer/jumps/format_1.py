@@ -11,8 +11,10 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.jumps.model import JumpModel
+from trajinfer.jumps.posterior_uncertainty import DrawsUncertainty
 from trajinfer.jumps.rate_draws import RateDraws
-from trajinfer.jumps.uncertainty import DrawsUncertainty, Intervals, SavedUncertainty
+from trajinfer.jumps.rate_intervals import Intervals
+from trajinfer.jumps.saved_uncertainty import SavedUncertainty
 from trajinfer.markov.emission import EmissionModel, GaussianEmission
 from trajinfer.markov.parameters import Parameters
 

@@ -30,13 +30,16 @@ class Information:
     error_correlation: Array | None
 
 
-def information(problem: Problem, result: FitResult, fixed: Array) -> Information:
+def information(
+    problem: Problem, result: FitResult, fixed: Array, flat: Array | None = None
+) -> Information:
     """Observed information by central differences of the exact gradient.
 
     Args:
         problem: data and rate map; its prior is left out.
         result: the fit.
         fixed: (P,) bool, parameters at a boundary, which are held there.
+        flat: (P,) bool, parameters whose sum is held, as the likelihood hardly depends on it.
     """
     emission = result.parameters.emission
     learned = emission.learn_error
@@ -70,7 +73,10 @@ def information(problem: Problem, result: FitResult, fixed: Array) -> Informatio
             shift = width
         slope = (gradient(up, place + shift) - gradient(down, place - shift)) / (2 * width)
         hessian[k] = -slope[rows]
-    inverse = _inverse((hessian + hessian.T) / 2)
+    together = np.zeros(size, dtype=bool)
+    if flat is not None:
+        together[: len(free)] = flat[free]
+    inverse = _inverse_with_held_sum((hessian + hessian.T) / 2, together)
     covariance = np.full((len(fixed), len(fixed)), np.nan)
     covariance[np.ix_(free, free)] = inverse[: len(free), : len(free)]
     if not learned:
@@ -93,6 +99,27 @@ def _inverse(matrix: Array) -> Array:
     flat = values <= 1e-10 * max(float(values.max(initial=0.0)), 1e-300)
     inverse = (vectors[:, ~flat] / values[~flat]) @ vectors[:, ~flat].T / np.outer(scale, scale)
     lost = (vectors[:, flat] ** 2).sum(axis=1) > 1e-3
+    inverse[lost, :] = np.nan
+    inverse[:, lost] = np.nan
+    return np.asarray(inverse)
+
+
+def _inverse_with_held_sum(matrix: Array, together: Array) -> Array:
+    """Inverse on the directions that keep the sum of the chosen parameters."""
+    members = np.flatnonzero(together)
+    if not len(members):
+        return _inverse(matrix)
+    normal = together / np.sqrt(len(members))
+    contrasts = np.linalg.svd(normal[members][None])[2][1:]
+    basis = np.zeros((len(matrix), len(matrix) - 1))
+    others = np.flatnonzero(~together)
+    basis[others, np.arange(len(others))] = 1.0
+    basis[members[:, None], len(others) + np.arange(len(contrasts))] = contrasts.T
+    inner = _inverse(basis.T @ matrix @ basis)
+    lost = (np.abs(basis[:, np.isnan(np.diag(inner))]) > 1e-12).any(axis=1)
+    inverse = basis @ np.nan_to_num(inner) @ basis.T
+    if len(members) == 1:
+        lost |= together
     inverse[lost, :] = np.nan
     inverse[:, lost] = np.nan
     return np.asarray(inverse)

@@ -85,7 +85,9 @@ class PiecewiseConstantJumpProcess(Estimator):
         pairs = transitions_of(series)
         if not len(pairs.gap):
             raise InputError("no path has two observations, so nothing is known of the rates")
-        ends = Absorbing.of(None, states, pairs, hidden=False, readable=False)
+        ends = Absorbing.of(
+            None, states, pairs, np.zeros(n, dtype=bool), hidden=False, readable=False
+        )
         links = ends.without_exits(resolve_links(self.links, n))
         guess = counting_rates(pairs, n, links)
         data = HiddenData(series, n, top=10 * float(-np.diag(guess).min()), changes=changes)

@@ -154,7 +154,12 @@ def build(
     hidden = is_hidden(series, emission)
     plain = not (structure.masked or structure.reversible or structure.model is not None)
     absorbing = Absorbing.of(
-        structure.absorbing, states, pairs, hidden=hidden, readable=plain and not hidden
+        structure.absorbing,
+        states,
+        pairs,
+        _followed(series, n),
+        hidden=hidden,
+        readable=plain and emission.gaussian is None,
     )
     links = absorbing.without_exits(structure.links)
     gaps = gaps_of(series)
@@ -221,6 +226,14 @@ def _scale_of(data: JumpData, starts: list[Parameters]) -> float:
     expected = max((data.expectation(s) for s in starts), key=lambda e: e.log_likelihood)
     total = float(expected.dwell.sum())
     return float(expected.jumps.sum() + 1) / total if total > 0 else 1.0
+
+
+def _followed(series: JumpSeries, n_states: int) -> Array:
+    """(S,) bool, labels after which the path was observed again, be it by several labels."""
+    informative = series.seen
+    path, states = series.layout.series[informative], series.flat_states[informative]
+    again = states[:-1][path[1:] == path[:-1]]
+    return np.isin(np.arange(n_states), again)
 
 
 def _alike(series: JumpSeries, emission: EmissionModel, n_states: int) -> Array:

@@ -274,7 +274,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         means = model.mean(data, weights, asked.times)
         samples = model.samples(data, weights, asked.times, _DRAWS_OF_INTERVALS, seed)
         tail = 50 * (1 - level)
-        low, high = np.percentile(samples, [tail, 100 - tail], axis=1)
+        low, high = np.percentile(samples, [tail, 100 - tail], axis=1, method="weibull")
         return filled_table(asked, means, low, high)
 
     @renamed(series="X")
