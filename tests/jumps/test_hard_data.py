@@ -302,6 +302,20 @@ def test_groups_that_never_mix(share, method):
         model.stationary_distribution()
 
 
+@pytest.mark.parametrize("settings", [{}, {"method": "map"}, {"reversible": True}])
+def test_ends_of_intervals_are_open_or_apart(settings):
+    """A rate of which nothing is known has no interval, and none of width zero."""
+    data = panel(STAGES, ["a", "b", "dead"], n=60, ends=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IdentifiabilityWarning)
+        model = MarkovJumpProcess(**settings).fit(data)
+    low, high = np.moveaxis(model.intervals_, -1, 0)
+    assert np.isnan(np.diag(low)).all()
+    known = ~np.isnan(low)
+    assert (low[known] < high[known]).all()
+    assert ((low <= model.rates_) & (model.rates_ <= high))[known].all()
+
+
 @pytest.mark.parametrize("noise", [0.02, "learn"])
 def test_exact_jumps_with_label_noise_have_no_unit_of_time(noise):
     """The likelihood is a density: it shifts by log(unit) per jump, and the estimates scale."""

@@ -8,7 +8,11 @@ from tests.jumps.jump_data import RATES
 from trajinfer import jumps
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
-from trajinfer.jumps import MarkovJumpProcess, PiecewiseConstantJumpProcess
+from trajinfer.jumps import (
+    IdentifiabilityWarning,
+    MarkovJumpProcess,
+    PiecewiseConstantJumpProcess,
+)
 
 LATER = np.array([[-0.3, 0.1, 0.2], [1.0, -2.0, 1.0], [0.4, 0.4, -0.8]])
 
@@ -100,3 +104,26 @@ def test_states_never_seen_keep_a_typical_rate():
 def test_bad_links_are_named(options, message):
     with pytest.raises(InputError, match=message):
         PiecewiseConstantJumpProcess(3, changes=2.0, **options).fit(two_regimes(5))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+@pytest.mark.parametrize("ends", [False, True])
+def test_the_dead_do_not_return(noise, ends):
+    """Before, rows that end at death let .08 a year return, and nothing was said."""
+    rates = [[-0.3, 0.2, 0.1], [0.1, -0.4, 0.3], [0, 0, 0]]
+    frame = jumps.simulate(rates, [1, 0, 0], 80, np.arange(0, 12, 1.5), random_state=0).to_frame()
+    gone = frame["state"].eq(2)
+    if ends:
+        frame = frame[~(gone & gone.groupby(frame["id"]).shift(fill_value=False))]
+    data = JumpSeries.from_frame(frame, id="id", time="time", state="state")
+    said = PiecewiseConstantJumpProcess(
+        changes=[5.0], label_noise=noise, absorbing=2, max_iter=20, tol=1e-3
+    ).fit(data)
+    assert (said.rates_[:, 2] == 0).all()
+    if ends or not noise:
+        found = PiecewiseConstantJumpProcess(
+            changes=[5.0], label_noise=noise, max_iter=20, tol=1e-3
+        )
+        with pytest.warns(IdentifiabilityWarning, match=r"absorbing: \[2\]"):
+            found.fit(data)
+        assert np.allclose(found.rates_, said.rates_)

@@ -10,6 +10,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
+from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.starts import typical_rate
 from trajinfer.markov.likelihood import Transitions
 
@@ -40,7 +41,7 @@ class Absorbing:
         wanted: Any,
         labels: tuple[Hashable, ...],
         pairs: Transitions,
-        followed: Array,
+        again: Array,
         *,
         hidden: bool,
         readable: bool,
@@ -51,7 +52,7 @@ class Absorbing:
             wanted: a label, labels, or None to go by the data.
             labels: the S states.
             pairs: consecutive known labels.
-            followed: (S,) bool, labels after which a path was observed again.
+            again: (S,) bool, labels after which a path was observed again.
             hidden: whether labels may be wrong or several.
             readable: whether the data may decide, as no other setting does.
 
@@ -75,13 +76,20 @@ class Absorbing:
             arrivals = np.bincount(pairs.end[moved], minlength=n)
             quiet = ~left & (arrivals > 0) & ~states
             long = (watched * typical_rate(pairs, n) >= _EXPECTED_EXITS) & (not hidden)
-            ends = ~followed & (arrivals >= _ENDS)
+            ends = ~again & (arrivals >= _ENDS)
             by_data = quiet & (long | ends)
         return cls(states | by_data, by_data, watched)
 
     def without_exits(self, links: Array) -> Array:
         """Links (S, S) without those out of absorbing states."""
         return np.asarray(links & ~self.states[:, None])
+
+
+def followed(series: JumpSeries, n_states: int) -> Array:
+    """(S,) bool, labels after which the path was observed again, be it by several labels."""
+    seen = series.seen
+    path, states = series.layout.series[seen], series.flat_states[seen]
+    return np.isin(np.arange(n_states), states[:-1][path[1:] == path[:-1]])
 
 
 def _require_not_left(left: Array, labels: tuple[Hashable, ...]) -> None:

@@ -383,7 +383,9 @@ class FittedJumpProcess(Estimator):
         lower = np.quantile(np.stack(values), tail, axis=0, method="lower")
         upper = np.quantile(np.stack(values), 1 - tail, axis=0, method="higher")
         there = np.asarray(function(self.rates_))
-        return np.fmin(lower, there), np.fmax(upper, there)
+        known = ~np.isnan(there)
+        lower = np.where(known, np.minimum(lower, there), lower)
+        return lower, np.where(known, np.maximum(upper, there), upper)
 
 
 def _require_level(level: float) -> None:

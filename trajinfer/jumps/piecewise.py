@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Hashable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -13,7 +14,8 @@ from trajinfer._core.checks import Array, as_array, require_finite, require_incr
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer.data.input import as_jump_series
-from trajinfer.jumps.absorbing import Absorbing
+from trajinfer.jumps.absorbing import Absorbing, followed
+from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.fit import require_possible
 from trajinfer.jumps.rate_map import Range
 from trajinfer.jumps.settings import (
@@ -22,7 +24,7 @@ from trajinfer.jumps.settings import (
     resolve_states,
 )
 from trajinfer.jumps.starts import counting_rates, typical_rate
-from trajinfer.markov.hidden import HiddenData
+from trajinfer.markov.hidden import HiddenData, is_hidden
 from trajinfer.markov.likelihood import transitions_of
 from trajinfer.markov.parameters import Parameters
 from trajinfer.markov.rates import with_diagonal
@@ -33,14 +35,16 @@ class PiecewiseConstantJumpProcess(Estimator):
     r"""Rates $F(t) = F_r$ between change times: $P(s, t) = e^{F_1 (c - s)} e^{F_2 (t - c)}$.
 
     Fitted by EM; an interval across a change is split there, with nothing seen at the split. A
-    state entered by an observed absorption is never left; rates out of a state that is never seen
+    state entered by an observed absorption is never left, nor one that the data show to be; rates out of a state that is never seen
     are held at the typical rate, as nothing is known of them.
 
     Args:
         n_states: S; None takes the labels that occur.
         changes: (R - 1,) increasing times at which the rates change, on the axis of the data.
         label_noise: as in `MarkovJumpProcess`.
-        links: (S, S) bool, which jumps are possible; None for all.
+        links: (S, S) bool, which jumps are possible; None for all, except out of absorbing states.
+        absorbing: label or labels of states that are never left; None goes by the data, as
+            `MarkovJumpProcess` does.
         max_iter: bound on EM iterations.
         tol: relative change of the log-likelihood at which EM stops.
 
@@ -61,6 +65,7 @@ class PiecewiseConstantJumpProcess(Estimator):
     changes: Sequence[float] = ()
     label_noise: Any = 0.0
     links: Array | None = None
+    absorbing: Hashable | Sequence[Hashable] | None = None
     max_iter: int = 500
     tol: float = 1e-8
 
@@ -85,9 +90,10 @@ class PiecewiseConstantJumpProcess(Estimator):
         pairs = transitions_of(series)
         if not len(pairs.gap):
             raise InputError("no path has two observations, so nothing is known of the rates")
-        ends = Absorbing.of(
-            None, states, pairs, np.zeros(n, dtype=bool), hidden=False, readable=False
-        )
+        hidden = is_hidden(series, emission)
+        again, readable = followed(series, n), self.links is None
+        ends = Absorbing.of(self.absorbing, states, pairs, again, hidden=hidden, readable=readable)
+        self._say(ends.by_data, states)
         links = ends.without_exits(resolve_links(self.links, n))
         guess = counting_rates(pairs, n, links)
         data = HiddenData(series, n, top=10 * float(-np.diag(guess).min()), changes=changes)
@@ -112,6 +118,16 @@ class PiecewiseConstantJumpProcess(Estimator):
         records = [{"iteration": k, "objective": v} for k, v in enumerate(history)]
         self._conclude(seed=0, n_iter=len(records), converged=converged, history=records)
         return self
+
+    def _say(self, by_data: Array, states: tuple[Hashable, ...]) -> None:
+        if by_data.any():
+            names = [states[k] for k in np.flatnonzero(by_data).tolist()]
+            warnings.warn(
+                f"never left, and taken for absorbing: {names}; give absorbing= to say so, or "
+                "absorbing=() to allow exits",
+                IdentifiabilityWarning,
+                stacklevel=5,
+            )
 
     def _em(
         self, data: HiddenData, now: Parameters, free: Array, floor: float

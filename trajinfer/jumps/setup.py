@@ -11,7 +11,7 @@ import numpy as np
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.absorbing import Absorbing
+from trajinfer.jumps.absorbing import Absorbing, followed
 from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.covariates import CovariateDesign
 from trajinfer.jumps.problem import Problem
@@ -157,7 +157,7 @@ def build(
         structure.absorbing,
         states,
         pairs,
-        _followed(series, n),
+        followed(series, n),
         hidden=hidden,
         readable=plain and emission.gaussian is None,
     )
@@ -226,14 +226,6 @@ def _scale_of(data: JumpData, starts: list[Parameters]) -> float:
     expected = max((data.expectation(s) for s in starts), key=lambda e: e.log_likelihood)
     total = float(expected.dwell.sum())
     return float(expected.jumps.sum() + 1) / total if total > 0 else 1.0
-
-
-def _followed(series: JumpSeries, n_states: int) -> Array:
-    """(S,) bool, labels after which the path was observed again, be it by several labels."""
-    informative = series.seen
-    path, states = series.layout.series[informative], series.flat_states[informative]
-    again = states[:-1][path[1:] == path[:-1]]
-    return np.isin(np.arange(n_states), again)
 
 
 def _alike(series: JumpSeries, emission: EmissionModel, n_states: int) -> Array:

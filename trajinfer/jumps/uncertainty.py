@@ -134,7 +134,7 @@ class CurvatureUncertainty:
             if limits:
                 self._refine(lower, upper, log_deviation, level)
         # a prior may draw the estimate out of the interval of the likelihood
-        lower, upper = np.fmin(lower, rates), np.fmax(upper, rates)
+        lower, upper = np.minimum(lower, rates), np.maximum(upper, rates)
         return self.exits.completed(Intervals(deviations, lower, upper, self.log_covariance), level)
 
     def _refine(self, lower: Array, upper: Array, log_deviation: Array, level: float) -> None:
