@@ -35,8 +35,9 @@ class PiecewiseConstantJumpProcess(Estimator):
     r"""Rates $F(t) = F_r$ between change times: $P(s, t) = e^{F_1 (c - s)} e^{F_2 (t - c)}$.
 
     Fitted by EM; an interval across a change is split there, with nothing seen at the split. A
-    state entered by an observed absorption is never left, nor one that the data show to be; rates out of a state that is never seen
-    are held at the typical rate, as nothing is known of them.
+    state entered by an observed absorption is never left, nor one that the data show to be an end;
+    rates out of a state that is never seen are held at the typical rate, as nothing is known of
+    them.
 
     Args:
         n_states: S; None takes the labels that occur.
