@@ -1,12 +1,14 @@
-"""Draws the figures of the documentation: `python docs/figures.py [countries] [answers]`.
+"""Draws the figures of the documentation: `python docs/figures.py [countries] [answers] [gallery]`.
 
-Those of the answers need TRAJINFER_DATA, and the packages that the examples name.
+Those of the answers need TRAJINFER_DATA, and the packages that the examples name; the gallery needs
+the extra `examples`.
 """
 
 import runpy
 import sys
 from pathlib import Path
 
+import gallery
 import torch
 from matplotlib.figure import Figure
 
@@ -32,6 +34,6 @@ def answers() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    drawn = {"countries": countries, "answers": answers}
+    drawn = {"countries": countries, "answers": answers, "gallery": gallery.draw}
     for word in sys.argv[1:] or list(drawn):
         drawn[word]()

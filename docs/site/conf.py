@@ -26,7 +26,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 root_doc = "index"
-exclude_patterns = ["site", "figures.py", "_build"]
+exclude_patterns = ["site", "figures.py", "gallery.py", "_build"]
 # a name of a room that is imported from the top as well stands in both lists, on one page
 suppress_warnings = ["toc.multiple_toc_parents"]
 html_math_renderer = "mathml"

@@ -25,7 +25,6 @@ def test_a_result_folder_holds_tables_figures_model_and_configuration(run, here)
         "held_out.png",
         "history.csv",
         "model",
-        "objective.png",
         "paths.csv",
         "paths.png",
         "scores.csv",

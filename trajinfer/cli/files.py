@@ -121,6 +121,18 @@ class TableFile(Options):
         frame, dating = with_dates(frame, time, self.data)
         return frame, ["import pandas as pd", f"frame = {call}", *dating]
 
+    def require_id(self, frame: pd.DataFrame, id: str) -> None:
+        """Refuse a table without the column that tells its series apart, unless it is one series.
+
+        Raises:
+            InputError: naming both remedies.
+        """
+        if id and id not in frame.columns:
+            raise InputError(
+                f"{self.data} has no column '{id}' that tells series apart; name it by --id, or "
+                f"say --id '' if the table is one series; {nearest(id, frame.columns)}"
+            )
+
     def _separator(self) -> str:
         if self.sep is None:
             return "," if self.data.suffix.lower() == ".csv" else "\t"
@@ -168,6 +180,8 @@ class TableFile(Options):
         except (OSError, ValueError) as error:
             raise InputError(f"{self.data} cannot be read: {error}") from error
         self._require_cells(frame)
+        for name in frame.columns.intersection(text):
+            frame[name] = _without_zeros(frame[name])
         dtypes = {name: _dtype(frame[name]) for name in text if name in frame.columns}
         dtypes |= self._integers_with_gaps(frame, words)
         usual = {"sep": ",", "decimal": ".", "encoding": "utf-8"}
@@ -238,11 +252,26 @@ def with_dates(frame: pd.DataFrame, time: str | None, path: Path) -> tuple[pd.Da
     Raises:
         InputError: if the times are text but no dates.
     """
+    from trajinfer.data.calendar import period_starts
+
     if time is None or time not in frame.columns or not _is_text(frame[time]):
         return frame, []
+    starts = period_starts(frame[time])
+    if starts is not None:
+        call = f"period_starts(frame[{time!r}])"
+        lines = ["from trajinfer.data.calendar import period_starts", f"frame[{time!r}] = {call}"]
+        return frame.assign(**{time: starts}), lines
     dated = frame.assign(**{time: _as_datetimes(frame[time], path)})
     call = f"pd.to_datetime(frame[{time!r}], format='ISO8601')"
     return dated, [f"frame[{time!r}] = {call}"]
+
+
+def _without_zeros(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Names without the decimal that whole numbers get where a cell of their column is empty."""
+    cells = column.dropna()
+    if column.hasnans and len(cells) and cells.str.endswith(".0").all():
+        return column.str.removesuffix(".0")
+    return column
 
 
 def _dtype(column: pd.Series[Any]) -> str:
@@ -272,7 +301,8 @@ def _as_datetimes(column: pd.Series[Any], path: Path) -> Any:
         example = next((v for v in column if not _is_date(v)), column.iloc[0])
         raise InputError(
             f"{path}: the times in column '{column.name}' must be numbers or dates such as "
-            f"2024-05-31, got {example!r}"
+            f"2024-05-31, 2024 Q2, 2024 W22 or 2024 May, got {example!r}; put a number or a date "
+            "in its place, or name another column by --time"
         ) from error
 
 

@@ -48,16 +48,16 @@ class JumpFile(TableFile, _Columns):
         """
         from trajinfer import JumpSeries
 
-        frame, script = self.read_table(text=(self.id, self.state), time=self.time)
+        frame, script = self.read_table(text=(self.id or None, self.state), time=self.time)
+        self.require_id(frame, self.id)
         usual = "observation" if "observation" in frame.columns else None
         words = {
-            "id": self.id,
             "time": self.time,
             "state": self.state,
             "observation": self.observation or usual,
             "covariates": list(covariates) or None,
         }
         words = {name: value for name, value in words.items() if value is not None}
-        call = call_of("JumpSeries.from_frame", words, "frame")
-        series = JumpSeries.from_frame(frame, **words)  # type: ignore[arg-type]
+        call = call_of("JumpSeries.from_frame", words, "frame", f"id={self.id or None!r}")
+        series = JumpSeries.from_frame(frame, id=self.id or None, **words)  # type: ignore[arg-type]
         return series, ["from trajinfer import JumpSeries", *script, f"data = {call}"]

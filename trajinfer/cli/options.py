@@ -14,7 +14,9 @@ from trajinfer._core.errors import InputError
 
 T = TypeVar("T")
 
-Id = Annotated[str, typer.Option(help="Column that names the series.")]
+Id = Annotated[
+    str, typer.Option(help="Column that names the series; '' for a table that is one series.")
+]
 Time = Annotated[str, typer.Option(help="Column of the observation times.")]
 Channels = Annotated[
     str, typer.Option(help="Columns (long tables: variables) to use, by commas; all if empty.")

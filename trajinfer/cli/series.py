@@ -85,7 +85,10 @@ class SeriesFile(TableFile, _Columns):
         """The same, and the codes by which columns of text became channels."""
         from trajinfer import IrregularSeries
 
-        frame, script = self.read_table(text=(self.id, labels, self.variable), time=self.time)
+        frame, script = self.read_table(
+            text=(self.id or None, labels, self.variable), time=self.time
+        )
+        self.require_id(frame, self.id)
         categories: dict[str, CategoryCodes] = {}
         if encode and self.variable is None:
             from trajinfer.data.categories import text_categories
@@ -100,7 +103,6 @@ class SeriesFile(TableFile, _Columns):
             if categories:
                 script.insert(0, "from trajinfer.data.categories import CategoryCodes")
         words: dict[str, Any] = {
-            "id": self.id,
             "time": self.time,
             "channels": names(self.channels) or None,
             "variable": self.variable,
@@ -110,9 +112,9 @@ class SeriesFile(TableFile, _Columns):
             "duplicates": None if self.duplicates == "raise" else self.duplicates,
         }
         words = {key: value for key, value in words.items() if value is not None}
-        series = IrregularSeries.from_frame(frame, **words)
-        call = call_of(
-            "IrregularSeries.from_frame", {**words, "channels": list(series.channels)}, "frame"
-        )
+        series = IrregularSeries.from_frame(frame, id=self.id or None, **words)
+        shown = {**words, "channels": list(series.channels)}
+        named = f"id={self.id or None!r}"
+        call = call_of("IrregularSeries.from_frame", shown, "frame", named)
         lines = ["from trajinfer import IrregularSeries", *script, f"series = {call}"]
         return series, lines, categories

@@ -23,6 +23,11 @@ def label_of(axis: TimeAxis, text: str, *, known: Any = None) -> Any:
     """
     import pandas as pd
 
+    from trajinfer.data.calendar import period_starts
+
+    starts = period_starts([text]) if axis.kind == "datetime" else None
+    if starts is not None:
+        return starts[0]
     kinds = {"number": float, "datetime": pd.Timestamp, "timedelta": pd.Timedelta}
     try:
         return kinds[axis.kind](text)

@@ -196,6 +196,17 @@ def numbered(column: pd.Series, name: Any, *, sort: bool = False) -> tuple[Array
     return np.asarray(codes), known
 
 
+def series_of_rows(frame: pd.DataFrame, id: Any, *, sort: bool = False) -> tuple[Array, pd.Index]:
+    """Codes (N,) of the series of each row, and their names; id None: the table is one series.
+
+    Raises:
+        InputError: as for `numbered`.
+    """
+    if id is None:
+        return np.zeros(len(frame), dtype=np.int64), pd.Index([0])
+    return numbered(frame[id], id, sort=sort)
+
+
 def _refuse_nearly_numbers(column: pd.Series, word: str) -> None:
     wrong = _not_numbers(column)
     n_cells = int(column.notna().sum())

@@ -194,7 +194,7 @@ class IrregularSeries(RaggedSeries):
         cls,
         df: Any,
         *,
-        id: str,
+        id: str | None,
         time: str,
         channels: Sequence[str] | None = None,
         variable: str | None = None,
@@ -209,7 +209,7 @@ class IrregularSeries(RaggedSeries):
         Args:
             df: the table, or what can become one (`to_pandas`). `id` and `time` may also be
                 levels of its index. The order of rows does not matter.
-            id: column that names the series; series come out sorted by it.
+            id: column that names the series, which come out sorted by it; None: one series.
             time: column of times: numbers, datetimes or durations.
             channels: wide: the columns to take, None for all numeric ones left over, but for an
                 index of rows that was written along. Long: the variables to take, None for all of

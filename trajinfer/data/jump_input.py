@@ -10,7 +10,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, unmasked
 from trajinfer._core.errors import InputError
-from trajinfer.data.columns import as_table, is_number, numbered, numbers_of, require_columns
+from trajinfer.data.columns import as_table, is_number, numbers_of, require_columns, series_of_rows
 from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import parse_times, require_order
@@ -53,7 +53,7 @@ def from_arrays(
 def from_frame(
     df: Any,
     *,
-    id: str,
+    id: str | None,
     time: str,
     state: str | None,
     observation: str | None,
@@ -73,7 +73,7 @@ def from_frame(
     require_columns(df, [name for name in named if name is not None])
     if state is None and signal is None:
         raise InputError("name the column of states= or of signal=")
-    codes, ids = numbered(df[id], id)
+    codes, ids = series_of_rows(df, id)
     axis = TimeAxis.of(df[time], time_unit)
     numbers = axis.encode(df[time])
     order = np.lexsort((numbers, codes))
@@ -92,7 +92,7 @@ def from_frame(
     return fields
 
 
-def _covariate(df: pd.DataFrame, name: str, id: str) -> Array:
+def _covariate(df: pd.DataFrame, name: str, id: str | None) -> Array:
     """A column of covariates as numbers (N,); truth values are 0 and 1.
 
     Raises:
@@ -107,8 +107,9 @@ def _covariate(df: pd.DataFrame, name: str, id: str) -> Array:
     values = numbers_of(df, name)
     if not np.isfinite(values).all():
         row = int(np.argmax(~np.isfinite(values)))
+        path = "" if id is None else f" ({id} {df[id].iloc[row]!r})"
         raise InputError(
-            f"covariate '{name}' has no number in row {row} ({id} {df[id].iloc[row]!r}); carry the "
+            f"covariate '{name}' has no number in row {row}{path}; carry the "
             "last one forward with groupby(...).ffill(), or drop the path"
         )
     return values

@@ -215,7 +215,7 @@ class JumpSeries(RaggedSeries):
         cls,
         df: pd.DataFrame,
         *,
-        id: str,
+        id: str | None,
         time: str,
         state: str | None = None,
         observation: str | None = None,
@@ -228,7 +228,7 @@ class JumpSeries(RaggedSeries):
 
         Args:
             df: the table; rows of a path are put in order of time.
-            id: column that names the path.
+            id: column that names the path; None for a table that is one path.
             time: column of times: numbers, datetimes or durations.
             state: column of labels; a categorical column brings its categories along.
             observation: column of "snapshot", "jump", "absorption" or "censored"; rows without an

@@ -12,7 +12,14 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.data.columns import as_table, number_columns, numbered, numbers_of, require_columns
+from trajinfer.data.columns import (
+    as_table,
+    number_columns,
+    numbered,
+    numbers_of,
+    require_columns,
+    series_of_rows,
+)
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import require_observable
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
@@ -22,9 +29,9 @@ Duplicates = Literal["raise", "mean", "last"]
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a table mean, as the user says it."""
+    """What the columns of a table mean, as the user says it; without an id it is one series."""
 
-    id: str
+    id: str | None
     time: str
     channels: Sequence[str] | None = None
     variable: str | None = None
@@ -42,7 +49,7 @@ class Columns:
 class Table:
     """Names and types of the columns, to write the same table again."""
 
-    id: str = "id"
+    id: str | None = "id"
     time: str = "time"
     labels: str = "label"
     variable: str | None = None
@@ -65,7 +72,7 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
             f"column '{columns.time}' has missing or infinite times at {len(lost)} of "
             f"{len(numbers)} rows, such as row {lost[0]} (counted from 0); drop these rows"
         )
-    codes, known = numbered(frame[columns.id], columns.id, sort=True)
+    codes, known = series_of_rows(frame, columns.id, sort=True)
     ids = tuple(known.tolist())
     channel, names, given = _observations(frame, columns)
     # in a long table the variables of a series may come one after the other
@@ -78,7 +85,7 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
     first = np.unique(codes, return_index=True)[1]
     statics = _constant(frame, columns.statics or (), codes, first)
     labels = _constant(frame, (columns.labels,) if columns.labels else (), codes, first)
-    kept = [columns.id, *(columns.statics or ()), *([columns.labels] if columns.labels else ())]
+    kept = [columns.id, columns.labels, *(columns.statics or ())]
     kept += [columns.value] if columns.value else list(names)
     return {
         "flat_times": places.times,
@@ -96,7 +103,7 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
             columns.labels or "label",
             columns.variable,
             columns.value,
-            {name: frame[name].dtype for name in kept},
+            {name: frame[name].dtype for name in kept if name is not None},
         ),
     }
 
@@ -132,7 +139,8 @@ def write(
             table.value: values[rows, channel],
         }
     series, times = series[rows], times[rows]
-    columns = {table.id: pd.Index(list(ids)).take(series), table.time: times, **observed}
+    columns = {} if table.id is None else {table.id: pd.Index(list(ids)).take(series)}
+    columns |= {table.time: times, **observed}
     columns |= {name: known[series] for name, known in statics.items()}
     if labels is not None:
         columns[table.labels] = labels[series]
@@ -169,7 +177,7 @@ def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
     if (columns.variable is None) != (columns.value is None):
         raise InputError("a long table needs both variable= and value=; a wide one needs neither")
     df = as_table(df)
-    if ({columns.id, columns.time} & set(df.index.names)) - set(df.columns):
+    if (({columns.id, columns.time} - {None}) & set(df.index.names)) - set(df.columns):
         twice = [level for level in df.index.names if level in df.columns]
         df = df.droplevel(twice).reset_index()
     named = [columns.id, columns.time, columns.variable, columns.value, columns.labels]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from trajinfer._core.checks import Array, as_array, require_finite, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.data.time_labels import TIMES, as_index, axis_index, numbers_of
+from trajinfer.data.time_labels import TIMES, as_index, axis_index, name_of, numbers_of
 
 TimeUnit = Literal["D", "h", "min", "s", "ms", "us", "ns"]
 _MOST_NANOSECONDS = 9.2e18
@@ -38,6 +38,7 @@ class TimeAxis:
         origin: the datetime at 0.0.
         integral: whether the labels were whole numbers, which are then given back as integers.
         dtype: the pandas dtype of the labels, restored on output.
+        name: what the column of times is called, for figures; "" if it has no name.
     """
 
     kind: Literal["number", "datetime", "timedelta"] = "number"
@@ -45,6 +46,7 @@ class TimeAxis:
     origin: pd.Timestamp | None = None
     integral: bool = False
     dtype: str | None = None
+    name: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, labels: Any, unit: TimeUnit = "D") -> TimeAxis:
@@ -60,11 +62,13 @@ class TimeAxis:
         if len(labels) == 0:
             raise InputError("there are no times: the data are empty")
         index = axis_index(labels)
+        dtype, name = str(index.dtype), name_of(labels)
         if isinstance(index, pd.TimedeltaIndex):
-            return cls("timedelta", unit, dtype=str(index.dtype))
+            return cls("timedelta", unit, dtype=dtype, name=name)
         if isinstance(index, pd.DatetimeIndex):
-            return cls("datetime", unit, index.min(), dtype=str(index.dtype))
-        return cls(integral=pd.api.types.is_integer_dtype(index), dtype=str(index.dtype))
+            return cls("datetime", unit, index.min(), dtype=dtype, name=name)
+        integral = pd.api.types.is_integer_dtype(index)
+        return cls(integral=integral, dtype=dtype, name=name)
 
     def encode(self, labels: Any) -> Array:
         """Labels to float64 numbers; numbers are taken as they are.
@@ -263,7 +267,7 @@ class TimeAxis:
     def since_start(self) -> TimeAxis:
         """The axis of times counted from the start of a series."""
         if self.kind == "datetime":
-            return TimeAxis("timedelta", self.unit, dtype="timedelta64[ns]")
+            return TimeAxis("timedelta", self.unit, dtype="timedelta64[ns]", name=self.name)
         return self
 
     def to_config(self) -> dict[str, Any]:
@@ -277,6 +281,7 @@ class TimeAxis:
             "origin": origin,
             "integral": self.integral,
             "dtype": self.dtype,
+            "name": self.name,
         }
 
     to_state = to_config

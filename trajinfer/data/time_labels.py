@@ -12,6 +12,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, unmasked
 from trajinfer._core.errors import InputError
+from trajinfer.data.calendar import period_starts
 
 TIMES = (pd.DatetimeIndex, pd.TimedeltaIndex)
 _SHORT = (np.float16, np.float32)
@@ -20,8 +21,9 @@ _SHORT = (np.float16, np.float32)
 def as_index(labels: Any) -> pd.Index:
     """Labels as pandas holds numbers, datetimes or durations.
 
-    Categories become what they stand for, text that is numbers becomes numbers, dates and periods
-    their start; tensors, masked arrays, columns of pyarrow and of other libraries are taken.
+    Categories become what they stand for, text that is numbers becomes numbers; dates, periods and
+    quarters, weeks or months that are written as text become their start; tensors, masked arrays,
+    columns of pyarrow and of other libraries are taken.
     """
     labels = unmasked(labels)
     if hasattr(labels, "to_pandas"):
@@ -38,7 +40,9 @@ def as_index(labels: Any) -> pd.Index:
     if pd.api.types.is_object_dtype(index):
         index = _dates_as_instants(index.infer_objects())
     if pd.api.types.is_object_dtype(index) or pd.api.types.is_string_dtype(index):
-        return _numbers_in_text(index)
+        found = _numbers_in_text(index)
+        starts = period_starts(index) if found is index else None
+        return found if starts is None else starts
     return index
 
 
@@ -64,6 +68,12 @@ def axis_index(labels: Any) -> pd.Index:
             f"{_described(index)}"
         )
     return index
+
+
+def name_of(labels: Any) -> str:
+    """What a column of labels is called; "" for what has no name."""
+    name = getattr(labels, "name", None)
+    return "" if name is None or callable(name) else str(name)
 
 
 def numbers_of(index: pd.Index) -> Array:

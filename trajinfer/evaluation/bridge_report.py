@@ -123,8 +123,9 @@ class BridgeReport:
         train, bridge = self.train, self.bridge
         figures = {
             "paths": figure_of(plot.trajectories, self.paths, snapshots=train, size=(6.4, 4.8)),
-            "objective": figure_of(plot.history, bridge.history_, size=(4.8, 3.2)),
         }
+        if len(bridge.history_) > 1:  # a law that was not refined has no course to show
+            figures["objective"] = figure_of(plot.history, bridge.history_, size=(4.8, 3.2))
         if train.dim > 1:
             middle = float(train.times[[0, -1]].mean())
             figures["velocity"] = figure_of(plot.velocity, bridge, middle, train, size=(6.0, 4.8))

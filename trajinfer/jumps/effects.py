@@ -16,6 +16,7 @@ from trajinfer.jumps.problem import Problem
 
 _Z = float(norm.ppf(0.975))
 _MOST_DEVIATION = 10.0
+_NAMED = 4  # links of a note, for each covariate
 
 
 def effect_rows(
@@ -72,11 +73,19 @@ def unidentified(rows: list[dict[str, Any]]) -> list[str]:
     lost = [row for row in rows if not row["identified"]]
     if not lost:
         return []
-    names = ", ".join(f"{row['covariate']} on {row['from']!r} -> {row['to']!r}" for row in lost)
+    links: dict[str, list[str]] = {}
+    for row in lost:
+        links.setdefault(row["covariate"], []).append(f"{row['from']!r} -> {row['to']!r}")
+    names = "; ".join(f"{name} on {_first_few(where)}" for name, where in links.items())
     return [
         f"the effects of {names} are not identified: hardly any such jump was observed under some "
         "values of the covariate. Their intervals are unbounded; the other effects do not suffer"
     ]
+
+
+def _first_few(links: list[str]) -> str:
+    more = len(links) - _NAMED
+    return ", ".join(links[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _without_jumps(problem: Problem, result: FitResult) -> Array:

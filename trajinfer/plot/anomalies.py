@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
-from trajinfer.plot.style import GREY, VERMILION, coordinate_names, new_axes, time_label
+from trajinfer.plot.style import (
+    GREY,
+    VERMILION,
+    coordinate_names,
+    legend_above,
+    new_axes,
+    show_times,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,9 +53,9 @@ def anomalies(
     if odd.any():
         label = f"score above {above:g}"
         ax.scatter(times[odd], values[odd], color=VERMILION, s=28, zorder=3, label=label)
-    ax.set_xlabel(time_label(data.axis))
+    show_times(ax.xaxis, data.axis)
     ax.set_ylabel(coordinate_names(data.channels, len(data.channels))[dim])
-    ax.legend(frameon=False, fontsize=8)
+    legend_above(ax)
     return ax
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.extras import import_extra
-from trajinfer.plot.style import CATEGORIES, GREY, fading, new_axes
+from trajinfer.plot.style import CATEGORIES, GREY, fading, legend_above, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ def _likeliest(axes: Axes, where: Array, shares: pd.DataFrame, size: float) -> N
         shade = _colour(k, name)
         axes.scatter(x, y, s=size, color=shade, alpha=sure[mine], linewidths=0, rasterized=True)
         axes.scatter([], [], s=30, color=shade, label=name)
-    axes.legend(loc="best", fontsize="small")
+    legend_above(axes)
 
 
 def _colour(k: int, name: str) -> str:

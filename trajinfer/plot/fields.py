@@ -17,8 +17,8 @@ from trajinfer.plot.style import (
     choose_dims,
     coordinate_names,
     fading,
+    named_time,
     new_axes,
-    time_text,
 )
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def velocity(
     overlay = _overlay(ax, region, t, chosen) if isinstance(region, Snapshots) else ""
     ax.set_xlabel(names[chosen[0]])
     ax.set_ylabel(names[chosen[1]])
-    at_time = time_text(region.axis, t) if isinstance(region, Snapshots) else f"{t:g}"
-    ax.set_title(f"t = {at_time}{overlay}", fontsize="medium")
+    at_time = named_time(region.axis, t) if isinstance(region, Snapshots) else f"t = {t:g}"
+    ax.set_title(f"{at_time}{overlay}", fontsize="medium")
     if speed_bar:
         ax.figure.colorbar(drawn, ax=ax, label="speed")
     return ax
@@ -134,7 +134,7 @@ def _overlay(ax: Axes, region: Snapshots, t: float, chosen: tuple[int, ...]) -> 
     nearest = int(np.abs(region.times - t).argmin())
     x, y = region.points[nearest][:, list(chosen)].T
     ax.scatter(x, y, c=VERMILION, s=10, lw=0, alpha=fading(len(x), most=0.7), zorder=3)
-    return f" (dots: snapshot at t = {time_text(region.axis, region.times[nearest])})"
+    return f" (dots: snapshot at {named_time(region.axis, region.times[nearest])})"
 
 
 def _quiver(ax: Axes, sides: list[Array], arrows: Array) -> Any:

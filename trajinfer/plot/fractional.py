@@ -10,7 +10,7 @@ from trajinfer._core.checks import as_array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer.fractional import HurstEstimate
 from trajinfer.fractional import variogram as mean_squares
-from trajinfer.plot.style import BLUE, GREY, VERMILION, new_axes
+from trajinfer.plot.style import BLUE, GREY, VERMILION, legend_above, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,5 +54,5 @@ def variogram(data: Any, *, ax: Axes | None = None, estimate: HurstEstimate | No
         axes.loglog(lags, law, color=VERMILION, label=f"H = {middle:.2f} [{low:.2f}, {high:.2f}]")
     axes.set_xlabel("lag (steps)")
     axes.set_ylabel("mean squared increment")
-    axes.legend(fontsize="small")
+    legend_above(axes)
     return axes

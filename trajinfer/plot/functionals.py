@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import as_array
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
-from trajinfer.plot.style import BLUE, CATEGORIES, GREY, new_axes
+from trajinfer.plot.style import BLUE, CATEGORIES, GREY, legend_above, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def fates(probabilities: Any, *, names: Any = None, ax: Axes | None = None) -> A
     axes.set_ylim(0, 1)
     axes.margins(x=0)
     if labels is not None:
-        axes.legend()
+        legend_above(axes)
     return axes
 
 
@@ -100,7 +100,7 @@ def passage(
             twin.plot(times, line, color=CATEGORIES[b % 6], linestyle="--")
         twin.set_ylabel("hazard (dashed)")
     if names is not None:
-        axes.legend()
+        legend_above(axes)
     return axes
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trajinfer._core.errors import InputError
-from trajinfer.plot.style import BLUE, GREY, VERMILION, new_axes
+from trajinfer.plot.style import BLUE, GREY, VERMILION, legend_above, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,5 +50,5 @@ def generation(table: Any, *, ax: Axes | None = None) -> Axes:
     ax.set_xscale("symlog", linthresh=2)
     ax.set_yticks(rows, [str(name).replace("_", " ") for name in table.index])
     ax.set_xlabel("distance from real against real, in units of the limit")
-    ax.legend(loc="lower right", fontsize="small")
+    legend_above(ax)
     return ax

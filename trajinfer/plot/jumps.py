@@ -10,9 +10,19 @@ import numpy as np
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
-from trajinfer.data import JumpSeries
+from trajinfer.data import JumpSeries, TimeAxis
 from trajinfer.data.prevalence import prevalence_counts
-from trajinfer.plot.style import BLUE, GREEN, GREY, ORANGE, VERMILION, legend_above, new_axes
+from trajinfer.plot.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    legend_above,
+    new_axes,
+    show_times,
+    time_label,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,7 +172,7 @@ def occupation(
         axes.plot(times, table[:, s], color=colour, label=str(label))
         x, y, width = shown[observed], share[observed, s], error[observed, s]
         axes.errorbar(x, y, width, fmt="o", color=colour, markersize=4)
-    axes.set_xlabel("time since the first observation")
+    axes.set_xlabel(f"{time_label(series.axis.since_start())} since the first observation")
     axes.set_ylabel("share of paths")
     axes.set_ylim(-0.02, 1.02)
     legend_above(axes, title="lines: model, dots: data")
@@ -265,11 +275,11 @@ def state_posterior(
         axes.scatter(
             series.times[path, seen], np.full(len(seen), 1.04), c=shades, s=14, clip_on=False
         )
-    axes.set_xlabel("time")
+    show_times(axes.xaxis, TimeAxis() if series is None else series.axis)
     axes.set_ylabel("probability of the state")
     axes.set_ylim(0, 1.08)
     axes.margins(x=0)
-    axes.legend(loc="lower right")
+    legend_above(axes)
     return axes
 
 

@@ -10,7 +10,7 @@ from trajinfer._core.extras import import_extra
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_CHANNELS = 4
+MOST_CHANNELS = 4
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -62,7 +62,7 @@ def figure_by_channel(
         height: of a panel, in inches.
         options: more arguments of the function.
     """
-    n = min(n_channels, _MOST_CHANNELS)
+    n = min(n_channels, MOST_CHANNELS)
     return figure_of(function, *data, size=(6.4, height * n), panels=(n, 1), **options)
 
 

@@ -25,13 +25,15 @@ from trajinfer.plot.style import (
     label_axes,
     legend_above,
     make_opaque,
+    named_time,
     new_axes,
     spread_out,
-    time_text,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_ABOVE_TITLE = 1.08  # in heights of a panel
 
 
 def snapshots(
@@ -172,10 +174,10 @@ def held_out(
         _dots(panel, observed.points[k], t, chosen, size, label="observed", **ring)
         label_axes(panel, chosen, names, observed.axis)
         score = "" if scores is None else f", {score_name} {scores[k]:.3g}"
-        panel.set_title(f"t = {time_text(observed.axis, t)}{score}", fontsize="medium")
+        panel.set_title(named_time(observed.axis, t) + score, fontsize="medium")
         if k > 0:
             panel.set_ylabel("")
-    make_opaque(panels[0].legend(loc="best", fontsize="small", framealpha=0.8))
+    make_opaque(legend_above(panels[0], height=_ABOVE_TITLE, handletextpad=0.1))
     return panels
 
 

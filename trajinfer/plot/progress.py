@@ -26,6 +26,8 @@ from trajinfer.plot.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_PAST, _LEAST_DOTS = 4.0, 30  # how long the past is drawn, in lengths of the fan
+
 
 def history(
     records: Sequence[float] | Sequence[Mapping[str, Any]],
@@ -83,7 +85,8 @@ def forecast(
         series: which of several series.
         dim: the coordinate, by index or name.
         observed: snapshots or series to draw as dots, those after `cutoff` in another colour; None
-            takes the history that a `Forecast` knows.
+            takes the history that a `Forecast` knows. Of series without a cutoff the last stretch
+            is drawn: four times as long as the fan, or the last 30 values.
         cutoff: last time that was learned from (a number or a label of the time axis), drawn as a
             dashed line.
         levels: probabilities of the bands.
@@ -98,7 +101,9 @@ def forecast(
             of their own.
         MissingExtra: if matplotlib is not installed.
     """
+    title = None
     if isinstance(data, Forecast):
+        title = str(data.ids[series]) if len(data) > 1 else None
         observed = data.history if observed is None else observed
         data = data.trajectories(series)
     data = data.in_order()
@@ -111,6 +116,7 @@ def forecast(
     dots = None if observed is None else _observations(observed, series, data.axis, d)
     ts, before = data.ts, np.zeros(0)
     if isinstance(observed, IrregularSeries) and dots is not None and cutoff is None:
+        dots = _recent(ts, *dots)
         ts, before = _joined(ts, *dots[:2])
     ax = new_axes(ax)
     for k, (level, lower, upper) in enumerate(bands):
@@ -134,7 +140,7 @@ def forecast(
         )
     show_times(ax.xaxis, data.axis)
     ax.set_ylabel(names[d])
-    legend_above(ax, markerscale=1.8)
+    legend_above(ax, title, markerscale=1.8)
     return ax
 
 
@@ -158,6 +164,16 @@ def forecasts(
         if channel > 0 and legend is not None:
             legend.remove()
     return ax
+
+
+def _recent(ts: Array, times: Array, values: Array, size: int) -> tuple[Array, Array, int]:
+    """The dots near a fan and those in it: a long past would leave the fan no room."""
+    before = np.sort(times[times < ts[0]])
+    start = ts[0] - _PAST * (ts[-1] - ts[0])
+    if len(before):
+        start = min(start, before[-_LEAST_DOTS:][0])
+    near = times >= start
+    return times[near], values[near], size
 
 
 def _joined(ts: Array, times: Array, values: Array) -> tuple[Array, Array]:

@@ -71,8 +71,9 @@ def _index(dim: int | str, names: tuple[str, ...]) -> int:
 
 
 def time_label(axis: TimeAxis) -> str:
-    """Label of a time axis, with the unit of durations; dates stand at the ticks."""
-    return f"time ({axis.unit})" if axis.kind == "timedelta" else "time"
+    """Label of a time axis: its column's name, with the unit of durations; dates stand at ticks."""
+    name = axis.name or "time"
+    return f"{name} ({axis.unit})" if axis.kind == "timedelta" else name
 
 
 def time_text(axis: TimeAxis, t: float) -> str:
@@ -82,6 +83,11 @@ def time_text(axis: TimeAxis, t: float) -> str:
     if axis.kind == "timedelta":
         return f"{t:g} {axis.unit}"
     return str(axis.decode(np.array([t]))[0]).removesuffix(" 00:00:00")
+
+
+def named_time(axis: TimeAxis, t: float) -> str:
+    """A time with the name of its column, for titles: "year = 1990"."""
+    return f"{axis.name or 't'} = {time_text(axis, t)}"
 
 
 def show_times(ticks: Any, axis: TimeAxis) -> None:
@@ -165,10 +171,11 @@ def make_opaque(legend: Any) -> None:
             handle.set_alpha(1)
 
 
-def legend_above(ax: Axes, title: str | None = None, **options: Any) -> Any:
-    """A legend in one row above the axes, where it covers no data."""
+def legend_above(ax: Axes, title: str | None = None, *, height: float = 1.0, **options: Any) -> Any:
+    """A legend in one row above the axes, where it covers no data; `height` clears a title."""
     handles, labels = ax.get_legend_handles_labels()
-    row = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "frameon": False, "fontsize": "small"}
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, height)}
+    row = {**place, "frameon": False, "fontsize": "small"}
     columns = min(len(labels), _COLUMNS)
     return ax.legend(
         handles, labels, title=title, ncols=max(columns, 1), columnspacing=1.0, **row, **options

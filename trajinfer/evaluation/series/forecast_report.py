@@ -14,7 +14,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.text import table_text
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.evaluation.series.calibration import calibration, figures_beside_the_last_value
-from trajinfer.plot.later import figure_by_channel, figure_of
+from trajinfer.plot.later import MOST_CHANNELS, figure_by_channel, figure_of
 from trajinfer.plot.observations import channels
 from trajinfer.plot.progress import forecasts
 
@@ -54,6 +54,13 @@ class ForecastReport:
         """Coverage of the intervals; None without the truth."""
         return None if self.truth is None else calibration(self.forecast, self.truth)
 
+    def _drawn(self) -> dict[str, tuple[int, int]]:
+        """How many series and channels there are, and how many of them figures show at most."""
+        return {
+            "series": (len(self.past), _MOST_FIGURES),
+            "channels": (len(self.past.channels), MOST_CHANNELS),
+        }
+
     def summary(self) -> dict[str, Any]:
         """Plain data."""
         return {
@@ -66,6 +73,8 @@ class ForecastReport:
     def text(self) -> str:
         """The same in a few lines, for people."""
         lines = [f"{len(self.past)} series forecast"]
+        for word, (count, drawn) in self._drawn().items():
+            lines += [f"  figures show the first {drawn} of {count} {word}"] * (count > drawn)
         if self.scores is not None and self.calibration is not None:
             lines += [f"  {name} = {score:.5g}" for name, score in self.scores.items()]
             lines += ["", table_text(self.calibration)]
