@@ -27,6 +27,7 @@ from trajinfer.functionals import (
     passage,
 )
 from trajinfer.functionals.methods.scale_measure import NeverSurely
+from trajinfer.functionals.monte_carlo import paths_each
 from trajinfer.plot.later import figure_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class HittingQuestion:
             length = self.dynamics.axis.duration(self.horizon)
             ts = np.linspace(length / _TIMES, length, _TIMES)
             target, seed = self.regions["target"], self.random_state
-            law = passage(self.dynamics, target, self.start, ts=ts, n=self.n, random_state=seed)
+            n = min(self.n, paths_each(len(table)))
+            law = passage(self.dynamics, target, self.start, ts=ts, n=n, random_state=seed)
         return HittingAnswer(table, method, notes, law)
 
     def _probabilities(self) -> tuple[pd.DataFrame, str]:

@@ -19,12 +19,13 @@ from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
-from trajinfer.functionals.methods.registry import choose_or_simulate
-from trajinfer.functionals.monte_carlo import estimate
+from trajinfer.functionals.methods.registry import choose_or_simulate, solve_by
+from trajinfer.functionals.monte_carlo import estimate, paths_each, shares
 from trajinfer.questions.functional import Functional
 from trajinfer.questions.region import Region, overlap
 
-FateMethod = Literal["auto", "exact", "grid", "simulate"]
+FateMethod = Literal["auto", "exact", "grid", "galerkin", "simulate"]
+_METHODS = ("auto", "exact", "grid", "galerkin", "simulate")
 _NONE = "none"
 _DRAWS = 400
 
@@ -36,7 +37,8 @@ class FateTable:
     Attributes:
         probabilities: (n, K + 1); the last column is "none": no region was reached.
         names: of the columns.
-        std_errors: (n, K + 1) of the simulation; 0 where nothing was simulated.
+        std_errors: (n, K + 1) of the simulation, or of features, as `ValueFunction` has it;
+            0 on grids and where the answer is exact.
         method: what was chosen, and why.
         index: names of the rows.
     """
@@ -71,7 +73,7 @@ def fate_probabilities(
     method: FateMethod = "auto",
     resolution: int | None = None,
     domain: Any = None,
-    n: int = _DRAWS,
+    n: int | None = None,
     key: str | None = None,
     random_state: RandomState = None,
 ) -> FateTable:
@@ -83,10 +85,12 @@ def fate_probabilities(
             `obsm[use]` is taken that has as many columns as the process (X_pca first).
         targets: regions by name, which must not overlap.
         horizon: a duration after which the fate is "none"; None waits for ever.
-        method: "exact" (chains, one coordinate), "grid" (at most three), "simulate", or "auto".
+        method: "exact" (chains, one coordinate), "grid" (at most three), "galerkin" (more, without
+            a horizon, where walls are smooth), "simulate", or "auto".
         resolution: cells along each axis of a grid.
         domain: (low, high) corners of a grid.
-        n: paths per state, where they are simulated.
+        n: paths per state, where they are simulated; None takes 400, or fewer where states are
+            many, so that there are about 400 000 in all, but 20 at least.
         key: where X is an AnnData, the name in `obsm` under which the table is kept there.
         random_state: seed of what is drawn.
 
@@ -107,13 +111,15 @@ def fate_probabilities(
     questions = [
         Functional(stop={r: float(r is mine) for r in regions}, horizon=horizon) for mine in regions
     ]
-    known = ("auto", "exact", "grid", "simulate")
-    if method not in known:
-        raise InputError(f"unknown method {method!r}; {nearest(str(method), known)}")
-    automatic = choose_or_simulate(questions[0], dynamics)
+    if method not in _METHODS:
+        raise InputError(f"unknown method {method!r}; {nearest(str(method), _METHODS)}")
+    automatic = choose_or_simulate(questions[0], dynamics, features=True)
     chosen, reason = automatic if method == "auto" else (method, "as asked")
-    reached, errors = _probabilities(
-        chosen, questions, dynamics, states, resolution, domain, n, seed
+    settings = {"resolution": resolution, "domain": domain}
+    reached, errors = (
+        _counted(questions, dynamics, states, n, seed)
+        if chosen == "simulate"
+        else _solved(chosen, questions, dynamics, states, settings, seed)
     )
     table = _with_none(reached, errors, names, f"{chosen}: {reason}", index)
     if key is not None:
@@ -174,37 +180,55 @@ def _common(one: Region, other: Region, states: Any) -> bool:
     return bool((one.contains(states) & other.contains(states)).any())
 
 
-def _probabilities(
+def _counted(
+    questions: list[Functional], dynamics: Any, states: Any, n: int | None, seed: int
+) -> tuple[Array, Array]:
+    """Shares of paths and standard errors, (n, K) each: one simulation serves all fates."""
+    many = len(states) if hasattr(states, "__len__") else 1
+    paths = n or min(_DRAWS, paths_each(many))
+    if not isinstance(dynamics, Diffusion):
+        draws = [estimate(q, dynamics, states, n=paths, random_state=seed) for q in questions]
+        return np.stack([d.value for d in draws], 1), np.stack([d.std_error for d in draws], 1)
+    values = shares(questions, dynamics, states, paths, seed)
+    return values, np.sqrt(values * (1 - values) / paths)
+
+
+def _solved(
     chosen: str,
     questions: list[Functional],
     dynamics: Any,
     states: Any,
-    resolution: int | None,
-    domain: Any,
-    n: int,
+    settings: Mapping[str, Any],
     seed: int,
 ) -> tuple[Array, Array]:
-    """Probabilities and standard errors, (n, K) each."""
-    if chosen == "simulate":
-        draws = [estimate(q, dynamics, states, n=n, random_state=seed) for q in questions]
-        return np.stack([d.value for d in draws], 1), np.stack([d.std_error for d in draws], 1)
+    """Probabilities and what is known of their errors, (n, K) each."""
     horizon = horizon_of(questions[0], dynamics.axis)
     if isinstance(dynamics, Chain):
         values = chains.solve_chain(questions, dynamics, horizon)[states]
     elif not isinstance(dynamics, Diffusion):
         raise InputError(f"only paths of a {dynamics.name} are known; take method='simulate'")
+    elif chosen == "galerkin":
+        found = [
+            solve_by(chosen, q, dynamics, states, seed=seed, domain=settings["domain"])[0]
+            for q in questions
+        ]
+        errors = np.stack([values.std_error(states) for values in found], axis=1)
+        solved = np.stack([values.value(0.0, states) for values in found], axis=1)
+        inside = np.any([r.contains(states) for r, _ in questions[0].stopping], axis=0)
+        return np.clip(solved, 0.0, 1.0), np.where(inside[:, None], 0.0, errors)
     elif chosen == "exact":
         if not scale_measure.applies(questions[0], dynamics):
             raise InputError(
                 "method='exact' is for chains and for one coordinate without a horizon; take 'grid'"
             )
-        solved = [scale_measure.solve(q, dynamics, states).value(0.0, states) for q in questions]
-        values = np.stack(solved, axis=1)
+        exact = [scale_measure.solve(q, dynamics, states).value(0.0, states) for q in questions]
+        values = np.stack(exact, axis=1)
     else:
         stop = stopping_set(questions[0])
         duration = horizon or natural_duration(dynamics, states)
-        low, high = domain_of(dynamics, states, duration, stop, domain, seed)
-        grids = solve_on(questions, dynamics, low, high, resolution, horizon, states)
+        low, high = domain_of(dynamics, states, duration, stop, settings["domain"], seed)
+        cells = settings["resolution"]
+        grids = solve_on(questions, dynamics, low, high, cells, horizon, states)
         values = np.stack([grid.value(0.0, states) for grid in grids], axis=1)
     return np.clip(values, 0.0, 1.0), np.zeros_like(values)
 

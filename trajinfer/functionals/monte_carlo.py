@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +29,7 @@ _EXITS = ("bridge", "weights", "plain")
 _ROWS = 200_000
 _MOST_STEPS = 1_000_000
 _FORGOTTEN = 1e-6
+_FEWEST_PATHS, _ALL_PATHS = 20, 400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +140,39 @@ def estimate(  # noqa: PLR0913 (each is one choice of the user)
     return simulation.run(starts, n, chunk)
 
 
+def paths_each(n_states: int) -> int:
+    """Paths from each of many states, such that they are about 400 000 in all, but 20 at least."""
+    return max(_FEWEST_PATHS, _ALL_PATHS // max(n_states, 1))
+
+
+def shares(
+    questions: Sequence[Functional], diffusion: Diffusion, starts: Array, n: int, seed: int
+) -> Array:
+    """Shares (B, K) of n paths per start that end in each of the stopping regions first.
+
+    Args:
+        questions: one for each region, in their order; they share regions and horizon.
+        diffusion: the process.
+        starts: (B, D) states.
+        n: paths per start.
+        seed: of the draws.
+    """
+    stop = questions[0].stop
+    regions = list(stop) if isinstance(stop, Mapping) else []
+    numbered = {region: float(k + 1) for k, region in enumerate(regions)}
+    question = replace(questions[0], stop=numbered)
+    simulation = _Simulation.of(
+        question, diffusion, starts, None, "bridge", None, None, False, 0.0, seed
+    )
+    ends = simulation.ends(starts, n, None)[0]
+    reached = np.stack([(ends == k + 1).mean(axis=1) for k in range(len(regions))], axis=1)
+    for k, region in reversed(list(enumerate(regions))):
+        inside = region.contains(starts)
+        reached[inside] = 0.0
+        reached[inside, k] = 1.0
+    return reached
+
+
 def _exact(functional: Functional, chain: Chain, x0: Any) -> Estimate:
     values = chains.solve(functional, chain, horizon_of(functional, chain.axis)).values
     codes = np.arange(len(values)) if x0 is None else chain.codes(x0)
@@ -189,7 +223,15 @@ class _Simulation:
         return cls(rules, diffusion, length, horizon, push, antithetic, t0, seed)
 
     def run(self, starts: Array, n: int, chunk: int | None) -> Estimate:
-        """All starts, in groups that fit the chunk."""
+        """Values from all starts."""
+        fine, coarse, weights, steps = self.ends(starts, n, chunk)
+        return self._summary(starts, n, fine, coarse, weights, steps)
+
+    def ends(self, starts: Array, n: int, chunk: int | None) -> tuple[Array, Array, Array, int]:
+        """Payoffs (B, n) with the step and twice the step, weights, and the number of steps.
+
+        Starts are taken in groups that fit the chunk.
+        """
         size = max(1, (chunk or _ROWS) // n)
         names = [row.tobytes().hex() for row in np.ascontiguousarray(starts)]
         seeds = seeds_by_name(self.seed, names)
@@ -198,8 +240,7 @@ class _Simulation:
             for k in range(0, len(starts), size)
         ]
         fine, coarse, weights = (np.concatenate(group) for group in list(zip(*parts))[:3])
-        steps = max(part[3] for part in parts)
-        return self._summary(starts, n, fine, coarse, weights, steps)
+        return fine, coarse, weights, max(part[3] for part in parts)
 
     def _summary(
         self, starts: Array, n: int, fine: Array, coarse: Array, weights: Array, steps: int

@@ -135,12 +135,32 @@ def choose_solved(functional: Functional, dynamics: Dynamics) -> tuple[str, str]
     return None
 
 
-def choose_or_simulate(functional: Functional, dynamics: Dynamics) -> tuple[str, str]:
-    """The same, with paths counted where no grid fits."""
+def choose_or_simulate(
+    functional: Functional, dynamics: Dynamics, *, features: bool = False
+) -> tuple[str, str]:
+    """The same, with paths counted where no grid fits.
+
+    Args:
+        functional: the question.
+        dynamics: what is asked.
+        features: whether random features may answer where no grid fits.
+    """
     if isinstance(dynamics, PathSource):
         return "simulate", "only paths are known, and are counted"
-    many = "no grid fits so many coordinates, or correlated noise: paths are counted"
-    return choose_solved(functional, dynamics) or ("simulate", many)
+    solved = choose_solved(functional, dynamics)
+    if solved is not None:
+        return solved
+    if features and isinstance(dynamics, Diffusion) and _has_features(functional, dynamics):
+        return "galerkin", f"{dynamics.dim} coordinates and a known equation: random features"
+    return "simulate", "no grid fits so many coordinates, or correlated noise: paths are counted"
+
+
+def _has_features(functional: Functional, diffusion: Diffusion) -> bool:
+    """Whether random features can meet the walls of a question without a horizon."""
+    origin = np.zeros((1, diffusion.dim))
+    smooth = all(region.smooth(origin) is not None for region, _ in functional.stopping)
+    still = not (functional.depends_on_time or diffusion.depends_on_time(origin))
+    return functional.horizon is None and smooth and still
 
 
 def _for_paths(source: PathSource) -> tuple[str, str]:
