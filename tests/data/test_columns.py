@@ -1,6 +1,7 @@
 """Columns that nobody named: numbers are taken, the rest is named or refused, at every door."""
 
 import io
+import re
 import warnings
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from trajinfer import InputError, IrregularSeries, Snapshots
+from trajinfer._core.errors import UnusedColumnsWarning
 
 
 @pytest.fixture
@@ -179,3 +181,50 @@ def test_names_that_cannot_be_told_apart_are_refused(table):
     table["id"] = pd.array([[1], [2]] * 24, dtype=lists)
     with pytest.raises(InputError, match="'id'"):
         series(table)
+
+
+WRITTEN = {
+    "text": ["1.5", "2", None, "-3e2"] * 12,
+    "commas": ["1,5", "2", None, "-3,25"] * 12,
+    "a dash": ["1.5", "2", "-", "3"] * 12,
+    "words": ["yes", "no", "yes", None] * 12,
+    "dates": pd.to_datetime(["2024-01-01", "2024-01-02"] * 24),
+    "durations": pd.to_timedelta([1, 2] * 24, unit="h"),
+    "categories": pd.Categorical([1.5, 2.0] * 24),
+    "categories of text": pd.Categorical(["1.5", "2"] * 24),
+}
+
+
+@pytest.mark.parametrize("kind", list(WRITTEN))
+@pytest.mark.parametrize("door", [named_series, named_snapshots])
+def test_the_way_to_numbers_that_is_told_leads_there(door, kind, table):
+    table["x"] = WRITTEN[kind]
+    with pytest.raises(InputError, match="'x' is not numeric") as refusal:
+        door(table, ["x", "bp"])
+    told = re.search(
+        r"((pandas\.|\(?df\[).*?)(, or leave it out|; or leave it out|$)", str(refusal.value)
+    )
+    made = eval(told[1], {"pandas": pd, "df": table})
+    if isinstance(made, pd.DataFrame):
+        names = [name for name in made.columns if str(name).startswith("x_")]
+        assert len(names) == 2
+        table = made
+    else:
+        table["x"], names = made, ["x"]
+    if kind == "dates":
+        assert sorted(set(table["x"])) == [0, 24]
+    if kind == "durations":
+        assert sorted(set(table["x"])) == [1, 2]
+    kept = table.dropna(subset=names)
+    assert door(kept, [*names, "bp"]) == (*names, "bp")
+
+
+@pytest.mark.parametrize("kind", ["text", "commas"])
+@pytest.mark.parametrize("door", [series, snapshots])
+def test_a_column_of_written_numbers_is_not_left_out(door, kind, table):
+    table["x"] = WRITTEN[kind]
+    with pytest.raises(InputError, match="'x' holds numbers as text"):
+        door(table)
+    table["x"] = [f"00{k}" for k in range(48)]  # names of something
+    with pytest.warns(UnusedColumnsWarning, match="not numeric: x"):
+        assert door(table) == ("hr", "bp")

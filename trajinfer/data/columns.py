@@ -14,6 +14,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, UnusedColumnsWarning, nearest
+from trajinfer.data.number_advice import are_written_numbers, conversion, have_decimal_commas
 
 _INDEX_NAME = re.compile(r"(Unnamed: \d+(\.\d+)*|)")
 _COUNTER_NAMES = ("index", "level_0", "rownames")
@@ -95,8 +96,8 @@ def number_columns(
         stacklevel: of the warning; 3 is the caller of the function that calls this one.
 
     Raises:
-        InputError: for a column of numbers but for a few cells, naming row and text, and for two
-            columns of one name.
+        InputError: for a column of numbers but for a few cells, naming row and text, for numbers
+            that are text, and for two columns of one name.
 
     Warns:
         UnusedColumnsWarning: naming the columns that are no numbers, and those that count rows as
@@ -172,8 +173,7 @@ def numbers_of(frame: pd.DataFrame, name: Any) -> Array:
         )
     if not types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         raise InputError(
-            f"column '{name}' is not numeric{_first_text(column)}; convert it with "
-            "pandas.to_numeric, or leave it out"
+            f"column '{name}' is not numeric{_first_text(column)}; {conversion(column, name)}"
         )
     return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
 
@@ -208,6 +208,14 @@ def series_of_rows(frame: pd.DataFrame, id: Any, *, sort: bool = False) -> tuple
 
 
 def _refuse_nearly_numbers(column: pd.Series, word: str) -> None:
+    is_text = not isinstance(column.dtype, pd.CategoricalDtype)
+    if is_text and (are_written_numbers(column) or have_decimal_commas(column)):
+        cell = column.dropna().iloc[0]
+        raise InputError(
+            f"column '{column.name}' holds numbers as text, such as {cell!r}; "
+            f"{conversion(column, column.name)} (on the command line see --decimal), or name "
+            f"{word} without this column"
+        )
     wrong = _not_numbers(column)
     n_cells = int(column.notna().sum())
     if wrong is None or not 0 < wrong.sum() < (1 - _MOSTLY) * n_cells:
