@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from trajinfer import MarkovJumpProcess, SchrodingerBridge
 from trajinfer.cli import app
+from trajinfer.cli.region_text import region_of, region_script
 from trajinfer.functionals import ValueFunction, above, hitting_probability
 from trajinfer.jumps import simulate
 from trajinfer.processes import DoubleWell
@@ -64,6 +65,28 @@ def test_durations_in_the_unit_of_the_table(run, tmp_path, monkeypatch, bridge):
     assert 1 - law["survival"].iloc[-1] == pytest.approx(found, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("x>=1|x<=-1", "F.above(1, channel='x') | F.below(-1, channel='x')"),
+        ("2>=y", "F.below(2, channel='y')"),
+        (
+            "x>1&-1<y|y>2",
+            "F.above(1, channel='x') & F.above(-1, channel='y') | F.above(2, channel='y')",
+        ),
+    ],
+)
+def test_regions_are_read_and_written_as_python(text, script):
+    from trajinfer import functionals
+
+    assert region_script(text) == script
+    points = np.random.default_rng(0).normal(0, 2, (50, 2))
+    region = region_of(text, ("x", "y")).on(("x", "y"), 2)
+    written = eval(script, {"F": functionals}).on(("x", "y"), 2)
+    assert (region.contains(points) == written.contains(points)).all()
+    assert 0 < region.contains(points).mean() < 1
+
+
 def test_states_of_a_chain(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rates = [[-1.0, 0.8, 0.2], [0.5, -1.0, 0.5], [0.4, 0.4, -0.8]]
@@ -103,6 +126,7 @@ def test_the_config_of_an_answer_asks_again(run, fails, tmp_path, monkeypatch, b
     [
         (("nowhere", "--target", "x>=1"), "nowhere holds no saved model"),
         (("result", "--target", "gata2>=1"), "did you mean 'gata1'?"),
+        (("result", "--target", "gata1>=1 g"), "write conditions such as 'x>=1.2', without units"),
         (("result", "--target", "much"), "'much' is no region: write conditions such as"),
         (("result", "--target", "gata1>=1", "--from", "0.3"), "write 'x=0.3,y=1', or last"),
         (("result", "--target", "gata1>=1", "--from", "gata1=1", "--series", "a.csv"), "either"),

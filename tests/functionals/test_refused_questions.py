@@ -6,12 +6,14 @@ import torch
 
 from trajinfer import InputError, Trajectories
 from trajinfer.functionals import (
+    Diffusion,
     Functional,
     PathSource,
     ValueFunction,
     above,
     ball,
     below,
+    density,
     discounted,
     estimate,
     exceedance,
@@ -24,6 +26,7 @@ from trajinfer.functionals import (
     outside,
     passage,
     states,
+    stationary,
 )
 from trajinfer.processes import (
     AffineDrift,
@@ -57,7 +60,41 @@ def value(question, process, X=None, **settings):
     return ValueFunction(question, **settings).fit(process, X)
 
 
+def driven():
+    """A spring whose place of rest goes to and fro; at time 0 it is like one that does not."""
+    return Diffusion(lambda t, x: np.sin(t) - x, lambda t, x: np.ones_like(x), 1, diagonal=True)
+
+
+BOX = {"domain": ([-3.0], [3.0]), "resolution": 20}
 REFUSED = {
+    "time, by formula": (lambda: value(EXIT, driven(), [[0.0]], method="exact"), "take estimate"),
+    "time, as usual": (lambda: value(EXIT, driven(), [[0.0]]), "depends on time.* take estimate"),
+    "time, on a grid": (
+        lambda: value(exceedance(1.0, 1.0), driven(), [[0.0]], method="grid", **BOX),
+        "depends on time",
+    ),
+    "time, along paths": (
+        lambda: value(EXIT, driven(), [[0.0]], method="lstd"),
+        "depends on time",
+    ),
+    "time, fates on a grid": (
+        lambda: fate_probabilities(driven(), [[0.0]], {"up": above(1.0)}, method="grid", **BOX),
+        "depends on time",
+    ),
+    "time, passage on a grid": (
+        lambda: passage(driven(), above(1.0), [[0.0]], ts=[1.0], method="grid"),
+        "depends on time",
+    ),
+    "time, a law at rest": (lambda: stationary(driven(), [[0.0]], **BOX), "depends on time"),
+    "time, a later law": (
+        lambda: density(driven(), [[0.0]], [1.0], **BOX),
+        "depends on time",
+    ),
+    "time, as a chain": (lambda: on_grid(driven(), ([-3.0], [3.0]), 20), "depends on time"),
+    "time, a control": (
+        lambda: estimate(EXIT, driven(), [[0.0]], n=10, control="auto"),
+        "depends on time",
+    ),
     "no end": (lambda: Functional(running=1.0), "would never end: give stop="),
     "discount below 0": (lambda: discounted(1.0, -0.1), "give horizon="),
     "reached with some probability": (
@@ -185,6 +222,15 @@ def test_it_is_refused_in_words(name):
     ask, words = REFUSED[name]
     with pytest.raises(InputError, match=words):
         ask()
+
+
+def test_what_changes_in_time_is_simulated():
+    """The mean place of rest rises for half a period, and the chance to be above with it."""
+    table = fate_probabilities(driven(), [[0.0]], {"up": above(1.0)}, horizon=0.5, n=20)
+    assert table.method.startswith("simulate")
+    ahead = estimate(expected(lambda x: x[:, 0], np.pi), driven(), [[0.0]], n=2000, random_state=0)
+    truth = (1 + np.exp(-np.pi)) / 2  # of x' = sin t - x from 0
+    assert abs(ahead.value[0] - truth) < 4 * ahead.std_error[0] + ahead.step_error[0]
 
 
 def test_regions_of_other_channels_do_not_overlap():

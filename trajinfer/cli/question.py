@@ -87,7 +87,9 @@ class Question(Options):
 
     target: Annotated[
         str | None,
-        typer.Option(help="What is to be reached: 'x>=1.2', 'x>=1&y<=0', or labels by commas."),
+        typer.Option(
+            help="What is to be reached: 'x>=1.2', 'x>=1&y<=0|z<=-1', or labels by comma."
+        ),
     ] = None
     before: Annotated[
         str | None, typer.Option(help="What ends the attempt, written as --target.")

@@ -1,8 +1,10 @@
-"""Regions as a user types them: conditions joined by &, or labels separated by commas."""
+"""Regions as a user types them: conditions joined by & and |, or labels separated by commas."""
 
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import and_, or_
 from typing import TYPE_CHECKING, Any
 
 from trajinfer._core.errors import InputError
@@ -10,14 +12,16 @@ from trajinfer._core.errors import InputError
 if TYPE_CHECKING:
     from trajinfer.questions.region import Region
 
-_CONDITION = re.compile(r"^\s*(.+?)\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*$")
+Condition = tuple[str, bool, str]
+_CONDITION = re.compile(r"^\s*([^<>=&|]+?)\s*(>=|<=|>|<)\s*([-+0-9.eE]+)\s*$")
+_TURNED = re.compile(r"^\s*([-+0-9.eE]+)\s*(>=|<=|>|<)\s*([^<>=&|]+?)\s*$")
 
 
 def region_of(text: str, names: Any) -> Region:
-    """The region that a text describes: conditions joined by &, or labels by commas.
+    """The region that a text describes: conditions joined by & and |, or labels by commas.
 
     Args:
-        text: such as "x>=1.2&y<=0", or "well,ill".
+        text: such as "x>=1.2&y<=0|x<=-1", where & binds before |, or "well,ill".
         names: labels of the states; None where there are none.
 
     Raises:
@@ -25,40 +29,60 @@ def region_of(text: str, names: Any) -> Region:
     """
     from trajinfer.functionals import states
 
-    parts = [_CONDITION.match(part) for part in text.split("&")]
-    conditions = [part for part in parts if part is not None]
-    if len(conditions) == len(parts):
-        whole = _half(conditions[0])
-        for part in conditions[1:]:
-            whole = whole & _half(part)
-        return whole
+    ways = _alternatives(text)
+    if ways is not None:
+        return reduce(or_, (reduce(and_, map(_half, way)) for way in ways))
     labels = {str(label): label for label in names or ()}
     wanted = [part.strip() for part in text.split(",")]
     if all(part in labels for part in wanted):
         return states([labels[part] for part in wanted])
     known = f"; names known here: {', '.join(labels)}" if labels else ""
     raise InputError(
-        f"{text!r} is no region: write conditions such as 'x>=1.2', joined by &, or labels by "
-        f"commas{known}"
+        f"{text!r} is no region: write conditions such as 'x>=1.2', without units, joined by & or "
+        f"|, or labels by commas{known}"
     )
 
 
-def _half(condition: re.Match[str]) -> Region:
+def _alternatives(text: str) -> list[list[Condition]] | None:
+    """Conditions that hold together, for each way that the text gives; None if it is none."""
+    ways = []
+    for way in text.split("|"):
+        parts = [_condition(part) for part in way.split("&")]
+        if None in parts:
+            return None
+        ways.append([part for part in parts if part is not None])
+    return ways
+
+
+def _condition(text: str) -> Condition | None:
+    """Channel, whether it is above, and the level, as typed."""
+    plain, turned = _CONDITION.match(text), _TURNED.match(text)
+    if plain is not None:
+        channel, sign, level = plain.groups()
+    elif turned is not None:
+        level, sign, channel = turned.groups()
+    else:
+        return None
+    return channel, sign.startswith(">") == (plain is not None), level
+
+
+def _half(condition: Condition) -> Region:
     from trajinfer.functionals import above, below
 
-    channel, sign, level = condition.groups()
+    channel, high, level = condition
     place: Any = int(channel) if channel.isdigit() else channel
-    make = above if sign.startswith(">") else below
-    return make(float(level), channel=place)
+    return (above if high else below)(float(level), channel=place)
 
 
 def region_script(text: str) -> str:
     """The same as Python, for a text that is a region."""
-    parts = [_CONDITION.match(part) for part in text.split("&")]
-    if not all(parts):
+    ways = _alternatives(text)
+    if ways is None:
         return f"F.states({[label.strip() for label in text.split(',')]!r})"
-    halves = [part.groups() for part in parts if part is not None]
-    return " & ".join(
-        f"F.{'above' if sign[0] == '>' else 'below'}({level}, channel={channel!r})"
-        for channel, sign, level in halves
+    return " | ".join(
+        " & ".join(
+            f"F.{'above' if high else 'below'}({level}, channel={channel!r})"
+            for channel, high, level in way
+        )
+        for way in ways
     )

@@ -143,7 +143,12 @@ class HittingAnswer:
         """The same for people; of many starts, what their answers are like."""
         shown = self.table
         if len(shown) > _MANY:
-            shown = shown.describe().loc[["mean", "min", "50%", "max"]].reset_index()
+            shown = (
+                shown.drop(columns="series", errors="ignore")
+                .describe()
+                .loc[["mean", "min", "50%", "max"]]
+                .reset_index()
+            )
         notes = [f"assumed: {note}" for note in self.notes]
         return "\n".join([table_text(shown, digits=4), "", f"method: {self.method}", *notes])
 

@@ -72,6 +72,7 @@ def on_grid(process: Any, domain: Any, resolution: int | None = None) -> GridCha
     """
     diffusion = _diffusion(process)
     grid = _grid(diffusion, domain, resolution)
+    diffusion.require_steady(grid.centers)
     rates = grid_rates(diffusion, grid, None).rates
     states = tuple(range(len(grid.centers)))
     return GridChain(rates, states, diffusion.axis, notes=diffusion.notes, grid=grid)
@@ -221,6 +222,7 @@ def density(
         domain = tuple(ends)
     grid = _grid(diffusion, domain, resolution)
     law = _first_law(start, diffusion, grid)
+    diffusion.require_steady(grid.centers)
     rates = grid_rates(diffusion, grid, None, across=moving_rate).rates
     flow = Flow(scipy.sparse.csr_array(rates.T))
     order = np.argsort(times)

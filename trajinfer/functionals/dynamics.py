@@ -72,6 +72,18 @@ class Diffusion:
         noises = [self.noise(t, points) for t in times]
         return any(not np.array_equal(v[0], w) for v in (drifts, noises) for w in v[1:])
 
+    def require_steady(self, x: Array) -> None:
+        """Refuse what is asked as if it were the same at all times, at the states x.
+
+        Raises:
+            InputError: where drift or noise depend on time.
+        """
+        if self.depends_on_time(x):
+            raise InputError(
+                "the drift or the noise of this process depends on time, which only a simulation "
+                "follows; take estimate, or method='simulate' of fates and passages"
+            )
+
     def points(self, x: Any, name: str = "x0") -> Array:
         """States (n, D) from what a user gives: (D,), (n, D), or numbers where D is 1.
 

@@ -90,8 +90,10 @@ class GridQuestions:
         """The questions on a grid.
 
         Raises:
-            InputError: for a part of the stopping set that lies between the centres of cells.
+            InputError: for a part of the stopping set that lies between the centres of cells, or a
+                process that changes in time.
         """
+        diffusion.require_steady(grid.centers)
         rates = grid_rates(diffusion, grid, stopping_set(functionals[0]))
         for region, _ in functionals[0].stopping:
             _require_seen(region, grid, rates)

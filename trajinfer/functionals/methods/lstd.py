@@ -207,6 +207,7 @@ def _prepared(
         return _from_recorded(functional, dynamics, X, size, rng)
     if X is None:
         raise InputError("X is needed: the states (n, D) at which paths are to start")
+    dynamics.require_steady(X)
     n = n_paths or PATHS
     _require_paths(n, size)
     places = states_on_the_way(functional, dynamics, X, 4 * size, seed)

@@ -59,10 +59,9 @@ def solve_grid(task: Task) -> Any:
     if not isinstance(diffusion, Diffusion):
         raise InputError("method='grid' is for diffusions with known drift; take method='auto'")
     require_grid(diffusion, task.X)
-    if diffusion.depends_on_time(task.X) or task.functional.depends_on_time:
-        raise InputError(
-            "method='grid' is for drifts and rewards that do not depend on time; take estimate"
-        )
+    diffusion.require_steady(task.X)
+    if task.functional.depends_on_time:
+        raise InputError("method='grid' is for rewards that do not depend on time; take estimate")
     stop = stopping_set(task.functional)
     duration = task.horizon or natural_duration(diffusion, task.X)
     low, high = domain_of(diffusion, task.X, duration, stop, task.settings.get("domain"), task.seed)
@@ -123,10 +122,10 @@ def choose(functional: Functional, dynamics: Dynamics) -> tuple[str, str]:
 
 
 def choose_solved(functional: Functional, dynamics: Dynamics) -> tuple[str, str] | None:
-    """What solves the equation, and the reason in words; None where no grid fits."""
+    """What solves the equation, and the reason in words; None where nothing does."""
     if isinstance(dynamics, Chain):
         return "exact", "a chain is answered by linear algebra"
-    if not isinstance(dynamics, Diffusion):
+    if not isinstance(dynamics, Diffusion) or dynamics.depends_on_time(_somewhere(dynamics)):
         return None
     if scale_measure.applies(functional, dynamics):
         return "exact", "one coordinate, asked until it stops: scale and speed"
@@ -152,12 +151,13 @@ def choose_or_simulate(
         return solved
     if features and isinstance(dynamics, Diffusion) and _has_features(functional, dynamics):
         return "galerkin", f"{dynamics.dim} coordinates and a known equation: random features"
-    return "simulate", "no grid fits so many coordinates, or correlated noise: paths are counted"
+    many = "no grid fits so many coordinates, correlated noise, or what changes in time"
+    return "simulate", f"{many}: paths are counted"
 
 
 def _has_features(functional: Functional, diffusion: Diffusion) -> bool:
     """Whether random features can meet the walls of a question without a horizon."""
-    origin = np.zeros((1, diffusion.dim))
+    origin = _somewhere(diffusion)
     smooth = all(region.smooth(origin) is not None for region, _ in functional.stopping)
     still = not (functional.depends_on_time or diffusion.depends_on_time(origin))
     return functional.horizon is None and smooth and still
@@ -169,7 +169,13 @@ def _for_paths(source: PathSource) -> tuple[str, str]:
     raise InputError(f"of {source.name} only paths are known; take estimate, which counts them")
 
 
+def _somewhere(diffusion: Diffusion) -> Array:
+    """A state (1, D) at which nothing need vanish."""
+    return np.full((1, diffusion.dim), 0.61)
+
+
 def _for_many(functional: Functional, diffusion: Diffusion) -> tuple[str, str]:
+    diffusion.require_steady(_somewhere(diffusion))
     if functional.horizon is not None:
         raise InputError(
             f"{diffusion.dim} coordinates are too many for a grid, and a horizon is no question "

@@ -276,6 +276,7 @@ def solve(functional: Functional, diffusion: Diffusion, X: Array) -> ExactSoluti
         NeverSurely: if a reward is collected until a time that may never come, or is infinite in
             the mean.
     """
+    diffusion.require_steady(X)
     stop = functional.stopping[0][0]
     for region, _ in functional.stopping[1:]:
         stop = stop | region
