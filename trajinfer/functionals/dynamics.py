@@ -66,7 +66,7 @@ class Diffusion:
 
     def depends_on_time(self, x: Array) -> bool:
         """Whether drift or noise differ between a few times at the states x."""
-        points = x[:16]
+        points = np.array(x[:16])
         times = (0.0, 0.7311, 3.1907)
         drifts = [self.drift(t, points) for t in times]
         noises = [self.noise(t, points) for t in times]
