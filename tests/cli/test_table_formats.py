@@ -6,12 +6,12 @@ import pytest
 
 COMMANDS = {
     "jumps": "--id who --time day --state stage",
+    "generate": "--id who --time day",
+    "fit": "--time day --features level,visits",
     "forecast": "--id who --time day --horizon 2",
     "impute": "--id who --time day",
     "anomaly": "--id who --time day",
-    "generate": "--id who --time day",
     "classify": "--id who --time day --label arm",
-    "fit": "--time day --features level,visits",
     "hurst": "--channels level",
 }
 
@@ -52,7 +52,14 @@ def read_by(script):
     return found["frame"][["level"]] if data is None else data.to_frame()
 
 
-@pytest.mark.parametrize("command", list(COMMANDS))
+# the others read series as "generate" does
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("jumps", "generate", "fit"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in list(COMMANDS)[3:]),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:columns left out")
 def test_a_command_reads_the_same_from_every_format(run, files, command):
     tables = {}

@@ -178,8 +178,8 @@ def test_an_absorbing_state_behind_label_noise():
     assert (model.rates_[model.states_.index("dead")] == 0).all()
 
 
-@pytest.mark.parametrize("method", ["mle", "auto"])
-@pytest.mark.parametrize("noise", [0.05, "learn"])
+@pytest.mark.parametrize("method", ["auto", pytest.param("mle", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("noise", [0.05, pytest.param("learn", marks=pytest.mark.slow)])
 def test_rows_that_end_at_death_stay_dead_behind_label_noise(method, noise):
     """Stages are mixed up, death is not; the search alone lets .06 to .3 a year return."""
     clean = panel(STAGES, ["normal", "low", "dead"], n=80, ends=True)
@@ -237,7 +237,9 @@ def alternating(law, n=200, n_times=20):
 
 
 @pytest.mark.filterwarnings("ignore:the likelihood keeps rising")
-@pytest.mark.parametrize("method", ["mle", "map", "auto", "bayes"])
+@pytest.mark.parametrize(
+    "method", ["mle", *(pytest.param(m, marks=pytest.mark.slow) for m in ("map", "auto", "bayes"))]
+)
 def test_rates_at_infinity_leave_the_stationary_law_as_wide_as_the_labels_do(method):
     """4000 labels: sd .0079 were they independent, .0067 as they alternate with factor -.3."""
     data = alternating([[0.3, 0.7], [0.6, 0.4]])
@@ -251,7 +253,7 @@ def test_rates_at_infinity_leave_the_stationary_law_as_wide_as_the_labels_do(met
         assert times[0][0] < 0.01 < 0.05 < times[1][0] < 1
 
 
-@pytest.mark.parametrize("method", ["mle", "auto"])
+@pytest.mark.parametrize("method", ["auto", pytest.param("mle", marks=pytest.mark.slow)])
 def test_rates_that_may_be_infinite_are_named_where_the_best_ones_are_finite(method):
     """Beside a slow third state the likelihood falls by .6 at infinity: no interval excludes it."""
     data = alternating([[0.3, 0.69, 0.01], [0.59, 0.4, 0.01], [0.02, 0.02, 0.96]])
@@ -280,7 +282,7 @@ def test_alternation_beside_fast_rates_that_are_determined():
 
 
 @pytest.mark.parametrize("method", ["mle", "em", "map", "auto", "bayes", "amortized"])
-@pytest.mark.parametrize("share", [0.5, 0.1])
+@pytest.mark.parametrize("share", [pytest.param(0.5, marks=pytest.mark.slow), 0.1])
 def test_groups_that_never_mix(share, method):
     """The law within a group is known, its weight is not: P(state a) is anything in [0, 2/3]."""
     paths = jumps.simulate(
