@@ -1,7 +1,8 @@
 """What sampling costs above its evaluations of the denoiser: 1000 draws of 16 coordinates.
 
 The denoiser is the mixture `sixteen` of the tests, float64, one thread. "with draws" also draws the
-starts; else they are given. Noise of an SDE is drawn in every step, which the bar does not cover.
+starts; else they are given. Noise of an SDE is drawn in every step, which alone is an eighth of the
+denoiser.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from trajinfer import DirectedChainGenerator, InputError, IrregularSeries
-from trajinfer.generation import written_draws
+from trajinfer.data import written_draws
 
 
 def _fitted(scale=1.0):

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from tests.scores.laws import ring, rms, sixteen
+from trajinfer import InputError
 from trajinfer.diffusion.blocks import symmetric_noise
+from trajinfer.diffusion.normals import standard_normals
 from trajinfer.diffusion.samplers import multistep
 from trajinfer.scores import (
     BlockPath,
@@ -309,8 +312,27 @@ def test_a_multistep_is_a_prediction_and_its_correction(churn):
         state = predicted
         if i and corrections[i - 1]:
             state = moved(base, i - 1, slice(i - orders[i - 1], i + 1))
-        z = torch.randn(start.shape, generator=generator, dtype=torch.float64) if churn else 0.0
+        z = standard_normals(start.shape, generator, start) if churn else 0.0
         base = np.exp(-k * h) * state
         base = base + np.exp(-lams[i + 1]) * np.sqrt(-np.expm1(-2 * churn**2 * h)) * z
         predicted = moved(base, i, slice(i - order + 1, i + 1))
     assert torch.allclose(got, predicted, rtol=0, atol=1e-12)
+
+
+def test_noise_in_single_precision_is_standard_normal():
+    like = torch.zeros((), dtype=torch.float64)
+    z = standard_normals((200_000, 2), torch.Generator().manual_seed(0), like)
+    assert z.dtype == torch.float64
+    flat = z.flatten().numpy()
+    n = len(flat)
+    assert stats.kstest(flat, "norm").pvalue > 1e-5
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs((flat**power).mean() - moment) < 4.5 * np.sqrt(variance / n)
+    assert abs(z.prod(1).mean()) < 4.5 / np.sqrt(n / 2)
+    assert 4.2 < np.abs(flat).max() < 5.8
+
+
+def test_churn_without_a_stream_of_noise_is_refused():
+    plan = SolverPlan.fixed(np.geomspace(10, 0.1, 5), (10.0, 0.1), 2, corrector=True)
+    with pytest.raises(InputError, match="churn adds noise: give generator="):
+        multistep(ring(), torch.zeros(3, 2), plan, churn=1.0)

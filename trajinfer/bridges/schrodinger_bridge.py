@@ -33,6 +33,7 @@ from trajinfer.bridges.matching_bridge import MatchingBridge, matched
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.data import Trajectories
+from trajinfer.data.written_draws import written_draws
 from trajinfer.processes import simulate
 from trajinfer.processes.base import require_savable
 from trajinfer.references.dynamics import Reference
@@ -192,8 +193,13 @@ class SchrodingerBridge(CellSetVerbs):
         return self
 
     def sample(
-        self, n: int | None = None, ts: Any = None, *, random_state: RandomState = None
-    ) -> Trajectories:
+        self,
+        n: int | None = None,
+        ts: Any = None,
+        *,
+        random_state: RandomState = None,
+        out: str | Path | None = None,
+    ) -> Trajectories | Path:
         """Draw paths through all snapshots.
 
         Args:
@@ -201,17 +207,22 @@ class SchrodingerBridge(CellSetVerbs):
             ts: (T,) times within the range of the snapshots in any order, or one time; None takes
                 those of the snapshots.
             random_state: None uses the estimator's.
+            out: folder to write tables to (`Trajectories.to_frame` without `weight`, in parquet),
+                10 000 paths at a time, each with a seed of its own; a call that was killed goes on.
 
         Returns:
-            Where mass changes, they are paths of individuals alive at the first time, each followed
-            along one of its descendants; `branches` (n, T) is their expected number, and `weights`
-            (n, T) is proportional to it, so that weighted paths have the law of the population at
-            every time.
+            The paths; the folder where there is an `out`. Where mass changes, they are paths of
+            individuals alive at the first time, each followed along one of its descendants;
+            `branches` (n, T) is their expected number, and `weights` (n, T) is proportional to it,
+            so that weighted paths have the law of the population at every time.
 
         Raises:
             InputError: for times outside the range.
         """
         self._check_fitted()
+        if out is not None:
+            seed = seed_from(self._generator(random_state, "sample"))
+            return written_draws(out, self.bridge_, self._count(n), seed, {"ts": ts}, self.sample)
         order = self._ascending(self.snapshots_.labels if ts is None else ts)
         times, rank = order.times[0], order.rank[0]
         self._require_inside(times)

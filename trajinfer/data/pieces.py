@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def write_pieces(
         The folder, as `pandas.read_parquet` takes it.
 
     Raises:
-        InputError: if the folder holds other files, or the answers of another call.
+        InputError: if the folder holds other files, or the answers of another call; or if series
+            cannot be answered: no folder is left behind where these are the first.
         StorageError: if it cannot be written.
     """
     folder = Path(out).expanduser()
@@ -56,12 +58,24 @@ def write_pieces(
     begun = (folder / _PROGRESS).is_dir()
     if not begun and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"out={str(out)!r} exists already; give the name of a new folder")
+    made, refused = not folder.exists(), None
     with using(None), checkpointed(folder / _PROGRESS, work, identity):
         size = once("series per piece", int, at_once)
         for number, first in enumerate(range(0, n_series, size)):
             piece = folder / f"part-{number:05d}.parquet"
-            if not piece.exists():
-                table = io.BytesIO()
-                answer(slice(first, first + size)).to_parquet(table, index=False)
-                write_bytes(piece, table.getvalue())
+            if piece.exists():
+                continue
+            try:
+                table = answer(slice(first, first + size))
+            except InputError as error:
+                if begun or first:
+                    raise
+                refused = error
+                break
+            written = io.BytesIO()
+            table.to_parquet(written, index=False)
+            write_bytes(piece, written.getvalue())
+    if refused is not None:
+        shutil.rmtree(folder if made else folder / _PROGRESS)
+        raise refused
     return folder

@@ -19,6 +19,7 @@ from trajinfer.diffusion.denoiser import as_denoiser
 from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.grids import level_grid
 from trajinfer.diffusion.noise import White
+from trajinfer.diffusion.normals import standard_normals
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.diffusion.resampling import effective_size, systematic
 from trajinfer.diffusion.twists import Twist, gradient_and_value, twist_of
@@ -210,7 +211,7 @@ def _propose(
     sd = low * math.sqrt(share)
     plain = y + share * (clean - y)
     shift = share * high**2 * slope
-    z = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+    z = standard_normals(y.shape, generator, y)
     log_ratio = 0.5 * z.square().sum(1) - 0.5 * (z + shift / sd).square().sum(1)
     return plain + shift + sd * z, log_ratio
 

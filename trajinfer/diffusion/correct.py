@@ -12,6 +12,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.diffusion.denoiser import Denoiser, Level, as_denoiser, require_state, width_of
 from trajinfer.diffusion.noise import NoiseLaw, White
+from trajinfer.diffusion.normals import standard_normals
 
 Curvature = Literal["damped"]
 _PLAIN_STEP, _DAMPED_STEP, _LARGEST_STEP = 0.6, 0.3, 2.0
@@ -83,7 +84,7 @@ def plain_moves(
 ) -> Tensor:
     """States (B, D) after moves with P = rho^2 N, at one level or one per row (B, 1)."""
     for _ in range(n_steps):
-        z = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+        z = standard_normals(y.shape, generator, y)
         y = y + step * (model.denoise(y, rho) - y) + (2 * step) ** 0.5 * rho * noise.colour(z)
     return y
 
@@ -102,7 +103,7 @@ def _damped(
     matrix = (axes * variances) @ axes.T
     root = (axes * variances.sqrt()) @ axes.T
     for _ in range(n_steps):
-        z = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+        z = standard_normals(y.shape, generator, y)
         score = (model.denoise(y, rho) - y) / rho**2
         y = y + step * score @ matrix + (2 * step) ** 0.5 * z @ root
     return y

@@ -12,6 +12,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.diffusion.denoiser import Level, as_double, isotropic
 from trajinfer.diffusion.noise import NoiseLaw, White
+from trajinfer.diffusion.normals import standard_normals
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 
@@ -109,7 +110,7 @@ class WienerDenoiser:
 
     def draw(self, n: int, rho: float, generator: torch.Generator) -> Tensor:
         """N rows of the law with noise, (n, D) float64."""
-        z = torch.randn(n, self.mean.shape[0], generator=generator, dtype=torch.float64)
+        z = standard_normals((n, self.mean.shape[0]), generator, self.mean)
         return self.mean + self._back((self.spectrum + rho**2).sqrt() * z)
 
     def _forth(self, y: Tensor) -> Tensor:

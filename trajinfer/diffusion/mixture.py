@@ -15,6 +15,7 @@ from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.diffusion.denoiser import Level, as_double, isotropic
 from trajinfer.diffusion.em import SHRINKAGE, fit_mixture
 from trajinfer.diffusion.gaussian import WienerDenoiser
+from trajinfer.diffusion.normals import standard_normals
 from trajinfer.diffusion.observation import LinearObservation
 
 _LOG_TWO_PI = math.log(2 * math.pi)
@@ -141,7 +142,7 @@ class GaussianMixture:
         """N draws of the law with white noise of level rho, (n, D)."""
         generator = torch_generator(seed_from(random_state))
         part = torch.multinomial(self.weights, n, replacement=True, generator=generator)
-        z = torch.randn(n, self.dim, generator=generator, dtype=torch.float64)
+        z = standard_normals((n, self.dim), generator, self.means)
         scaled = (self._spectra[part] + rho**2).sqrt() * z
         result: Tensor = self.means[part] + (self._axes[part] @ scaled[..., None])[..., 0]
         return result

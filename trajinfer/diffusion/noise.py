@@ -14,6 +14,7 @@ from torch import Tensor
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
+from trajinfer.diffusion.normals import standard_normals
 
 _JITTER = 1e-6
 
@@ -35,8 +36,7 @@ class NoiseLaw(ABC):
 
     def rows(self, n: int, dim: int, generator: torch.Generator, like: Tensor) -> Tensor:
         """N rows of noise, (n, dim)."""
-        z = torch.randn(n, dim, generator=generator, dtype=like.dtype, device=like.device)
-        return self.colour(z)
+        return self.colour(standard_normals((n, dim), generator, like))
 
 
 class NoiseProcess(ABC):

@@ -19,6 +19,7 @@ from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.grids import jump_factor, level_grid
 from trajinfer.diffusion.inversion import bdia
 from trajinfer.diffusion.noise import NoiseLaw, White
+from trajinfer.diffusion.normals import standard_normals
 from trajinfer.diffusion.plans import SolverPlan, default_order
 from trajinfer.diffusion.steps import single_step
 
@@ -197,8 +198,9 @@ def _draw(
 ) -> Tensor | None:
     if churn == 0:
         return None
-    z = torch.randn(y.shape, generator=generator, dtype=y.dtype, device=y.device)
-    return noise.colour(z)
+    if generator is None:
+        raise InputError("churn adds noise: give generator=, the stream it is drawn from")
+    return noise.colour(standard_normals(y.shape, generator, y))
 
 
 def _thinned(rhos: Array, n_steps: int) -> Array:

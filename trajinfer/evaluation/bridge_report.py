@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ class BridgeReport:
     @cached_property
     def paths(self) -> Trajectories:
         """Paths through all snapshots."""
-        return self.bridge.sample(self.n, _grid(self.train))
+        return cast(Trajectories, self.bridge.sample(self.n, _grid(self.train)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class BridgeReport:
         return figures
 
     def _draw_held_out(self, observed: Snapshots, scores: list[float], ax: Any) -> None:
-        drawn = self.bridge.sample(ts=observed.labels)
+        drawn = cast(Trajectories, self.bridge.sample(ts=observed.labels))
         plot.held_out(drawn, observed, train=self.train, scores=scores, ax=ax)
 
 

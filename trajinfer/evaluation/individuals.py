@@ -7,7 +7,7 @@ what the answer is compared with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from trajinfer._core.checks import Array, require_fraction
 from trajinfer._core.errors import InputError
 from trajinfer.bridges import SchrodingerBridge
-from trajinfer.data import Snapshots
+from trajinfer.data import Snapshots, Trajectories
 from trajinfer.metrics import exact_coupling, wasserstein
 
 _DRAWS = 50
@@ -295,7 +295,7 @@ def _own_samples(bridge: SchrodingerBridge, k: int, label: Any, draws: int) -> A
     train = bridge.snapshots_
     start, grid = train.points[k], [train.labels[k], label]
     draw = bridge.forecast if k == len(train) - 1 else bridge.sample
-    paths = draw(n=draws * len(start), ts=grid)
+    paths = cast(Trajectories, draw(n=draws * len(start), ts=grid))
     # Individuals that stand at the same place share their paths out among them.
     places, place_of = np.unique(start, axis=0, return_inverse=True)
     place_of = place_of.ravel()

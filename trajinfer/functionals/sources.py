@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
-from trajinfer.data import Forecast, IrregularSeries, TimeAxis
+from trajinfer.data import Forecast, IrregularSeries, TimeAxis, Trajectories
 from trajinfer.data.input import as_series
 from trajinfer.functionals.dynamics import PathSource
 from trajinfer.generation import DirectedChainGenerator
@@ -52,7 +52,8 @@ def of_fractional(process: FractionalSDE) -> PathSource:
 
     def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
         if starts is None:
-            return process.sample(n, times, random_state=seed).values[None]
+            drawn = cast(Trajectories, process.sample(n, times, random_state=seed))
+            return drawn.values[None]
         series = as_series(starts).on_axis(axis)
         asked = series.last_times[:, None] + times
         return model.draws(series, asked, n, seed, noisy=False)

@@ -21,6 +21,7 @@ from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer._core.words import renamed
 from trajinfer.data import Trajectories
 from trajinfer.data.channel_kinds import Bounds
+from trajinfer.data.written_draws import written_draws
 from trajinfer.generation import format_1
 from trajinfer.generation.chain import Dependence
 from trajinfer.generation.chain_engine import ChainEngine
@@ -37,7 +38,6 @@ from trajinfer.generation.schema import schema_of
 from trajinfer.generation.settings import checked_stages
 from trajinfer.generation.stages import LossName, Stage, has_settled
 from trajinfer.generation.unlisted_setting import UnlistedSetting
-from trajinfer.generation.written_draws import written_draws
 from trajinfer.sde import SolverRegularization
 from trajinfer.training import Callback, Progress, Report
 
@@ -229,9 +229,10 @@ class DirectedChainGenerator(Estimator):
             require_integer(chain_steps, "chain_steps", least=1)
         seed = self._draws_seed(random_state)
         if out is not None:
-            if given is not None or np.ndim(ts) > 1:
+            if given is not None:
                 raise InputError("out= takes times that all series share, and no given=")
-            return written_draws(out, self.model_, n, ts, chain_steps, seed)
+            asked = {"ts": ts, "chain_steps": chain_steps}
+            return written_draws(out, self.model_, n, seed, asked, self.sample)
         if given is not None:
             return self.model_.continue_from(to_series(given), n, ts, seed)
         return self.model_.sample(n, ts, chain_steps, seed)

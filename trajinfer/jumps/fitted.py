@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Hashable
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.prevalence import prevalence_counts
 from trajinfer.data.time_axis import TimeAxis
+from trajinfer.data.written_draws import written_draws
 from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.rate_intervals import Intervals, Uncertainty
@@ -234,8 +236,14 @@ class FittedJumpProcess(Estimator):
         return self.model_.most_probable_states(as_jump_series(X))
 
     def sample(
-        self, n: int, ts: Any, *, noisy: bool = True, random_state: RandomState = None
-    ) -> JumpSeries:
+        self,
+        n: int,
+        ts: Any,
+        *,
+        noisy: bool = True,
+        random_state: RandomState = None,
+        out: str | Path | None = None,
+    ) -> JumpSeries | Path:
         """Draw n paths at the times `ts`, one time, (T,) or (n, T).
 
         Args:
@@ -243,9 +251,13 @@ class FittedJumpProcess(Estimator):
             ts: observation times, in any order.
             noisy: whether labels are wrong with the probability of the model.
             random_state: None takes the estimator's.
+            out: folder to write tables to, which is then the answer; a killed call goes on.
         """
         check_is_fitted(self)
-        return self.model_.sample(n, ts, noisy=noisy, seed=self._draw_seed(random_state))
+        seed, question = self._draw_seed(random_state), {"ts": ts, "noisy": noisy}
+        if out is not None:
+            return written_draws(out, self.model_, n, seed, question, self.sample)
+        return self.model_.sample(n, **question, seed=seed)
 
     def _draw_seed(self, random_state: RandomState) -> int:
         return self.seed_ if random_state is None else seed_from(random_state)

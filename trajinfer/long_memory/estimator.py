@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
@@ -11,46 +10,36 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checkpoint_folder import once
-from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.devices import Device, require_cpu
-from trajinfer._core.errors import ExtrapolationWarning, InputError
-from trajinfer._core.estimator import Estimator, of_model
 from trajinfer._core.seeding import RandomState, seed_from
-from trajinfer._core.words import renamed
-from trajinfer.data import Forecast, IrregularSeries, Trajectories, as_series
+from trajinfer.data import IrregularSeries
 from trajinfer.data.input import series_to_learn
-from trajinfer.data.lead_times import lead_times
-from trajinfer.data.names import fits_columns
 from trajinfer.data.scaling import Standardisation
-from trajinfer.data.time_order import TimeOrder
 from trajinfer.fractional.nodes import default_nodes
 from trajinfer.fractional.normalization import FbmType
 from trajinfer.long_memory import format_1
 from trajinfer.long_memory.checks import check_data, check_settings, fixed_hurst, median_gap
 from trajinfer.long_memory.exact import ExactProcess
-from trajinfer.long_memory.held_back import last_fifth
 from trajinfer.long_memory.linear import NoiseBasis
 from trajinfer.long_memory.model import FractionalModel, standardised_grid
 from trajinfer.long_memory.process import FitReport, Process
 from trajinfer.long_memory.variational import VariationalInference
-from trajinfer.metrics import crps
+from trajinfer.long_memory.verbs import FractionalVerbs
 from trajinfer.training import Recipe
 
 Drift = Literal["linear", "mlp"]
 Inference = Literal["auto", "exact", "variational"]
 Likelihood = Literal["gaussian", "student_t"]
 _REACH = 0.5
-_SCORED_DRAWS = 100
 _CLIP = 10.0
 _LAST_RATE = 0.05
 
 
 @dataclass(eq=False, repr=False)
-class FractionalSDE(Estimator):
+class FractionalSDE(FractionalVerbs):
     r"""A neural SDE driven by fractional Brownian motion, $dX = b(X)\,dt + \sigma\,dB_H$.
 
     The noise is the Markov approximation of type I or II with unit variance at time 1, one Hurst
@@ -206,191 +195,6 @@ class FractionalSDE(Estimator):
         )
         grid = standardised_grid(series, scaling, span, step)
         return inference.fit(grid, basis, hurst, seed, step)
-
-    @renamed(series="X")
-    def forecast(
-        self,
-        X: Any,
-        ts: Any = None,
-        n: int = 100,
-        *,
-        horizon: Any = None,
-        random_state: RandomState = None,
-    ) -> Forecast:
-        """Draw what will be observed after the last time of each series.
-
-        The memory of the noise at the last observation is carried on. Draws of different series
-        are independent; with exact inference those of a series depend on the seed and its name.
-
-        Args:
-            X: the histories, `IrregularSeries` or as for `fit`.
-            ts: one time, times (Q,) or a row per series (B, Q), in any order, none before the last
-                time of its series.
-            n: number of paths.
-            horizon: in place of times, a duration ahead of the last time of each series, which is
-                cut into 20 steps; by default the horizon of the fit.
-            random_state: None takes the seed of the fit.
-
-        Raises:
-            InputError: if a time lies before the last of its series, or channels differ.
-
-        Warns:
-            ExtrapolationWarning: beyond the horizon of the fit.
-        """
-        check_is_fitted(self)
-        history = self._known(X)
-        asked = lead_times(history, ts, horizon, self._ahead)
-        return self._drawn(history, asked, n, random_state)
-
-    @renamed(series="X")
-    def interpolate(
-        self, X: Any, ts: Any, n: int = 100, *, random_state: RandomState = None
-    ) -> Forecast:
-        """Draw what would have been observed at any times from the start of each series on.
-
-        Args:
-            X: the observations, `IrregularSeries` or as for `fit`.
-            ts: one time, times (Q,) or a row per series (B, Q), in any order.
-            n: number of paths.
-            random_state: None takes the seed of the fit.
-
-        Raises:
-            InputError: if a time lies before the first of its series, or channels differ.
-        """
-        check_is_fitted(self)
-        history = self._known(X)
-        first = history.first_times
-        asked = history.axis.queries(
-            ts, len(history), after=first, since="the first time of the series"
-        )
-        return self._drawn(history, asked, n, random_state)
-
-    @renamed(series="X")
-    def predict(self, X: Any, ts: Any = None, *, horizon: Any = None) -> Array:
-        """Mean (B, Q, C) of the observations that `forecast` draws.
-
-        It is exact where inference is; else a mean of 200 paths that depend on the seed of the fit
-        only. The mean of a series does not depend on the others.
-
-        Args:
-            X: the histories.
-            ts: as for `forecast`.
-            horizon: as for `forecast`.
-
-        Raises:
-            InputError: as for `forecast`.
-
-        Warns:
-            ExtrapolationWarning: beyond the horizon of the fit.
-        """
-        check_is_fitted(self)
-        history = self._known(X)
-        asked = lead_times(history, ts, horizon, self._ahead)
-        self._warn_beyond(history, asked)
-        return self.model_.means(history, asked)
-
-    def sample(
-        self, n: int | None = None, ts: Any = None, *, random_state: RandomState = None
-    ) -> Trajectories:
-        """Draw new series of X, without observation noise.
-
-        Args:
-            n: how many; by default as many as were fitted.
-            ts: times since the start of a series, in any order: numbers, or durations where the
-                data have datetimes; by default 20 equal steps as far as the longest series went.
-            random_state: None takes the seed of the fit.
-
-        Raises:
-            InputError: if times are negative or not finite.
-        """
-        check_is_fitted(self)
-        model = self.model_
-        n = require_integer(model.n_series if n is None else n, "n", least=1)
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        grid = model.longest * np.arange(21) / 20
-        times = grid if ts is None else model.axis.durations(ts)
-        order = TimeOrder.of(times[None])
-        values = model.sample(order.times[0], n, seed)[:, order.rank[0]]
-        return Trajectories(times, values, features=model.channels, axis=model.axis.since_start())
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Minus the CRPS of forecasts of the last fifth of each series.
-
-        The unit is one standard deviation of the channel in the data of the fit.
-
-        Raises:
-            InputError: if nothing is observed in the last fifth of the series.
-        """
-        check_is_fitted(self)
-        series = self._known(X)
-        history, asked, scored = last_fifth(series)
-        drawn = self.model_.draws(history, asked, _SCORED_DRAWS, self.seed_)
-        members = np.moveaxis(drawn, 1, 0)[:, scored]
-        scale = np.broadcast_to(self.model_.scaling.scale, scored.shape)[scored]
-        return -float(np.mean(np.asarray(crps(members, series.values[scored])) / scale))
-
-    @property
-    def _ahead(self) -> float:
-        """Longest duration of forecasts."""
-        return self.model_.span - self.model_.longest
-
-    def _drawn(
-        self, history: IrregularSeries, asked: Array, n: int, random_state: RandomState
-    ) -> Forecast:
-        self._warn_beyond(history, asked)
-        n = require_integer(n, "n", least=1)
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        shared = bool((asked == asked[:1]).all())
-        return Forecast(
-            self.model_.draws(history, asked, n, seed),
-            asked[0] if shared else asked,
-            self.channels_,
-            history.ids,
-            history.axis,
-            history,
-        )
-
-    def _warn_beyond(self, history: IrregularSeries, asked: Array) -> None:
-        since_start = float((asked - history.first_times[:, None]).max())
-        if since_start > self.model_.span * (1 + 1e-9):
-            warnings.warn(
-                f"times beyond the horizon, {self._ahead:g} ahead of series as long as those of "
-                f"the fit or {self.model_.span:g} since the start of a series: the memory of the "
-                "noise was not fitted there; give a longer horizon= to the estimator",
-                ExtrapolationWarning,
-                stacklevel=4,
-            )
-
-    def _known(self, X: Any) -> IrregularSeries:
-        """Series on the axis of the fit.
-
-        Raises:
-            InputError: if the channels are others.
-        """
-        known = as_series(X).on_axis(self.axis_)
-        if known.shape[2] != len(self.channels_):
-            raise InputError(
-                f"the series have {known.shape[2]} channels, the model {len(self.channels_)}"
-            )
-        if not fits_columns(known.channels, self.channels_):
-            raise InputError(
-                f"the series have the channels {known.channels}, the model {self.channels_}; give "
-                "them by these names, in this order"
-            )
-        return known
-
-    hurst_ = of_model("hurst")
-    hurst_interval_ = of_model("interval")
-    elbo_ = of_model("elbo")
-    theta_ = of_model("theta")
-    mean_ = of_model("mean")
-    volatility_ = of_model("volatility")
-    noise_ = of_model("noise")
-    stationary_ = of_model("stationary")
-    horizon_ = of_model("span")
-    step_ = of_model("largest_step")
-    axis_ = of_model("axis")
-    channels_ = of_model("channels")
 
     @classmethod
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Self:

@@ -8,6 +8,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.seeding import torch_generator
 from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.diffusion.normals import standard_normals
 from trajinfer.scores.posterior_mixture import PosteriorMixture
 
 
@@ -27,7 +28,7 @@ def exact_draws(mixture: GaussianMixture, rows: Array, known: Array, n: int, see
 def drawn_rows(law: PosteriorMixture, generator: torch.Generator) -> Tensor:
     """One draw of every row of a law whose rows share their axes, (B, n)."""
     part = torch.multinomial(law.log_weights.exp(), 1, generator=generator)[:, 0]
-    z = torch.randn(law.means[:, 0].shape, generator=generator, dtype=torch.float64)
+    z = standard_normals(law.means[:, 0].shape, generator, law.means)
     rows = law.means[torch.arange(len(part)), part]
     for k in range(law.means.shape[1]):
         chosen = part == k

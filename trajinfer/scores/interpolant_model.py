@@ -15,6 +15,7 @@ from trajinfer._core.packing import packable
 from trajinfer._core.seeding import torch_generator
 from trajinfer.data.scaling import Standardisation
 from trajinfer.diffusion.interpolant_mixture import MixtureInterpolant
+from trajinfer.diffusion.normals import standard_normals
 from trajinfer.diffusion.sde import InterpolantSDE
 from trajinfer.references.stratified import draw_atoms
 from trajinfer.scores.interpolant_field import FieldNetwork, InterpolantField
@@ -196,7 +197,7 @@ class InterpolantModel:
         return torch.as_tensor(self.points[k][rows.numpy()])
 
     def _diffused(self, x: Tensor, duration: float, generator: torch.Generator) -> Tensor:
-        z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        z = standard_normals(x.shape, generator, x)
         return x + math.sqrt(duration) * torch.as_tensor(self.volatility) * z
 
     def _units(self, x: Tensor) -> Array:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from trajinfer.data import Forecast, IrregularSeries, Trajectories
 from trajinfer.data.filled_table import filled_table
 from trajinfer.data.input import as_series
 from trajinfer.data.time_order import TimeOrder
+from trajinfer.data.written_draws import written_draws
+from trajinfer.data.written_forecasts import written_forecasts
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.metrics import crps
 from trajinfer.scores.knot_fit import Seen
@@ -41,8 +45,13 @@ class SeriesVerbs(Estimator):
     model_: SeriesScoreModel
 
     def sample(
-        self, n: int | None = None, ts: Any = None, *, random_state: RandomState = None
-    ) -> Trajectories:
+        self,
+        n: int | None = None,
+        ts: Any = None,
+        *,
+        random_state: RandomState = None,
+        out: str | Path | None = None,
+    ) -> Trajectories | Path:
         """Draw n series.
 
         Args:
@@ -50,6 +59,11 @@ class SeriesVerbs(Estimator):
             ts: times (T,) or one time, in any order; None takes those of the training series where
                 they share them, else 20 equal steps over their range.
             random_state: None uses the estimator's.
+            out: folder to write tables to (`Trajectories.to_frame`, in parquet), 10 000 paths at a
+                time, each with a seed of its own; a call that was killed goes on.
+
+        Returns:
+            The series; the folder where there is an `out`.
 
         Warns:
             ExtrapolationWarning: for times outside those of the training series.
@@ -57,6 +71,9 @@ class SeriesVerbs(Estimator):
         check_is_fitted(self)
         model = self.model_
         n = model.n_series if n is None else require_integer(n, "n", least=1)
+        if out is not None:
+            seed, settings = self._seed(random_state), self._settings()
+            return written_draws(out, model, n, seed, {"ts": ts}, self.sample, settings=settings)
         asked = model.grid[None] if ts is None else model.axis.queries(ts, 1)
         times, index = np.unique(asked[0], return_inverse=True)
         self._warn_outside(times)
@@ -67,8 +84,14 @@ class SeriesVerbs(Estimator):
         )
 
     def interpolate(
-        self, X: Any, ts: Any, n: int = 100, *, random_state: RandomState = None
-    ) -> Forecast:
+        self,
+        X: Any,
+        ts: Any,
+        n: int = 100,
+        *,
+        random_state: RandomState = None,
+        out: str | Path | None = None,
+    ) -> Forecast | Path:
         """Coherent paths at any times given the observations, which are kept.
 
         Args:
@@ -76,12 +99,20 @@ class SeriesVerbs(Estimator):
             ts: times, one row for all series or one each, or one time; in any order.
             n: number of paths per series.
             random_state: None uses the estimator's.
+            out: folder to write tables to (`Forecast.to_frame`, in parquet), some series at a time
+                as the memory of an open table allows, with a seed of their own; a call that was
+                killed goes on. Times are then common to all series.
+
+        Returns:
+            Samples (B, n, T, C); the folder where there is an `out`.
 
         Warns:
             ExtrapolationWarning: for times outside those of the training series.
         """
         check_is_fitted(self)
         require_integer(n, "n", least=1)
+        if out is not None:
+            return self._written(out, X, random_state, {"ts": ts, "n": n}, self.interpolate)
         data = self._asked(X)
         asked = self.model_.axis.queries(ts, len(data))
         self._warn_outside(asked)
@@ -95,7 +126,8 @@ class SeriesVerbs(Estimator):
         horizon: Any = None,
         n: int = 100,
         random_state: RandomState = None,
-    ) -> Forecast:
+        out: str | Path | None = None,
+    ) -> Forecast | Path:
         """Coherent paths after the last observation of each series.
 
         Beyond the times of the training series they go on as Brownian motion.
@@ -106,16 +138,23 @@ class SeriesVerbs(Estimator):
             horizon: instead of ts a duration ahead of each series' last time, in 20 even steps.
             n: number of paths per series.
             random_state: None uses the estimator's.
+            out: as for `interpolate`; times common to all series, or a horizon.
+
+        Returns:
+            Samples (B, n, T, C); the folder where there is an `out`.
 
         Raises:
             InputError: unless exactly one of `ts` and `horizon` is given.
         """
         check_is_fitted(self)
         require_integer(n, "n", least=1)
-        data = self._asked(X)
-        axis, last = self.model_.axis, data.last_times
         if (ts is None) == (horizon is None):
             raise InputError("give either ts, the times, or horizon, a duration")
+        if out is not None:
+            question = {"ts": ts, "n": n, "horizon": horizon}
+            return self._written(out, X, random_state, question, self.forecast)
+        data = self._asked(X)
+        axis, last = self.model_.axis, data.last_times
         if ts is not None:
             asked = axis.queries(ts, len(data), after=last)
         else:
@@ -287,6 +326,17 @@ class SeriesVerbs(Estimator):
         ]
         samples = order.restore(np.stack(drawn), axis=2)
         return Forecast(samples, asked, model.channels, data.ids, model.axis, data)
+
+    def _written(
+        self,
+        out: str | Path,
+        X: Any,
+        random_state: RandomState,
+        asked: dict[str, Any],
+        verb: Callable[..., Forecast | Path],
+    ) -> Path:
+        seed, settings = self._seed(random_state), self._settings()
+        return written_forecasts(out, X, self.model_, seed, asked, verb, settings=settings)
 
     def _drawn(self, past: Seen, times: Array, n: int, seed: int) -> Array:
         return self.model_.draws(past, times, n, seed, **self._settings())

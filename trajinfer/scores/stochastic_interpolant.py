@@ -18,6 +18,7 @@ from trajinfer._core.errors import ExtrapolationWarning, InputError, nearest
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.bridges.snapshot_questions import SnapshotQuestions
 from trajinfer.data import Snapshots, Trajectories
+from trajinfer.data.written_draws import written_draws
 from trajinfer.diffusion.interpolant_path import InterpolantPath, NoiseShape, Shape
 from trajinfer.scores.coupled_ends import Coupling
 from trajinfer.scores.interpolant_fit import fit_interpolant, reference_volatility
@@ -156,8 +157,13 @@ class StochasticInterpolant(SnapshotQuestions):
         return self
 
     def sample(
-        self, n: int | None = None, ts: Any = None, *, random_state: RandomState = None
-    ) -> Trajectories:
+        self,
+        n: int | None = None,
+        ts: Any = None,
+        *,
+        random_state: RandomState = None,
+        out: str | Path | None = None,
+    ) -> Trajectories | Path:
         """Draw paths through all snapshots.
 
         Args:
@@ -165,11 +171,20 @@ class StochasticInterpolant(SnapshotQuestions):
             ts: (T,) times within the range of the snapshots in any order, or one time; None takes
                 those of the snapshots. Paths start at points of the snapshot before the first one.
             random_state: None uses the estimator's.
+            out: folder to write tables to (`Trajectories.to_frame`, in parquet), 10 000 paths at a
+                time, each with a seed of its own; a call that was killed goes on.
+
+        Returns:
+            The paths; the folder where there is an `out`.
 
         Raises:
             InputError: for times outside the range.
         """
         self._check_fitted()
+        if out is not None:
+            seed, way = self._drawing_seed(random_state, "sample"), {"way": self._way()}
+            question, count = {"ts": ts}, self._count(n)
+            return written_draws(out, self.model_, count, seed, question, self.sample, settings=way)
         order = self._ascending(self.snapshots_.labels if ts is None else ts)
         times, rank = order.times[0], order.rank[0]
         self._require_inside(times)

@@ -22,6 +22,7 @@ from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.lead_times import lead_times
+from trajinfer.data.written_forecasts import written_forecasts
 from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
 from trajinfer.metrics import crps
 from trajinfer.series.forecast_examples import default_horizon, examples_of
@@ -31,7 +32,6 @@ from trajinfer.series.network import Dynamics
 from trajinfer.series.network_forecast import NetworkForecast
 from trajinfer.series.series_estimator import SeriesEstimator
 from trajinfer.series.series_model import compacted
-from trajinfer.series.written_forecasts import written_forecasts
 
 _LEAD: dict[str, Any] = {
     "hidden": 96,
@@ -200,11 +200,11 @@ class NeuralSDEForecaster(SeriesEstimator):
         seed = Seeds.of(self.seed_).draws if random_state is None else seed_from(random_state)
         if out is None:
             return self._drawn(X, ts, n, seed, horizon, future)
-        if future is not None or np.ndim(ts) > 1:
-            raise InputError("out= takes common times or a horizon, and no future=; leave it out")
-        asked = {"ts": ts, "n": n, "seed": seed, "horizon": horizon}
+        if future is not None:
+            raise InputError("out= takes no future=; leave one of them out")
+        asked, by_name = {"ts": ts, "n": n, "horizon": horizon}, self.dynamics == "lead"
         return written_forecasts(
-            out, X, self.model_, asked, lambda some: self._drawn(some, ts, n, seed, horizon)
+            out, X, self.model_, seed, asked, self.forecast, seeded_by_name=by_name
         )
 
     def _drawn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.filled_table import filled_table
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.time_order import TimeOrder
+from trajinfer.data.written_forecasts import written_forecasts
 from trajinfer.filling.cross_channel import EXPERTS
 from trajinfer.filling.hiding import hidings, judges_hidden
 from trajinfer.filling.linear_prior import PriorFamily
@@ -201,7 +203,8 @@ class NeuralSDEInterpolator(SeriesEstimator):
         *,
         errors: Any = None,
         random_state: RandomState = None,
-    ) -> Forecast:
+        out: str | Path | None = None,
+    ) -> Forecast | Path:
         """Sample values at any times, between the observations of each series or outside them.
 
         Samples are those of new observations, their noise included, and independent between times.
@@ -213,6 +216,12 @@ class NeuralSDEInterpolator(SeriesEstimator):
             n: number of samples.
             errors: standard errors of the values.
             random_state: None uses the estimator's.
+            out: folder to write tables to (`Forecast.to_frame`, in parquet), some series at a time
+                as the memory of an open table allows, with a seed of their own; a call that was
+                killed goes on. Times are then common to all series, without `errors`.
+
+        Returns:
+            Samples (B, n, T, C); the folder where there is an `out`.
 
         Raises:
             InputError: for times that are no times of the data, empty or not finite.
@@ -220,8 +229,16 @@ class NeuralSDEInterpolator(SeriesEstimator):
         check_is_fitted(self)
         require_integer(n, "n", least=1)
         model = self.model_
-        asked, data, weights, order = self._asked(X, ts, errors)
         seed = model.series.seeds.draws if random_state is None else seed_from(random_state)
+        if out is None:
+            return self._sampled(X, ts, n, errors, seed)
+        if errors is not None:
+            raise InputError("out= takes no errors=; leave one of them out")
+        return written_forecasts(out, X, model, seed, {"ts": ts, "n": n}, self.interpolate)
+
+    def _sampled(self, X: Any, ts: Any, n: int, errors: Any, seed: int) -> Forecast:
+        model = self.model_
+        asked, data, weights, order = self._asked(X, ts, errors)
         samples = model.samples(data, weights, order.times, n, seed)
         return Forecast(
             order.restore(samples, axis=2),
@@ -294,7 +311,8 @@ class NeuralSDEInterpolator(SeriesEstimator):
                 "with more observations per channel, or a larger hide="
             )
         scale = series.scaling.values.scale
-        drawn = self.interpolate(shown, data.times).samples.transpose(1, 0, 2, 3) / scale
+        draws = self._sampled(shown, data.times, 100, None, series.seeds.draws).samples
+        drawn = draws.transpose(1, 0, 2, 3) / scale
         return -float(np.mean(crps(drawn[:, hidden], (data.values / scale)[hidden])))
 
     def _asked(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from trajinfer import plot
 from trajinfer._core.text import table_text
 from trajinfer.bridges import SchrodingerBridge
+from trajinfer.data import Trajectories
 from trajinfer.datasets import Dataset, load_snapshots
 from trajinfer.evaluation.held_out import held_out_table, mean_scores
 from trajinfer.processes import LotkaVolterra
@@ -87,6 +88,6 @@ class PredatorsReport:
         left, right = figure.subplots(1, 2, width_ratios=[1.4, 1.0])
         train = self.data.train
         grid = [train.times[0] + 0.1 * i for i in range(round(10 * float(train.times[-1])) + 1)]
-        paths = self.bridge.sample(200, grid)
+        paths = cast(Trajectories, self.bridge.sample(200, grid))
         plot.trajectories(paths, snapshots=train, ax=left)
         plot.history(self.bridge.history_, ax=right)
