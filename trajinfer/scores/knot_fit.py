@@ -10,6 +10,7 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.diffusion.scale_mixture import fit_scale_mixture
 from trajinfer.metrics import crps
 from trajinfer.scores.exact_draws import exact_draws
 from trajinfer.scores.incomplete_mixture import Parts, maximised
@@ -48,7 +49,7 @@ def fit_complete(knots: Array, values: Array, held: Array, n_components: Any, se
     """The mixture of rows (B, J, C) that share all times.
 
     With "auto" there are as many parts as foretell hidden values of held-out rows best, by CRPS:
-    a likelier law may fill in worse.
+    a likelier law may fill in worse. Beside free parts there are those that differ in size alone.
     """
     rows, aside = (part.reshape(len(part), -1) for part in (values, held))
     rng = np.random.default_rng(seed)
@@ -63,6 +64,7 @@ def fit_complete(knots: Array, values: Array, held: Array, n_components: Any, se
         laws = [
             fit_parts(rows, k, seed) for k in _COUNTS if k == 1 or len(rows) >= _ROWS_A_PART * k
         ]
+        laws.append(fit_scale_mixture(rows, seed))
         errors = [
             np.mean([_hidden_crps(law, aside[:_HELD], mask) for mask in masks]) for law in laws
         ]

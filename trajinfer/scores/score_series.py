@@ -18,8 +18,9 @@ from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series
 from trajinfer.data.scaling import Standardisation, is_constant
-from trajinfer.generation.schema import schema_of
+from trajinfer.generation.schema import ChannelSchema, schema_of
 from trajinfer.scores.correction import Learned
+from trajinfer.scores.exact_support import ExactSupport
 from trajinfer.scores.knot_fit import fit_complete, fit_incomplete, knots_of
 from trajinfer.scores.mixture_choice import levels_for
 from trajinfer.scores.series_learning import learn_series, require_short
@@ -158,7 +159,12 @@ class ScoreSeries(SeriesVerbs):
                 self.n_components,
                 seeds.weights,
             )
-        model = replace(model, knots=knots, levels=levels_for(knots.mixture))
+        model = replace(
+            model,
+            knots=knots,
+            levels=levels_for(knots.mixture),
+            exact=_exact_support(data, schema, grid),
+        )
         learned = None
         if self.model == "network":
             sizes = {"hidden": int(self.hidden), "layers": int(self.layers)}
@@ -214,6 +220,17 @@ class ScoreSeries(SeriesVerbs):
         require_fraction(self.hide, "hide")
         if self.hidden % 4:
             raise InputError(f"hidden must be a multiple of four, got {self.hidden}")
+
+
+def _exact_support(
+    data: IrregularSeries, schema: tuple[ChannelSchema, ...], grid: Array
+) -> ExactSupport:
+    """What holds exactly in all series, held-out ones too: their values show it."""
+    smooth = ("real", "positive")
+    plain = np.array([k.kind in smooth and not len(k.levels) and k.unit == 0 for k in schema])
+    bounds = np.array([[k.low for k in schema], [k.high for k in schema]])
+    whole = np.asarray(data.values) if _is_complete(data) else None
+    return ExactSupport.of(np.asarray(data.flat_values), grid, whole, plain, bounds)
 
 
 def _is_complete(data: IrregularSeries) -> bool:

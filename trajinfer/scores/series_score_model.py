@@ -22,6 +22,7 @@ from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.generation.schema import ChannelSchema
 from trajinfer.scores.corrected import Corrected
 from trajinfer.scores.density_model import denoised_draws
+from trajinfer.scores.exact_support import ExactSupport
 from trajinfer.scores.knot_fit import Seen, seen
 from trajinfer.scores.knot_law import KnotLaw
 from trajinfer.scores.series_examples import SeriesLaw
@@ -79,6 +80,7 @@ class SeriesScoreModel:
         grid: (T,) times that are drawn where none are asked for.
         n_series: number of training series.
         seed: of draws, unless another is given.
+        exact: what holds exactly in every series, and so in draws; None where nothing is known.
     """
 
     knots: KnotLaw
@@ -91,6 +93,7 @@ class SeriesScoreModel:
     grid: Array
     n_series: int
     seed: int
+    exact: ExactSupport | None = None
 
     @property
     def law(self) -> SeriesLaw:
@@ -130,7 +133,7 @@ class SeriesScoreModel:
         if not question.known.all():
             drawn = denoised_draws(self.given(question), n, random_state=seed, **settings)
             entries = np.where(question.known, entries, drawn.numpy())
-        return self.visible(np.broadcast_to(entries, (n, entries.shape[1]))[:, question.places])
+        return self._shown(np.broadcast_to(entries, (n, entries.shape[1])), question, ts)
 
     def given(self, question: Question) -> Corrected:
         """The denoiser of the entries of a question."""
@@ -157,7 +160,14 @@ class SeriesScoreModel:
         )
         drawn = found.sample(n, random_state=seed).numpy()
         entries = np.where(question.known, question.entries.values, drawn)
-        return self.visible(entries[:, question.places])
+        return self._shown(entries, question, ts)
+
+    def _shown(self, entries: Array, question: Question, ts: Array) -> Array:
+        """Values (n, T, C) of entries (n, m), with what holds exactly in every series."""
+        values = self.visible(entries[:, question.places])
+        if self.exact is None:
+            return values
+        return self.exact.give_back(values, ts, ~question.known[question.places])
 
     def _standard(
         self, asked: LinearObservation | Reward, question: Question

@@ -11,25 +11,37 @@ _MOST_LEVELS = 40
 _MOST_INCREMENTS = 300
 _LOCAL = 5
 _RESOLVED = 0.01
+_RESOLUTION = 1e-9
 
 
 def path_features(paths: Array) -> Array:
     """Table (n, F) of levels, increments and summaries of paths (n, T, C).
 
     Long series are thinned: at most 40 times of the levels and 300 increments over all channels
-    are shown; summaries always see every time.
+    are shown; summaries always see every time. Levels, increments and means are shown to a
+    billionth of the spread of their channel: what lies below is rounding of floats, which tells
+    how a path was computed and nothing of its law.
     """
     steps = np.diff(paths, axis=1)
     n, n_times, dim = paths.shape
+    unit = _RESOLUTION * np.nanstd(paths, axis=(0, 1))
+    paths, steps = _to_unit(paths, unit), _to_unit(steps, unit)
     levels = paths[:, evenly_thinned(n_times, _MOST_LEVELS)]
     increments = steps[:, evenly_thinned(n_times - 1, max(2, _MOST_INCREMENTS // dim))]
-    parts = [levels.reshape(n, -1), increments.reshape(n, -1), *_summaries(paths, steps)]
+    mean, *summaries = _summaries(paths, steps)
+    parts = [levels.reshape(n, -1), increments.reshape(n, -1), _to_unit(mean, unit), *summaries]
     return np.concatenate(parts, axis=1)
 
 
 def evenly_thinned(n: int, most: int) -> Array:
     """Indices of at most `most` of n times, ends included."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+
+
+def _to_unit(values: Array, unit: Array) -> Array:
+    """Values (..., C) moved to the nearest multiple of a unit per channel; as they are where 0."""
+    size = np.where(unit > 0, unit, 1.0)
+    return np.where(unit > 0, np.round(values / size) * size, values)
 
 
 def _summaries(paths: Array, steps: Array) -> list[Array]:
