@@ -31,6 +31,7 @@ from trajinfer.data.clouds import (
     without_massless_times,
 )
 from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
+from trajinfer.data.open_cells import is_cell_store, stored_cells
 from trajinfer.data.open_snapshots import read_points
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 from trajinfer.data.time_labels import as_index
@@ -182,14 +183,18 @@ class Snapshots:
         *,
         time: str,
         features: Sequence[str] | None = None,
+        use_rep: str = "X_pca",
+        n_dims: int | None = None,
         memory: float | str | None = None,
         time_unit: TimeUnit = "D",
     ) -> Snapshots:
-        """Read parquet files group by group: all rows, or a random part that fits in memory.
+        """Read a file block by block: all rows, or a random part that fits in memory.
 
         Args:
-            path: a parquet file, or a folder of them, partitioned or not.
+            path: a parquet file, or a folder of them, partitioned or not; or AnnData on disk, a
+                file .h5ad or a folder of zarr, of which only what is asked for is read.
             time, features, time_unit: as for `from_frame`.
+            use_rep, n_dims: of AnnData, as for `from_anndata`.
             memory: bound in bytes or as "2 GiB"; None takes a quarter of what is free.
 
         Raises:
@@ -198,6 +203,9 @@ class Snapshots:
         Warns:
             PartialDataWarning: if not all rows fit.
         """
+        if is_cell_store(Path(path).expanduser()):
+            cells = stored_cells(Path(path).expanduser(), use_rep, n_dims, memory)
+            return cls.from_anndata(cells, time=time, use_rep=use_rep, n_dims=n_dims)
         rows = read_points(path, time, features, memory)
         return cls.from_frame(rows, time=time, features=features, time_unit=time_unit)
 
