@@ -28,7 +28,7 @@ def flat(n, rows):
 
 @pytest.mark.parametrize(
     ("n", "rich", "kind"),
-    [(12, True, WholeSeries), (11, True, Blocks), (3, False, WholeSeries), (2, False, LaterTimes)],
+    [(8, True, WholeSeries), (7, True, Blocks), (3, False, WholeSeries), (2, False, LaterTimes)],
 )
 def test_what_is_held_out_follows_what_there_is(n, rich, kind):
     assert isinstance(folds_of(flat(n, 9), n, 2.0, 4, 0, rich=rich), kind)

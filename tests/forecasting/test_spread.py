@@ -41,3 +41,14 @@ def test_a_network_that_knows_the_scale_is_taken_and_one_that_does_not_is_left()
     np.testing.assert_allclose(
         fit_spread(asked, mean, error, UNITS, hidden, 500.0)(asked, mean, UNITS, hidden), truth
     )
+
+
+@pytest.mark.parametrize(("n", "found"), [(6.0, 0.0), (400.0, 0.4)])
+def test_spread_follows_the_level_only_where_errors_tell_it_clearly(n, found):
+    """The same errors with scale exp(.4 z): worth six they say nothing, worth four hundred all."""
+    rng = np.random.default_rng(0)
+    asked = questions(4000, rng)
+    z = rng.uniform(-1.0, 1.0, (4000, 1))
+    error = np.sqrt(asked.own_lead) * np.exp(0.4 * z) * rng.normal(size=z.shape)
+    spread = fit_spread(asked, UNITS.center + UNITS.scale * z, error, UNITS, None, n)
+    assert spread.exponent[0] == pytest.approx(found, abs=0.1 if found else 0.0)

@@ -11,7 +11,7 @@ from trajinfer.forecasting.common_times import CommonOrigins
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs
 
-_ENOUGH_SERIES = 12
+_ENOUGH_SERIES = 8
 _FEWEST_SERIES = 3
 _FIRST_ORIGIN = 0.25
 _ORIGINS = 8
@@ -116,10 +116,11 @@ def folds_of(
 ) -> Folds:
     """Parts that are held out.
 
-    They are whole series where 12 or more have pairs. Of fewer, rich ones are cut into blocks in
-    time, with a gap of one horizon: series of one time share its shocks, which the others would
-    tell. Three or more short ones are held out whole, as the curve that they share is learned from
-    others. One or two are learned from earlier times and tried on later ones.
+    They are whole series where eight or more have pairs, two in each of four parts. Of fewer, rich
+    ones are cut into blocks in time, with a gap of one horizon: series of one time share its
+    shocks, which the others would tell. Three or more short ones are held out whole, as the curve
+    that they share is learned from others. One or two are learned from earlier times and tried on
+    later ones.
 
     Args:
         data: the series.

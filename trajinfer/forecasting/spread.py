@@ -15,6 +15,7 @@ from trajinfer.forecasting.variogram import Variogram
 _EXPONENTS = np.linspace(-1.0, 1.0, 41)
 _TYPICAL_EXPONENT = 0.5
 _FARTHEST_LEVEL = 2.0
+_CLEAR = 1.0
 
 
 @packable
@@ -63,7 +64,9 @@ def fit_spread(
     r"""The scale under which held-out errors are most likely, channel by channel.
 
     b maximises the normal likelihood of n independent errors, with a normal prior of standard
-    deviation .5 around 0. The networks' scale is taken where it is more likely than the other.
+    deviation .5 around 0; it is 0 where that gains less than a unit over b = 0 (Akaike), since a
+    growth found by chance is carried on to levels that were not seen. The networks' scale is
+    taken where it is more likely than the other.
 
     Args:
         asked: the questions.
@@ -101,7 +104,8 @@ def _exponent(z: Array, level: Array, n: float) -> float:
     square = np.array([np.mean(z**2 * np.exp(-2 * b * level)) for b in _EXPONENTS])
     loss = 0.5 * np.log(np.maximum(square, 1e-300)) + _EXPONENTS * level.mean()
     loss = n * loss + 0.5 * (_EXPONENTS / _TYPICAL_EXPONENT) ** 2
-    return float(_EXPONENTS[int(np.argmin(loss))])
+    best, even = int(np.argmin(loss)), int(np.argmin(np.abs(_EXPONENTS)))
+    return float(_EXPONENTS[best]) if loss[even] - loss[best] > _CLEAR else 0.0
 
 
 def _likelihood(error: Array, scale: Array) -> Array:
