@@ -199,6 +199,20 @@ def test_coordinates_of_unlike_size_have_volatilities_of_their_own(clouds):
     assert alike.volatility_[0] == alike.volatility_[1]
 
 
+def test_groups_that_lie_apart_make_no_unlike_units():
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(0, 0.05, (100, 3)) for _ in range(2)]
+    for cloud in groups:
+        cloud[80:, 0] += 3.0
+    spread = np.mean([c.std(axis=0) for c in groups], axis=0)
+    assert spread[0] > 10 * spread[1:].max()
+    alike = SchrodingerBridge(random_state=0).fit(Snapshots([0, 1], groups))
+    np.testing.assert_allclose(alike.volatility_, 0.3 * spread.mean(), rtol=1e-12)
+    units = [c * [1.0, 1.0, 1e3] for c in groups]
+    unlike = SchrodingerBridge(random_state=0).fit(Snapshots([0, 1], units))
+    np.testing.assert_allclose(unlike.volatility_, 0.3 * spread * [1, 1, 1e3], rtol=1e-12)
+
+
 def test_the_default_volatility_is_a_third_of_the_spread(clouds):
     bridge = SchrodingerBridge(random_state=0).fit(Snapshots([0.0, 3.0, 4.0], clouds))
     spread = np.mean([c.std(axis=0) for c in clouds])

@@ -6,14 +6,15 @@ import pytest
 from tests.bridges.gaussian import CASES, bures_wasserstein2
 from trajinfer import SchrodingerBridge, Snapshots, load
 from trajinfer._core.errors import InputError
-from trajinfer.bridges import matching_bridge
+from trajinfer.bridges import drift_bridge, matching_bridge
 
 LAW = CASES["rotating"]
+MODULES = {"_PATH_STEPS": drift_bridge, "_CHECKED": drift_bridge}
 
 
 def fitted(n, monkeypatch, **recipe):
     for name, value in recipe.items():
-        monkeypatch.setattr(matching_bridge, name, value)
+        monkeypatch.setattr(MODULES.get(name, matching_bridge), name, value)
     rng = np.random.default_rng(0)
     ends = ((LAW.mu0, LAW.S0), (LAW.mu1, LAW.S1))
     data = Snapshots([0.0, LAW.T], [rng.multivariate_normal(m, S, n) for m, S in ends])

@@ -7,6 +7,9 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import torch
+
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data import Snapshots
 from trajinfer.processes import Process
@@ -14,10 +17,11 @@ from trajinfer.sde import SDELike
 
 logger = logging.getLogger(__name__)
 
-Backend = Literal["auto", "exact", "linear_noise", "mixture", "matching"]
-_BACKENDS = ("auto", "exact", "linear_noise", "mixture", "matching")
+Backend = Literal["auto", "exact", "linear_noise", "mixture", "ipf", "matching"]
+_BACKENDS = ("auto", "exact", "linear_noise", "mixture", "ipf", "matching")
+_LEARNED = ("ipf", "matching")
 _LARGEST_SEGMENT = 2**22
-_FEW_DIMENSIONS = 3
+_FEW_DIMENSIONS, _PROBES = 3, 64
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class BackendChoice:
 
     Attributes:
         name: "exact" or "linear_noise" (atoms against atoms under these laws), "mixture", or
-            "matching" (atoms, and a network for the drift between them).
+            "ipf" and "matching" (atoms, and a drift between them that is learned).
         reason: why, in a few words.
         max_samples: bound on the points of a snapshot among atoms; None bounds their memory.
     """
@@ -41,9 +45,9 @@ class BackendChoice:
         return self.name == "mixture"
 
     @property
-    def is_network(self) -> bool:
-        """Whether the drift is a network."""
-        return self.name == "matching"
+    def learns_drift(self) -> bool:
+        """Whether paths between atoms are drawn by a drift that is learned."""
+        return self.name in _LEARNED
 
 
 def check_backend(backend: str) -> None:
@@ -69,12 +73,12 @@ def choose_backend(
     Couplings of atoms take the square of the number of points, and in many dimensions no atom
     stands near the place where an individual should arrive. Above 2^22 pairs in a segment, "auto"
     therefore takes mixture potentials, but for data in few dimensions, where points are dense. It
-    never takes "matching": a network costs a training and misses the drift by more than the closed
-    form.
+    never takes "ipf" or "matching": a drift that is learned costs a training and misses by more
+    than the closed form.
 
     Raises:
-        InputError: if "exact" is asked of a reference without exact laws, or "matching" where mass
-            changes.
+        InputError: if "exact" is asked of a reference without exact laws, or a drift to be learned
+            where mass changes, or "ipf" of noise that is not the same everywhere.
     """
     affine = isinstance(reference, Process) and reference.affine(reference.values()) is not None
     laws = "exact" if affine else "linear_noise"
@@ -83,11 +87,13 @@ def choose_backend(
             "backend='exact' needs an affine drift with constant noise; "
             f"use backend='linear_noise' for {type(reference).__name__}"
         )
-    if backend == "matching" and mass_changes:
+    if backend in _LEARNED and mass_changes:
         raise InputError(
-            "backend='matching' knows no growth; leave backend='auto', or take backend='mixture', "
-            "which also gives a drift that is smooth everywhere"
+            f"backend={backend!r} knows no growth; leave backend='auto', or take "
+            "backend='mixture', which also gives a drift that is smooth everywhere"
         )
+    if backend == "ipf":
+        _require_even_noise(reference, snapshots)
     if backend != "auto":
         return BackendChoice(backend, "as asked", max_samples)
     sizes = [len(points) for points in snapshots.points]
@@ -109,3 +115,23 @@ def choose_backend(
         )
     logger.info("backend %s: %s", choice.name, choice.reason)
     return choice
+
+
+def _require_even_noise(reference: SDELike, snapshots: Snapshots) -> None:
+    """Refuse a reference whose noise depends on the state or on time.
+
+    Raises:
+        InputError: naming the reference.
+    """
+    with torch.no_grad():
+        seen = torch.cat(
+            [
+                reference.g(torch.as_tensor(t), torch.as_tensor(np.array(points[:_PROBES])))
+                for t, points in zip(snapshots.times, snapshots.points, strict=True)
+            ]
+        )
+    if not torch.allclose(seen, seen[:1].expand_as(seen), rtol=1e-9, atol=0.0):
+        raise InputError(
+            "backend='ipf' needs noise that is the same everywhere, which that of "
+            f"{type(reference).__name__} is not; leave backend='auto'"
+        )

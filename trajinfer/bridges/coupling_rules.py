@@ -14,8 +14,8 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
 from trajinfer.bridges.backends import BackendChoice
 from trajinfer.bridges.couplings import Couplings
+from trajinfer.bridges.drift_bridge import DriftBridge
 from trajinfer.bridges.growth import Growth
-from trajinfer.bridges.matching_bridge import MatchingBridge
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
@@ -31,7 +31,7 @@ from trajinfer.references.transitions import Transitions
 _WORKING_POINTS, _PROBES = 2**14, 100
 _ROUND_TOLERANCE, _FINAL_TOLERANCE = 1e-4, 1e-5
 
-AnyBridge = MultiMarginalBridge | MixtureBridge | MatchingBridge
+AnyBridge = MultiMarginalBridge | MixtureBridge | DriftBridge
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.bridges.coupling_rules import AnyBridge
 from trajinfer.bridges.couplings import Couplings
-from trajinfer.bridges.matching_bridge import MatchingBridge
+from trajinfer.bridges.drift_bridge import DriftBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.refinement import static_objective
 from trajinfer.processes import Process
@@ -66,7 +66,7 @@ class ParameterLaw:
         Raises:
             InputError: if too many numbers were refined, or one that the data do not settle.
         """
-        if isinstance(bridge, MatchingBridge):
+        if isinstance(bridge, DriftBridge):
             bridge = bridge.base
         if not isinstance(bridge, MultiMarginalBridge):
             raise InputError(

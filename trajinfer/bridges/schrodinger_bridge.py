@@ -24,12 +24,13 @@ from trajinfer.bridges.backends import Backend, check_backend, choose_backend
 from trajinfer.bridges.cell_set_verbs import CellSetVerbs
 from trajinfer.bridges.coupling_rules import coupling_rule
 from trajinfer.bridges.deconvolution import noise_by_coordinate, without_noise
+from trajinfer.bridges.drift_bridge import DriftBridge
 from trajinfer.bridges.finite_clouds import fit_corrected
 from trajinfer.bridges.fitting import alternate
 from trajinfer.bridges.growing_fit import fit_growing
 from trajinfer.bridges.growth import GrowthSetting, check_growth
 from trajinfer.bridges.kept_rounds import n_refinements_in
-from trajinfer.bridges.matching_bridge import MatchingBridge, matched
+from trajinfer.bridges.learned_drifts import with_learned_drift
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.data import Trajectories
@@ -64,11 +65,12 @@ class SchrodingerBridge(CellSetVerbs):
             callable. "learn" fits it by the static likelihood and corrects it for the number of
             points (`bridges.finite_clouds`), "likelihood" leaves that out. None keeps the
             reference's, and where it has none sets 0.3 x mean sd within a snapshot / root of the
-            mean segment length (per dimension where these differ more than tenfold).
+            mean segment length (per dimension in unlike units).
         n_refinements: bound on the rounds of refinement; 0 keeps the reference fixed.
         backend: "exact" (affine drift, constant noise), "linear_noise", or "auto", which takes the
             exact one where it applies. "mixture": Gaussian-mixture potentials, for many points.
-            "matching": a network regressed on the drift of the bridge.
+            "ipf": forward and backward drift in random features, by iterative proportional
+            fitting. "matching": a network regressed on the drift of the bridge.
         growth: net rate of divisions of the individuals. None: every snapshot has the same mass.
             "counts": the same rate everywhere, from the numbers of points of the snapshots (or the
             sums of their weights), which are then population sizes. "learn": a smooth rate g(x)
@@ -175,7 +177,7 @@ class SchrodingerBridge(CellSetVerbs):
         )
         with torch_threads(self.n_jobs):
             result = fit_growing(self.growth, fit, rule, reference, snapshots, seed_thin)
-            bridge = matched(result.bridge, seed_paths) if choice.is_network else result.bridge
+            bridge = with_learned_drift(choice, result.bridge, seed_paths)
         if n_refinements_in(result.history):
             reference.keep_values()
         self.bridge_ = bridge
@@ -364,7 +366,7 @@ class SchrodingerBridge(CellSetVerbs):
         """Couplings between points, and which points these are."""
         if isinstance(self.bridge_, MixtureBridge):
             return self.bridge_.on_atoms
-        if isinstance(self.bridge_, MatchingBridge):
+        if isinstance(self.bridge_, DriftBridge):
             return self.bridge_.base, self.atoms_
         return self.bridge_, self.atoms_
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
@@ -20,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 SPREAD_FRACTION = 0.3
 LEARN, LIKELIHOOD = "learn", "likelihood"
-_UNLIKE_UNITS = 10.0
+_UNLIKE_UNITS, _NEIGHBOURS = 10.0, 1000
 
 
 def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Snapshots) -> SDELike:
@@ -103,35 +105,74 @@ def spread_volatility(snapshots: Snapshots, process: Process | None = None) -> A
 
     It is one number for all dimensions, so that the couplings measure distance as the data do,
     unless their spreads differ more than tenfold, as they do between unlike units: then every
-    dimension has its own. For a process whose noise scales with the state the spread is taken
-    relative to that scale.
+    dimension has its own. Groups that lie apart spread as well; units are unlike only where nearest
+    neighbours differ more than tenfold too. For a process whose noise scales with the state the
+    spread is taken relative to that scale.
 
     Returns:
         (D,).
     """
-    spread = np.mean(
-        [
-            _relative_spread(points, snapshots.probabilities(k), process)
-            for k, points in enumerate(snapshots.points)
-        ],
-        axis=0,
-    )
+    spread = _mean_over_times(snapshots, process, lambda x, mass: moments(x, mass)[1])
     if not (spread > 0).any():
         spread = _positive(snapshot_moments(snapshots)[1])
-    varying = spread[spread > 0]
-    if varying.max() <= _UNLIKE_UNITS * varying.min():
-        spread = np.full_like(spread, varying.mean())
-    spread = np.where(spread > 0, spread, varying.min())
+    if not (_differ_tenfold(spread) and _unlike_units(snapshots, process, spread > 0)):
+        spread = np.full_like(spread, spread[spread > 0].mean())
+    spread = np.where(spread > 0, spread, spread[spread > 0].min())
     return np.asarray(SPREAD_FRACTION * spread / np.sqrt(_typical_duration(snapshots)))
 
 
-def _relative_spread(points: Array, weights: Array, process: Process | None) -> Array:
-    spread = moments(points, weights)[1]
+def _differ_tenfold(spread: Array) -> bool:
+    """Whether the largest is more than ten times the smallest; zeros do not count."""
+    varying = spread[spread > 0]
+    return bool(varying.max() > _UNLIKE_UNITS * varying.min())
+
+
+def _unlike_units(snapshots: Snapshots, process: Process | None, varying: Array) -> bool:
+    """Whether neighbours differ tenfold more in one dimension than in another.
+
+    Where most of them do not differ at all in a dimension that varies, they say nothing: units
+    then count as unlike.
+    """
+    gaps = _mean_over_times(snapshots, process, lambda x, _: _neighbour_gaps(x))[varying]
+    return not (gaps > 0).all() or _differ_tenfold(gaps)
+
+
+def _neighbour_gaps(points: Array) -> Array:
+    """Median distance (D,) of nearest neighbours in every coordinate, among some of the points."""
+    rows = np.unique(np.linspace(0, len(points) - 1, _NEIGHBOURS).round().astype(int))
+    some = np.asarray(points, dtype=np.float64)[rows]
+    if len(some) < 2:
+        return np.zeros(some.shape[1])
+    deviation = some.std(0)
+    alike = some / np.where(deviation > 0, deviation, 1.0)
+    _, nearest = cKDTree(alike).query(alike, k=2)
+    return np.asarray(np.median(np.abs(some - some[nearest[:, 1]]), axis=0))
+
+
+def _mean_over_times(
+    snapshots: Snapshots, process: Process | None, spread: Callable[[Array, Array], Array]
+) -> Array:
+    """Mean (D,) of a spread within snapshots, relative to the noise scale of a process."""
+    return np.asarray(
+        np.mean(
+            [
+                spread(points, snapshots.probabilities(k))
+                / _noise_scale(points, snapshots.probabilities(k), process)
+                for k, points in enumerate(snapshots.points)
+            ],
+            axis=0,
+        )
+    )
+
+
+def _noise_scale(points: Array, weights: Array, process: Process | None) -> Array:
+    """Mean size (D,) of what multiplies the volatility at these points; ones for constant noise."""
+    ones = np.ones(points.shape[1])
     if process is None:
-        return spread
+        return ones
     y = torch.as_tensor(np.array(points))
     scale = process.noise_scale(y.new_zeros(()), y)
-    return np.asarray(spread if scale is None else spread / (weights @ scale.abs().numpy()))
+    return ones if scale is None else np.asarray(weights @ scale.abs().numpy())
 
 
 def snapshot_moments(snapshots: Snapshots) -> tuple[Array, Array]:
