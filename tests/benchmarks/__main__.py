@@ -42,7 +42,7 @@ def main() -> None:
     sys.stdout.write(table(found) + "\n")
     keep(found)
     if args.page is not None:
-        args.page.write_text(page(parts, args.rounds, date.today()), encoding="utf-8")
+        args.page.write_text(page(parts, args.rounds, date.today(), args.names), encoding="utf-8")
 
 
 def keep(found: list[Row]) -> None:

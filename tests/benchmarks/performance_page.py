@@ -18,18 +18,25 @@ thread. Peers that were not installed are named.
 """
 
 
-def page(parts: Mapping[str, tuple[str, Sequence[Row]]], rounds: int, day: date) -> str:
+def page(
+    parts: Mapping[str, tuple[str, Sequence[Row]]],
+    rounds: int,
+    day: date,
+    names: Sequence[str] = (),
+) -> str:
     """The page in Markdown.
 
     Args:
         parts: what each module says of itself, and its rows, by the name of the module.
         rounds: how often each version was timed; ratios are of medians.
         day: of the run.
+        names: the modules that were asked for; none means all of them.
     """
+    words = "".join(f"{name} " for name in names)
     known = {name: _version(name) for name in PEERS}
     run = (
-        f"Run on {day.isoformat()} by `python -m tests.benchmarks --rounds {rounds} --page "
-        f"docs/performance.md` (`make bench`)\nwith Python {platform.python_version()} on "
+        f"Run on {day.isoformat()} by `python -m tests.benchmarks {words}--rounds {rounds} --page "
+        f"docs/performance.md`\n(`make bench` runs all) with Python {platform.python_version()} on "
         f"{os.cpu_count()} cores ({platform.machine()}), "
         + ", ".join(f"{name} {found}" for name, found in known.items() if found)
         + "."

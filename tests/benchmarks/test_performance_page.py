@@ -21,6 +21,8 @@ def test_a_page_holds_every_row_with_its_date_and_command():
     assert "| C | ours | 2.00 |  |" in text
     assert "Said of it." in text
     assert "Empty" not in text
+    some = page({}, 1, date(2030, 1, 2), ["solvers"])
+    assert "python -m tests.benchmarks solvers --rounds 1" in some
 
 
 def test_the_page_that_lies_here_was_written_by_a_run():
