@@ -51,6 +51,16 @@ CASES = (
     Case("LotkaVolterra", processes.LotkaVolterra, (5.0, 4.0)),
     Case("Repressilator", lambda **v: processes.Repressilator(10, 3, 1, 1, **v), (1.0, 1.5, 2.0)),
     Case("Repressilator", processes.Repressilator, (1.0, 1.5, 2.0)),
+    Case(
+        "RepressilatorWithProteins",
+        lambda **v: processes.RepressilatorWithProteins(0.1, 10, 3, 1, 1, 2, 0.5, **v),
+        (1.0, 1.5, 2.0, 0.5, 1.5, 1.0),
+    ),
+    Case(
+        "RepressilatorWithProteins",
+        processes.RepressilatorWithProteins,
+        (1.0, 1.5, 2.0, 0.5, 1.5, 1.0),
+    ),
     Case("Vortex", lambda **v: processes.Vortex(0.5, [0.2, 0.0], -0.3, **v), (0.3, -0.5)),
     Case("Vortex", processes.Vortex, (0.3, -0.5)),
     Case("LambOseen", lambda **v: processes.LambOseen(0.5, [0.2, 0.0], 0.7, **v), (0.3, -0.5)),

@@ -38,6 +38,10 @@ class ExtrapolationWarning(UserWarning):
     """A result is asked for outside the range of the observations."""
 
 
+class IdentifiabilityWarning(UserWarning):
+    """Some numbers are hardly determined by the data."""
+
+
 class UnusedColumnsWarning(UserWarning):
     """Columns of a table are left out that nobody asked to leave out."""
 

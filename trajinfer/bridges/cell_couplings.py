@@ -33,11 +33,14 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.data import Snapshots
+from trajinfer.hidden import HiddenBridge
 
 _TOLERANCE, _NOTABLE = 1e-7, 0.05
 _MOST_SWEEPS, _LARGEST_FACTOR = 500, 1e100
 _PARTNERS = 64
 _CHUNK = 4096
+
+AtomBridge = MultiMarginalBridge | HiddenBridge
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Representatives:
 
 
 def couple_cells(
-    snapshots: Snapshots, bridge: MultiMarginalBridge, atoms: Any, k: int, seed: int
+    snapshots: Snapshots, bridge: AtomBridge, atoms: Any, k: int, seed: int
 ) -> scipy.sparse.csr_array:
     """Joint weights (N_k, N_{k+1}) of all cells; the columns sum to the later snapshot's weights.
 

@@ -18,8 +18,7 @@ import torch
 
 from trajinfer._core.checks import Array, as_array, require_weights
 from trajinfer._core.errors import InputError
-from trajinfer.bridges.cell_couplings import Representatives
-from trajinfer.bridges.multi_marginal import MultiMarginalBridge
+from trajinfer.bridges.cell_couplings import AtomBridge, Representatives
 from trajinfer.data import Snapshots
 
 _OTHER = "other"
@@ -37,7 +36,7 @@ class CellFlow:
     """
 
     snapshots: Snapshots
-    bridge: MultiMarginalBridge
+    bridge: AtomBridge
     atoms: Sequence[Array]
 
     def weights(self, mass: Any, k: int) -> Array:
@@ -56,7 +55,7 @@ class CellFlow:
         ratio = np.divide(mass, mine, out=np.zeros_like(mass), where=mine > 0)
         values = self._to_atoms(ratio[:, None], first)
         for k in range(first, last - 1):
-            plan = self.bridge.couplings.of(k).log_plan.exp()
+            plan = self.bridge.plan(k)
             values = plan.mT @ values / plan.sum(0).clamp_min(1e-300).unsqueeze(1)
         later = self._at_cells(last, lambda y: self.bridge.start_weights(last - 1, y) @ values)
         pushed = self.snapshots.probabilities(last) * later[:, 0]
@@ -106,7 +105,7 @@ class CellFlow:
         """Sum (N_first, S), given every cell, over its descendants of their values (N_last, S)."""
         carried = self._to_atoms(values, last)
         for k in range(last - 1, first, -1):
-            ends = self.bridge.couplings.of(k).conditional @ self._grown_to_end(k, carried)
+            ends = self.bridge.onward(k) @ self._grown_to_end(k, carried)
             carried = self._grown_from_start(k, self.bridge.problem.points[k], ends)
         carried = self._grown_to_end(first, carried)
 

@@ -14,9 +14,8 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
 from trajinfer.bridges.annotation import annotate
-from trajinfer.bridges.cell_couplings import couple_cells
+from trajinfer.bridges.cell_couplings import AtomBridge, couple_cells
 from trajinfer.bridges.cell_flow import CellFlow
-from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.snapshot_estimator import SnapshotEstimator
 
 
@@ -209,5 +208,5 @@ class CellSetVerbs(SnapshotEstimator):
         return CellFlow(self.snapshots_, *self._on_atoms()), first, last
 
     @abstractmethod
-    def _on_atoms(self) -> tuple[MultiMarginalBridge, Sequence[Array]]:
+    def _on_atoms(self) -> tuple[AtomBridge, Sequence[Array]]:
         """Couplings between some cells of every snapshot, and which cells these are."""

@@ -22,6 +22,7 @@ from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.refinement import AnyCouplings
 from trajinfer.bridges.thinning import part_of, thin
 from trajinfer.data import Snapshots
+from trajinfer.hidden import HiddenBridge
 from trajinfer.references.dynamics import Dynamics, Reference
 from trajinfer.references.problem import Problem, SegmentBatch
 from trajinfer.references.quadrature import Quadrature, quadrature_for
@@ -31,7 +32,7 @@ from trajinfer.references.transitions import Transitions
 _WORKING_POINTS, _PROBES = 2**14, 100
 _ROUND_TOLERANCE, _FINAL_TOLERANCE = 1e-4, 1e-5
 
-AnyBridge = MultiMarginalBridge | MixtureBridge | DriftBridge
+AnyBridge = MultiMarginalBridge | MixtureBridge | DriftBridge | HiddenBridge
 
 
 @dataclass(frozen=True)

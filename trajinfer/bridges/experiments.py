@@ -115,6 +115,11 @@ def _check(estimator: SchrodingerBridge, experiments: Mapping[str, Any]) -> None
             f"backend='{estimator.backend}' couples no atoms, which experiments that share "
             "dynamics need; leave backend='auto'"
         )
+    if estimator.observed is not None:
+        raise InputError(
+            "experiments that share dynamics need all coordinates; leave observed=None, or fit "
+            "every experiment alone"
+        )
     if isinstance(estimator.volatility, str) and estimator.volatility == LEARN:
         raise InputError(
             "volatility='learn' is corrected for the points of one experiment; give "

@@ -111,6 +111,10 @@ class MultiMarginalBridge:
         """Coupling of segment k, (N_k, N_{k+1}); of populations in its middle where they grow."""
         return self.couplings.of(k).log_plan.exp()
 
+    def onward(self, k: int) -> Tensor:
+        """Probabilities (N_k, N_{k+1}) of the end points of segment k, given the start."""
+        return self.couplings.of(k).conditional
+
     def plan_at(self, k: int, share: float) -> Tensor:
         """Joint weights (N_k, N_{k+1}) of starts and ends among those alive at a share of k."""
         if self.growth is None:

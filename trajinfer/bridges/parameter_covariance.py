@@ -70,8 +70,9 @@ class ParameterLaw:
             bridge = bridge.base
         if not isinstance(bridge, MultiMarginalBridge):
             raise InputError(
-                "bridges by mixtures of Gaussians have no potentials of single points, so the "
-                f"errors of their parameters are not known; {_REMEDY}"
+                "bridges by mixtures of Gaussians, and those with hidden coordinates, have no "
+                "potentials of single points, so the errors of their parameters are not known; "
+                f"{_REMEDY}"
             )
         mean, rows = influence(bridge)
         total = np.zeros((len(mean), len(mean)))

@@ -23,6 +23,7 @@ from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.processes import Process
 from trajinfer.references.bridge_law import bridge_law
 from trajinfer.references.dynamics import Reference
+from trajinfer.references.information import as_metric, fisher_information
 from trajinfer.references.linalg import cholesky, whiten
 from trajinfer.references.parameter_vector import ParameterVector
 from trajinfer.references.partners import Pairs, Partners
@@ -35,7 +36,6 @@ _PATH_DRAWS = 150
 _TRUST_REGION = 1.0
 _LARGE = 1e6
 _MOST_COLUMNS = 200
-_DIFFERENCE = 1e-5
 _MOST_ITERATIONS = 100
 _STATIC_ITERATIONS = 20
 
@@ -60,7 +60,7 @@ def static_round(
     vector = ParameterVector(reference.sde)
     metric = None
     if len(vector) <= _MOST_COLUMNS:
-        metric = _fisher_information(reference, vector, laws, masses)
+        metric = as_metric(fisher_information(vector, laws, masses, lambda: reference.shrinkage))
     vector.minimise(
         objective, max_iterations=_STATIC_ITERATIONS, reach=_TRUST_REGION, metric=metric
     )
@@ -110,49 +110,6 @@ def _likelihood_by_quadrature(
         return torch.stack([(plan * cost).sum() for plan, cost in zip(plans, costs)]).sum()
 
     return likelihood
-
-
-def _fisher_information(
-    reference: Reference, vector: ParameterVector, laws: Laws, masses: Sequence[Tensor]
-) -> Array:
-    r"""Information that transition means and variances carry about the learnable numbers.
-
-    By differences: $\sum_i a_i [\partial m_i^T P_i^{-1} \partial m_i + \tfrac12 \partial v_i^2]$
-    with v the log standard deviations of the whitened coordinates, plus that of the ridge.
-    """
-    start = vector.get()
-    with torch.no_grad():
-        centers, ridge = laws(), reference.shrinkage
-        columns = []
-        for position in range(len(start)):
-            moved = start.copy()
-            moved[position] += _DIFFERENCE
-            vector.set(moved)
-            parts = [
-                part
-                for center, law, mass in zip(centers, laws(), masses)
-                for part in _whitened_change(center, law, mass)
-            ]
-            if ridge is not None:
-                shrinkage = reference.shrinkage
-                parts.append(ridge if shrinkage is None else shrinkage - ridge)
-            columns.append(torch.cat(parts) / _DIFFERENCE)
-        vector.set(start)
-    slopes = np.nan_to_num(torch.stack(columns, dim=1).numpy(), posinf=0.0, neginf=0.0)
-    information = slopes.T @ slopes
-    floor = 1e-8 * max(1e-8, np.diag(information).max())
-    return np.asarray(information + floor * np.eye(len(start)))
-
-
-def _whitened_change(center: Transition, law: Transition, mass: Tensor) -> tuple[Tensor, Tensor]:
-    """Change of means and of variances in the units of the law at the centre."""
-    factor, _ = cholesky(center.covariance)
-    factor = factor.expand(*center.mean.shape, -1)
-    root = mass.sqrt().unsqueeze(2)
-    mean = whiten(factor, (law.mean - center.mean).unsqueeze(3)).squeeze(3)
-    change = (law.covariance - center.covariance).expand(*center.mean.shape, -1)
-    variance = whiten(factor, whiten(factor, change).mT).diagonal(dim1=2, dim2=3)
-    return (root * mean).flatten(), (root * variance).flatten() / 2**0.5
 
 
 def path_round(

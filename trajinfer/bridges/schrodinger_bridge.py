@@ -21,6 +21,7 @@ from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer._core.threads import torch_threads
 from trajinfer.bridges import format_1
 from trajinfer.bridges.backends import Backend, check_backend, choose_backend
+from trajinfer.bridges.cell_couplings import AtomBridge
 from trajinfer.bridges.cell_set_verbs import CellSetVerbs
 from trajinfer.bridges.coupling_rules import coupling_rule
 from trajinfer.bridges.deconvolution import noise_by_coordinate, without_noise
@@ -29,22 +30,21 @@ from trajinfer.bridges.finite_clouds import fit_corrected
 from trajinfer.bridges.fitting import alternate
 from trajinfer.bridges.growing_fit import fit_growing
 from trajinfer.bridges.growth import GrowthSetting, check_growth
+from trajinfer.bridges.hidden_coordinates import HiddenCoordinates
 from trajinfer.bridges.kept_rounds import n_refinements_in
 from trajinfer.bridges.learned_drifts import with_learned_drift
 from trajinfer.bridges.mixture_bridge import MixtureBridge
-from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.data import Trajectories
 from trajinfer.data.written_draws import written_draws
 from trajinfer.processes import simulate
 from trajinfer.processes.base import require_savable
 from trajinfer.references.dynamics import Reference
 from trajinfer.references.reference import LEARN, prepare_reference
-from trajinfer.references.stratified import draw_atoms
 from trajinfer.sde import SDELike
 
 
 @dataclass(eq=False, repr=False)
-class SchrodingerBridge(CellSetVerbs):
+class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
     r"""Paths through population snapshots, and the dynamics that explain them.
 
     Among all path laws P whose marginals at the observation times are the snapshots, and all
@@ -80,6 +80,10 @@ class SchrodingerBridge(CellSetVerbs):
             number or one per coordinate (D,), in their units; None takes them as they are. Every
             snapshot is freed of it (`bridges.deconvolution`), and all answers but `score` are about
             positions, not measurements.
+        observed: places, among the coordinates of the reference, of those that the columns of the
+            snapshots are, in the order of the columns or by column name, such as [0, 1] of three;
+            None: all are measured. The others are inferred: drawn states have D coordinates, in
+            which those not measured are called hidden_<place>.
         n_particles: number of paths or points drawn where n is not given.
         max_samples: bound on the points of a snapshot that enter the couplings; None bounds their
             memory. Time per coupling sweep is O(sum N_k N_{k+1}).
@@ -107,6 +111,7 @@ class SchrodingerBridge(CellSetVerbs):
             refinement came to rest.
         snapshots_: the data, without the noise of measurement where that is known.
         measured_: the data as they were given where they hold noise; else None.
+        left_open_: names of parameters that snapshots with hidden coordinates do not settle.
 
     References:
         Shen, Berlinghieri, Broderick, arXiv 2408.06277.
@@ -129,6 +134,7 @@ class SchrodingerBridge(CellSetVerbs):
     backend: Backend = "auto"
     growth: GrowthSetting = None
     measurement_noise: Any = None
+    observed: Any = None
     n_particles: int = 1000
     max_samples: int | None = None
     tol: float = 1e-3
@@ -164,6 +170,8 @@ class SchrodingerBridge(CellSetVerbs):
         seed = once("seed", seed_from, self.random_state)
         seed_thin, seed_paths, _ = spawn(seed, 3)
         snapshots = without_noise(measured, noise, seed_thin)
+        if self.observed is not None:
+            return self._fit_observed(measured, snapshots, seed, (seed_thin, seed_paths))
         sde = prepare_reference(self.reference, self.volatility, snapshots)
         choice = choose_backend(
             self.backend, self.max_samples, sde, snapshots, mass_changes=self.growth is not None
@@ -302,7 +310,7 @@ class SchrodingerBridge(CellSetVerbs):
             (n, T, D), the times in the order asked.
         """
         self._check_fitted()
-        points = self._points(X)
+        points = self._states(X)
         start = self.snapshots_.times[0] if t0 is None else self._time(t0)
         order = self._ascending(self.snapshots_.labels[-1:] if ts is None else ts)
         times = order.times[0]
@@ -322,7 +330,7 @@ class SchrodingerBridge(CellSetVerbs):
             InputError: for a time before the first snapshot.
         """
         self._check_fitted()
-        points = torch.as_tensor(self._points(X))
+        points = torch.as_tensor(self._states(X))
         time = self._time(t)
         if time < self.snapshots_.times[0]:
             raise InputError(
@@ -362,7 +370,7 @@ class SchrodingerBridge(CellSetVerbs):
     def _check_fitted(self) -> None:
         check_is_fitted(self, "bridge_")
 
-    def _on_atoms(self) -> tuple[MultiMarginalBridge, list[Array]]:
+    def _on_atoms(self) -> tuple[AtomBridge, list[Array]]:
         """Couplings between points, and which points these are."""
         if isinstance(self.bridge_, MixtureBridge):
             return self.bridge_.on_atoms
@@ -377,9 +385,7 @@ class SchrodingerBridge(CellSetVerbs):
         return f"the refinement was still moving after n_refinements={self.n_refinements} rounds"
 
     def _forecast(self, times: Array, n: int, generator: torch.Generator) -> Array:
-        problem = self.bridge_.problem
-        atoms = draw_atoms(problem.log_mass[-1].exp(), n, generator)
-        start = problem.points[-1][atoms]
+        start = self._last_states(n, generator)
         ahead = times[times > self.snapshots_.times[-1]]
         pieces = [start.unsqueeze(1).expand(-1, len(times) - len(ahead), -1).numpy()]
         if len(ahead):

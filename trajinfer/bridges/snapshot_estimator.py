@@ -16,6 +16,7 @@ from trajinfer.bridges.finite_clouds import CORRECTED
 from trajinfer.bridges.parameter_covariance import ParameterLaw
 from trajinfer.bridges.snapshot_questions import SnapshotQuestions
 from trajinfer.data import Snapshots
+from trajinfer.hidden import HiddenBridge
 from trajinfer.processes import Process
 from trajinfer.sde import SDELike
 
@@ -67,6 +68,8 @@ class SnapshotEstimator(SnapshotQuestions):
         if random_state is not None:  # two draws of one seed would go together
             where, error = spawn(seed_from(random_state), 2)
         positions = self.marginal(t, n, random_state=where)
+        if isinstance(self.bridge_, HiddenBridge):
+            positions = positions[:, list(self.bridge_.coordinates.observed)]
         generator = self._generator(error, f"measurements {self._time(t)!r}")
         normal = torch.randn(positions.shape, generator=generator, dtype=torch.float64)
         return np.asarray(positions + noise * normal.numpy())

@@ -172,9 +172,13 @@ class SnapshotQuestions(Estimator):
         sequence = np.random.SeedSequence([seed_draws, *words.tolist()])
         return torch_generator(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
+    def _state_names(self) -> tuple[str, ...] | None:
+        """Names (D,) of the coordinates of states."""
+        return self.snapshots_.features
+
     def _trajectories(
         self, times: Array, values: Array, branches: Array | None = None
     ) -> Trajectories:
         """Paths; those of individuals that divide count by their descendants."""
-        names, axis = self.snapshots_.features, self.snapshots_.axis
+        names, axis = self._state_names(), self.snapshots_.axis
         return Trajectories(times, values, branches, names, axis, branches)

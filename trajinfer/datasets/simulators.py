@@ -13,11 +13,11 @@ from trajinfer._core.checks import Array, as_array, require_finite, require_incr
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import Snapshots
-from trajinfer.datasets.repressilator_with_proteins import RepressilatorWithProteins
 from trajinfer.processes import (
     LotkaVolterra,
     Process,
     Repressilator,
+    RepressilatorWithProteins,
     Vortex,
     make_snapshots,
     simulate,
@@ -154,7 +154,14 @@ def make_repressilator_mrna(
         proteins).
     """
     process = RepressilatorWithProteins(
-        volatility=_in_proportion if volatility is None else volatility
+        leak=1e-5,
+        production=10.0,
+        hill=3.0,
+        k=1.0,
+        decay=1.0,
+        translation=1.0,
+        protein_decay=1.0,
+        volatility=_in_proportion if volatility is None else volatility,
     )
     ts = np.arange(11) if times is None else times
     cloud = _population(process, n, ts, start, same_individuals, random_state)

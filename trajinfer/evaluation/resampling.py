@@ -13,11 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import require_integer
-from trajinfer._core.errors import InputError
+from trajinfer._core.errors import IdentifiabilityWarning, InputError
 from trajinfer._core.parallel import SeededTasks, fan_out
 from trajinfer._core.seeding import RandomState, seed_from, spawn
 from trajinfer.data import IrregularSeries, JumpSeries, Snapshots
-from trajinfer.jumps.findings import IdentifiabilityWarning
 
 Statistic = Callable[[Any], Any]
 # what the fit to the data itself says; any other warning of a refit is shown

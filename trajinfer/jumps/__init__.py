@@ -1,7 +1,7 @@
 """Markov jump processes: exact simulation and inference, and a recognition network."""
 
+from trajinfer._core.errors import IdentifiabilityWarning
 from trajinfer.jumps.estimator import MarkovJumpProcess
-from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.piecewise import PiecewiseConstantJumpProcess
 from trajinfer.jumps.signals import fit_mixture, states_from_signal

@@ -7,10 +7,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 
 from trajinfer._core.checks import Array
+from trajinfer._core.errors import IdentifiabilityWarning
 from trajinfer._core.parallel import SeededTasks, fan_out
 from trajinfer._core.seeding import spawn
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.findings import IdentifiabilityWarning
 
 QUIET = (IdentifiabilityWarning, ConvergenceWarning)
 

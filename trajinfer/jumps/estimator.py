@@ -17,6 +17,7 @@ from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer._core.devices import Device
+from trajinfer._core.errors import IdentifiabilityWarning
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.input import paths_to_learn
 from trajinfer.data.jump_series import JumpSeries
@@ -24,7 +25,7 @@ from trajinfer.jumps import methods
 from trajinfer.jumps.automatic import automatic
 from trajinfer.jumps.covariate_map import CovariateMap
 from trajinfer.jumps.effects import effect_rows, unidentified
-from trajinfer.jumps.findings import IdentifiabilityWarning, findings
+from trajinfer.jumps.findings import findings
 from trajinfer.jumps.fit import Search
 from trajinfer.jumps.format_1 import fitted_of, settings_of
 from trajinfer.jumps.model import JumpModel

@@ -25,10 +25,6 @@ _FEW = 1e-3
 _TURNOVER = 20.0
 
 
-class IdentifiabilityWarning(UserWarning):
-    """Some rates are hardly determined by the data."""
-
-
 @dataclass(frozen=True, eq=False)
 class Findings:
     """Limits of what a fit can tell.

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array, require_fraction
-from trajinfer._core.errors import InputError, nearest
+from trajinfer._core.errors import IdentifiabilityWarning, InputError, nearest
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.input import as_jump_series
@@ -21,7 +21,6 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.prevalence import prevalence_counts
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.written_draws import written_draws
-from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.rate_intervals import Intervals, Uncertainty
 from trajinfer.markov import rates as derived

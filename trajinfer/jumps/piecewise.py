@@ -11,11 +11,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_increasing
-from trajinfer._core.errors import InputError
+from trajinfer._core.errors import IdentifiabilityWarning, InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer.data.input import as_jump_series
 from trajinfer.jumps.absorbing import Absorbing, followed
-from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.jumps.fit import require_possible
 from trajinfer.jumps.rate_map import Range
 from trajinfer.jumps.settings import (

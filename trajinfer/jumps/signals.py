@@ -9,11 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer._core.errors import InputError
+from trajinfer._core.errors import IdentifiabilityWarning, InputError
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.jumps.estimator import MarkovJumpProcess
-from trajinfer.jumps.findings import IdentifiabilityWarning
 from trajinfer.markov.emission import GaussianEmission
 
 

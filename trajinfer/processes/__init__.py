@@ -14,6 +14,7 @@ from trajinfer.processes.neural_drift import NeuralDrift
 from trajinfer.processes.opinion_dynamics import OpinionDynamics
 from trajinfer.processes.polynomial import PolynomialDrift
 from trajinfer.processes.repressilator import Repressilator
+from trajinfer.processes.repressilator_with_proteins import RepressilatorWithProteins
 from trajinfer.processes.simulate import make_snapshots, simulate
 from trajinfer.processes.vortex import Vortex
 
@@ -33,6 +34,7 @@ __all__ = [
     "PolynomialDrift",
     "Process",
     "Repressilator",
+    "RepressilatorWithProteins",
     "Values",
     "Volatility",
     "Vortex",

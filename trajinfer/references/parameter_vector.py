@@ -13,23 +13,27 @@ from trajinfer._core.minimise import minimise
 from trajinfer.processes import Process
 from trajinfer.sde import SDELike
 
+_VOLATILITY = "coefficients.volatility"
+
 
 class ParameterVector:
     """The learnable numbers of a reference as one vector in natural units.
 
     Args:
-        sde: the reference.
+        sde: the reference, or a module that holds it among other things.
         with_volatility: whether a learnable volatility is one of them; paths cannot tell it.
     """
 
-    def __init__(self, sde: SDELike, *, with_volatility: bool = True) -> None:
+    def __init__(self, sde: SDELike | nn.Module, *, with_volatility: bool = True) -> None:
         module = sde if isinstance(sde, nn.Module) else nn.Module()
-        units: dict[str, float] = sde.coefficients.units if isinstance(sde, Process) else {}
-        hidden = set() if with_volatility else {"coefficients.volatility"}
+        units: dict[str, float] = {}
+        for part in module.modules():
+            if isinstance(part, Process):
+                units |= part.coefficients.units
         named = [
             (name, p)
             for name, p in module.named_parameters()
-            if p.requires_grad and name not in hidden
+            if p.requires_grad and (with_volatility or not name.endswith(_VOLATILITY))
         ]
         self.tensors = [p for _, p in named]
         self._units = [units.get(name.rpartition(".")[2], 1.0) for name, _ in named]

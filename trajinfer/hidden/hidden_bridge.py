@@ -1,0 +1,272 @@
+r"""The path law of a bridge between snapshots that show some coordinates of its reference.
+
+Individuals pass from point to point by the couplings. Given the points that one visits, its hidden
+coordinates have the law that the reference gives them: that of a Kalman smoother with the Gaussian
+transition laws, linearised where the filter stands. Between two snapshots, once both states are
+known in full, the path is a bridge of the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from trajinfer._core.checks import Array
+from trajinfer._core.packing import packable
+from trajinfer.hidden.coordinates import Coordinates
+from trajinfer.hidden.hidden_law import HiddenLaw, arrival, predicted
+from trajinfer.references.between import (
+    draw_between,
+    expected_between,
+    reference_means,
+    segment_times,
+)
+from trajinfer.references.dynamics import Reference
+from trajinfer.references.linalg import cholesky
+from trajinfer.references.problem import Problem
+from trajinfer.references.static_likelihood import pair_cost
+from trajinfer.references.stratified import draw_atoms, draw_partners
+from trajinfer.references.transitions import Transition, Transitions
+
+_FUTURES = 100
+
+
+@packable
+@dataclass(frozen=True)
+class HiddenBridge:
+    """A reference, couplings of measured coordinates, and laws of the hidden ones.
+
+    Attributes:
+        reference: the SDE, of dimension D.
+        transitions: its transition laws.
+        coordinates: which are measured.
+        problem: the snapshots, of dimension d.
+        potentials: f (N_k,) and g (N_{k+1},) of every segment.
+        laws: of the hidden coordinates at the points of every snapshot, given where those who
+            arrive there come from.
+        error: largest L1 distance of a coupling from its marginals.
+    """
+
+    reference: Reference
+    transitions: Transitions
+    coordinates: Coordinates
+    problem: Problem
+    potentials: tuple[tuple[Tensor, Tensor], ...]
+    laws: tuple[HiddenLaw, ...]
+    error: float
+    tolerance: ClassVar[float] = 1e-6
+    growth: ClassVar[None] = None
+
+    @property
+    def shortfall(self) -> str | None:
+        """How far the couplings miss their marginals, in words; None where they meet them."""
+        if self.error <= self.tolerance:
+            return None
+        return (
+            f"the couplings miss their marginals by {self.error:.1e} (L1); a larger volatility "
+            "makes them easier"
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        """What can be saved."""
+        return {
+            "problem": self.problem,
+            "sde": self.reference.sde,
+            "linear_noise": self.reference.linear_noise,
+            "n_steps": self.transitions.n_steps,
+            "coordinates": self.coordinates,
+            "potentials": self.potentials,
+            "laws": self.laws,
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The path law that `to_state` described."""
+        reference = Reference(state["sde"], state["linear_noise"])
+        transitions = Transitions(reference.frozen_dynamics, state["n_steps"])
+        kept = (state[name] for name in ("coordinates", "problem", "potentials", "laws", "error"))
+        return cls(reference, transitions, *kept)
+
+    def plan(self, k: int) -> Tensor:
+        """Coupling of segment k, (N_k, N_{k+1})."""
+        f, g = self.potentials[k]
+        start, end = self.problem.points[k : k + 2]
+        found = arrival(
+            self.transitions, self.coordinates, self.problem.span(k), start, self.laws[k]
+        )
+        return (f.unsqueeze(1) + g - pair_cost(found.seen, end.unsqueeze(0))[0]).exp()
+
+    def onward(self, k: int) -> Tensor:
+        """Probabilities (N_k, N_{k+1}) of the end points of segment k, given the start."""
+        plan = self.plan(k)
+        mass = plan.sum(1, keepdim=True)
+        return plan / torch.where(mass > 0, mass, 1.0)
+
+    def plan_at(self, k: int, share: float) -> Tensor:
+        """The same, at any share of the segment."""
+        return self.plan(k)
+
+    def mass(self, t: float) -> float:
+        """Total mass relative to the first snapshot: it does not change."""
+        return 1.0
+
+    def draw(self, ts: Array, n: int, generator: torch.Generator) -> Array:
+        """Draw n paths (n, T, D) at increasing times within the range of the snapshots.
+
+        Points are drawn stratified, hidden coordinates given all points that a path visits.
+        """
+        atoms = self._chains(n, generator)
+        states = self._states(atoms, generator)
+        pieces = []
+        for k in range(self.problem.n_segments):
+            final = k == self.problem.n_segments - 1
+            ends = states[k], states[k + 1]
+            pieces.append(
+                draw_between(
+                    self.transitions, self.problem.span(k), ends, ts, generator, with_end=final
+                )
+            )
+        return torch.cat(pieces, dim=1).numpy()
+
+    def draw_branching(self, ts: Array, n: int, generator: torch.Generator) -> tuple[Array, None]:
+        """The same; nobody divides."""
+        return self.draw(ts, n, generator), None
+
+    def draw_last(self, n: int, generator: torch.Generator) -> Tensor:
+        """States (n, D) of individuals at the last snapshot."""
+        atoms = draw_atoms(self.problem.log_mass[-1].exp(), n, generator)
+        law = self.laws[-1]
+        drawn = HiddenLaw(law.mean[atoms], law.covariance[atoms]).draw(generator)
+        return self.coordinates.whole(self.problem.points[-1][atoms], drawn)
+
+    def velocity(self, t: float, x: Tensor) -> Tensor:
+        """Drift of the path law at time t and states x (n, D)."""
+        rows = x.new_full((len(x), 1), t)
+        dynamics = self.transitions.dynamics
+        drift = dynamics.drift(rows, x)
+        if t >= float(self.problem.times[-1]):
+            return drift
+        k = self.problem.segment_of(t)
+        law = self._onward(t, self.problem.span(k)[1], x)
+        seen = list(self.coordinates.observed)
+        weights = self._end_weights(k, law)
+        miss = weights @ self.problem.points[k + 1] - law.mean[0, :, seen]
+        factor, _ = cholesky(law.covariance[0][:, seen][:, :, seen])
+        pull = torch.cholesky_solve(miss.unsqueeze(2), factor.expand(len(x), -1, -1))
+        rate = dynamics.covariance_rate(rows, x)
+        return drift + (rate @ law.flow[0][:, seen].mT @ pull).squeeze(2)
+
+    def expected(self, x: Tensor, t0: float, ts: Array) -> Array:
+        """Mean states (n, T, D) at ts of individuals that stand at x (n, D) at time t0.
+
+        The mean of a hundred futures each, always the same ones.
+        """
+        last = float(self.problem.times[-1])
+        if t0 >= last:
+            return reference_means(self.transitions, last, x, ts - last).numpy()
+        generator = torch.Generator().manual_seed(0)
+        state, pieces = x.repeat_interleave(_FUTURES, dim=0), []
+        for k in range(self.problem.segment_of(t0), self.problem.n_segments):
+            end = self.problem.span(k)[1]
+            final = k == self.problem.n_segments - 1
+            arrived = self._arrived(k, t0, state, generator)
+            inside = segment_times(ts, t0, end, final=final)
+            pieces.append(expected_between(self.transitions, (t0, end), state, arrived, inside))
+            state, t0 = arrived, end
+        if ts[-1] > last:
+            pieces.append(reference_means(self.transitions, last, state, ts[ts > last] - last))
+        futures = torch.cat(pieces, dim=1)
+        return futures.reshape(len(x), _FUTURES, *futures.shape[1:]).mean(1).numpy()
+
+    def start_weights(self, k: int, y: Tensor) -> Tensor:
+        """Probability of every start point of segment k, given a measured end y (m, d): (m, N)."""
+        found = arrival(
+            self.transitions,
+            self.coordinates,
+            self.problem.span(k),
+            self.problem.points[k],
+            self.laws[k],
+        )
+        return torch.softmax(self.potentials[k][0] - pair_cost(found.seen, y.unsqueeze(0))[0].mT, 1)
+
+    def end_weights(self, k: int, x: Tensor) -> Tensor:
+        """Probability of every end point of segment k, given the measured start x (n, d): (n, M).
+
+        Hidden coordinates at x are taken to be those at the nearest point of the snapshot.
+        """
+        nearest = torch.cdist(x, self.problem.points[k]).argmin(1)
+        law = HiddenLaw(self.laws[k].mean[nearest], self.laws[k].covariance[nearest])
+        found = arrival(self.transitions, self.coordinates, self.problem.span(k), x, law)
+        return self._end_weights(k, found.seen)
+
+    def _end_weights(self, k: int, law: Transition) -> Tensor:
+        """Probability of every end point (n, M) under laws of the state or of what is measured."""
+        d = len(self.coordinates.observed)
+        if law.mean.shape[-1] != d:
+            seen = list(self.coordinates.observed)
+            law = Transition(law.mean[..., seen], law.flow, law.covariance[..., seen, :][..., seen])
+        cost = pair_cost(law, self.problem.points[k + 1].unsqueeze(0))[0]
+        return torch.softmax(self.potentials[k][1] - cost, dim=1)
+
+    def _onward(self, t: float, end: float, x: Tensor) -> Transition:
+        """Laws (1, n, ...) at the end of a segment, of states x (n, D) at time t."""
+        law = self.transitions(
+            x.new_full((1,), t), x.unsqueeze(0), x.new_full((1,), end - t), with_flow=True
+        )
+        full = (1, *x.shape, x.shape[1])
+        return Transition(law.mean, law.flow.expand(full), law.covariance.expand(full))
+
+    def _arrived(self, k: int, t: float, x: Tensor, generator: torch.Generator) -> Tensor:
+        """One state (n, D) each, at the end of segment k, of those at x (n, D) at time t."""
+        law = self._onward(t, self.problem.span(k)[1], x)
+        weights = self._end_weights(k, law)
+        chosen = torch.multinomial(weights, 1, generator=generator).squeeze(1)
+        ends = self.problem.points[k + 1][chosen]
+        return self._given(law.mean[0], law.covariance[0], ends, generator)
+
+    def _given(
+        self, mean: Tensor, covariance: Tensor, ends: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """States (n, D) drawn from Gaussian laws, given what is measured of them."""
+        o, h = list(self.coordinates.observed), list(self.coordinates.hidden)
+        factor, _ = cholesky(covariance[:, o][:, :, o])
+        cross = covariance[:, h][:, :, o]
+        gain = torch.cholesky_solve(cross.mT, factor).mT
+        middle = mean[:, h] + (gain @ (ends - mean[:, o]).unsqueeze(2)).squeeze(2)
+        law = HiddenLaw(middle, covariance[:, h][:, :, h] - gain @ cross.mT)
+        return self.coordinates.whole(ends, law.draw(generator))
+
+    def _chains(self, n: int, generator: torch.Generator) -> list[Tensor]:
+        """Points (n,) that n individuals visit at every snapshot."""
+        atoms = [draw_atoms(self.problem.log_mass[0].exp(), n, generator)]
+        for k in range(self.problem.n_segments):
+            atoms.append(draw_partners(self.plan(k), atoms[-1], generator))
+        return atoms
+
+    def _states(self, atoms: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+        """States (n, D) at every snapshot, given all points visited: filter, then draw back."""
+        seen = [points[rows] for points, rows in zip(self.problem.points, atoms)]
+        first = self.laws[0]
+        law = HiddenLaw(first.mean[atoms[0]], first.covariance[atoms[0]])
+        steps = []
+        for k, ends in enumerate(seen[1:]):
+            span = self.problem.span(k)
+            mean, spread, flow = predicted(self.transitions, self.coordinates, span, seen[k], law)
+            steps.append((law, mean, spread, flow))
+            law = arrival(self.transitions, self.coordinates, span, seen[k], law).at(ends)
+        states = [self.coordinates.whole(seen[-1], law.draw(generator))]
+        for k in range(len(steps) - 1, -1, -1):
+            law, mean, spread, flow = steps[k]
+            factor, _ = cholesky(spread)
+            cross = flow @ law.covariance
+            gain = torch.cholesky_solve(cross, factor).mT
+            middle = law.mean + (gain @ (states[0] - mean).unsqueeze(2)).squeeze(2)
+            left = law.covariance - gain @ cross
+            drawn = HiddenLaw(middle, (left + left.mT) / 2).draw(generator)
+            states.insert(0, self.coordinates.whole(seen[k], drawn))
+        return states
