@@ -108,7 +108,7 @@ def test_wrong_files_are_refused(folder, tmp_path):
     assert memory_bytes(None) > 0
 
 
-@pytest.mark.filterwarnings("ignore::trajinfer.jumps.findings.IdentifiabilityWarning")
+@pytest.mark.filterwarnings("ignore::trajinfer.jumps.IdentifiabilityWarning")
 def test_a_jump_process_is_that_of_the_table(tmp_path):
     paths = jumps.simulate([[-1, 1], [2, -2]], [1, 0], 40, [0, 0.3, 0.6, 1.0], random_state=1)
     table = paths.to_frame()
