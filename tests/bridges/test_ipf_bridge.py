@@ -41,7 +41,6 @@ def test_both_drifts_come_near_the_closed_form(monkeypatch, tmp_path):
     monkeypatch.setattr(drift_bridge, "_CHECKED", 500)
     bridge = fitted(400)
     assert bridge.backend_ == "ipf"
-    # one turn too few leaves .3, a score of the other sign more than 1
     assert max(misses(bridge, 0.5)) < 0.15
     middle = bridge.marginal(0.5, 1000)
     distance = bures_wasserstein2(middle.mean(0), np.cov(middle.T), LAW.mean(0.5), LAW.cov(0.5))
