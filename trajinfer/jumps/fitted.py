@@ -153,7 +153,7 @@ class FittedJumpProcess(Estimator):
             InputError: if the level is not in (0, 1), or not 0.9 or 0.95 where the network is
                 asked; if the model was not fitted.
         """
-        _require_level(level)
+        require_fraction(level, "level")
         return self._source().intervals(level)
 
     def profile_interval(
@@ -164,7 +164,7 @@ class FittedJumpProcess(Estimator):
         Raises:
             InputError: if there is no such link, or its rate is not free.
         """
-        _require_level(level)
+        require_fraction(level, "level")
         source = self._source()
         link = (self.model_.code(start), self.model_.code(end))
         profile = getattr(source, "profile_interval", None)
@@ -387,7 +387,7 @@ class FittedJumpProcess(Estimator):
         """
         if isinstance(quantity, str) and quantity not in _QUANTITIES:
             raise InputError(f"unknown quantity {quantity!r}; {nearest(quantity, _QUANTITIES)}")
-        _require_level(level)
+        require_fraction(level, "level")
         function = _QUANTITIES[quantity] if isinstance(quantity, str) else quantity
         values = [np.asarray(function(m)) for m in self.draw_rates(n, random_state=random_state)]
         tail = (1 - level) / 2
@@ -397,7 +397,3 @@ class FittedJumpProcess(Estimator):
         known = ~np.isnan(there)
         lower = np.where(known, np.minimum(lower, there), lower)
         return lower, np.where(known, np.maximum(upper, there), upper)
-
-
-def _require_level(level: float) -> None:
-    require_fraction(level, "level")
