@@ -26,6 +26,7 @@ from trajinfer.references.between import (
 )
 from trajinfer.references.dynamics import Reference
 from trajinfer.references.linalg import cholesky
+from trajinfer.references.marginal_error import missed_marginals
 from trajinfer.references.problem import Problem
 from trajinfer.references.quadrature import Quadrature
 from trajinfer.references.static_likelihood import pair_cost
@@ -61,12 +62,7 @@ class MultiMarginalBridge:
     @property
     def shortfall(self) -> str | None:
         """How far the couplings miss their marginals, in words; None where they meet them."""
-        if self.error <= self.tolerance:
-            return None
-        return (
-            f"the couplings miss their marginals by {self.error:.1e} (L1); a larger volatility "
-            "makes them easier"
-        )
+        return missed_marginals(self.error, self.tolerance)
 
     @property
     def problem(self) -> Problem:

@@ -27,6 +27,7 @@ from trajinfer.references.between import (
 )
 from trajinfer.references.dynamics import Reference
 from trajinfer.references.linalg import cholesky
+from trajinfer.references.marginal_error import missed_marginals
 from trajinfer.references.problem import Problem
 from trajinfer.references.static_likelihood import pair_cost
 from trajinfer.references.stratified import draw_atoms, draw_partners
@@ -64,12 +65,7 @@ class HiddenBridge:
     @property
     def shortfall(self) -> str | None:
         """How far the couplings miss their marginals, in words; None where they meet them."""
-        if self.error <= self.tolerance:
-            return None
-        return (
-            f"the couplings miss their marginals by {self.error:.1e} (L1); a larger volatility "
-            "makes them easier"
-        )
+        return missed_marginals(self.error, self.tolerance)
 
     def to_state(self) -> dict[str, Any]:
         """What can be saved."""
