@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,7 @@ _VERBS = {
     "fill": "a table without holes",
     "sample": "new draws",
 }
+_YES_OR_NO = {True: "yes", False: "\u2013"}
 
 
 def page() -> str:
@@ -39,6 +41,18 @@ def page() -> str:
         + _table("Data", ["container", *_ACCEPTED.values()], _data)
         + _table("Answers", _answers(), _verbs)
     )
+
+
+def readme_table() -> str:
+    """The same for the front page, in Markdown: data taken, and the verbs that answer."""
+    columns = ["missing", "alone", "statics", "weights"]
+    titles = ["estimator", "data", *(_ACCEPTED[name] for name in columns), "answers"]
+    rows = [titles, ["---"] * len(titles)]
+    for kind in estimators():
+        taken = [_YES_OR_NO[getattr(kind.accepts, name)] for name in columns]
+        verbs = ", ".join(f"`{verb}`" for verb in _VERBS if hasattr(kind, verb))
+        rows.append([f"`{kind.__name__}`", f"`{kind.accepts.container}`", *taken, verbs])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def estimators() -> list[type[Estimator]]:
@@ -71,5 +85,9 @@ def _table(title: str, columns: list[str], cells: Any) -> str:
 
 
 def _row(cells: list[Any]) -> str:
-    texts = [{True: "yes", False: "\u2013"}.get(cell, cell) for cell in cells]
+    texts = [_YES_OR_NO.get(cell, cell) for cell in cells]
     return "".join(f"   {'* -' if k == 0 else '  -'} {text}\n" for k, text in enumerate(texts))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(readme_table())

@@ -52,6 +52,11 @@ def test_every_estimator_is_in_both_tables_of_capabilities(reference, tmp_path):
     assert [cell == "yes" for cell in cells[1:6]] == said
 
 
+def test_the_front_page_holds_the_table_of_the_classes(reference):
+    table = importlib.import_module("capabilities").readme_table()
+    assert table in (SITE.parents[1] / "README.md").read_text(encoding="utf-8")
+
+
 DOCSTRING = """Drift $b_\\theta(x)$ of `x_` and 2 * y|z,
 
 $$dX = b\\,dt
