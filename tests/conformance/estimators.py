@@ -87,13 +87,20 @@ ROWS_ARE_SERIES = OF_A_CHANNEL | {
 
 A_TABLE_HAS_NAMES = "a table must say which column is the series, which the time"
 
-LABELLED = OF_A_CHANNEL | {
+WEIGHED = {
     "check_sample_weights_pandas_series": A_TABLE_HAS_NAMES,
-    "check_classifier_data_not_an_array": A_TABLE_HAS_NAMES,
-    "check_regressor_data_not_an_array": A_TABLE_HAS_NAMES,
     "check_sample_weight_equivalence_on_dense_data": "folds and batches are drawn by rows",
-    "check_classifiers_train": "series may be longer or shorter than those of the fit",
 }
+
+LABELLED = (
+    OF_A_CHANNEL
+    | WEIGHED
+    | {
+        "check_classifier_data_not_an_array": A_TABLE_HAS_NAMES,
+        "check_regressor_data_not_an_array": A_TABLE_HAS_NAMES,
+        "check_classifiers_train": "series may be longer or shorter than those of the fit",
+    }
+)
 
 NO_WEIGHTS = dict.fromkeys(
     [
@@ -159,6 +166,7 @@ CASES = (
         random_walks,
         lambda model: model.forecast(random_walks()[0], [4.0, 5.0], 3).samples,
         expected_failures=OF_A_CHANNEL
+        | WEIGHED
         | {"check_fit2d_1feature": "a single row has no later one to forecast"},
         checked=partial(NeuralSDEForecaster, **TINY),
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer.data.irregular_series import IrregularSeries
 
@@ -56,3 +56,15 @@ def _is_duration(ts: Any, series: IrregularSeries) -> bool:
         return series.axis.kind == "datetime"
     number = isinstance(ts, (int, float, np.number))
     return number and bool(0 < ts < series.last_times.max())
+
+
+def values_ahead(given: Any, expected: tuple[int, ...]) -> Array:
+    """Values (B, Q, K) of channels that are known ahead, NaN = not known.
+
+    Raises:
+        InputError: for another shape, or what are no numbers.
+    """
+    values = as_array(given, "future")
+    if values.shape != expected:
+        raise InputError(f"future must hold values (B, T, K) = {expected}, got {values.shape}")
+    return values

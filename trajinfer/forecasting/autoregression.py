@@ -91,6 +91,7 @@ def fit_autoregression(
     period: int,
     steps: int,
     n_series: int = 1,
+    weight: Array | None = None,
 ) -> Autoregression:
     """Least squares with every set of terms, averaged by the information criterion.
 
@@ -103,6 +104,7 @@ def fit_autoregression(
         period: steps of a season, 0 = none.
         steps: number of steps to the horizon.
         n_series: that the values belong to.
+        weight: (n,) of the values in the squares; None: they count alike.
     """
     depth = steps_back.shape[1] - 1
     before = steps_back[:, :1]
@@ -115,15 +117,24 @@ def fit_autoregression(
         if n < _ROWS_PER_TERM * q + 4:
             continue
         x = np.column_stack([np.ones(n), np.column_stack([now[rows], back[rows]]) @ maps])
-        found, *_ = np.linalg.lstsq(x, -before[rows, 0], rcond=1e-8)
+        found = _least_squares(x, -before[rows, 0], None if weight is None else weight[rows])
         own = maps @ found[1:]
         if _stays(own, steps):
-            variance = float(np.mean((before[rows, 0] + x @ found) ** 2))
+            squares = (before[rows, 0] + x @ found) ** 2
+            variance = float(np.average(squares, weights=None if weight is None else weight[rows]))
             price = 2 * (q + 1) / (n - q - 2) + returns * _PRICE_OF_RETURN / (n * n_series)
             criteria.append(float(np.log(max(variance, 1e-300)) + price))
             constants.append(float(found[0]))
             weights.append(own)
     return _averaged(center, gap, constants, weights, criteria, len(last))
+
+
+def _least_squares(x: Array, y: Array, weight: Array | None) -> Array:
+    if weight is not None:
+        root = np.sqrt(weight)
+        x, y = root[:, None] * x, root * y
+    found, *_ = np.linalg.lstsq(x, y, rcond=1e-8)
+    return found
 
 
 def _averaged(

@@ -55,6 +55,7 @@ def fit_continuations(
     trains: list[Array],
     units: LeadUnits,
     n_independent: float,
+    weights: Array | None = None,
 ) -> tuple[list[Continuations], Array]:
     r"""Continuations for each part, and what they say of the pairs that it holds out, (P, C, 3).
 
@@ -70,6 +71,7 @@ def fit_continuations(
         trains: for each part, (P,) whether a pair is learned from.
         units: of the channels.
         n_independent: number of stretches in all pairs.
+        weights: (B,) of the series in the autoregression, whose rows are distinct; None: alike.
     """
     n_channels = target.shape[1]
     smoothing = np.zeros((len(trains), n_channels, 2, max(len(TRENDS), len(SEASONS))))
@@ -82,9 +84,11 @@ def fit_continuations(
                 n = n_independent * float(rows.mean())
                 smoothing[part, c, k, : miss.shape[1]] = _shares(miss[rows[known]], n)
         for part, rows in enumerate(trains):
-            learned = np.unique(pairs.target[rows])
-            n_series = len(np.unique(pairs.series[rows]))
-            regressions[part].append(_regression(past, learned, units, c, n_series))
+            learned, first = np.unique(pairs.target[rows], return_index=True)
+            series = pairs.series[rows]
+            weight = None if weights is None else weights[series[first]]
+            n_series = len(np.unique(series))
+            regressions[part].append(_regression(past, learned, units, c, n_series, weight))
     made = [
         Continuations(own, tuple(many)) for own, many in zip(smoothing, regressions, strict=True)
     ]
@@ -96,11 +100,17 @@ def fit_continuations(
 
 
 def _regression(
-    past: History, rows: Array, units: LeadUnits, channel: int, n_series: int
+    past: History,
+    rows: Array,
+    units: LeadUnits,
+    channel: int,
+    n_series: int,
+    weight: Array | None,
 ) -> Autoregression:
     gap = float(units.gap[channel])
-    rows = rows[(past.age[rows, channel] == 0)]
-    rows = rows[:: -(-len(rows) // _MOST_ROWS) or 1]
+    used = np.flatnonzero(past.age[rows, channel] == 0)
+    used = used[:: -(-len(used) // _MOST_ROWS) or 1]
+    rows, weight = rows[used], None if weight is None else weight[used]
     states = past.states[channel]
     return fit_autoregression(
         past.last[rows, channel],
@@ -111,6 +121,7 @@ def _regression(
         round(float(units.periods[channel]) / gap),
         round(units.horizon / gap),
         max(n_series, 1),
+        weight,
     )
 
 

@@ -75,13 +75,20 @@ class LawFit:
         series: to learn from.
         settings: of the fit.
         seed: of everything random.
+        weights: (B,) of the series, positive; None: they count alike.
 
     Raises:
         InputError: if no series has a past and a future.
     """
 
-    def __init__(self, series: IrregularSeries, settings: LawSettings, seed: int) -> None:
-        data, self.settings = Observations.of(series), settings
+    def __init__(
+        self,
+        series: IrregularSeries,
+        settings: LawSettings,
+        seed: int,
+        weights: Array | None = None,
+    ) -> None:
+        data, self.settings, self.weights = Observations.of(series), settings, weights
         self.seeds = spawn(seed, 4)
         self.rng = np.random.default_rng(self.seeds[0])
         self.known = places(settings.future, series.channels)
@@ -96,7 +103,9 @@ class LawFit:
                 f"no series has observations both before and within horizon={settings.horizon:g} "
                 "after a cut; series need two times at least"
             )
-        self.units = measured(self.data, settings.horizon, settings.window, settings.lags, self.rng)
+        self.units = measured(
+            self.data, settings.horizon, settings.window, settings.lags, self.rng, weights
+        )
         self.calendar = CalendarCycles.of(self.data, series.axis)
         self.past = history(self.data, np.arange(len(self.data.times)), self.units)
         self.history: list[dict[str, Any]] = []
@@ -109,13 +118,15 @@ class LawFit:
             judged by what came later in all series at once. None where the series share no shocks,
             so that both are the same.
         """
-        pairs = self._draw(self.rng)
+        drawn = self._draw(self.rng)
+        self.listed = len(drawn) >= len(self.source)
+        pairs = self._counted(drawn, self.rng)
         asked = self._ask(pairs)
         self.design = Design.fit(asked, self.units)
         usable = int((self.source.per_series > 0).sum())
         horizon = self.settings.horizon
-        stretches = self.source.stretches(self.data, horizon)
-        rich = len(pairs) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
+        stretches = self.source.stretches(self.data, horizon) * self._evenness()
+        rich = len(drawn) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
         folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
         learned = ("trees", "network") if rich else ()
         self.stretches = stretches
@@ -164,6 +175,17 @@ class LawFit:
         per_series = max(_PAIRS_PER_SERIES, _MOST_PAIRS // (2 * usable))
         return self.source.draw(rng, per_series, _MOST_PAIRS)
 
+    def _counted(self, pairs: Pairs, rng: np.random.Generator) -> Pairs:
+        """Pairs as often as their series count."""
+        return pairs if self.weights is None else pairs.counted(self.weights, _MOST_PAIRS, rng)
+
+    def _evenness(self) -> float:
+        r"""Share $(\sum w)^2 / (B \sum w^2)$ of the B usable series that weights leave (Kish)."""
+        if self.weights is None:
+            return 1.0
+        own = self.weights[self.source.per_series > 0]
+        return float(own.mean() ** 2 / np.mean(own**2))
+
     def _ask(self, pairs: Pairs) -> Questions:
         times = self.data.times[pairs.target]
         known = None
@@ -199,7 +221,15 @@ class LawFit:
         ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
         del products
         continued, continuations = fit_continuations(
-            self.past, asked, pairs, target, held, trains, self.units, self.stretches
+            self.past,
+            asked,
+            pairs,
+            target,
+            held,
+            trains,
+            self.units,
+            self.stretches,
+            self.weights,
         )
         increments = [simple, continuations, ridge[:, :, None]]
         log_scale = np.zeros_like(ridge)
@@ -211,9 +241,7 @@ class LawFit:
             increments.append(trees[:, :, None])
             learned.append(forests)
         if "network" in names:
-            networks, network, log_scale = self._networks(
-                pairs, features, target, folds, held, trains
-            )
+            networks, network, log_scale = self._networks(features, target, folds, held, trains)
             increments.append(network[:, :, None])
             learned.append(networks)
         parts = [Part(*own) for own in zip(*learned, strict=True)][folds.averaged]
@@ -248,7 +276,6 @@ class LawFit:
 
     def _networks(
         self,
-        pairs: Pairs,
         features: Array,
         target: Array,
         folds: Folds,
@@ -256,13 +283,12 @@ class LawFit:
         trains: list[Array],
     ) -> tuple[list[IncrementNetwork], Array, Array]:
         mean, log_scale = np.zeros_like(target), np.zeros_like(target)
-        listed = len(pairs) >= len(self.source)
         networks = []
         for part, seed in enumerate(spawn(self.seeds[3], folds.count)):
             rows = held == part
 
             def draw(epoch: int, part: int = part, seed: int = seed) -> tuple[Array, Array]:
-                if listed or epoch == 0:
+                if self.listed or epoch == 0:
                     return features[trains[part]], target[trains[part]]
                 return self._fresh(folds, part, [seed, epoch])
 
@@ -280,7 +306,8 @@ class LawFit:
 
     def _fresh(self, folds: Folds, part: int, seed: list[int]) -> tuple[Array, Array]:
         """Features and targets of pairs drawn for one epoch of one part."""
-        pairs = self._draw(np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        pairs = self._counted(self._draw(rng), rng)
         pairs = pairs[folds.trains(self.data, pairs, part)]
         asked = self._ask(pairs)
         target = (self.data.values[pairs.target] - asked.history.last) / asked.size

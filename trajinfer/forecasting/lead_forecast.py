@@ -46,14 +46,24 @@ class LeadForecast:
 
     @classmethod
     def fit(
-        cls, series: IrregularSeries, settings: LawSettings, seed: int
+        cls,
+        series: IrregularSeries,
+        settings: LawSettings,
+        seed: int,
+        weights: Array | None = None,
     ) -> tuple[LeadForecast, list[dict[str, Any]]]:
         """Fit a law; the second value is the history of the trainings.
+
+        Args:
+            series: to learn from.
+            settings: of the fit.
+            seed: of everything random.
+            weights: (B,) of the series, positive; None: they count alike.
 
         Raises:
             InputError: if no series has a past and a future, or a setting names no channel.
         """
-        fit = LawFit(series, settings, seed)
+        fit = LawFit(series, settings, seed, weights)
         within, beyond = fit.run()
         report = held_out_report(within, beyond, fit.data, series.channels)
         made = cls(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.forecasting.calendar import shown_period
 from trajinfer.forecasting.history import LeadUnits
@@ -22,14 +23,20 @@ def measured(
     window: float,
     lags: tuple[int, ...],
     rng: np.random.Generator,
+    weights: Array | None = None,
 ) -> LeadUnits:
-    """Measure the channels; one without any value is taken as constant 0."""
+    """Measure the channels; one without any value is taken as constant 0.
+
+    The centres are means in which series count by their weights (B,), where there are any; all
+    else is of all alike.
+    """
     center, scale, gaps, variograms, periods = [], [], [], [], []
     span = float(np.max(data.spans))
     for c in range(data.values.shape[1]):
         channel = data.channel(c)
         own = Observations(channel.times, channel.values[:, None], channel.starts, data.statics)
-        mean = float(channel.values.mean()) if len(channel.values) else 0.0
+        counts = None if weights is None else weights[own.series]
+        mean = float(np.average(channel.values, weights=counts)) if len(channel.values) else 0.0
         size = float(channel.values.std()) if len(channel.values) else 0.0
         flat = not size > 1e-12 * max(abs(mean), 1e-300)
         steps = np.diff(channel.times)[np.diff(own.series) == 0]

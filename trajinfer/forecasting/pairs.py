@@ -32,6 +32,31 @@ class Pairs:
     def __getitem__(self, index: Array) -> Pairs:
         return Pairs(self.cut[index], self.target[index], self.series[index])
 
+    def counted(self, weights: Array, most: int, rng: np.random.Generator) -> Pairs:
+        """Every pair as often as its series counts, whole cuts at a time.
+
+        Weights that are multiples of the least one give exactly as many copies, others one more or
+        less by chance. Where these would be more than `most`, they are thinned at random.
+
+        Args:
+            weights: (B,) of the series, positive.
+            most: about the most pairs in all.
+            rng: source of the draws.
+        """
+        copies = (weights / weights.min())[self.series]
+        copies *= min(1.0, max(most, len(self)) / max(copies.sum(), 1.0))
+        first = np.flatnonzero(np.diff(self.cut, prepend=-1))
+        # the same fraction for all cuts of a series: their copies differ by one at most
+        fraction = rng.random(len(weights))[self.series[first]]
+        place = np.arange(len(first)) - np.searchsorted(self.series[first], self.series[first])
+        below, above = (np.floor((place + k) * copies[first] + fraction) for k in (0, 1))
+        often = (above - below).astype(int)
+        size = np.diff(np.append(first, len(self)))
+        begin = np.repeat(first, often)
+        length = np.repeat(size, often)
+        start = np.repeat(begin - (np.cumsum(length) - length), length)
+        return self[start + np.arange(length.sum())]
+
 
 @dataclass(frozen=True)
 class PairSource:

@@ -21,12 +21,13 @@ from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series, series_to_learn
-from trajinfer.data.lead_times import lead_times
+from trajinfer.data.lead_times import lead_times, values_ahead
 from trajinfer.data.written_forecasts import written_forecasts
 from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
 from trajinfer.metrics import crps
 from trajinfer.series.forecast_examples import default_horizon, examples_of
 from trajinfer.series.format_1 import forecaster_of
+from trajinfer.series.labels import series_that_count
 from trajinfer.series.latent_forecaster import LatentForecaster
 from trajinfer.series.network import Dynamics
 from trajinfer.series.network_forecast import NetworkForecast
@@ -130,8 +131,12 @@ class NeuralSDEForecaster(SeriesEstimator):
     bounds: Bounds | None = None
     future: Sequence[str] = ()
 
+    accepts = replace(SeriesEstimator.accepts, weights=True)
+
     @renamed(series="X")
-    def fit(self, X: Any, y: Any = None, *, held_out: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, held_out: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Fit on forecasts of the later parts of series from the earlier ones.
 
         Args:
@@ -142,14 +147,17 @@ class NeuralSDEForecaster(SeriesEstimator):
                 too few to keep some aside, the later part of the examples, on which a network that
                 was trained on the earlier ones is tried (twice the time; `validation=0` does
                 without).
+            sample_weight: (B,) weights: 2 counts a series twice, 0 leaves it out; scales and
+                seasons of the channels are those of all series alike.
 
         Raises:
-            InputError: for series or settings that cannot be used, such as a horizon that leaves
-                no series both a past and a future.
+            InputError: for series, weights or settings that cannot be used, such as a horizon that
+                leaves no series both a past and a future.
         """
+        data, weights = series_that_count(series_to_learn(X), sample_weight)
         if self.dynamics != "lead":
-            return self._fit_latent(series_to_learn(X), held_out)
-        return self._fit_lead(series_to_learn(X), held_out)
+            return self._fit_latent(data, weights, held_out)
+        return self._fit_lead(data, weights, held_out)
 
     @property
     def coherent_paths(self) -> bool:
@@ -240,7 +248,7 @@ class NeuralSDEForecaster(SeriesEstimator):
         drawn = (drawn.transpose(1, 0, 2, 3) / scale)[:, known]
         return -float(np.mean(crps(drawn, (future.values / scale)[known])))
 
-    def _fit_lead(self, data: IrregularSeries, held_out: Any) -> Self:
+    def _fit_lead(self, data: IrregularSeries, weights: Array | None, held_out: Any) -> Self:
         self._check_lead()
         axis = data.axis
         spans = data.last_times - data.first_times
@@ -256,7 +264,7 @@ class NeuralSDEForecaster(SeriesEstimator):
             horizon,
             np.inf if self.window is None else axis.duration(self.window, "window"),
             self.cutoffs,
-            _powers_of_two(self.n_lags),
+            tuple(1 << k for k in range(int(self.n_lags).bit_length())),
             int(np.clip(round(1 / value("validation")), 2, 10)),
             self.bounds,
             tuple(self.future),
@@ -273,7 +281,7 @@ class NeuralSDEForecaster(SeriesEstimator):
             ),
         )
         seed = once("seed", seed_from, self.random_state)
-        model, history = LeadForecast.fit(data, settings, seed)
+        model, history = LeadForecast.fit(data, settings, seed, weights)
         if held_out is not None:
             other = as_series(held_out).on_axis(axis)
             model.require(other)
@@ -308,7 +316,7 @@ class NeuralSDEForecaster(SeriesEstimator):
             raise AttributeError('this is known of dynamics="lead" only')
         return self.model_
 
-    def _fit_latent(self, data: IrregularSeries, held_out: Any) -> Self:
+    def _fit_latent(self, data: IrregularSeries, weights: Array | None, held_out: Any) -> Self:
         for name in _OF_LEAD:
             if getattr(self, name):
                 raise InputError(
@@ -318,7 +326,8 @@ class NeuralSDEForecaster(SeriesEstimator):
         kinds = ChannelKinds.of(data.flat_values, data.channels, self.bounds)
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in elsewhere}
         values = {name: self._value(name) for name in _LATENT}
-        latent = LatentForecaster(**settings | values).fit(data, held_out=held_out)
+        latent = LatentForecaster(**settings | values)
+        latent.fit(data, held_out=held_out, sample_weight=weights)
         for name, value in fitted_attributes(latent).items():
             setattr(self, name, value)
         model: NetworkForecast = latent.model_
@@ -378,11 +387,7 @@ class NeuralSDEForecaster(SeriesEstimator):
                 f"the model was fitted with future={tuple(self.future)!r}; forecast needs future= "
                 "where that names channels, and takes none where it does not"
             )
-        values = np.asarray(future, dtype=np.float64)
-        expected = (*later.shape, len(self.future))
-        if values.shape != expected:
-            raise InputError(f"future must hold values (B, T, K) = {expected}, got {values.shape}")
-        return {"future": values}
+        return {"future": values_ahead(future, (*later.shape, len(self.future)))}
 
     @classmethod
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -390,7 +395,3 @@ class NeuralSDEForecaster(SeriesEstimator):
         estimator, model = forecaster_of(cls, config, tensors)
         estimator.model_ = model  # type: ignore[assignment]
         return estimator
-
-
-def _powers_of_two(largest: int) -> tuple[int, ...]:
-    return tuple(1 << k for k in range(int(largest).bit_length()))

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
+from trajinfer.data import IrregularSeries
 
 
 def class_labels(labels: Any, n: int) -> Array:
@@ -79,6 +80,24 @@ def series_weights(sample_weight: Any, n: int) -> Array:
     if (weights < 0).any() or not weights.any():
         raise InputError("sample_weight must not be negative, and not zero for all series")
     return np.asarray(weights / weights.mean())
+
+
+def series_that_count(
+    data: IrregularSeries, sample_weight: Any
+) -> tuple[IrregularSeries, Array | None]:
+    """Series without those of weight 0, and the weights of the others with mean 1.
+
+    Raises:
+        InputError: as for `series_weights`.
+    """
+    if sample_weight is None:
+        return data, None
+    weights = series_weights(sample_weight, len(data))
+    counts = np.flatnonzero(weights > 0)
+    every = len(counts) == len(data)
+    return (
+        (data, weights) if every else (data[counts], series_weights(weights[counts], len(counts)))
+    )
 
 
 def _one_row(labels: Any) -> Any:

@@ -20,6 +20,7 @@ from trajinfer.series.forecast_examples import (
     examples_of,
     holdout_split,
 )
+from trajinfer.series.labels import series_that_count
 from trajinfer.series.network import Shape
 from trajinfer.series.network_forecast import (
     Forecasting,
@@ -58,7 +59,9 @@ class LatentForecaster(SeriesEstimator):
     cutoffs: int | None = None
     n_lags: int = 8
 
-    def fit(self, X: Any, y: Any = None, *, held_out: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, held_out: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Fit on forecasts of the later parts of series from the earlier ones.
 
         Args:
@@ -68,6 +71,7 @@ class LatentForecaster(SeriesEstimator):
                 where there are too few to keep some aside, the later part of the examples, on which
                 a network that was trained on the earlier ones is tried (twice the time;
                 `validation=0` does without).
+            sample_weight: (B,) weights of the series in the loss; 0 leaves one out.
 
         Raises:
             InputError: for series or settings that cannot be used, such as a horizon that leaves
@@ -75,13 +79,14 @@ class LatentForecaster(SeriesEstimator):
         """
         self._check_settings()
         require_integer(self.n_lags, "n_lags", least=1)
-        data = compacted(as_series(X))
+        data, weights = series_that_count(compacted(as_series(X)), sample_weight)
         axis = data.axis
         horizon = default_horizon(data) if self.horizon is None else axis.duration(self.horizon)
         window = np.inf if self.window is None else axis.duration(self.window, "window")
         examples = examples_of(data, horizon, window, self.cutoffs)
         seed = once("seed", seed_from, self.random_state)
-        training = self._training(data, examples, horizon, window, Seeds.of(seed))
+        weights = np.ones(len(data)) if weights is None else weights
+        training = self._training(data, weights, examples, horizon, window, Seeds.of(seed))
         learned, held = split(examples.rows, self.validation, training.seeds.split)
         rehearsed = None
         if held_out is None and not len(held) and self.validation > 0:
@@ -103,6 +108,7 @@ class LatentForecaster(SeriesEstimator):
     def _training(
         self,
         data: IrregularSeries,
+        weights: Array,
         examples: Examples,
         horizon: float,
         window: float,
@@ -119,7 +125,8 @@ class LatentForecaster(SeriesEstimator):
         changes = targets.values - recent(batch, 1, lag).last[:, None]
         lead = horizon / scaling.time_scale
         scale = IncrementScale(lag, self.n_lags, _typical_size(changes).numpy(), lead)
-        return Training(data, batch, targets, scaling, scale, horizon, window, seeds)
+        weight = torch.as_tensor(weights[examples.rows], dtype=torch.float32)
+        return Training(data, batch, targets, weight, scaling, scale, horizon, window, seeds)
 
     def _trained(
         self, training: Training, rows: Array, held: Array, *, callbacks: bool = True
@@ -132,7 +139,10 @@ class LatentForecaster(SeriesEstimator):
         plan = self._plan(shape, "query", n_known=n_known, n_channels=n_channels, width=width)
         network = plan.build(seeds.weights)
         passes = self._training_pass(network, seeds)
-        task = Forecasting(passes, training.batch, training.targets, scale, torch.as_tensor(held))
+        held_rows = torch.as_tensor(held)
+        task = Forecasting(
+            passes, training.batch, training.targets, scale, held_rows, training.weight
+        )
         report = self._recipe(seeds, callbacks=callbacks).fit(
             network, task.objective, rows, task.validate if len(held) else None
         )
@@ -159,6 +169,7 @@ class Training:
         data: the series that they were cut from.
         batch: the pasts.
         targets: the futures.
+        weight: (E,) of the examples.
         scaling: from data to inputs.
         scale: units of the increments.
         horizon, window: durations of the futures and the pasts.
@@ -168,6 +179,7 @@ class Training:
     data: IrregularSeries
     batch: SeriesBatch
     targets: Targets
+    weight: Tensor
     scaling: Scaling
     scale: IncrementScale
     horizon: float

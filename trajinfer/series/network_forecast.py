@@ -18,7 +18,7 @@ from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.forecast_examples import Examples
-from trajinfer.series.likelihood import coverage_factors, mean_nll
+from trajinfer.series.likelihood import coverage_factors, known_losses
 from trajinfer.series.objective import TrainingPass
 from trajinfer.series.recent import Recent, recent
 from trajinfer.series.series_batch import Scaling, SeriesBatch
@@ -214,6 +214,7 @@ class Forecasting:
         targets: their futures.
         scale: units of the increments.
         held: rows kept for validation.
+        weight: (B,) of the examples.
     """
 
     passes: TrainingPass
@@ -221,6 +222,7 @@ class Forecasting:
     targets: Targets
     scale: IncrementScale
     held: Tensor
+    weight: Tensor
 
     def objective(self, index: Tensor, step: int) -> Loss:
         """Loss of thinned pasts."""
@@ -231,9 +233,11 @@ class Forecasting:
         law = read_increments(self.passes, self.scale, encoding, end, target.times)
         change = self.scale.increments(target.values, end.last).to(law.mean)
         known = ~change.isnan()
-        square = (change - law.mean)[known].square().mean()
+        weight = _of_each(self.weight[index], known)
+        square = (weight * (change - law.mean)[known].square()).mean()
         # the mean follows the squared error alone, so that no point is given up as noisy
-        nll = mean_nll(Normal(law.mean.detach(), law.stddev, validate_args=False), change)
+        spread = Normal(law.mean.detach(), law.stddev, validate_args=False)
+        nll = (weight * known_losses(spread, change)).mean()
         loss = square + _WEIGHT_OF_NLL * nll
         return self.passes.loss(loss, encoding, step, squared_error=square)
 
@@ -244,4 +248,12 @@ class Forecasting:
         encoding = self.passes.validation(part, target.times)
         law = read_increments(self.passes, self.scale, encoding, end, target.times)
         error = self.scale.increments(target.values, end.last).to(law.mean) - law.mean
-        return float(error[~error.isnan()].square().mean())
+        known = ~error.isnan()
+        weight = _of_each(self.weight[self.held], known)
+        return float((weight * error[known].square()).sum() / weight.sum().clamp(min=1e-12))
+
+
+def _of_each(weight: Tensor, known: Tensor) -> Tensor:
+    """Weights (P,) of the P known values (b, Q, C) of examples that have those (b,)."""
+    every = weight.to(known.device)[:, None, None].expand(known.shape)
+    return every[known]
