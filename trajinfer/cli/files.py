@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _TEXT = (".csv", ".tsv", ".txt")
 _SEPARATORS = (";", "\t", "|", ",")
 _NUMBER = r"0|-?[1-9][0-9]{0,17}"
+_WRITTEN = rf"({_NUMBER})(\.0)?"
 _NO_NUMBER = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
 
 
@@ -267,9 +268,12 @@ def with_dates(frame: pd.DataFrame, time: str | None, path: Path) -> tuple[pd.Da
 
 
 def _without_zeros(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Names without the decimal that whole numbers get where a cell of their column is empty."""
+    """Names without the decimal that whole numbers get where a cell of their column is empty.
+
+    The empty cells may have been dropped since, and such a table may stand below one without.
+    """
     cells = column.dropna()
-    if column.hasnans and len(cells) and cells.str.endswith(".0").all():
+    if len(cells) and cells.str.fullmatch(_WRITTEN).all():
         return column.str.removesuffix(".0")
     return column
 

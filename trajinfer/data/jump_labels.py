@@ -11,6 +11,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
+from trajinfer.data.plain_labels import require_one_spelling
 
 ObservationKind = Literal["snapshot", "jump", "absorption", "censored"]
 OBSERVATION_KINDS: tuple[str, ...] = get_args(ObservationKind)
@@ -48,6 +49,7 @@ def encode(
     codes, distinct = pd.factorize(single, use_na_sentinel=True)
     alone = [_plain(label) for label in distinct]
     known = list(dict.fromkeys([*alone, *(label for s in sets.values() for label in s)]))
+    require_one_spelling(known)
     order = _ordered(known) if order is None else order
     table = {label: k for k, label in enumerate(order)}
     unknown = [label for label in known if label not in table]

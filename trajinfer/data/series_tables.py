@@ -14,12 +14,14 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.columns import (
     as_table,
+    is_number,
     number_columns,
     numbered,
     numbers_of,
     require_columns,
     series_of_rows,
 )
+from trajinfer.data.plain_labels import plain_label
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import require_observable
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
@@ -87,6 +89,8 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
     labels = _constant(frame, (columns.labels,) if columns.labels else (), codes, first)
     kept = [columns.id, columns.labels, *(columns.statics or ())]
     kept += [columns.value] if columns.value else list(names)
+    if columns.long and is_number(frame[columns.variable]):
+        kept.append(columns.variable)
     return {
         "flat_times": places.times,
         "flat_values": cells,
@@ -206,14 +210,20 @@ def _observations(frame: pd.DataFrame, columns: Columns) -> tuple[Array | None, 
         if not names:
             raise InputError("the table has no numeric column left for a channel; name channels=")
         return None, names, np.column_stack([numbers_of(frame, name) for name in names])
-    variable = frame[columns.variable]
-    found = sorted(map(str, numbered(variable, columns.variable)[1]))
-    names = list(columns.channels or found)
+    rows, known = numbered(frame[columns.variable], columns.variable)
+    found = [str(_whole(label)) for label in known]
+    names = list(columns.channels or sorted(found))
     for name in names:
         if name not in found:
             raise InputError(f"no variable '{name}' in the table; {nearest(name, found)}")
-    codes = pd.Index(names).get_indexer(variable.astype(str))
+    codes = pd.Index(names).get_indexer(found)[rows]
     return codes, names, numbers_of(frame, str(columns.value))
+
+
+def _whole(label: Any) -> Any:
+    """A variable as it is called: 2, which a column with gaps or fractions makes 2.0."""
+    plain = plain_label(label)
+    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
 
 
 def _left_over(frame: pd.DataFrame, columns: Columns) -> list[str]:

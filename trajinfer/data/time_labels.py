@@ -37,6 +37,8 @@ def as_index(labels: Any) -> pd.Index:
         index = _of_categories(index)
     if isinstance(index.dtype, pd.ArrowDtype) and index.dtype.kind in "mMO":
         index = pd.Index(list(index))
+    if pd.api.types.is_complex_dtype(index):
+        raise InputError("times are complex numbers; give their real part, a column by itself")
     if pd.api.types.is_object_dtype(index):
         index = _dates_as_instants(index.infer_objects())
     if pd.api.types.is_object_dtype(index) or pd.api.types.is_string_dtype(index):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
+from trajinfer.data.plain_labels import plain_label, require_one_spelling
 
 
 def class_labels(labels: Any, n: int) -> Array:
@@ -23,7 +24,7 @@ def class_labels(labels: Any, n: int) -> Array:
     Warns:
         DataConversionWarning: if they stand in a column (B, 1).
     """
-    labels = _one_row(labels)
+    labels = _plain(_one_row(labels))
     array = np.asarray(labels)
     if array.shape != (n,):
         raise InputError(f"labels must be (B,) = ({n},), one per series, got {array.shape}")
@@ -37,6 +38,7 @@ def class_labels(labels: Any, n: int) -> Array:
         raise InputError(
             f"classes must be names or numbers, got {array.dtype}; try labels.astype(str)"
         )
+    require_one_spelling(np.unique(array) if array.dtype.kind == "U" else set(array.flat))
     if array.dtype.kind == "O" and len({isinstance(label, str) for label in array}) > 1:
         raise InputError("the labels mix text and numbers; make them all of one kind")
     try:
@@ -98,6 +100,18 @@ def series_that_count(
     return (
         (data, weights) if every else (data[counts], series_weights(weights[counts], len(counts)))
     )
+
+
+def _plain(labels: Any) -> Any:
+    """Labels that are not bare numbers or text without what other libraries wrap them in."""
+    kinds = getattr(getattr(labels, "dtype", None), "kind", "O")
+    if kinds not in "OS" or not hasattr(labels, "__len__"):
+        return labels
+    given = list(np.asarray(labels, dtype=object))
+    plain = [plain_label(label) for label in given]
+    if all(isinstance(label, bool) for label in plain):
+        return np.array(plain)
+    return plain if any(new is not old for new, old in zip(plain, given, strict=True)) else labels
 
 
 def _one_row(labels: Any) -> Any:
