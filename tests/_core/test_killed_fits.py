@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests._core.killed_fits import OWN
+from tests._core.kept_fits import FITS
 from tests.conformance.estimators import CASES
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="attempts are forked")
@@ -33,9 +33,10 @@ def test_a_bootstrap_that_is_killed_twice_ends_with_the_same_rates():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*OWN, *(case.name for case in CASES)])
+@pytest.mark.parametrize("name", [*FITS, *(case.name for case in CASES)])
 def test_every_fit_survives_twenty_kills(name):
     result = _result(name)
     assert result["difference"] <= 1e-6
     assert result["partial"] == []
     assert result["killed"] > 0
+    assert result["kept"] > 0

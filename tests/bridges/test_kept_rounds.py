@@ -5,7 +5,7 @@ import pytest
 
 from trajinfer import SchrodingerBridge, Snapshots
 from trajinfer._core import checkpoint_folder
-from trajinfer.processes import DoubleWell, OrnsteinUhlenbeck
+from trajinfer.processes import AffineDrift, DoubleWell, OrnsteinUhlenbeck
 
 
 class Stop(BaseException):
@@ -21,9 +21,16 @@ def _known():
     return OrnsteinUhlenbeck(theta=1.0, mean=0.5, volatility=0.5, dim=1).learn("theta")
 
 
+def _spring():
+    """Position and speed; only positions are seen."""
+    swing = [[0.0, 1.0], [-1.2, -0.4]]
+    return AffineDrift(2, swing, [0.0, 0.0], volatility=[0.2, 0.5])
+
+
 CASES = {
     "atoms": (_known, {"n_refinements": 2}),
     "mixture": (_known, {"n_refinements": 2, "backend": "mixture"}),
+    "hidden": (_spring, {"n_refinements": 0, "observed": [0], "tol": 0.03}),
     "quadrature": (DoubleWell, {"volatility": 0.4, "n_refinements": 3}),
 }
 

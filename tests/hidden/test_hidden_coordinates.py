@@ -226,13 +226,6 @@ def test_what_cannot_be_is_refused(observed, settings, words):
         bridge.fit(data)
 
 
-def test_a_checkpoint_is_refused(tmp_path):
-    data = Snapshots([0, 1], [np.zeros((3, 1)), np.ones((3, 1))])
-    bridge = SchrodingerBridge(OrnsteinUhlenbeck(dim=2), observed=[0], checkpoint=tmp_path / "c")
-    with pytest.raises(ValueError, match="leave checkpoint=None"):
-        bridge.fit(data)
-
-
 def test_all_coordinates_or_no_reference_are_refused():
     data = Snapshots([0, 1], [np.zeros((3, 1)), np.ones((3, 1))])
     with pytest.raises(ValueError, match="nothing is hidden"):

@@ -103,13 +103,11 @@ def hidden_coordinates(estimator: Any, snapshots: Snapshots) -> Coordinates:
     """
     refused = {
         "growth": estimator.growth is not None,
-        "checkpoint": estimator.checkpoint is not None,
         "backend": estimator.backend in ("mixture", "matching", "ipf"),
         "volatility": isinstance(estimator.volatility, str) and estimator.volatility == LEARN,
     }
     remedies = {
         "growth": "leave growth=None",
-        "checkpoint": "leave checkpoint=None",
         "backend": "leave backend='auto'",
         "volatility": "give a number, or 'likelihood', which corrects nothing",
     }

@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.bridges.drift_bridge import DriftBridge
@@ -76,4 +77,5 @@ def _fitted(base: MultiMarginalBridge, k: int, generator: torch.Generator) -> Se
     factor, _ = cholesky(rate)
     noise = apply(factor, torch.randn(shape, generator=generator, dtype=population.dtype))
     features = LocalFeatures.around(population, generator)
-    return ProportionalFit(dynamics, rate, times, (ends[0], ends[1]), features, noise).run()
+    fit = ProportionalFit(dynamics, rate, times, (ends[0], ends[1]), features, noise)
+    return once("segment", fit.run)

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from trajinfer._core.checkpoint_folder import once
 from trajinfer.bridges.coupling_rules import AtomRule, CouplingRule, MixtureRule, Round
 from trajinfer.bridges.couplings import Couplings
 from trajinfer.bridges.mixture_couplings import MixtureCouplings
 from trajinfer.metrics.entropic_coupling import EntropicCoupling
 from trajinfer.references.dynamics import Reference
+from trajinfer.references.kept_steps import kept_step
 from trajinfer.references.parameter_vector import ParameterVector
 from trajinfer.references.quadrature import Quadrature
 from trajinfer.references.transitions import Transitions
@@ -45,27 +45,13 @@ def kept_round(
         parameters: stand after the call where `make` leaves them.
         history: its new records are there after the call.
     """
-    made: list[MaybeRound] = []
-    n_before = len(history)
-
-    def state() -> dict[str, Any]:
-        made.append(make())
-        couplings = None if made[0] is None else _state_of(made[0], rule)
-        return {
-            "parameters": parameters.get(),
-            "records": history[n_before:],
-            "couplings": couplings,
-        }
-
-    kept = once("round", state)
-    if made:
-        return made[0]
-    parameters.set(kept["parameters"])
-    history += kept["records"]
-    found = None
-    if kept["couplings"] is not None:
-        found = _round_of(kept["couplings"], reference, rule)
-    return found  # type: ignore[return-value]  # None only where `make` gave None
+    return kept_step(
+        make,
+        parameters,
+        history,
+        lambda found: None if found is None else _state_of(found, rule),
+        lambda state: None if state is None else _round_of(state, reference, rule),  # type: ignore[return-value]
+    )
 
 
 def _state_of(current: Round, rule: CouplingRule) -> dict[str, Any]:

@@ -39,6 +39,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.packing import packable
 from trajinfer.bridges.local_features import LocalFeatures
 from trajinfer.references.dynamics import Dynamics
@@ -105,23 +106,26 @@ class ProportionalFit:
         """Turn round until the forward drift stands still, or hardly less than before."""
         width = self.features.n_linear + len(self.features.phase)
         forward = self.noise.new_zeros(len(self.times), width, self.noise.shape[3])
-        ridges: dict[bool, Sequence[float]] = {False: _RIDGES, True: _RIDGES}
+        ridges: Sequence[Sequence[float]] = (_RIDGES, _RIDGES)
         before = float("inf")
         for turn in range(_TURNS):
-            numbers, change = forward, 0.0
-            for backwards in (False, True):
-                paths = self._paths(numbers, backwards=backwards)
-                numbers, ridge = self._turned(paths, numbers, ridges[backwards])
-                if turn + 1 == _CHOOSING:
-                    ridges[backwards] = (ridge,)
-                if not backwards:
-                    backward = numbers
-            change, forward = self._change(forward, numbers, paths), numbers
+            forward, backward, change, chosen = once("turn", self._turn, forward, ridges)
             logger.info("turn %d: forward drift moved by %.3g of its size", turn + 1, change)
             if change < _TOLERANCE or (turn >= _LEAST and change > _FALL * before):
                 break
+            if turn + 1 == _CHOOSING:
+                ridges = chosen
             before = change
         return SegmentDrifts(self.times, self.features, forward, backward, change)
+
+    def _turn(
+        self, forward: Tensor, ridges: Sequence[Sequence[float]]
+    ) -> tuple[Tensor, Tensor, float, tuple[tuple[float], tuple[float]]]:
+        """Forward and backward drift, how far the former moved, and the ridges that were chosen."""
+        backward, first = self._turned(self._paths(forward, backwards=False), forward, ridges[0])
+        paths = self._paths(backward, backwards=True)
+        found, second = self._turned(paths, backward, ridges[1])
+        return found, backward, self._change(forward, found, paths), ((first,), (second,))
 
     def _drift(self, node: int, x: Tensor, numbers: Tensor, sign: float) -> Tensor:
         time = self.times[node].expand(len(x), 1)

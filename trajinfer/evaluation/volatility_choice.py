@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.parallel import Task, fan_out
@@ -75,6 +77,7 @@ def choose_volatility(
     scoring: MetricName = "w2",
     random_state: RandomState = None,
     n_jobs: int | None = None,
+    checkpoint: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> VolatilityChoice:
     """Volatility by the static likelihood and by leaving interior snapshots out.
@@ -87,6 +90,8 @@ def choose_volatility(
         scoring: distance to left-out snapshots.
         random_state: seed of the splits.
         n_jobs: workers, as in `bootstrap`.
+        checkpoint: folder in which every fit is kept as it is done, so that a call that was killed
+            goes on from there.
         progress: called with a line of text before every fit.
 
     Raises:
@@ -106,15 +111,19 @@ def choose_volatility(
     _require_enough(snapshots)
     start = _start(estimator, snapshots)
     learning = clone(estimator).set_params(volatility=LIKELIHOOD)
-    seeds = spawn(seed_from(random_state), require_integer(n_splits, "n_splits", least=1))
+    n_splits = require_integer(n_splits, "n_splits", least=1)
+
+    def identity() -> dict[str, Any]:
+        asked = {"factors": tried, "n_splits": n_splits, "scoring": scoring}
+        return {"estimator": clone(estimator), "snapshots": snapshots, **asked}
 
     def wholes() -> Iterator[Task]:
         yield _told(Task("volatility learned", (learning, snapshots)), progress)
 
     def halves() -> Iterator[Task]:
-        for k, split in enumerate(seeds):
+        for k, split in enumerate(splits):
             for half in _halves(snapshots, split):
-                name = f"volatility learned from half the points, split {k + 1} of {len(seeds)}"
+                name = f"volatility learned from half the points, split {k + 1} of {n_splits}"
                 yield _told(Task(name, (learning, half)), progress)
 
     def predictions() -> Iterator[Task]:
@@ -125,9 +134,11 @@ def choose_volatility(
                 yield _told(Task(name, (fixed, snapshots, label, scoring)), progress)
 
     quiet = (ConvergenceWarning,)
-    ((learned, error),) = fan_out(_learned_with_error, wholes(), n_jobs=n_jobs, quiet=quiet)
-    parts = fan_out(_learned, halves(), n_jobs=n_jobs, quiet=quiet)
-    scores = fan_out(_distance, predictions(), n_jobs=n_jobs, quiet=quiet)
+    with checkpointed(checkpoint, "choose_volatility", identity):
+        splits = spawn(once("seed", seed_from, random_state), n_splits)
+        ((learned, error),) = fan_out(_learned_with_error, wholes(), n_jobs=n_jobs, quiet=quiet)
+        parts = fan_out(_learned, halves(), n_jobs=n_jobs, quiet=quiet)
+        scores = fan_out(_distance, predictions(), n_jobs=n_jobs, quiet=quiet)
     distances = np.reshape(scores, (len(tried), -1)).mean(1)
     left_out = pd.DataFrame(
         {

@@ -9,7 +9,7 @@ $F = \sum_k \sum_{ij} \pi^k_{ij} [\log \pi^k_{ij} - \log q_\theta(y_j \mid y_i, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -74,6 +74,32 @@ def couple_forward(
     Raises:
         NotConverged: if the reference has no finite transition law between the snapshots.
     """
+
+    def coupled(k: int, cost: Tensor, log_starts: Tensor, log_ends: Tensor) -> EntropicCoupling:
+        warm_start = None if before is None else before.couplings[k].f
+        return couple(cost, log_starts, log_ends, warm_start=warm_start)
+
+    return pass_forward(model, problem, blur, n_steps, coupled)
+
+
+def pass_forward(
+    model: PartialReference,
+    problem: Problem,
+    blur: Tensor,
+    n_steps: int,
+    coupled: Callable[[int, Tensor, Tensor, Tensor], EntropicCoupling],
+) -> ForwardPass:
+    """A pass whose couplings are found, or known already.
+
+    Args:
+        model: at its present numbers.
+        problem: the snapshots.
+        blur, n_steps: of the pass.
+        coupled: (segment, cost (1, N, M), logarithms (1, N) and (1, M) of the masses) -> coupling.
+
+    Raises:
+        NotConverged: if the reference has no finite transition law between the snapshots.
+    """
     transitions = Transitions(model.reference.frozen_dynamics, n_steps)
     with torch.no_grad():
         laws, couplings, objective = [model.start(problem.points[0])], [], 0.0
@@ -87,11 +113,8 @@ def couple_forward(
                     f"the reference has no finite transition law from time {problem.span(k)[0]:g} "
                     "on (its drift explodes or its noise vanishes); start from other parameters"
                 )
-            coupling = couple(
-                cost,
-                problem.log_starts(k).unsqueeze(0),
-                problem.log_ends(k).unsqueeze(0),
-                warm_start=None if before is None else before.couplings[k].f,
+            coupling = coupled(
+                k, cost, problem.log_starts(k).unsqueeze(0), problem.log_ends(k).unsqueeze(0)
             )
             couplings.append(coupling)
             objective += float(coupling.entropy_term() + coupling.transport(cost))

@@ -11,7 +11,8 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,18 +28,21 @@ from trajinfer.hidden.forward_pass import (
     couple_forward,
 )
 from trajinfer.hidden.hidden_bridge import HiddenBridge
+from trajinfer.hidden.kept_passes import found_in, state_of
 from trajinfer.hidden.mean_paths import begin_at_means
 from trajinfer.hidden.open_numbers import open_parameters
 from trajinfer.hidden.partial_reference import PartialReference, held
 from trajinfer.processes import Process
 from trajinfer.references.dynamics import Reference
 from trajinfer.references.information import as_metric
+from trajinfer.references.kept_steps import kept_step
 from trajinfer.references.parameter_vector import ParameterVector
 from trajinfer.references.problem import Problem
 from trajinfer.references.stratified import draw_atoms
 from trajinfer.references.transitions import Transitions
 
 logger = logging.getLogger(__name__)
+MaybePass = TypeVar("MaybePass", ForwardPass, "ForwardPass | None")
 
 _FIRST_BLUR, _LEAST_BLUR, _STEPS_OF_A_BLUR, _LITTLE = 0.2, 0.02, 4, 1e-3
 _FEW, _STEPS = 32, 8
@@ -107,20 +111,28 @@ class _Search:
         except NotConverged:
             return None
 
+    def kept(self, make: Callable[..., MaybePass], *args: Any) -> MaybePass:
+        """The pass of a call, made now or before the search was broken off."""
+        n_before, vector = len(self.history), ParameterVector(self.model)
+        found = kept_step(
+            partial(make, *args),
+            vector,
+            self.history,
+            state_of,
+            partial(found_in, self.model, self.problem),
+        )
+        for entry in self.history[n_before:]:
+            self.on_round(entry)
+        return found  # type: ignore[return-value]  # None only where `make` gave None
+
     def sharpened(self) -> ForwardPass:
         """Refinements under a blur that is taken away by halves."""
-        share, vector, current = _FIRST_BLUR, self._drift, None
+        share, current = _FIRST_BLUR, None
         while share > _LEAST_BLUR:
-            found = self._try(share * self.spread, _STEPS, current)
+            found = self.kept(self._blurred, share, current)
             if found is None:
                 break
             current = found
-            for _ in range(_STEPS_OF_A_BLUR):
-                before = self.total(current)
-                current = self.refined(current, vector)
-                if before - self.total(current) <= _LITTLE * (1 + abs(before)):
-                    break
-            self.record("blurred", current)
             share /= 2
         if current is None:
             raise NotConverged(
@@ -129,19 +141,42 @@ class _Search:
             )
         return current
 
+    def _blurred(self, share: float, before: ForwardPass | None) -> ForwardPass | None:
+        current = self._try(share * self.spread, _STEPS, before)
+        if current is None:
+            return None
+        vector = self._drift
+        for _ in range(_STEPS_OF_A_BLUR):
+            start = self.total(current)
+            current = self.refined(current, vector)
+            if start - self.total(current) <= _LITTLE * (1 + abs(start)):
+                break
+        self.record("blurred", current)
+        return current
+
+    def coupled(self, rough: ForwardPass, n_steps: int) -> ForwardPass:
+        """All snapshots, from the numbers that some of their points gave, without blur."""
+        blurred = couple_forward(self.model, self.problem, rough.blur, n_steps, None)
+        sharp = torch.zeros_like(rough.blur)
+        return couple_forward(self.model, self.problem, sharp, n_steps, blurred)
+
     def settle(self, current: ForwardPass, n_refinements: int) -> tuple[ForwardPass, bool]:
         """Refinements without blur until the objective stands still."""
         vector = ParameterVector(self.model)
         for _ in range(n_refinements):
             before, start = self.total(current), vector.get()
-            current = self.refined(current, vector)
-            self.record("static", current)
+            current = self.kept(self._static, current, vector)
             fall, change = before - self.total(current), np.abs(vector.get() - start).max()
             still = fall <= self.tol * max(1.0, abs(before))
             resting = fall <= _RESTING * self.tol * max(1.0, abs(before))  # along flat directions
             if resting or (still and change <= _MOVING * self.tol):
                 return current, True
         return current, False
+
+    def _static(self, before: ForwardPass, vector: ParameterVector) -> ForwardPass:
+        found = self.refined(before, vector)
+        self.record("static", found)
+        return found
 
     def record(self, kind: str, found: ForwardPass) -> None:
         """Add a round to the history."""
@@ -158,7 +193,6 @@ class _Search:
         }
         self.history.append(entry)
         logger.info("round %(round)d (%(kind)s): objective %(objective).6g", entry)
-        self.on_round(entry)
 
 
 def fit_hidden(
@@ -197,16 +231,15 @@ def fit_hidden(
     with held(*fixed):
         generator = torch_generator(seed)
         few = _Search(model, _part(problem, generator), tol, on_round)
-        begin_at_means(model, few.problem, few.spread, generator)
+        few.kept(begin_at_means, model, few.problem, few.spread, generator)
         rough = few.sharpened()
         search = _Search(model, problem, tol, on_round, few.history)
         steps = accurate_steps(model, few.problem, rough.laws, _STEPS)
-        current = couple_forward(model, problem, rough.blur, steps, None)
-        current = couple_forward(model, problem, torch.zeros_like(rough.blur), steps, current)
+        current = search.kept(search.coupled, rough, steps)
         current, settled = search.settle(current, n_refinements or _LAW_ALONE)
         steps = accurate_steps(model, problem, current.laws, current.n_steps)
         if steps != current.n_steps:
-            current = couple_forward(model, problem, current.blur, steps, current)
+            current = search.kept(couple_forward, model, problem, current.blur, steps, current)
         left_open = open_parameters(model, problem, current)
     transitions = Transitions(reference.frozen_dynamics, current.n_steps)
     bridge = HiddenBridge(
