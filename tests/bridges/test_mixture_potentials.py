@@ -146,6 +146,22 @@ def test_held_out_points_choose_the_number_of_components():
     assert divergence(found, start, end) < divergence(single, start, end)
 
 
+def test_the_search_ends_where_both_sides_agree_though_components_overlap():
+    generator = torch.Generator().manual_seed(0)
+    start, end = (
+        Sample(torch.as_tensor(x), torch.full((len(x),), 1 / len(x), dtype=torch.float64))
+        for x in (0.4 * cloud for cloud in two_clusters(1))
+    )
+    first = choose(start, end, generator, tol=1e-4, max_steps=60)
+    assert len(first) >= 2
+    found = search(start, end, first, tol=1e-12, max_steps=200)
+    share = torch.softmax(found.log_reach(start.points), dim=1)
+    at_end = torch.softmax(found.log_terms(end.points), dim=1)
+    torch.testing.assert_close(start.mass @ share, end.mass @ at_end, atol=1e-6, rtol=0)
+    reached = torch.einsum("nk,knd->d", share, found.end_law(start.points).means) / len(share)
+    torch.testing.assert_close(reached, end.mass @ end.points, atol=1e-5, rtol=0)
+
+
 def test_mixtures_and_atoms_agree_where_points_are_dense():
     rng = np.random.default_rng(0)
     side = rng.choice([-1.0, 1.0], (3, 300, 1)) * np.array([0.5, 1.0, 1.5])[:, None, None]

@@ -10,6 +10,7 @@ from trajinfer._core.errors import IdentifiabilityWarning
 from trajinfer.nn import Parameter
 from trajinfer.processes import AffineDrift, Brownian, OrnsteinUhlenbeck, RepressilatorWithProteins
 from trajinfer.processes.base import Process
+from trajinfer.references.transitions import Transitions
 
 SWING = np.array([[0.0, 1.0], [-1.2, -0.4]])
 NOISE = np.array([0.2, 0.5])
@@ -102,6 +103,22 @@ def test_hidden_coordinates_of_one_individual_are_those_of_a_kalman_smoother(one
     speed = bridge.sample(n, random_state=1).values[:, :, 1]
     np.testing.assert_array_less(np.abs(speed.mean(0) - mean), 4.5 * np.sqrt(variance / n))
     np.testing.assert_array_less(np.abs(speed.var(0) / variance - 1), 4.5 * np.sqrt(2 / n))
+
+
+def test_segments_are_solved_once_for_all_answers(one_individual, monkeypatch):
+    _, bridge = one_individual
+    before = bridge.sample(50, random_state=0)
+    solve, calls = Transitions.__call__, []
+
+    def counted(*args, **settings):
+        calls.append(1)
+        return solve(*args, **settings)
+
+    monkeypatch.setattr(Transitions, "__call__", counted)
+    np.testing.assert_array_equal(bridge.sample(50, random_state=0).values, before.values)
+    assert not calls
+    bridge.marginal(0.7, 5)
+    assert len(calls) == 2  # from the start to this time, and on to the end of the segment
 
 
 def test_names_tell_what_was_inferred(one_individual):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trajinfer._core.packing import packable
 from trajinfer.bridges.mixture_potential import MixturePotential
-from trajinfer.bridges.mixture_search import Sample, choose, divergence, one_component, search
+from trajinfer.bridges.mixture_search import Sample, choose, divergence, search
 from trajinfer.references.linalg import cholesky, whiten
 from trajinfer.references.partners import Pairs, Partners
 from trajinfer.references.problem import Problem
@@ -27,6 +27,7 @@ _LANDMARKS = 64
 _NEGLIGIBLE = 1e-4
 _CHUNK = 2**13
 _CHOICE_POINTS, _CHOICE_TOLERANCE = 6000, 1e-4
+_APPROACH_POINTS = 2**14
 _STEPS = 60
 _FEW_STATISTICS = 2**21
 
@@ -302,6 +303,7 @@ def _solve(
     if found is None:
         some, others = (s.draw(_CHOICE_POINTS, generator) for s in (start, end))
         found = choose(some, others, generator, tol=_CHOICE_TOLERANCE, max_steps=_STEPS)
-    if len(found) == 1:
-        return one_component(start, end)
+        if len(found) > 1:
+            some, others = (s.draw(_APPROACH_POINTS, generator) for s in (start, end))
+            found = search(some, others, found, tol=tol, max_steps=_STEPS)
     return search(start, end, found, tol=tol, max_steps=_STEPS)

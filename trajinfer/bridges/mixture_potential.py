@@ -17,6 +17,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,8 @@ from torch import Tensor
 
 from trajinfer._core.packing import packable
 from trajinfer.references.linalg import whiten
+
+_NEAR = 2**12
 
 
 @dataclass(frozen=True)
@@ -139,18 +142,30 @@ class MixturePotential:
 
 def start_exponents(a: Tensor, location: Tensor, spread: Tensor) -> Tensor:
     """a^T S_k a / 2 + r_k^T a, (N, K)."""
-    columns = [0.5 * ((a @ S) * a).sum(1) + a @ r for r, S in zip(location, spread)]
-    return torch.stack(columns, dim=1)
+
+    def columns(part: Tensor) -> list[Tensor]:
+        return [((0.5 * part @ S + r) * part).sum(1) for r, S in zip(location, spread)]
+
+    return _by_parts(columns, a)
 
 
 def end_exponents(b: Tensor, location: Tensor, spread: Tensor) -> Tensor:
     """Log N(b; r_k, S_k), (M, K)."""
     factor = torch.linalg.cholesky(spread)
-    columns = [
-        -0.5 * ((b - r) @ torch.linalg.inv(L).mT).square().sum(1) - L.diagonal().log().sum()
-        for r, L in zip(location, factor)
-    ]
-    return torch.stack(columns, dim=1) - 0.5 * b.shape[1] * math.log(2 * math.pi)
+    inverse = torch.linalg.inv(factor).mT
+    constant = factor.diagonal(dim1=1, dim2=2).log().sum(1)
+    constant = constant + 0.5 * b.shape[1] * math.log(2 * math.pi)
+
+    def columns(part: Tensor) -> list[Tensor]:
+        return [((part - r) @ white).square().sum(1) for r, white in zip(location, inverse)]
+
+    exponents: Tensor = -0.5 * _by_parts(columns, b) - constant
+    return exponents
+
+
+def _by_parts(columns: Callable[[Tensor], list[Tensor]], points: Tensor) -> Tensor:
+    """Columns (N, K) of points (N, D), so many points at a time as a processor keeps near."""
+    return torch.cat([torch.stack(columns(part), dim=1) for part in points.split(_NEAR)])
 
 
 def gaussian_spread(start: Tensor, end: Tensor) -> Tensor:

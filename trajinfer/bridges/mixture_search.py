@@ -10,18 +10,21 @@ closed form; masses are met by scaling. With one component the first step is the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from trajinfer.bridges.mixed_steps import MixedSteps
 from trajinfer.bridges.mixture_potential import (
     MixturePotential,
     end_exponents,
     gaussian_spread,
     start_exponents,
 )
+from trajinfer.references.linalg import whiten
 from trajinfer.references.stratified import draw_atoms
 
 _COMPONENTS = (1, 2, 4, 8, 16, 32)
@@ -33,7 +36,8 @@ _FIRST_SCALINGS = 30
 _CLUSTERINGS = 10
 _FLOOR = 1e-3
 _RELATIVE_VARIANCE, _LEAST_VARIANCE = 1e-9, 1e-12
-_HALVINGS = 4
+_REMEMBERED, _SHARES = 8, (1.0, 0.5, 0.125)
+_NO_SHARE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -66,36 +70,135 @@ class Moments:
 
     @classmethod
     def of(cls, sample: Sample, share: Tensor) -> Moments:
-        """Moments under the shares (N, K) that components have in the points."""
+        """Moments under the shares (N, K) that components have in the points.
+
+        Points in which a component has next to no share are left out, so that the cost does not
+        grow with the number of components that lie apart.
+        """
         weights = share * sample.mass.unsqueeze(1)
         mass = weights.sum(0).clamp_min(1e-300)
-        mean = weights.mT @ sample.points / mass.unsqueeze(1)
-        parts = []
-        for k, center in enumerate(mean):
-            off = sample.points - center
-            parts.append((off * weights[:, k : k + 1]).mT @ off / mass[k])
-        return cls(mass, mean, torch.stack(parts))
+        means, covariances = [], []
+        for own, total, part in zip(weights.unbind(1), mass, share.unbind(1)):
+            rows = (part > _NO_SHARE).nonzero().squeeze(1)
+            points, own = sample.points[rows], (own[rows] / total).unsqueeze(1)
+            mean = own.T @ points
+            off = points.sub_(mean)
+            means.append(mean[0])
+            covariances.append((off * own).mT @ off)
+        return cls(mass, torch.stack(means), torch.stack(covariances))
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """A potential on both samples: exponents (N, K) of starts, terms (M, K) of ends, divergence."""
+
+    potential: MixturePotential
+    exponents: Tensor
+    terms: Tensor
+    value: float
+
+    @classmethod
+    def of(cls, potential: MixturePotential, start: Sample, end: Sample) -> _Standing:
+        exponents = start_exponents(start.points, potential.location, potential.spread)
+        return cls._with(potential, exponents, start, end)
+
+    @classmethod
+    def with_masses(
+        cls, potential: MixturePotential, start: Sample, end: Sample, mass: Tensor
+    ) -> _Standing:
+        """Under the weights with which the starts give every component its mass."""
+        exponents = start_exponents(start.points, potential.location, potential.spread)
+        weight = _scaled(potential.log_weight, exponents, start.mass, mass, _SCALINGS)
+        return cls._with(replace(potential, log_weight=weight), exponents, start, end)
+
+    @classmethod
+    def _with(
+        cls, potential: MixturePotential, exponents: Tensor, start: Sample, end: Sample
+    ) -> _Standing:
+        terms = potential.log_terms(end.points)
+        reach = torch.logsumexp(potential.log_weight + exponents, dim=1)
+        value = start.mass @ reach - end.mass @ torch.logsumexp(terms, dim=1)
+        return cls(potential, exponents, terms, float(value))
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Potentials as vectors, in units of the spread of every component."""
+
+    factor: Tensor
+
+    @classmethod
+    def of(cls, potential: MixturePotential) -> _Units:
+        return cls(torch.linalg.cholesky(potential.spread))
+
+    def vector(self, potential: MixturePotential) -> Tensor:
+        location = whiten(self.factor, potential.location.unsqueeze(2))
+        spread = whiten(self.factor, whiten(self.factor, potential.spread).mT)
+        return torch.cat([potential.log_weight, location.flatten(), spread.flatten()])
+
+    def potential(self, vector: Tensor) -> MixturePotential:
+        n, dim, _ = self.factor.shape
+        weight, location, spread = vector.split([n, n * dim, n * dim * dim])
+        half = self.factor @ spread.reshape(n, dim, dim)
+        coloured = half @ self.factor.mT
+        moved = (self.factor @ location.reshape(n, dim, 1)).squeeze(2)
+        return MixturePotential(weight, moved, (coloured + coloured.mT) / 2)
 
 
 def search(
     start: Sample, end: Sample, potential: MixturePotential, *, tol: float, max_steps: int
 ) -> MixturePotential:
-    """Improve a potential until a step gains less than `tol`."""
+    """Improve a potential until a step gains less than `tol`.
+
+    A step alone goes too far in some directions and hardly advances in others; `MixedSteps` of
+    several ones heed both. Where they do not help, shorter and shorter parts of a step do.
+    """
+    if len(potential) == 1:
+        return one_component(start, end)
     floor = _FLOOR * Moments.of(end, torch.ones_like(end.mass).unsqueeze(1)).covariance
-    value = divergence(potential, start, end)
-    for _ in range(max_steps if len(potential) > 1 else 1):
-        goal = _step(potential, start, end, floor)
-        for _ in range(_HALVINGS):
-            reached = divergence(goal, start, end)
-            if reached < value or len(potential) == 1:
-                break
-            goal = _halfway(potential, goal)
-        if not reached < value and len(potential) > 1:
+    units, mixed = _Units.of(potential), MixedSteps(_REMEMBERED)
+    now = _Standing.of(potential, start, end)
+    for _ in range(max_steps):
+        goal, mass = _goal(now, start, end, floor)
+        here = units.vector(now.potential)
+        move = units.vector(goal) - here
+        trials = [mixed.step(here, move), *(here + share * move for share in _SHARES)]
+        after = _first_lower(now, (units.potential(v) for v in trials), mass, start, end)
+        if after is None:
             break
-        potential, gain, value = goal, value - reached, reached
+        now, gain = after, now.value - after.value
         if gain < tol:
             break
-    return potential
+    return now.potential
+
+
+def _goal(
+    now: _Standing, start: Sample, end: Sample, floor: Tensor
+) -> tuple[MixturePotential, Tensor]:
+    """Bridges between the moments on both sides, and the masses of the components at the ends."""
+    ends = Moments.of(end, torch.softmax(now.terms, dim=1))
+    ends = replace(ends, covariance=ends.covariance + floor)
+    old = now.potential.log_weight
+    log_weight = _scaled(old, now.exponents, start.mass, ends.mass, _SCALINGS)
+    starts = Moments.of(start, torch.softmax(log_weight + now.exponents, dim=1))
+    return _bridge(starts, ends, log_weight), ends.mass
+
+
+def _first_lower(
+    now: _Standing,
+    trials: Iterable[MixturePotential],
+    mass: Tensor,
+    start: Sample,
+    end: Sample,
+) -> _Standing | None:
+    """The first of some potentials that lowers the divergence, with these masses."""
+    for trial in trials:
+        if bool(torch.linalg.cholesky_ex(trial.spread).info.any()):
+            continue
+        found = _Standing.with_masses(trial, start, end, mass)
+        if found.value < now.value:
+            return found
+    return None
 
 
 def choose(
@@ -161,18 +264,6 @@ def _positive(covariance: Tensor) -> Tensor:
     return covariance + torch.diag_embed(least.expand_as(variance))
 
 
-def _step(
-    potential: MixturePotential, start: Sample, end: Sample, floor: Tensor
-) -> MixturePotential:
-    """Moments on both sides, the bridges between them, and masses that agree."""
-    ends = Moments.of(end, torch.softmax(potential.log_terms(end.points), dim=1))
-    ends = replace(ends, covariance=ends.covariance + floor)
-    exponents = start_exponents(start.points, potential.location, potential.spread)
-    log_weight = _scaled(potential.log_weight, exponents, start.mass, ends.mass, _SCALINGS)
-    starts = Moments.of(start, torch.softmax(log_weight + exponents, dim=1))
-    return _with_masses(_bridge(starts, ends, log_weight), start, ends.mass, _SCALINGS)
-
-
 def _with_masses(
     potential: MixturePotential, start: Sample, mass: Tensor, n: int
 ) -> MixturePotential:
@@ -188,14 +279,6 @@ def _scaled(log_weight: Tensor, exponents: Tensor, start: Tensor, mass: Tensor, 
         share = start @ torch.softmax(log_weight + exponents, dim=1)
         log_weight = log_weight + (mass / share.clamp_min(1e-300)).log()
     return log_weight - log_weight.logsumexp(0)
-
-
-def _halfway(a: MixturePotential, b: MixturePotential) -> MixturePotential:
-    return MixturePotential(
-        (a.log_weight + b.log_weight) / 2,
-        (a.location + b.location) / 2,
-        (a.spread + b.spread) / 2,
-    )
 
 
 def _from_clusters(

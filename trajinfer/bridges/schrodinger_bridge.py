@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from pathlib import Path
@@ -55,8 +56,7 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
     by alternating couplings of neighbouring snapshots (entropic optimal transport under the
     reference's transition density) with refinements of the reference (maximum likelihood of the
     coupling). Transition laws are exact for affine drifts, linear-noise approximations elsewhere;
-    in one dimension they are integrated by quadrature where the drift bends within the noise of a
-    segment.
+    in one dimension, where the drift bends within the noise of a segment, they are integrated.
 
     Args:
         reference: an Ito SDE; one with learnable parameters is refined (a copy: the object given
@@ -92,7 +92,7 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         checkpoint: folder in which the work is kept as it is done: a fit that was killed goes on
             from there when it is called again; see docs/scale.md.
         random_state: seed of the draws; sampling calls can override it.
-        device: None, "cpu" or "auto": a bridge is algebra in double precision on the CPU.
+        device: None, "cpu" or "auto": all is computed in double precision on the CPU.
         verbose: 1 shows a progress bar.
         n_jobs: threads used while fitting; None leaves torch's setting.
 
@@ -107,9 +107,8 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         objective_history_: objective of every round, which never rises, until a volatility that
             was learned is corrected; see `history_`.
         history_: one record per round: objective, marginal error, parameters, seconds.
-        converged_: whether the couplings meet their marginals (L1 error at most 1e-6) and the
-            refinement came to rest.
-        snapshots_: the data, without the noise of measurement where that is known.
+        converged_: whether couplings meet their marginals (L1 error <= 1e-6) and refinement rests.
+        snapshots_: the data, without noise of measurement where it is known.
         measured_: the data as they were given where they hold noise; else None.
         left_open_: names of parameters that snapshots with hidden coordinates do not settle.
 
@@ -145,22 +144,28 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
     n_jobs: int | None = None
 
     def fit(
-        self, X: Any, y: Any = None, *, sample_weight: Any = None, time: str | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        time: str | None = None,
+        features: Sequence[str] | None = None,
     ) -> Self:
         """Fit paths and dynamics.
 
         Args:
-            X: `Snapshots`; or (N, D) points with their times in y; or a DataFrame or AnnData with
-                a time column.
+            X: `Snapshots`; (N, D) points with times in y; a DataFrame or AnnData with times.
             y: (N,) observation time of every row: numbers, datetimes or durations.
             sample_weight: (N,) non-negative, normalised within every time.
             time: name of the time column of a DataFrame or AnnData ("time" if not given).
+            features: columns of a DataFrame that are coordinates; None takes all that hold numbers.
 
         Raises:
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
-        measured = self._read_snapshots(X, y, sample_weight, time)
+        measured = self._read_snapshots(X, y, sample_weight, time, features)
         if len(measured) < 2:
             raise InputError(
                 f"at least two snapshots are needed, got {len(measured)} (n_samples = "
@@ -179,10 +184,9 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         rule, self.atoms_ = coupling_rule(choice, snapshots, seed_thin)
         reference = Reference(sde, linear_noise=self.backend == "linear_noise")
         run = partial(alternate, self.tol, seed_paths, self.n_refinements, verbose=self.verbose)
-        learn = isinstance(self.volatility, str) and self.volatility == LEARN
-        fit = (
-            partial(fit_corrected, run, reference, seed_thin) if learn else partial(run, reference)
-        )
+        fit = partial(run, reference)
+        if isinstance(self.volatility, str) and self.volatility == LEARN:
+            fit = partial(fit_corrected, run, reference, seed_thin)
         with torch_threads(self.n_jobs):
             result = fit_growing(self.growth, fit, rule, reference, snapshots, seed_thin)
             bridge = with_learned_drift(choice, result.bridge, seed_paths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import Snapshots, Trajectories
-from trajinfer.data.input import as_snapshots
+from trajinfer.data.input import as_snapshots, require_table
 from trajinfer.data.scaling import Standardisation
 from trajinfer.data.time_axis import nearest_time
 from trajinfer.data.time_order import TimeOrder
@@ -55,11 +56,21 @@ class SnapshotQuestions(Estimator):
     def _check_fitted(self) -> None:
         """Refuse questions before `fit`."""
 
-    def _read_snapshots(self, X: Any, y: Any, sample_weight: Any, time: str | None) -> Snapshots:
+    def _read_snapshots(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        time: str | None,
+        features: Sequence[str] | None,
+    ) -> Snapshots:
         """The data that `fit` is given."""
+        if features is not None and y is not None:
+            require_table(X, features)
+            X, features = X[list(features)], None
         if not isinstance(X, Snapshots) and y is not None:
             X, y = validate_data(self, X, y, skip_check_array=True)
-        return as_snapshots(X, y, sample_weight, time)
+        return as_snapshots(X, y, sample_weight, time, features=features)
 
     def _keep_snapshots(self, snapshots: Snapshots) -> None:
         """Remember what was fitted, and the names of its columns."""
@@ -75,18 +86,19 @@ class SnapshotQuestions(Estimator):
         scoring: MetricName = "w1",
         sample_weight: Any = None,
         time: str | None = None,
+        features: Sequence[str] | None = None,
     ) -> float:
         """Minus the mean distance between drawn measurements and held-out snapshots.
 
         Every coordinate is measured in standard deviations of the training data.
 
         Args:
-            X, y, sample_weight, time: held-out data, as for `fit`.
+            X, y, sample_weight, time, features: held-out data, as for `fit`.
             scoring: "w1" or "w2" (exact Wasserstein), "mmd" (squared) or "energy".
         """
         self._check_fitted()
         metric_names(scoring)
-        held_out = as_snapshots(X, y, sample_weight, time, axis=self.snapshots_.axis)
+        held_out = as_snapshots(X, y, sample_weight, time, self.snapshots_.axis, features)
         self._require_features_in(held_out.dim)
         self.snapshots_.require_features(held_out.features)
         center, deviation = snapshot_moments(self.snapshots_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from trajinfer._core.checks import as_array, require_weights, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer.data import foreign_tables
 from trajinfer.data.array_layout import layout_remark
+from trajinfer.data.columns import require_columns
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.open_table import OpenTable
@@ -142,7 +144,12 @@ def as_jump_series(X: Any) -> JumpSeries:
 
 
 def as_snapshots(
-    X: Any, y: Any, sample_weight: Any, time: str | None, axis: TimeAxis | None = None
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    time: str | None,
+    axis: TimeAxis | None = None,
+    features: Sequence[str] | None = None,
 ) -> Snapshots:
     """Snapshots from a container, stacked rows with their times, a DataFrame or an AnnData.
 
@@ -152,16 +159,20 @@ def as_snapshots(
         sample_weight: (N,) weights of the rows.
         time: time column of a table or AnnData.
         axis: how times map to numbers, where that is known already.
+        features: columns of a table that are coordinates.
 
     Raises:
         InputError: if the data cannot be read as snapshots.
     """
+    if features is not None:
+        require_table(X, features)
+        X = X if y is None else X[list(features)]
     if isinstance(X, Snapshots):
         if y is not None or sample_weight is not None:
             raise InputError("Snapshots carry their times and weights; leave out y, sample_weight")
         return _on_axis(X, axis)
     if y is None and isinstance(X, pd.DataFrame):
-        return _on_axis(_from_table(X, sample_weight, time or "time"), axis)
+        return _on_axis(_from_table(X, sample_weight, time or "time", features), axis)
     if y is None and hasattr(X, "obsm") and hasattr(X, "obs"):
         use_rep = "X_pca" if "X_pca" in X.obsm else "X"
         snapshots = Snapshots.from_anndata(
@@ -176,16 +187,34 @@ def as_snapshots(
     return _on_axis(Snapshots.from_arrays(X, y, sample_weight), axis)
 
 
-def _from_table(table: pd.DataFrame, sample_weight: Any, time: str) -> Snapshots:
+def require_table(X: Any, features: Sequence[str]) -> None:
+    """Refuse names of columns for what has none, and names that are not there.
+
+    Raises:
+        InputError: naming what came, or the nearest column.
+    """
+    if isinstance(features, str) or not isinstance(X, pd.DataFrame):
+        came = f"the text {features!r}" if isinstance(features, str) else type(X).__name__
+        raise InputError(
+            f"features= is a list of columns of a DataFrame, got {came}; without it, all columns "
+            "of an array or of Snapshots are coordinates"
+        )
+    require_columns(X, features)
+
+
+def _from_table(
+    table: pd.DataFrame, sample_weight: Any, time: str, features: Sequence[str] | None
+) -> Snapshots:
     """Weights go with the rows in their order, whatever index they carry."""
     if sample_weight is None:
-        return Snapshots.from_frame(table, time=time)
+        return Snapshots.from_frame(table, time=time, features=features)
     mass = as_array(sample_weight, "sample_weight", ndim=1)
     require_weights(mass, len(table), "sample_weight")
     column = "weight"
     while column in table.columns:
         column = f"_{column}"
-    return Snapshots.from_frame(table.assign(**{column: mass}), time=time, weight=column)
+    weighted = table.assign(**{column: mass})
+    return Snapshots.from_frame(weighted, time=time, features=features, weight=column)
 
 
 def _on_axis(snapshots: Snapshots, axis: TimeAxis | None) -> Snapshots:

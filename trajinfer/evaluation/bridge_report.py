@@ -74,13 +74,21 @@ class BridgeReport:
         inside = self.scores[~self.scores["extrapolation"] & (self.scores["metric"] == "w2")]
         return self.held_out.select(list(inside["time"])), inside["estimator"].tolist()
 
+    @property
+    def has_course(self) -> bool:
+        """Whether there are several rounds to draw; a law that is not refined has but one."""
+        return len(self.bridge.history_) > 1
+
     def text(self) -> str:
         """The result in a few lines, for people."""
         bridge = self.bridge
         values = [f"  {k} = {_number(v)}" for k, v in bridge.parameters_.items()]
         state = "converged" if bridge.converged_ else "NOT converged"
+        course = f"after {bridge.n_iter_} rounds"
+        if not self.has_course:
+            course = "with a reference that is not refined, so that no course is drawn"
         lines = [
-            f"{state} after {bridge.n_iter_} rounds; objective {bridge.objective_history_[-1]:.5g}",
+            f"{state} {course}; objective {bridge.objective_history_[-1]:.5g}",
             *(["parameters", *values] if values else []),
             f"volatility {_number(bridge.volatility_)}",
         ]
@@ -124,7 +132,7 @@ class BridgeReport:
         figures = {
             "paths": figure_of(plot.trajectories, self.paths, snapshots=train, size=(6.4, 4.8)),
         }
-        if len(bridge.history_) > 1:  # a law that was not refined has no course to show
+        if self.has_course:
             figures["objective"] = figure_of(plot.history, bridge.history_, size=(4.8, 3.2))
         if train.dim > 1:
             middle = float(train.times[[0, -1]].mean())

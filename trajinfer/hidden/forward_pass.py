@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import NotConverged
-from trajinfer.hidden.hidden_law import HiddenLaw, arrival
+from trajinfer.hidden.hidden_law import HiddenLaw, Passage
 from trajinfer.hidden.partial_reference import PartialReference
 from trajinfer.metrics.entropic_coupling import EntropicCoupling, couple
 from trajinfer.references.information import fisher_information, information_and_slope
@@ -104,9 +104,14 @@ def pass_forward(
     with torch.no_grad():
         laws, couplings, objective = [model.start(problem.points[0])], [], 0.0
         for k, ends in enumerate(problem.points[1:]):
-            found = arrival(
-                transitions, model.coordinates, problem.span(k), problem.points[k], laws[k], blur
+            passage = Passage.of(
+                transitions,
+                model.coordinates,
+                problem.span(k),
+                problem.points[k],
+                laws[k].mean,
             )
+            found = passage.arrival(laws[k], blur)
             cost = pair_cost(found.seen, ends.unsqueeze(0))
             if not bool(torch.isfinite(cost).all()):
                 raise NotConverged(
@@ -154,7 +159,8 @@ class Along:
         law, found = self.model.start(points[0]), []
         for k, plan in enumerate(self.at.log_plans):
             span = self.problem.span(k)
-            there = arrival(transitions, coordinates, span, points[k], law, self.at.blur)
+            passage = Passage.of(transitions, coordinates, span, points[k], law.mean)
+            there = passage.arrival(law, self.at.blur)
             found.append(there.seen)
             if k + 1 < len(self.statistics):
                 law = there.carried(plan, points[k + 1])

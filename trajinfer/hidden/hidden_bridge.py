@@ -2,14 +2,15 @@ r"""The path law of a bridge between snapshots that show some coordinates of its
 
 Individuals pass from point to point by the couplings. Given the points that one visits, its hidden
 coordinates have the law that the reference gives them: that of a Kalman smoother with the Gaussian
-transition laws, linearised where the filter stands. Between two snapshots, once both states are
-known in full, the path is a bridge of the reference.
+transition laws, linearised at what is expected of all who stand at a point. Between two snapshots,
+once both states are known in full, the path is a bridge of the reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.hidden.coordinates import Coordinates
-from trajinfer.hidden.hidden_law import HiddenLaw, arrival, predicted
+from trajinfer.hidden.hidden_law import Arrival, HiddenLaw, Passage
 from trajinfer.references.between import (
     draw_between,
     expected_between,
@@ -91,11 +92,8 @@ class HiddenBridge:
     def plan(self, k: int) -> Tensor:
         """Coupling of segment k, (N_k, N_{k+1})."""
         f, g = self.potentials[k]
-        start, end = self.problem.points[k : k + 2]
-        found = arrival(
-            self.transitions, self.coordinates, self.problem.span(k), start, self.laws[k]
-        )
-        return (f.unsqueeze(1) + g - pair_cost(found.seen, end.unsqueeze(0))[0]).exp()
+        cost = pair_cost(self._arrival(k).seen, self.problem.points[k + 1].unsqueeze(0))[0]
+        return (f.unsqueeze(1) + g - cost).exp()
 
     def onward(self, k: int) -> Tensor:
         """Probabilities (N_k, N_{k+1}) of the end points of segment k, given the start."""
@@ -137,7 +135,7 @@ class HiddenBridge:
         """States (n, D) of individuals at the last snapshot."""
         atoms = draw_atoms(self.problem.log_mass[-1].exp(), n, generator)
         law = self.laws[-1]
-        drawn = HiddenLaw(law.mean[atoms], law.covariance[atoms]).draw(generator)
+        drawn = law.of_rows(atoms).draw(generator)
         return self.coordinates.whole(self.problem.points[-1][atoms], drawn)
 
     def velocity(self, t: float, x: Tensor) -> Tensor:
@@ -181,14 +179,8 @@ class HiddenBridge:
 
     def start_weights(self, k: int, y: Tensor) -> Tensor:
         """Probability of every start point of segment k, given a measured end y (m, d): (m, N)."""
-        found = arrival(
-            self.transitions,
-            self.coordinates,
-            self.problem.span(k),
-            self.problem.points[k],
-            self.laws[k],
-        )
-        return torch.softmax(self.potentials[k][0] - pair_cost(found.seen, y.unsqueeze(0))[0].mT, 1)
+        cost = pair_cost(self._arrival(k).seen, y.unsqueeze(0))[0]
+        return torch.softmax(self.potentials[k][0] - cost.mT, 1)
 
     def end_weights(self, k: int, x: Tensor) -> Tensor:
         """Probability of every end point of segment k, given the measured start x (n, d): (n, M).
@@ -196,9 +188,9 @@ class HiddenBridge:
         Hidden coordinates at x are taken to be those at the nearest point of the snapshot.
         """
         nearest = torch.cdist(x, self.problem.points[k]).argmin(1)
-        law = HiddenLaw(self.laws[k].mean[nearest], self.laws[k].covariance[nearest])
-        found = arrival(self.transitions, self.coordinates, self.problem.span(k), x, law)
-        return self._end_weights(k, found.seen)
+        law = self.laws[k].of_rows(nearest)
+        passage = Passage.of(self.transitions, self.coordinates, self.problem.span(k), x, law.mean)
+        return self._end_weights(k, passage.arrival(law).seen)
 
     def _end_weights(self, k: int, law: Transition) -> Tensor:
         """Probability of every end point (n, M) under laws of the state or of what is measured."""
@@ -247,22 +239,32 @@ class HiddenBridge:
     def _states(self, atoms: list[Tensor], generator: torch.Generator) -> list[Tensor]:
         """States (n, D) at every snapshot, given all points visited: filter, then draw back."""
         seen = [points[rows] for points, rows in zip(self.problem.points, atoms)]
-        first = self.laws[0]
-        law = HiddenLaw(first.mean[atoms[0]], first.covariance[atoms[0]])
-        steps = []
+        law, laws, passages = self.laws[0].of_rows(atoms[0]), [], []
         for k, ends in enumerate(seen[1:]):
-            span = self.problem.span(k)
-            mean, spread, flow = predicted(self.transitions, self.coordinates, span, seen[k], law)
-            steps.append((law, mean, spread, flow))
-            law = arrival(self.transitions, self.coordinates, span, seen[k], law).at(ends)
+            laws.append(law)
+            passages.append(self._passages[k].of_rows(atoms[k]))
+            law = passages[k].arrival(law).at(ends)
         states = [self.coordinates.whole(seen[-1], law.draw(generator))]
-        for k in range(len(steps) - 1, -1, -1):
-            law, mean, spread, flow = steps[k]
+        for k in range(len(laws) - 1, -1, -1):
+            law, passage = laws[k], passages[k]
+            mean, spread = passage.states(law)
             factor, _ = cholesky(spread)
-            cross = flow @ law.covariance
+            cross = passage.flow @ law.covariance
             gain = torch.cholesky_solve(cross, factor).mT
             middle = law.mean + (gain @ (states[0] - mean).unsqueeze(2)).squeeze(2)
             left = law.covariance - gain @ cross
             drawn = HiddenLaw(middle, (left + left.mT) / 2).draw(generator)
             states.insert(0, self.coordinates.whole(seen[k], drawn))
         return states
+
+    @cached_property
+    def _passages(self) -> list[Passage]:
+        """Over every segment from all its starts, found once for all answers."""
+        return [
+            Passage.of(self.transitions, self.coordinates, self.problem.span(k), points, law.mean)
+            for k, (points, law) in enumerate(zip(self.problem.points[:-1], self.laws))
+        ]
+
+    def _arrival(self, k: int) -> Arrival:
+        """Where those at the points of snapshot k arrive."""
+        return self._passages[k].arrival(self.laws[k])

@@ -40,6 +40,10 @@ class HiddenLaw:
         factor, _ = cholesky(self.covariance)
         return self.mean + (factor @ normal.unsqueeze(2)).squeeze(2)
 
+    def of_rows(self, rows: Tensor) -> HiddenLaw:
+        """Of some of the individuals, possibly several times."""
+        return HiddenLaw(self.mean[rows], self.covariance[rows])
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -84,49 +88,75 @@ class Arrival:
         return HiddenLaw(center + mean, covariance)
 
 
-def arrival(
-    transitions: Transitions,
-    coordinates: Coordinates,
-    span: tuple[float, float],
-    seen: Tensor,
-    law: HiddenLaw,
-    blur: Tensor | None = None,
-) -> Arrival:
-    """Where individuals at measured positions (N, d) arrive after a segment.
+@dataclass(frozen=True)
+class Passage:
+    """Transition laws over a segment of N individuals, linear in their hidden coordinates.
 
-    Args:
-        transitions: of the reference.
+    Attributes:
         coordinates: which are measured.
-        span: times of the two snapshots.
-        seen: (N, d).
-        law: of their hidden coordinates.
-        blur: (d,) standard deviations that are added to the measured coordinates at arrival.
+        origin: (N, H) hidden coordinates about which they are linear.
+        mean: (N, D) of the states after the segment, for those at the origin.
+        flow: (N, D, H), its derivative with respect to the hidden coordinates.
+        noise: (N, D, D).
     """
-    mean, spread, _ = predicted(transitions, coordinates, span, seen, law)
-    o, h = list(coordinates.observed), list(coordinates.hidden)
-    of_seen, cross = spread[:, o][:, :, o], spread[:, h][:, :, o]
-    if blur is not None:
-        of_seen = of_seen + torch.diag(blur.square())
-    factor, _ = cholesky(of_seen)
-    gain = torch.cholesky_solve(cross.mT, factor).mT
-    remainder = spread[:, h][:, :, h] - gain @ cross.mT
-    law_of_seen = Transition(mean[None, :, o], mean.new_zeros(0), of_seen[None])
-    return Arrival(law_of_seen, mean[:, h], gain, (remainder + remainder.mT) / 2)
 
+    coordinates: Coordinates
+    origin: Tensor
+    mean: Tensor
+    flow: Tensor
+    noise: Tensor
 
-def predicted(
-    transitions: Transitions,
-    coordinates: Coordinates,
-    span: tuple[float, float],
-    seen: Tensor,
-    law: HiddenLaw,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (N, D) and covariance (N, D, D) after a segment, and the flow (N, D, H) from hidden."""
-    start, end = span
-    state = coordinates.whole(seen, law.mean)
-    t0, duration = state.new_full((1,), start), state.new_full((1,), end - start)
-    moved = transitions(t0, state.unsqueeze(0), duration, with_flow=True)
-    n, dim = state.shape
-    flow = moved.flow[0].expand(n, dim, dim)[:, :, list(coordinates.hidden)]
-    covariance = moved.covariance[0].expand(n, dim, dim) + flow @ law.covariance @ flow.mT
-    return moved.mean[0], covariance, flow
+    @classmethod
+    def of(
+        cls,
+        transitions: Transitions,
+        coordinates: Coordinates,
+        span: tuple[float, float],
+        seen: Tensor,
+        hidden: Tensor,
+    ) -> Passage:
+        """From measured (N, d) and hidden (N, H) coordinates.
+
+        Args:
+            transitions: of the reference.
+            coordinates: which are measured.
+            span: times of the two snapshots.
+            seen: where the individuals stand.
+            hidden: about which laws are linear.
+        """
+        start, end = span
+        state = coordinates.whole(seen, hidden)
+        t0, duration = state.new_full((1,), start), state.new_full((1,), end - start)
+        moved = transitions(t0, state.unsqueeze(0), duration, with_flow=True)
+        full = (len(state), coordinates.dim, coordinates.dim)
+        flow = moved.flow[0].expand(full)[:, :, list(coordinates.hidden)]
+        return cls(coordinates, hidden, moved.mean[0], flow, moved.covariance[0].expand(full))
+
+    def of_rows(self, rows: Tensor) -> Passage:
+        """Of some of the individuals, possibly several times."""
+        kept = (part[rows] for part in (self.origin, self.mean, self.flow, self.noise))
+        return Passage(self.coordinates, *kept)
+
+    def states(self, law: HiddenLaw) -> tuple[Tensor, Tensor]:
+        """Mean (N, D) and covariance (N, D, D) of the states after the segment."""
+        off = (law.mean - self.origin).unsqueeze(2)
+        mean = self.mean + (self.flow @ off).squeeze(2)
+        return mean, self.noise + self.flow @ law.covariance @ self.flow.mT
+
+    def arrival(self, law: HiddenLaw, blur: Tensor | None = None) -> Arrival:
+        """Where individuals with this law of the hidden coordinates arrive.
+
+        Args:
+            law: at the start of the segment.
+            blur: (d,) standard deviations that are added to the measured coordinates at arrival.
+        """
+        mean, spread = self.states(law)
+        o, h = list(self.coordinates.observed), list(self.coordinates.hidden)
+        of_seen, cross = spread[:, o][:, :, o], spread[:, h][:, :, o]
+        if blur is not None:
+            of_seen = of_seen + torch.diag(blur.square())
+        factor, _ = cholesky(of_seen)
+        gain = torch.cholesky_solve(cross.mT, factor).mT
+        remainder = spread[:, h][:, :, h] - gain @ cross.mT
+        law_of_seen = Transition(mean[None, :, o], mean.new_zeros(0), of_seen[None])
+        return Arrival(law_of_seen, mean[:, h], gain, (remainder + remainder.mT) / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -117,7 +118,13 @@ class StochasticInterpolant(SnapshotQuestions):
     verbose: int = 0
 
     def fit(
-        self, X: Any, y: Any = None, *, sample_weight: Any = None, time: str | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        time: str | None = None,
+        features: Sequence[str] | None = None,
     ) -> Self:
         """Learn the laws between snapshots.
 
@@ -127,12 +134,13 @@ class StochasticInterpolant(SnapshotQuestions):
             y: (N,) observation time of every row: numbers, datetimes or durations.
             sample_weight: (N,) non-negative, normalised within every time.
             time: name of the time column of a DataFrame or AnnData ("time" if not given).
+            features: columns of a DataFrame that are coordinates; None takes all that hold numbers.
 
         Raises:
             InputError: for data or settings that cannot be used, before any work.
         """
         self._check_settings()
-        snapshots = self._read_snapshots(X, y, sample_weight, time)
+        snapshots = self._read_snapshots(X, y, sample_weight, time, features)
         _require_usable(snapshots)
         volatility = reference_volatility(self.coupling, self.volatility, snapshots)
         seed = once("seed", seed_from, self.random_state)
