@@ -60,12 +60,12 @@ def simulated(n, seed, times=TIMES, matrix=SWING):
     return clouds
 
 
-def smoothed(seen, mean, variance):
+def smoothed(seen, mean, variance, noise=NOISE):
     """Kalman smoother: mean and variance of the hidden second coordinate at every time.
 
     By the joint normal law of all states, conditioned on the first coordinates.
     """
-    steps = [step(SWING, NOISE, h) for h in np.diff(TIMES)]
+    steps = [step(SWING, np.asarray(noise), h) for h in np.diff(TIMES)]
     size = 2 * len(TIMES)
     centre, cov = np.zeros(size), np.zeros((size, size))
     centre[:2], cov[:2, :2] = [seen[0], mean], np.diag([0.0, variance])
@@ -103,6 +103,28 @@ def test_hidden_coordinates_of_one_individual_are_those_of_a_kalman_smoother(one
     speed = bridge.sample(n, random_state=1).values[:, :, 1]
     np.testing.assert_array_less(np.abs(speed.mean(0) - mean), 4.5 * np.sqrt(variance / n))
     np.testing.assert_array_less(np.abs(speed.var(0) / variance - 1), 4.5 * np.sqrt(2 / n))
+
+
+def test_every_path_has_the_law_of_a_smoother_along_its_own_points():
+    """Individuals who meet at a point came with different speeds, and go on with them."""
+    clouds = [np.array([[y - 1.5], [y], [y + 1.5]]) for y in (2.0, 2.3, 1.9, 0.4)]
+    reference = AffineDrift(2, SWING, [0.0, 0.0], volatility=[1.0, 0.5])
+    bridge = SchrodingerBridge(reference, observed=[0], n_refinements=0, random_state=0)
+    bridge.fit(Snapshots(TIMES, clouds))
+    n = 4000
+    paths = bridge.sample(n, random_state=1).values
+    chains, chain_of = np.unique(paths[:, :, 0], axis=0, return_inverse=True)
+    assert len(chains) > 20
+    first, law = list(clouds[0][:, 0]), bridge.bridge_.laws[0]
+    laws = [
+        smoothed(seen, law.mean[k].item(), law.covariance[k].item(), [1.0, 0.5])
+        for seen in chains
+        for k in [first.index(seen[0])]
+    ]
+    mean, variance = (np.array(part)[chain_of] for part in zip(*laws))
+    z = (paths[:, :, 1] - mean) / np.sqrt(variance)
+    np.testing.assert_array_less(np.abs(z.mean(0)), 4.5 / np.sqrt(n))
+    np.testing.assert_array_less(np.abs(z.var(0) - 1), 4.5 * np.sqrt(2 / n))
 
 
 def test_segments_are_solved_once_for_all_answers(one_individual, monkeypatch):
