@@ -4,7 +4,7 @@ The second device of these tests is one without hardware (see `second_device`); 
 runs the same ones on a real one.
 """
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ import torch
 from sklearn.base import clone
 
 from tests.conformance import estimators as cases
+from tests.conformance import sdes
+from tests.conformance.on_devices import on_devices
 from tests.conformance.second_device import StrayTensor, second_device
 from tests.sde.problems import Decay
 from trajinfer import InputError, load
@@ -39,23 +41,6 @@ from trajinfer.series import (
 from trajinfer.training import Checkpoint, Loss, Recipe
 
 CPU_ALONE = ("MarkovJumpProcess", "SchrodingerBridge", "FractionalSDE")
-
-
-@contextmanager
-def cuda():
-    """A real one, where there is one."""
-    if not torch.cuda.is_available():
-        pytest.skip("no device of CUDA is here")
-    yield "cuda"
-
-
-on_devices = pytest.mark.parametrize(
-    "elsewhere",
-    [
-        pytest.param(second_device, id="second"),
-        pytest.param(cuda, id="cuda", marks=pytest.mark.cuda),
-    ],
-)
 
 
 class Job(NamedTuple):
@@ -315,6 +300,20 @@ def _problem(row):
 def test_solves_where_the_start_is(elsewhere, step):
     with elsewhere() as device:
         _solved(Decay("diagonal", "ito"), device, "sriw1", step=step, random_state=0)
+
+
+@on_devices
+@pytest.mark.parametrize("case", sdes.CASES, ids=lambda case: case.name)
+def test_every_process_moves_where_it_stands(case, elsewhere):
+    volatility = [0.1] * len(case.center)
+    with elsewhere() as device:
+        process = case.make(volatility=volatility).to(device)
+        y0 = sdes.states(case, 3).to(device)
+        method = "exact" if process.has_exact_step else "euler"
+        ys = tsde.solve(process, y0, [0.0, 0.1], step=0.05, method=method, random_state=0).ys
+        assert ys.device == y0.device
+        assert process.volatility.tolist() == volatility
+        assert torch.isfinite(ys).all().item()
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.sde.problems import Decay
 from trajinfer import sde as tsde
 from trajinfer._core.errors import NonFiniteState
+from trajinfer.diffusion import DiffusionSDE
+from trajinfer.processes import GeometricBrownian
 
 _READS = {
     *(Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.cpu, Tensor.__bool__, Tensor.__float__),
@@ -72,6 +74,23 @@ _METHODS = [row["name"] for row in tsde.methods() if row["name"] not in ("exact"
 def test_no_number_is_read_per_step(method):
     sde = _problem(method)
     few, many = (_reads(sde, n, method=method) for n in (2, 12))
+    assert many == few
+
+
+def _linear_decay():
+    """A linear part that is known, beside a denoiser that is learned."""
+    weight = torch.ones(2, requires_grad=True)
+    return DiffusionSDE(lambda y, rho: y * weight, dim=2, churn=1.0)
+
+
+def _geometric():
+    """Growth at two rates, of which the exact step is a product."""
+    return GeometricBrownian([0.1, -0.2], volatility=0.3).learn("mu")
+
+
+@pytest.mark.parametrize(("make", "method"), [(_linear_decay, "exp_euler"), (_geometric, "exact")])
+def test_no_number_is_read_per_step_where_a_part_is_known(make, method):
+    few, many = (_reads(make(), n, method=method) for n in (2, 12))
     assert many == few
 
 

@@ -67,7 +67,7 @@ def langevin(
         raise InputError(f"rho and damping must be positive, got {rho} and {damping}")
     if curvature and not isinstance(noise, White):
         raise InputError("curvature='damped' is for white noise; leave curvature out")
-    generator = torch_generator(seed_from(random_state))
+    generator = torch_generator(seed_from(random_state), state.device)
     if curvature is None:
         return plain_moves(model, state, rho, n_steps, size, noise, generator)
     return _damped(model, state, rho, n_steps, size, damping, generator)
@@ -111,7 +111,7 @@ def _damped(
 
 def _curvature(model: Denoiser, y: Tensor, rho: float) -> tuple[Tensor, Tensor]:
     """Spectrum, cut at 0, and axes of the mean of (I - D_y)/rho^2."""
-    eye = torch.eye(y.shape[1], dtype=y.dtype)
+    eye = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)
     with torch.enable_grad():
         point = y.detach().requires_grad_()
         probes = eye[:, None, :].expand(-1, len(y), -1)

@@ -80,29 +80,29 @@ class WienerDenoiser:
         """The posterior mean, (B, D)."""
         level = isotropic(rho, y)
         if level is None:
-            return self._denoise_entries(y, torch.as_tensor(rho, dtype=y.dtype))[0]
-        gain = self.spectrum.to(y.dtype) / (self.spectrum.to(y.dtype) + level.square())
-        return self.mean.to(y.dtype) + self._back(gain * self._forth(y))
+            return self._denoise_entries(y, torch.as_tensor(rho, dtype=y.dtype, device=y.device))[0]
+        gain = self.spectrum.to(y) / (self.spectrum.to(y) + level.square())
+        return self.mean.to(y) + self._back(gain * self._forth(y))
 
     def posterior_sd(self, y: Tensor, rho: Level) -> Tensor:
         """Standard deviation of every entry given y: (D,), (1, D) or (B, D) as rho is."""
         level = isotropic(rho, y)
         if level is None:
-            return self._denoise_entries(y, torch.as_tensor(rho, dtype=y.dtype))[1]
-        spectrum = self.spectrum.to(y.dtype)
+            return self._denoise_entries(y, torch.as_tensor(rho, dtype=y.dtype, device=y.device))[1]
+        spectrum = self.spectrum.to(y)
         left = spectrum * level.square() / (spectrum + level.square())
-        result: Tensor = (left @ self._from_axes.to(y.dtype).square().T).sqrt()
+        result: Tensor = (left @ self._from_axes.to(y).square().T).sqrt()
         return result
 
     def flow(self, y: Tensor, rho: float, rho_to: float) -> Tensor:
         """The probability flow of the Gaussian law from one level to another, exact."""
-        spectrum = self.spectrum.to(y.dtype)
+        spectrum = self.spectrum.to(y)
         factor = ((spectrum + rho_to**2) / (spectrum + rho**2)).sqrt()
-        return self.mean.to(y.dtype) + self._back(factor * self._forth(y))
+        return self.mean.to(y) + self._back(factor * self._forth(y))
 
     def log_prob(self, y: Tensor, rho: float = 0.0) -> Tensor:
         """Log-density of the law with noise, (B,)."""
-        variance = self.spectrum.to(y.dtype) + rho**2
+        variance = self.spectrum.to(y) + rho**2
         square = (self._forth(y).square() / variance).sum(-1)
         log_det = variance.log().sum() + 2 * self.noise.log_det()
         result: Tensor = -0.5 * (square + log_det + y.shape[-1] * _LOG_TWO_PI)
@@ -114,22 +114,27 @@ class WienerDenoiser:
         return self.mean + self._back((self.spectrum + rho**2).sqrt() * z)
 
     def _forth(self, y: Tensor) -> Tensor:
-        result: Tensor = (y - self.mean.to(y.dtype)) @ self._to_axes.to(y.dtype).T
+        result: Tensor = (y - self.mean.to(y)) @ self._to_axes.to(y).T
         return result
 
     def _back(self, coordinates: Tensor) -> Tensor:
-        result: Tensor = coordinates @ self._from_axes.to(coordinates.dtype).T
+        result: Tensor = coordinates @ self._from_axes.to(coordinates).T
         return result
 
     def _denoise_entries(self, y: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and sd where entries have levels of their own: rho (D,) or (B, D), 0 = known."""
-        covariance = self.covariance.to(y.dtype)
+        covariance = self.covariance.to(y)
         scale = rho[..., :, None] * rho[..., None, :]
-        coloured = self.noise.colour(torch.eye(y.shape[-1], dtype=y.dtype))
+        eye = torch.eye(y.shape[-1], dtype=y.dtype, device=y.device)
+        coloured = self.noise.colour(eye)
         total = covariance + scale * (coloured.T @ coloured)
-        ridge = 1e-12 * covariance.diagonal().mean() * torch.eye(y.shape[-1], dtype=y.dtype)
+        ridge = (
+            1e-12
+            * covariance.diagonal().mean()
+            * torch.eye(y.shape[-1], dtype=y.dtype, device=y.device)
+        )
         gain = torch.linalg.solve(total + ridge, covariance.expand(total.shape)).mT
-        off = (y - self.mean.to(y.dtype))[..., None]
-        mean = self.mean.to(y.dtype) + (gain @ off)[..., 0]
+        off = (y - self.mean.to(y))[..., None]
+        mean = self.mean.to(y) + (gain @ off)[..., 0]
         left = (covariance - gain @ covariance).diagonal(dim1=-2, dim2=-1).clamp(min=0.0).sqrt()
         return torch.where(rho > 0, mean, y), torch.where(rho > 0, left, 0.0)

@@ -17,6 +17,7 @@ from trajinfer.diffusion.base_law import levels_of, matched_law
 from trajinfer.diffusion.denoiser import as_denoiser, require_state, width_of
 from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.noise import NoiseLaw, White
+from trajinfer.diffusion.normals import random_signs
 
 Trace = Literal["exact", "hutchinson"]
 _MOST_EXACT = 64
@@ -138,6 +139,5 @@ def _identity(y: Tensor) -> Tensor:
 
 
 def _signs(y: Tensor, n: int, random_state: RandomState) -> Tensor:
-    generator = torch_generator(seed_from(random_state))
-    shape = (require_integer(n, "n_probes", least=1), *y.shape)
-    return torch.randint(0, 2, shape, generator=generator).to(y.dtype) * 2 - 1
+    generator = torch_generator(seed_from(random_state), y.device)
+    return random_signs((require_integer(n, "n_probes", least=1), *y.shape), generator, y)

@@ -122,12 +122,12 @@ class GaussianMixture:
         """The posterior mean of x given y = x + rho xi, (B, D), in the dtype of y."""
         level = isotropic(rho, y)
         if level is None:
-            return self._denoise_entries(y, torch.as_tensor(rho, dtype=y.dtype))
+            return self._denoise_entries(y, torch.as_tensor(rho, dtype=y.dtype, device=y.device))
         responsibility, coordinates, variances = self._parts(y, level)
-        spectra = self._spectra.to(y.dtype)
+        spectra = self._spectra.to(y)
         pulled = responsibility[..., None] * coordinates * (spectra / variances)
-        back = pulled.flatten(-2) @ self._wide.to(y.dtype).T
-        result: Tensor = responsibility @ self.means.to(y.dtype) + back
+        back = pulled.flatten(-2) @ self._wide.to(y).T
+        result: Tensor = responsibility @ self.means.to(y) + back
         return result
 
     def log_prob(self, y: Any, rho: Level = 0.0) -> Tensor:
@@ -149,11 +149,13 @@ class GaussianMixture:
 
     def log_parts(self, y: Tensor) -> Tensor:
         """Logarithm of weight times density of every part at rows y, (B, K)."""
-        return self._log_parts(y, torch.zeros((), dtype=y.dtype))[0]
+        return self._log_parts(y, y.new_zeros(()))[0]
 
     def responsibilities(self, y: Tensor, rho: Level = 0.0) -> Tensor:
         """Probability of every part given y, (B, K)."""
-        return torch.softmax(self._log_parts(y, torch.as_tensor(rho, dtype=y.dtype))[0], -1)
+        return torch.softmax(
+            self._log_parts(y, torch.as_tensor(rho, dtype=y.dtype, device=y.device))[0], -1
+        )
 
     def posterior(self, observation: LinearObservation) -> GaussianMixture:
         """The law of x given a linear observation: again a mixture."""
@@ -204,25 +206,25 @@ class GaussianMixture:
     def _log_parts(self, y: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log of weight times density (B, K), coordinates in the axes of parts, variances."""
         k, dim = self.means.shape
-        flat = y @ self._wide.to(y.dtype)
-        coordinates = flat.reshape(*y.shape[:-1], k, dim) - self._centre.to(y.dtype)
+        flat = y @ self._wide.to(y)
+        coordinates = flat.reshape(*y.shape[:-1], k, dim) - self._centre.to(y)
         square = level.square() if level.ndim == 0 else level.square()[..., None]
-        variances = self._spectra.to(y.dtype) + square
-        log_norm = self.weights.to(y.dtype).log() - 0.5 * variances.log().sum(-1)
+        variances = self._spectra.to(y) + square
+        log_norm = self.weights.to(y).log() - 0.5 * variances.log().sum(-1)
         distance = (coordinates.square() / variances).sum(-1)
         return log_norm - 0.5 * (distance + dim * _LOG_TWO_PI), coordinates, variances
 
     def _denoise_entries(self, y: Tensor, rho: Tensor) -> Tensor:
         """The posterior mean where entries have levels of their own; level 0 = known."""
-        S = self.covariances.to(y.dtype)
+        S = self.covariances.to(y)
         total = S + torch.diag_embed(rho.square())[..., None, :, :]
         factor = torch.linalg.cholesky(total)
-        off = (y[..., None, :] - self.means.to(y.dtype))[..., None]
+        off = (y[..., None, :] - self.means.to(y))[..., None]
         solved = torch.cholesky_solve(off, factor)
         log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         square = (off * solved).sum((-2, -1))
-        logits = self.weights.to(y.dtype).log() - 0.5 * (square + log_det)
-        means = self.means.to(y.dtype) + (S @ solved)[..., 0]
+        logits = self.weights.to(y).log() - 0.5 * (square + log_det)
+        means = self.means.to(y) + (S @ solved)[..., 0]
         return (torch.softmax(logits, -1)[..., None] * means).sum(-2)
 
     def _check(self) -> None:

@@ -148,22 +148,26 @@ class MarkovNoise(NoiseLaw):
 
     def colour(self, z: Tensor) -> Tensor:
         """The recursion x_k = memory x_last + own z_k."""
-        memory, own = self.memory.to(z.dtype), self._own.to(z.dtype)
+        memory, own, chained = self._there(z)
         entries, last = [], torch.zeros_like(z[..., 0])
         for k in range(z.shape[-1]):
             entry = memory[..., k] * last + own[..., k] * z[..., k]
-            last = torch.where(self.mask[..., k], entry, last)
+            last = torch.where(chained[..., k], entry, last)
             entries.append(entry)
         return torch.stack(entries, -1)
 
     def whiten(self, x: Tensor) -> Tensor:
         """The recursion, solved for z."""
-        memory, own = self.memory.to(x.dtype), self._own.to(x.dtype)
+        memory, own, chained = self._there(x)
         entries, last = [], torch.zeros_like(x[..., 0])
         for k in range(x.shape[-1]):
             entries.append((x[..., k] - memory[..., k] * last) / own[..., k])
-            last = torch.where(self.mask[..., k], x[..., k], last)
+            last = torch.where(chained[..., k], x[..., k], last)
         return torch.stack(entries, -1)
+
+    def _there(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Memory, own part and mask, the former in the dtype of a tensor, all on its device."""
+        return self.memory.to(like), self._own.to(like), self.mask.to(like.device)
 
     def log_det(self) -> Tensor:
         """Sum of the logs of what every entry adds."""
@@ -190,7 +194,7 @@ class GPNoise(NoiseProcess):
         entries = _mask(mask, times)
         gaps = (times[..., :, None] - times[..., None, :]).abs()
         both = entries[..., :, None] & entries[..., None, :]
-        eye = torch.eye(times.shape[-1], dtype=times.dtype)
+        eye = torch.eye(times.shape[-1], dtype=times.dtype, device=times.device)
         matrix = torch.where(both, self.kernel(gaps), 0.0)
         matrix = torch.where(eye.bool(), 1.0, matrix) + _JITTER * eye
         return FactoredNoise.of(matrix)
@@ -225,11 +229,11 @@ class FactoredNoise(NoiseLaw):
 
     def colour(self, z: Tensor) -> Tensor:
         """L z."""
-        return (self.factor.to(z.dtype) @ z[..., None])[..., 0]
+        return (self.factor.to(z) @ z[..., None])[..., 0]
 
     def whiten(self, x: Tensor) -> Tensor:
         """L^-1 x."""
-        factor = self.factor.to(x.dtype)
+        factor = self.factor.to(x)
         rows = x.reshape(-1, x.shape[-1]) if factor.ndim == 2 else x
         if factor.ndim == 2:
             solved = torch.linalg.solve_triangular(factor, rows.T, upper=False).T

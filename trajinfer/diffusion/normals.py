@@ -1,4 +1,4 @@
-"""Standard normal draws at a fifth of the price of double precision."""
+"""Standard normal draws at a fifth of the price of double precision, and random signs."""
 
 from __future__ import annotations
 
@@ -18,3 +18,9 @@ def standard_normals(shape: Sequence[int], generator: torch.Generator, like: Ten
     """
     z = torch.randn(tuple(shape), generator=generator, dtype=torch.float32, device=like.device)
     return z.to(like.dtype)
+
+
+def random_signs(shape: Sequence[int], generator: torch.Generator, like: Tensor) -> Tensor:
+    """Independent numbers 1 and -1 of a shape, of the dtype and on the device of a tensor."""
+    bits = torch.randint(0, 2, tuple(shape), generator=generator, device=like.device)
+    return bits.to(like.dtype) * 2 - 1

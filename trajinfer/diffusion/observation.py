@@ -65,9 +65,9 @@ class LinearObservation:
 
     def log_likelihood(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
         """Log N(y; Hx, R + extra), (B,); extra (m, m) widens the error."""
-        covariance = self.R.to(x.dtype) if extra is None else self.R.to(x.dtype) + extra
+        covariance = self.R.to(x) if extra is None else self.R.to(x) + extra
         factor = torch.linalg.cholesky(covariance)
-        off = (self.y.to(x.dtype) - x @ self.H.to(x.dtype).T).T
+        off = (self.y.to(x) - x @ self.H.to(x).T).T
         z = torch.linalg.solve_triangular(factor, off, upper=False)
         log_det = factor.diagonal().log().sum()
         result: Tensor = -0.5 * z.square().sum(0) - log_det - 0.5 * self.n * _LOG_TWO_PI

@@ -11,6 +11,7 @@ from torch import Tensor
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
 from trajinfer.diffusion.denoiser import Denoiser, as_denoiser, require_state, width_of
+from trajinfer.diffusion.normals import random_signs
 
 _MOST_EXACT = 32
 _DIFFERENCE = {torch.float64: 1e-4, torch.float32: 3e-3}
@@ -47,11 +48,12 @@ def score_fpe_residual(
     levels = torch.as_tensor(rhos, dtype=torch.float64).reshape(-1)
     if not levels.numel() or not bool((levels > 0).all()):
         raise InputError(f"rhos must be positive noise levels, got {levels.tolist()}")
-    generator = torch_generator(seed_from(random_state))
+    home = clean.device
+    generator = torch_generator(seed_from(random_state), home)
     sizes = []
     for rho in levels.tolist():
-        z = torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
-        signs = torch.randint(0, 2, clean.shape, generator=generator).to(clean.dtype) * 2 - 1
+        z = torch.randn(clean.shape, generator=generator, dtype=clean.dtype, device=home)
+        signs = random_signs(clean.shape, generator, clean)
         residual = fpe_residual_at(model, clean + rho * z, rho, signs, differentiable)
         sizes.append(rho**2 * residual.square().mean().sqrt())
     return torch.stack(sizes).mean()

@@ -96,7 +96,8 @@ def sample(  # noqa: PLR0913 (the contract of the front door)
     ends = levels_of(model, law, levels) if own is None else (own[0].max(), own[-1].min())
     if levels is not None and own is None:
         warn_of_blur(model, ends[1])
-    generator = torch_generator(seed_from(random_state))
+    home = start.device if isinstance(start, Tensor) else "cpu"
+    generator = torch_generator(seed_from(random_state), home)
     begin = _begin(method, plan, law, ends, n_evaluations, jump and own is None)
     y = first_state(start, n, law, (float(ends[0]), begin), generator)
     if method == "bdia":

@@ -102,7 +102,7 @@ class Process(SDE):
 
     def parameters_dict(self) -> dict[str, float | Array]:
         """Current values of the drift's parameters: floats, or arrays where they have a shape."""
-        values = {k: v.detach().numpy().copy() for k, v in self.values().items()}
+        values = {k: v.detach().cpu().numpy().copy() for k, v in self.values().items()}
         return {k: v.item() if v.ndim == 0 else v for k, v in values.items() if k != "volatility"}
 
     def learn(self, *names: str) -> Self:
@@ -126,7 +126,7 @@ class Process(SDE):
             return self._volatility_law
         if not self._volatility_known:
             return None
-        return np.asarray(self.values()["volatility"].detach().numpy()).copy()
+        return np.asarray(self.values()["volatility"].detach().cpu().numpy()).copy()
 
     def set_volatility(self, volatility: Volatility) -> None:
         """State the volatility: a positive number, (D,) numbers, or a callable y -> (B, D).

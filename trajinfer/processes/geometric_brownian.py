@@ -52,7 +52,7 @@ class GeometricBrownian(Process):
     @property
     def has_exact_step(self) -> bool:
         """Always, unless the volatility is a law of its own."""
-        return not callable(self.volatility)
+        return self._volatility_law is None
 
     def exact_step(
         self,
@@ -64,7 +64,7 @@ class GeometricBrownian(Process):
         Z: Tensor | None,
     ) -> Tensor:
         """Log-normal: y exp((mu - sigma^2/2) h + sigma W)."""
-        if W is None or callable(self.volatility):
+        if W is None or self._volatility_law is not None:
             raise IncompatibleSolver(
                 "geometric Brownian motion with a callable volatility has no exact step; "
                 "try method='milstein'",

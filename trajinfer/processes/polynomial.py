@@ -93,7 +93,7 @@ class PolynomialDrift(Process):
         scale, center = self.scale, self.center
         offset = scale * p["coefficients"][0]
         if self.degree == 0:
-            return torch.zeros(self.dim, self.dim, dtype=offset.dtype), offset
+            return offset.new_zeros(self.dim, self.dim), offset
         matrix = scale[:, None] * p["coefficients"][1:].T / scale
         return matrix, offset - matrix @ center
 
