@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from trajinfer import ExtrapolationWarning, InputError, IrregularSeries
 from trajinfer.scores import LinearObservation, Reward, ScoreSeries
@@ -121,15 +122,20 @@ def test_a_value_out_of_place_is_surprising(closed, series):
 
 
 def test_surprise_is_the_conditional_density(closed, series):
-    """Of one Gaussian, against the density given the others by brute force."""
+    """Of one Gaussian, against brute force: the tails are those of the law, wider by a factor."""
     past = closed.model_.pasts(series[:1])[0]
     means, covariances = closed.model_.knots.at(past.times, past.channels)
     rest = np.arange(16) != 5
     C, off = covariances[0].numpy(), past.values - means[0].numpy()
     gain = np.linalg.solve(C[rest][:, rest], C[rest, 5])
     variance = C[5, 5] - gain @ C[rest, 5]
-    exact = 0.5 * ((off[5] - gain @ off[rest]) ** 2 / variance + np.log(2 * np.pi * variance))
-    assert closed.model_.surprise(past)[5] == pytest.approx(exact, abs=1e-6)
+    tails = closed.model_.knots.tails
+    spread = stats.t(tails.degrees, scale=tails.scale * np.sqrt(variance))
+    left = off[5] - gain @ off[rest]
+    scores, p_values = closed.model_.surprise(past)
+    assert scores[5] == pytest.approx(-spread.logpdf(left), abs=1e-6)
+    assert p_values[5] == pytest.approx(2 * spread.sf(abs(left)), rel=1e-4)
+    assert 0.8 < tails.scale < 1.2
 
 
 def test_conditions_need_no_retraining(closed, series):

@@ -39,20 +39,21 @@ def anomaly(
         raise InputError(f"--above must be a number >= 0, got {above}")
     series, reading = file.read()
     call = SCORE["score"].call(settings)
-    script = [*reading, *call.script(".fit(series)"), "scores = model.anomaly(series)"]
+    asked = ["scores = model.anomaly(series)", "p_values = model.p_values(series)"]
+    script = [*reading, *call.script(".fit(series)"), *asked]
 
     def answer(fitted: Any) -> Result:
-        return _result(series, fitted.anomaly(series), above)
+        return _result(series, fitted.anomaly(series), fitted.p_values(series), above)
 
     return fitting(call, file, series, answer, script)
 
 
-def _result(series: IrregularSeries, scores: Array, above: float) -> Result:
+def _result(series: IrregularSeries, scores: Array, p_values: Array, above: float) -> Result:
     from trajinfer.evaluation.series import anomaly_table
     from trajinfer.plot.anomalies import anomalies_by_channel
     from trajinfer.plot.later import figure_by_channel
 
-    table = anomaly_table(series, scores)
+    table = anomaly_table(series, scores, p_values)
     listed = table[table["score"] > above]
     ids = list(series.ids)
     worst = [ids.index(name) for name in listed["series"].unique()[:_MOST_FIGURES]] or [0]

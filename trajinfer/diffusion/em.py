@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_integer
 from trajinfer._core.errors import InputError
+from trajinfer.diffusion.shrinkage import shrunk_moments
 
 _VARIANCE_KEPT = 0.9995
 SHRINKAGE = 60.0
@@ -23,9 +24,11 @@ def fit_mixture(
 ) -> tuple[Array, Array, Array]:
     """Weights (K,), means (K, D) and covariances (K, D, D) of rows (N, D).
 
-    EM runs in the directions that hold 99.95 % of the variance. The covariance of a part with n
-    rows is shrunk to the pooled one with weight s/(s + n), where s is the `shrinkage`. Directions
-    outside get their own residual variance, the same in every part.
+    One part has the moments of `shrunk_moments`. For more, EM runs in the directions that hold
+    99.95 % of that covariance. The covariance of a part with n rows is shrunk to the pooled one
+    with weight s/(s + n), where s is the `shrinkage`, and the pooled one to a multiple of the
+    identity, in standard units, with the share that one part asks for. Directions outside get
+    their own residual variance, the same in every part.
 
     Raises:
         InputError: for fewer rows than parts or constant columns.
@@ -39,11 +42,15 @@ def fit_mixture(
     if not (shrinkage > 0 and np.isfinite(shrinkage)):
         raise InputError(f"shrinkage must be a positive number of rows, got {shrinkage!r}")
     _check_rows(rows, k)
+    one = shrunk_moments(rows)
+    if k == 1:
+        return np.ones(1), one.mean[None], one.covariance[None]
     mean, scale = rows.mean(0), rows.std(0)
     standard = (rows - mean) / scale
-    axes, spectrum, n_kept = _principal(standard)
+    axes, spectrum, n_kept = _principal(one.covariance / np.outer(scale, scale))
     scores = standard @ axes
-    weights, means, covariances = _em(scores[:, :n_kept], k, seed, shrinkage)
+    shrinkages = _Shrinkages(shrinkage, one.share)
+    weights, means, covariances = _em(scores[:, :n_kept], k, seed, shrinkages)
     outside = np.maximum(spectrum[n_kept:], 1e-6 * spectrum.max())
     whole = np.zeros((k, rows.shape[1], rows.shape[1]))
     whole[:, :n_kept, :n_kept] = covariances
@@ -70,24 +77,31 @@ def _check_rows(rows: Array, k: int) -> None:
         )
 
 
-def _principal(standard: Array) -> tuple[Array, Array, int]:
+class _Shrinkages(NamedTuple):
+    """How far the covariance of a part is shrunk.
+
+    Attributes:
+        rows: that the pooled one counts for in that of every part.
+        share: of the identity in the pooled one.
+    """
+
+    rows: float
+    share: float
+
+
+def _principal(covariance: Array) -> tuple[Array, Array, int]:
     """Principal axes (D, D), their variances, falling, and how many are kept."""
-    n, dim = standard.shape
-    covariance = standard.T @ standard / n
-    if n < 2 * dim:
-        share = SHRINKAGE / (SHRINKAGE + n)
-        covariance = (1 - share) * covariance + share * np.diag(np.diag(covariance))
     spectrum, axes = np.linalg.eigh(covariance)
     spectrum, axes = np.maximum(spectrum[::-1], 0.0), axes[:, ::-1]
     share = np.cumsum(spectrum) / spectrum.sum()
-    return axes, spectrum, min(int(np.searchsorted(share, _VARIANCE_KEPT)) + 1, dim)
+    return axes, spectrum, min(int(np.searchsorted(share, _VARIANCE_KEPT)) + 1, len(spectrum))
 
 
-def _em(scores: Array, k: int, seed: int, shrinkage: float) -> tuple[Array, Array, Array]:
+def _em(scores: Array, k: int, seed: int, shrinkages: _Shrinkages) -> tuple[Array, Array, Array]:
     shares = _first_shares(scores, k, seed)
     before = -np.inf
     for _ in range(_ROUNDS):
-        weights, means, covariances = _maximise(scores, shares, shrinkage)
+        weights, means, covariances = _maximise(scores, shares, shrinkages)
         logits = log_densities(scores, weights, means, covariances)
         top = logits.max(1, keepdims=True)
         total = np.exp(logits - top).sum(1, keepdims=True)
@@ -100,15 +114,13 @@ def _em(scores: Array, k: int, seed: int, shrinkage: float) -> tuple[Array, Arra
 
 
 def _first_shares(scores: Array, k: int, seed: int) -> Array:
-    if k == 1:
-        return np.ones((len(scores), 1))
     with threadpool_limits(1):
         labels = KMeans(k, n_init=3, random_state=seed % 2**32).fit_predict(scores)
     shares: Array = np.eye(k)[labels]
     return shares
 
 
-def _maximise(scores: Array, shares: Array, shrinkage: float) -> tuple[Array, Array, Array]:
+def _maximise(scores: Array, shares: Array, shrinkages: _Shrinkages) -> tuple[Array, Array, Array]:
     """Moments of every part; covariances are shrunk to the pooled one."""
     mass = shares.sum(0) + 1e-12
     means = shares.T @ scores / mass[:, None]
@@ -116,11 +128,10 @@ def _maximise(scores: Array, shares: Array, shrinkage: float) -> tuple[Array, Ar
         [(share[:, None] * (scores - m)).T @ (scores - m) for share, m in zip(shares.T, means)]
     )
     pooled = own.sum(0) / len(scores)
-    floor = 1e-6 * np.trace(pooled) / len(pooled) * np.eye(len(pooled))
-    if len(shares.T) == 1:
-        return np.ones(1), means, (pooled + floor)[None]
-    share = (shrinkage / (shrinkage + mass))[:, None, None]
-    covariances = (1 - share) * own / mass[:, None, None] + share * pooled + floor
+    round_one = np.trace(pooled) / len(pooled) * np.eye(len(pooled))
+    pooled = (1 - shrinkages.share) * pooled + shrinkages.share * round_one
+    share = (shrinkages.rows / (shrinkages.rows + mass))[:, None, None]
+    covariances = (1 - share) * own / mass[:, None, None] + share * pooled + 1e-6 * round_one
     return mass / mass.sum(), means, covariances
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from trajinfer.scores.exact_draws import exact_draws
 from trajinfer.scores.incomplete_mixture import Parts, maximised
 from trajinfer.scores.knot_law import KnotLaw, reach_of
 from trajinfer.scores.mixture_choice import fit_parts
+from trajinfer.scores.surprise import Scores, surprise_of, tails_left_out
+from trajinfer.scores.tails import Tails
 
 _MOST_KNOTS, _KNOTS = 64, 24
 _MOST_SERIES = 400
@@ -56,28 +58,56 @@ def fit_complete(knots: Array, values: Array, held: Array, n_components: Any, se
     """
     rows, aside = (part.reshape(len(part), -1) for part in (values, held))
     rng = np.random.default_rng(seed)
-    still = rows.std(axis=0) <= 1e-9
-    rows = rows + still * 1e-3 * rng.standard_normal(rows.shape)
-    if n_components != "auto":
-        best = fit_parts(rows, int(n_components), seed)
-    else:
+    rows = _all_moving(rows, rng)
+    counts: list[int | None] = [n_components]
+    if n_components == "auto":
+        counts = [k for k in _COUNTS if k == 1 or len(rows) >= _ROWS_A_PART * k]
+        counts.append(None)
+    laws = [_of_rows(rows, k, seed) for k in counts]
+    best = 0
+    if len(laws) > 1:
         masks = [rng.random(rows.shape[1]) < 0.5 for _ in range(2)]
         times = rng.random(len(knots)) < 0.5
         masks.append(np.repeat(times, values.shape[2]))
-        laws = [
-            fit_parts(rows, k, seed) for k in _COUNTS if k == 1 or len(rows) >= _ROWS_A_PART * k
-        ]
-        laws.append(fit_scale_mixture(rows, seed))
         errors = [
             np.mean([_hidden_crps(law, aside[:_HELD], mask) for mask in masks]) for law in laws
         ]
-        level = [law for law, e in zip(laws, errors, strict=True) if e <= _LEVEL * min(errors)]
+        level = [i for i, e in enumerate(errors) if e <= _LEVEL * min(errors)]
         seen_aside = torch.as_tensor(aside)
-        best = max(level, key=lambda law: float(law.log_prob(seen_aside).mean()))
+        best = max(level, key=lambda i: float(laws[i].log_prob(seen_aside).mean()))
     steps = np.diff(values, axis=1)
     gaps = np.diff(knots)[:, None]
     rate = (steps**2 / gaps).mean(axis=(0, 1)) if len(knots) > 1 else np.ones(values.shape[2])
-    return KnotLaw(best, knots, np.zeros(values.shape[2]), rate)
+    tails = _tails_of_rows(laws[best], rows, aside, lambda some: _of_rows(some, counts[best], seed))
+    return KnotLaw(laws[best], knots, np.zeros(values.shape[2]), rate, tails)
+
+
+def _all_moving(rows: Array, rng: np.random.Generator) -> Array:
+    """Rows of which no cell is the same in all: such cells get a thousandth of noise."""
+    still = rows.std(axis=0) <= 1e-9
+    return np.asarray(rows + still * 1e-3 * rng.standard_normal(rows.shape))
+
+
+def _of_rows(rows: Array, count: int | None, seed: int) -> GaussianMixture:
+    """The law of rows with so many parts; None for parts that differ in size alone."""
+    if count is None:
+        return fit_scale_mixture(rows, seed)
+    return fit_parts(rows, int(count), seed)
+
+
+def _tails_of_rows(
+    law: GaussianMixture, rows: Array, held: Array, fitted: Callable[[Array], GaussianMixture]
+) -> Tails:
+    """How far entries of rows that were not learned spread."""
+    everyone, rng = np.concatenate([rows, held]), np.random.default_rng(0)
+
+    def scores(law: GaussianMixture) -> Scores:
+        return lambda i: surprise_of(law, everyone[i]).normal_score
+
+    learned, aside = np.split(np.arange(len(everyone)), [len(rows)])
+    return tails_left_out(
+        aside, scores(law), learned, lambda some: scores(fitted(_all_moving(everyone[some], rng)))
+    )
 
 
 def _hidden_crps(law: GaussianMixture, rows: Array, known: Array) -> float:
@@ -135,9 +165,31 @@ def fit_incomplete(
             if score(more) <= score(best):
                 break
             best = more
-    mixture = GaussianMixture(best.weights, best.means, best.covariances)
+
+    def again(some: Array) -> Scores:
+        known = [seen_parts[i] for i in some]
+        if best is start:
+            return scores_under(start)
+        return scores_under(maximised(known, start, len(best.weights), strength, seed))
+
+    def scores_under(parts: Parts) -> Scores:
+        law = _law_of(parts, knots, n_channels)
+        return lambda i: (
+            surprise_of(
+                law.entries(everyone[i].times, everyone[i].channels), everyone[i].values
+            ).normal_score
+        )
+
+    everyone = (*series, *held)
+    numbers = np.split(np.arange(len(everyone)), [len(series)])
+    tails = tails_left_out(numbers[1], scores_under(best), numbers[0], again)
+    return replace(_law_of(best, knots, n_channels), tails=tails)
+
+
+def _law_of(parts: Parts, knots: Array, n_channels: int) -> KnotLaw:
+    mixture = GaussianMixture(parts.weights, parts.means, parts.covariances)
     rate = _rate(mixture.covariance.numpy(), mixture.mean.numpy(), knots, n_channels)
-    return KnotLaw(mixture, knots, np.full(n_channels, best.noise), rate)
+    return KnotLaw(mixture, knots, np.full(n_channels, parts.noise), rate)
 
 
 def _rate(covariance: Array, mean: Array, knots: Array, n_channels: int) -> Array:

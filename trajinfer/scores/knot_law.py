@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.scores.tails import Tails
 
 _LEAST = 1e-4
 
@@ -27,12 +28,14 @@ class KnotLaw:
         knots: (J,) rising times.
         noise: (C,) standard deviation of an observation around the path.
         rate: (C,) variance per unit of time outside the knots.
+        tails: how far entries spread, given all others, in series that the law has not seen.
     """
 
     mixture: GaussianMixture
     knots: Array
     noise: Array
     rate: Array
+    tails: Tails = field(default_factory=Tails)
 
     @property
     def n_channels(self) -> int:
@@ -48,6 +51,10 @@ class KnotLaw:
         means = self.mixture.means @ reach.T
         covariances = reach @ self.mixture.covariances @ reach.T
         return means, covariances + torch.as_tensor(self._beside(times, channels))
+
+    def entries(self, times: Array, channels: Array) -> GaussianMixture:
+        """The law of n entries; see `at`."""
+        return GaussianMixture(self.mixture.weights, *self.at(times, channels))
 
     def _beside(self, times: Array, channels: Array) -> Array:
         """(n, n) covariance of the noise, and of what is outside the knots."""

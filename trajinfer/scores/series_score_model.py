@@ -17,7 +17,6 @@ from trajinfer.data import IrregularSeries, TimeAxis
 from trajinfer.data.scaling import Standardisation
 from trajinfer.diffusion.condition import condition
 from trajinfer.diffusion.likelihood import log_likelihood
-from trajinfer.diffusion.mixture import GaussianMixture
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.generation.schema import ChannelSchema
 from trajinfer.scores.corrected import Corrected
@@ -27,9 +26,9 @@ from trajinfer.scores.knot_fit import Seen, seen
 from trajinfer.scores.knot_law import KnotLaw
 from trajinfer.scores.series_examples import SeriesLaw
 from trajinfer.scores.series_network import SeriesNetwork
+from trajinfer.scores.surprise import surprise_of
 
 _PARTICLES_A_PATH, _FEWEST_PARTICLES = 4, 200
-_LOG_TWO_PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +185,7 @@ class SeriesScoreModel:
 
     def log_density(self, past: Seen) -> float:
         """Nats of the observed entries, as they are modelled, in the unit of the model."""
-        density = self._density(past)
+        density = self.knots.entries(past.times, past.channels)
         values = torch.as_tensor(past.values)[None]
         if self.network is None:
             found = density.log_prob(values)
@@ -195,25 +194,15 @@ class SeriesScoreModel:
             found = log_likelihood(self.given(nothing), values, levels=self.levels)
         return float(found[0]) - float(np.log(self.scaling.scale[past.channels]).sum())
 
-    def surprise(self, past: Seen) -> Array:
-        """(n,) minus the log-density of every entry given all others, standardised units.
+    def surprise(self, past: Seen) -> tuple[Array, Array]:
+        """Of every entry (n,) given all others: minus the log-density, and the p-value.
 
-        Of the law in closed form: every part gives the mean and variance of an entry by its
-        precision matrix, and its weight given the other entries.
+        Of the law in closed form, in standard units. The entry's normal score spreads as those of
+        series that the law has not seen, `Tails`; the p-value is the chance of one further out.
         """
-        density = self._density(past)
-        x = torch.as_tensor(past.values)
-        precision = torch.linalg.inv(density.covariances)
-        variance = 1 / precision.diagonal(dim1=-2, dim2=-1)
-        off = torch.einsum("knm,km->kn", precision, x - density.means) * variance
-        own = -0.5 * (off.square() / variance + variance.log() + _LOG_TWO_PI)
-        whole = density.log_parts(x[None])[0]
-        others = torch.log_softmax(whole[:, None] - own, dim=0)
-        return -torch.logsumexp(others + own, dim=0).numpy()
-
-    def _density(self, past: Seen) -> GaussianMixture:
-        means, covariances = self.knots.at(past.times, past.channels)
-        return GaussianMixture(self.knots.mixture.weights, means, covariances)
+        found = surprise_of(self.knots.entries(past.times, past.channels), past.values)
+        tails, z = self.knots.tails, found.normal_score
+        return -(found.log_density + tails.log_ratio(z)), tails.p_values(z)
 
     def log_slope(self, values: Array) -> Array:
         """(..., C) logarithm of how much the modelled value moves per unit of the value."""

@@ -271,14 +271,28 @@ class SeriesVerbs(Estimator):
         """How surprising every value is given all others of its series, (B, T, C).
 
         Minus the log-density in standard units under the law in closed form, NaN where nothing was
-        observed. A value in its usual place has about 1 or less; 10 is 4 standard deviations off.
+        observed. A value in its usual place has about 1 or less; 10 is 4 standard deviations off,
+        or further where a law of few series does not know them well: beyond what the law says,
+        values spread as those of series that stay out of its fit, by Student's t.
         """
+        return self._surprise(X, 0)
+
+    def p_values(self, X: Any) -> Array:
+        """Chance of a value as far out, given all others of its series, or further, (B, T, C).
+
+        Two-sided, under the law of `anomaly`, NaN where nothing was observed. Of values of series
+        that were not learned, and are as those that were, one in twenty has .05 or less.
+        """
+        return self._surprise(X, 1)
+
+    def _surprise(self, X: Any, which: int) -> Array:
+        """Scores (0) or p-values (1) of all values, (B, T, C)."""
         check_is_fitted(self)
         data = self._asked(X)
         answer = np.full(data.values.shape, np.nan)
         for i, past in enumerate(self.model_.pasts(data)):
             rows = np.searchsorted(data.times[i, : data.lengths[i]], past.times)
-            answer[i, rows, past.channels] = self.model_.surprise(past)
+            answer[i, rows, past.channels] = self.model_.surprise(past)[which]
         return answer
 
     def score(self, X: Any, y: Any = None) -> float:
