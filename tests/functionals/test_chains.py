@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse
+import scipy.sparse.linalg
 
 from trajinfer import InputError, MarkovJumpProcess
 from trajinfer.functionals import (
     Chain,
+    Diffusion,
     Functional,
     ValueFunction,
+    above,
     estimate,
     fate_probabilities,
     hitting_probability,
@@ -16,7 +20,9 @@ from trajinfer.functionals import (
     passage,
     states,
 )
-from trajinfer.functionals.methods.chain import Flow
+from trajinfer.functionals.methods import flow
+from trajinfer.functionals.methods.flow import Flow
+from trajinfer.functionals.methods.grid import Grid, grid_rates
 from trajinfer.markov import simulate
 
 RATES = np.array([[-1, 0.6, 0.4, 0], [0.5, -1.2, 0.3, 0.4], [0, 0.7, -1, 0.3], [0.2, 0, 0.3, -0.5]])
@@ -24,6 +30,14 @@ RATES = np.array([[-1, 0.6, 0.4, 0], [0.5, -1.2, 0.3, 0.4], [0, 0.7, -1, 0.3], [
 
 def value(functional, rates=RATES):
     return ValueFunction(functional).fit(rates).predict(list(range(len(rates))))
+
+
+def mean_of_passage(question, rates):
+    return passage(rates, question.regions[0], ts=[1.0]).mean
+
+
+def mean_of_estimate(question, rates):
+    return estimate(question, rates).value
 
 
 def test_golden_values():
@@ -56,7 +70,10 @@ def test_what_is_never_reached_is_infinite_or_zero():
     """States 0 and 1 lead to 2 or 3, which keep."""
     rates = [[-2, 1, 1, 0], [1, -2, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert value(hitting_probability(states(2)), rates) == pytest.approx([2 / 3, 1 / 3, 1, 0])
-    assert value(hitting_time(states(2)), rates).tolist() == [np.inf, np.inf, 0, np.inf]
+    told = "no finite mean from 3 of 4 states, such as 3, .* probability 0 alone"
+    for ask in (value, mean_of_passage, mean_of_estimate):
+        with pytest.warns(UserWarning, match=told):
+            assert ask(hitting_time(states(2)), rates).tolist() == [np.inf, np.inf, 0, np.inf]
     assert value(hitting_time(states([2, 3])), rates) == pytest.approx([1, 1, 0, 0])
     assert value(hitting_time(states([2, 3]), power=2), rates) == pytest.approx([2, 2, 0, 0])
 
@@ -108,3 +125,41 @@ def test_large_exponentials_leave_the_global_generator_alone():
     moved = flow.move(1.0, start)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
     assert (flow.move(1.0, start) == moved).all()
+
+
+def _cells_by_a_wall(turn: float, noise: float) -> scipy.sparse.csr_array:
+    """Rates of a plane with a corner cut out, one wall of which lies next to centres of cells."""
+
+    def drift(_: float, x: np.ndarray) -> np.ndarray:
+        return np.stack([-x[:, 0] - turn * x[:, 1], turn * x[:, 0] - x[:, 1]], axis=1)
+
+    process = Diffusion(drift, lambda _, x: np.full_like(x, noise), 2, diagonal=True)
+    grid = Grid(np.array([-2.0, -2.0]), np.array([2.0, 2.0]), (18, 18))
+    return grid_rates(process, grid, above(0.3901, 0) & above(0.2, 1)).rates
+
+
+@pytest.mark.parametrize(("turn", "noise", "most"), [(0.0, 0.8, 60), (6.0, 0.05, 10)])
+def test_many_jumps_are_the_exponential(turn, noise, most, monkeypatch):
+    """Also where the vectors are too few for the duration, which is then halved."""
+    rates = _cells_by_a_wall(turn, noise)
+    start = np.stack([np.ones(rates.shape[0]), np.eye(1, rates.shape[0], 40)[0]], axis=1)
+    times = np.array([0.7, 2.0, 4.0])
+    polynomials = scipy.sparse.linalg.expm_multiply
+    jumps = []
+
+    def counted(matrix, state):
+        jumps.append(np.abs(matrix.diagonal()).max())
+        return polynomials(matrix, state)
+
+    monkeypatch.setattr(flow, "_DENSE", 100)
+    monkeypatch.setattr(flow, "_MANY_JUMPS", 50)
+    monkeypatch.setattr(flow, "_MOST", most)
+    monkeypatch.setattr(scipy.sparse.linalg, "expm_multiply", counted)
+    for matrix in (rates, scipy.sparse.csr_array(rates.T)):
+        truth = [scipy.linalg.expm(t * matrix.toarray()) @ start for t in times]
+        moved = Flow(matrix).along(times, start)
+        assert np.abs(moved - truth).max() < 1e-10
+        assert np.abs(Flow(matrix).move(4.0, start) - moved[-1]).max() < 1e-10
+    assert 4.0 * np.abs(rates.diagonal()).max() > 200
+    assert (most == 60) == (len(jumps) == 0)
+    assert max(jumps, default=0) <= 50

@@ -6,6 +6,7 @@ from scipy.special import ndtr
 
 from trajinfer import InputError
 from trajinfer.functionals import (
+    Diffusion,
     ValueFunction,
     above,
     ball,
@@ -99,3 +100,20 @@ def test_jumps_within_a_cell_count_by_their_share(level):
     assert above_at_end.predict(START)[0] == pytest.approx(tail[-1], rel=5e-3)
     spent = ValueFunction(occupation(above(level), 2.0), **settings).fit(process, START)
     assert spent.predict(START)[0] == pytest.approx(tail.mean() * 2, rel=5e-3)
+
+
+def test_noise_of_some_coordinates_alone():
+    """No cells are narrow enough for it: the remedy is to simulate, not a finer grid.
+
+    At rest the place does not move, which is no reason to follow paths for ever.
+    """
+    spring = Diffusion(
+        lambda _, x: np.stack([x[:, 1], -x[:, 0] - x[:, 1]], axis=1),
+        lambda _, x: np.stack([np.zeros(len(x)), np.ones(len(x))], axis=1),
+        2,
+        diagonal=True,
+    )
+    question = hitting_probability(above(0.5), before=below(-0.5))
+    with pytest.warns(UserWarning, match="noise along a coordinate is absent.* take estimate"):
+        model = ValueFunction(question, resolution=20, random_state=0).fit(spring, [[0.0, 0.0]])
+    assert model.predict([[0.0, 0.0]])[0] == pytest.approx(0.5, abs=0.01)

@@ -39,6 +39,7 @@ from trajinfer.processes import (
 LINE = Brownian(volatility=1.0)
 WELL = DoubleWell(1.0, 1.0, volatility=0.5)
 FOUR = OrnsteinUhlenbeck(np.ones(4), np.zeros(4), volatility=1.0)
+HALF = Diffusion(lambda _, x: -x[:, ::-1], lambda _, x: x * 0 + [0.0, 1.0], 2, diagonal=True)
 EXIT = hitting_time(outside(-1, 1))
 ESCAPING = AffineDrift(1, [[1.0]], [0.0], volatility=1.0)
 
@@ -146,6 +147,10 @@ REFUSED = {
     "corners": (
         lambda: value(hitting_time(above(1.0) & above(1.0, 1)), FOUR, np.zeros((1, 4))),
         "corners or no known wall",
+    ),
+    "noise of some coordinates": (
+        lambda: value(EXIT, HALF, [[0.0, 0.0]], method="galerkin"),
+        "hypoelliptic.* take method='lstd', or estimate",
     ),
     "samples that are no paths": (
         lambda: estimate(hitting_probability(above(1.0), horizon=1.0), incoherent(), n=10),
@@ -259,5 +264,8 @@ def test_what_was_chosen_says_why():
     assert chain.method == "exact: a chain is answered by linear algebra"
     counted = passage(recorded(), above(1.0), ts=[0.1])
     assert counted.method == "simulate: only paths are known, and are counted"
+    pushed = Diffusion(lambda _, x: -x, lambda _, x: x * 0 + [0, 1, 1, 1], 4, diagonal=True)
+    some = fate_probabilities(pushed, np.zeros((1, 4)), {"up": above(0.5, 1)}, n=20)
+    assert some.method.startswith("simulate")
     many = fate_probabilities(FOUR, np.zeros((1, 4)), {"up": above(0.5)}, horizon=0.1, n=20)
     assert many.method.startswith("simulate: no grid fits so many coordinates")

@@ -185,7 +185,7 @@ class TimeAxis:
         if isinstance(value, (bool, np.bool_)) or (self.kind == "number" and not plain):
             raise InputError(
                 f"{name} must be a duration in the unit of the times, which are {self.kind}s, "
-                f"got {value!r}"
+                f"got {value!r}; give a number"
             )
         number = float(value) if plain else self._length(value, name)
         if not (np.isfinite(number) and number > 0):

@@ -17,8 +17,8 @@ from trajinfer.data import TimeAxis
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain, Diffusion, as_points
 from trajinfer.functionals.extrapolation import told_beyond
-from trajinfer.functionals.methods.chain import Flow
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
+from trajinfer.functionals.methods.flow import Flow
 from trajinfer.functionals.methods.grid import (
     FaceRate,
     Grid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from trajinfer._core.parallel import Task, fan_out
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain, Diffusion
+from trajinfer.functionals.methods.chain import ENDLESS
 from trajinfer.functionals.methods.scale_measure import NeverSurely
 from trajinfer.functionals.value_function import ValueFunction
 from trajinfer.questions.functional import Functional
@@ -97,7 +99,9 @@ def _answer(settings: dict[str, Any], fit: Any, x0: Any) -> Array:
 
 def _answer_of_draw(settings: dict[str, Any], fit: Any, x0: Any) -> Array:
     try:
-        return _answer(settings, fit, x0)
+        with warnings.catch_warnings():  # of the fit itself it is said once
+            warnings.filterwarnings("ignore", ENDLESS)
+            return _answer(settings, fit, x0)
     except NeverSurely:
         return np.array([_of_one_start(settings, fit, x) for x in np.atleast_1d(x0)])
 

@@ -19,8 +19,9 @@ from trajinfer.functionals.dynamics import Chain, Diffusion, PathSource, names_o
 from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
-from trajinfer.functionals.methods.chain import Flow, Killed
+from trajinfer.functionals.methods.chain import Killed
 from trajinfer.functionals.methods.domain import domain_of
+from trajinfer.functionals.methods.flow import Flow
 from trajinfer.functionals.methods.grid_values import GridQuestions, pair_of_grids, stopping_set
 from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
@@ -192,14 +193,9 @@ def _of_chain(chain: Chain, target: Region, x0: Any, times: Array) -> tuple[Arra
 
 def _decay(stopped: Killed, times: Array) -> tuple[Array, Array]:
     """Survival and density of stopping, (T, S) each."""
-    flow = Flow(stopped.rates)
     leaving = np.asarray(-stopped.rates.sum(axis=1)).ravel()
     state = np.stack([np.ones(len(leaving)), leaving], axis=1)
-    rows = []
-    for gap in np.diff(times, prepend=0.0):
-        state = flow.move(gap, state)
-        rows.append(state)
-    both = np.stack(rows)
+    both = Flow(stopped.rates).along(times, state)
     return both[:, :, 0], np.maximum(both[:, :, 1], 0.0)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 from scipy.sparse.csgraph import breadth_first_order
@@ -14,11 +14,12 @@ from scipy.sparse.csgraph import breadth_first_order
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer._core.seeding import own_numpy_stream
 from trajinfer.functionals.dynamics import Chain
+from trajinfer.functionals.methods.flow import Flow
 from trajinfer.questions.functional import Functional, values_at
 
-DENSE = 1000
+ENDLESS = "what is collected has no finite mean from"
+"""How the warning begins of values that are infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,36 +76,12 @@ class Killed:
         moving = source.any()
         augmented = _augmented(matrix, source) if moving else matrix
         state = np.vstack([start, np.eye(source.shape[1])]) if moving else start
-        flow = Flow(augmented)
-        result = []
-        for step in np.diff(times, prepend=0.0):
-            state = flow.move(step, state) if step > 0 else state
-            result.append(state[: len(start)])
-        return np.stack(result)
+        return Flow(augmented).along(times, state)[:, : len(start)]
 
     def _generator(self) -> Any:
         if scipy.sparse.issparse(self.rates):
             return (self.rates - scipy.sparse.diags(self.discount)).tocsr()
         return self.rates - np.diag(self.discount)
-
-
-class Flow:
-    """exp(matrix t), applied step by step; small matrices keep their exponentials."""
-
-    def __init__(self, matrix: Any) -> None:
-        small = scipy.sparse.issparse(matrix) and matrix.shape[0] <= DENSE
-        self.matrix = matrix.toarray() if small else matrix
-        self._known: dict[float, Array] = {}
-
-    def move(self, duration: float, state: Array) -> Array:
-        """exp(matrix duration) state."""
-        if scipy.sparse.issparse(self.matrix):
-            with own_numpy_stream(0):  # the norm is estimated by random signs
-                return np.asarray(scipy.sparse.linalg.expm_multiply(self.matrix * duration, state))
-        key = float(f"{duration:.12g}")
-        if key not in self._known:
-            self._known[key] = scipy.linalg.expm(self.matrix * key)
-        return np.asarray(self._known[key] @ state)
 
 
 def _augmented(matrix: Any, source: Array) -> Any:
@@ -221,5 +198,27 @@ def solve_chain(functionals: list[Functional], chain: Chain, horizon: float | No
 
 
 def solve(functional: Functional, chain: Chain, horizon: float | None) -> ChainSolution:
-    """The values of one question, by state."""
-    return ChainSolution(chain.states, solve_chain([functional], chain, horizon)[:, 0])
+    """The values of one question, by state.
+
+    Warns:
+        UserWarning: where a reward is collected for ever, with the probability that it ends.
+    """
+    values = solve_chain([functional], chain, horizon)[:, 0]
+    if np.isinf(values).any():
+        _tell_endless(functional, chain, values)
+    return ChainSolution(chain.states, values)
+
+
+def _tell_endless(functional: Functional, chain: Chain, values: Array) -> None:
+    stops = {region: 1.0 for region, _ in functional.stopping}
+    ends = solve_chain([Functional(stop=stops)], chain, None)[:, 0] if stops else np.zeros(1)
+    endless = np.flatnonzero(np.isinf(values))
+    state = endless[ends[endless].argmin()] if stops else endless[0]
+    chance = ends[state] if stops else 0.0
+    warnings.warn(
+        f"{ENDLESS} {len(endless)} of {len(values)} states, such as {chain.states[state]!r}, from "
+        f"which the chain stops with probability {chance:.3g} alone, so that the value there "
+        "is infinite; ask hitting_probability, or give a horizon=",
+        UserWarning,
+        stacklevel=3,
+    )

@@ -84,11 +84,17 @@ def _fastest(diffusion: Diffusion, X: Array, spread: Array) -> float:
 
 
 def natural_duration(diffusion: Diffusion, X: Array) -> float:
-    """How long paths take to see most of what they will see."""
+    """How long paths take to see most of what they will see.
+
+    A coordinate that rests at X, as a place does whose speed is 0, counts by how it moves around.
+    """
     spread = np.ptp(X, axis=0) + np.abs(X).max(initial=1.0)
     drift = np.abs(diffusion.drift(0.0, X)).mean(axis=0)
     noise = np.einsum("ndd->nd", diffusion.covariance(0.0, X)).mean(axis=0)
-    return float(10 * (spread / (drift + noise / spread + 1e-300)).max())
+    rate = drift + noise / spread
+    around = np.abs(diffusion.drift(0.0, X + spread)).mean(axis=0)
+    rate = np.where(rate > 0, rate, np.where(around > 0, around, np.inf))
+    return float(10 * (spread / rate).max()) or 1.0
 
 
 def _width(diffusion: Diffusion) -> int:

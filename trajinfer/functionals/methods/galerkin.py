@@ -30,6 +30,7 @@ _POINTS = 4
 _SMALLEST = 1e-10
 _DOUBLINGS, _SMALL_RESIDUAL = 4, 1e-9
 _AROUND = 0.2
+_NO_NOISE = 1e-10
 _WALKS, _WALK_STEPS, _PLACES = 200, 4000, 2000
 _DOUBT, _TOLD = 3.0, 0.02
 
@@ -55,12 +56,18 @@ def solve_galerkin(
         seed: of the features and of the paths that find the places.
 
     Raises:
-        InputError: for a horizon, rewards or drifts that depend on time, or walls with corners.
+        InputError: for a horizon, rewards or drifts that depend on time, walls with corners, or
+            noise that does not reach every coordinate.
     """
     if functional.horizon is not None or functional.power > 1:
         raise InputError("method='galerkin' has no horizon and no powers; take 'grid' or estimate")
     if functional.depends_on_time or diffusion.depends_on_time(X):
         raise InputError("method='galerkin' is for what does not depend on time; take estimate")
+    if not noise_reaches_all(diffusion, X):
+        raise InputError(
+            "the noise does not reach every coordinate (the equation is hypoelliptic), and least "
+            "squares of such an equation swing; take method='lstd', or estimate, which simulates"
+        )
     rng = np.random.default_rng(seed)
     if diffusion.dim == 1:
         return _on_the_line(functional, diffusion, X, count, domain, seed)
@@ -73,6 +80,12 @@ def solve_galerkin(
     first, second = draws
     solution = SpanSolution(first.span, first.coefficients, first.condition, first.residual, second)
     return replace(solution, bias=_told_bias(solution, diffusion, X, seed))
+
+
+def noise_reaches_all(diffusion: Diffusion, x: Array) -> bool:
+    """Whether the equation is of second order in every direction at some of the states x."""
+    sizes = np.linalg.eigvalsh(diffusion.covariance(0.0, x[:64]))
+    return diffusion.dim == 1 or bool((sizes[:, 0] > _NO_NOISE * sizes[:, -1]).any())
 
 
 def _told_bias(solution: SpanSolution, diffusion: Diffusion, X: Array, seed: int) -> Bias | None:

@@ -12,7 +12,7 @@ import scipy.sparse.linalg
 
 from trajinfer._core.checks import Array
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.methods.chain import Flow
+from trajinfer.functionals.methods.flow import Flow
 from trajinfer.functionals.methods.grid import Grid, GridRates, added_noise, shared_out
 
 _RAISED = 0.1
@@ -20,6 +20,7 @@ _AT_EDGE = 1e-4
 _TIMES = 8
 _SLOWEST = 1e-9
 _FINER = 1.1
+_FINEST = 100.0
 
 
 def check_grid(
@@ -100,7 +101,14 @@ def warn_of_wide_cells(raised: Callable[[float], float], cells: int) -> None:
         raised: the share by which cells raise the noise, of cells that many times narrower.
         cells: how many there are along an axis.
     """
-    if (now := raised(1.0)) > _RAISED:
+    if raised(_FINEST) > _RAISED:
+        warnings.warn(
+            "where the law is, the noise along a coordinate is absent, or so small that cells of "
+            "any width that fits blur it; take estimate or method='simulate', which follow paths",
+            UserWarning,
+            stacklevel=3,
+        )
+    elif (now := raised(1.0)) > _RAISED:
         parts = 1.0
         while raised(parts) > _RAISED:
             parts *= _FINER

@@ -156,11 +156,12 @@ def choose_or_simulate(
 
 
 def _has_features(functional: Functional, diffusion: Diffusion) -> bool:
-    """Whether random features can meet the walls of a question without a horizon."""
+    """Whether random features can meet the walls, and the equation, without a horizon."""
     origin = _somewhere(diffusion)
     smooth = all(region.smooth(origin) is not None for region, _ in functional.stopping)
+    reached = galerkin.noise_reaches_all(diffusion, origin)
     still = not (functional.depends_on_time or diffusion.depends_on_time(origin))
-    return functional.horizon is None and smooth and still
+    return functional.horizon is None and smooth and still and reached
 
 
 def _for_paths(source: PathSource) -> tuple[str, str]:
