@@ -4,16 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 OLDEST := .venv-oldest
+NEWEST := .venv-newest
 
 # Containers, solves, one fit of every estimator, saved models, closed forms, transport, commands.
-OLDEST_TESTS := tests/architecture/test_light_import.py tests/architecture/test_oldest.py tests/data \
+SHORT_LIST := tests/architecture/test_light_import.py tests/architecture/test_oldest.py tests/data \
 	tests/sde/test_solve.py tests/conformance/test_estimators.py tests/persistence/test_archives_0_1.py \
 	tests/markov/test_rates.py tests/metrics/test_transport.py tests/regression tests/cli/test_conformance.py
 
 # Where the environment forbids to keep compiled files every process compiles the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-oldest test-partners test-all fmt lint types arch check docs site bench release reproduce unseen train-jumps clean
+.PHONY: setup demo test test-oldest test-newest test-partners test-all fmt lint types arch check docs site bench release reproduce unseen train-jumps clean
 
 setup: $(STAMP)
 
@@ -33,13 +34,20 @@ test: $(STAMP)
 # A short list of tests with the oldest release of every dependency; some 5 GB, as torch 2.4 comes with CUDA.
 # Figures need an extra; scikit-learn 1.6 feeds sparse matrices even to those that say they take none.
 test-oldest: $(OLDEST)/.installed
-	$(OLDEST)/bin/python -m pytest -q --durations=5 -m "not slow and not bench" -k "not figures and not on_sparse_data" $(OLDEST_TESTS)
+	$(OLDEST)/bin/python -m pytest -q --durations=5 -m "not slow and not bench" -k "not figures and not on_sparse_data" $(SHORT_LIST)
 
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv --clear $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt --editable . --group test
 	touch $@
+
+# The same list with the newest release of every dependency that there is today.
+test-newest:
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable . --group test
+	$(NEWEST)/bin/python -m pytest -q --durations=5 -m "not slow and not bench" -k "not figures" $(SHORT_LIST)
 
 # The estimators as sktime's own, by its checks, and arrays of xarray and ArviZ.
 test-partners: $(STAMP)
@@ -105,4 +113,4 @@ unseen: $(STAMP)
 	$(BIN)/python examples/reproduce/unseen_regression.py
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo-result
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) demo-result

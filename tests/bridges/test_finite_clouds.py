@@ -31,10 +31,11 @@ def test_an_excess_that_is_squared_with_half_the_points_is_taken_away():
     np.testing.assert_allclose(extrapolated(TRUE, [TRUE]), TRUE)
 
 
-def test_learned_volatility_is_nearer_to_the_truth_than_that_of_the_likelihood():
+@pytest.mark.parametrize("n_sets", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_learned_volatility_is_nearer_to_the_truth_than_that_of_the_likelihood(n_sets):
     """On average over sets, in the logarithm: what few points add is an excess, always upwards."""
     learned, likely = [], []
-    for seed in range(3):
+    for seed in range(n_sets):
         data = diffusing(24, seed)
         bridge = fitted(data)
         learned.append(bridge.volatility_)

@@ -71,7 +71,8 @@ def test_a_rotating_process_is_recovered_from_its_exact_marginals(exact_marginal
     assert bridge.objective_history_[-1] == pytest.approx(at_truth.objective_history_[-1], abs=1e-3)
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_rotating_process_is_recovered_from_samples(seed):
     """Sampling alone leaves an error of about 2.5 % with 300 individuals per time."""
     snapshots = samples(A, TIMES, *START, SIGMA, 300, seed)
@@ -173,8 +174,8 @@ def test_a_polynomial_of_degree_one_is_the_affine_drift():
         (AffineDrift(2), None),
         (AffineDrift(2), "learn"),
         (PolynomialDrift(2, 2), None),
-        (LotkaVolterra(), "learn"),
-        # the other pairs walk the same branches
+        # the other pairs walk the same branches; test_equivariance.py fits Lotka-Volterra quickly
+        pytest.param(LotkaVolterra(), "learn", marks=pytest.mark.slow),
         pytest.param(PolynomialDrift(2, 2), "learn", marks=pytest.mark.slow),
         pytest.param(LotkaVolterra(), None, marks=pytest.mark.slow),
         pytest.param(OrnsteinUhlenbeck(dim=2), None, marks=pytest.mark.slow),

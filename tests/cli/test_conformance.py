@@ -14,6 +14,7 @@ import trajinfer
 from tests.cli.small_estimators import ByMean, LastValue, Resample, UsualValues
 from trajinfer import JumpSeries
 from trajinfer.cli import app, classify, forecast, generate, hurst, impute, jump_settings
+from trajinfer.cli.files import every_digit
 from trajinfer.cli.models import DYNAMICS, Model
 from trajinfer.fractional.estimate import HurstMethod
 
@@ -80,7 +81,8 @@ def require_same_tables(one, other):
     """To the last digit, but for the time that a fit took."""
     for path in one.glob("*.csv"):
         first, second = (
-            pd.read_csv(folder / path.name, float_precision="round_trip") for folder in (one, other)
+            pd.read_csv(folder / path.name, **every_digit(pd.__version__))
+            for folder in (one, other)
         )
         timed = [column for column in first if column == "seconds"]
         pd.testing.assert_frame_equal(
@@ -263,7 +265,7 @@ def test_other_separators_and_decimal_marks(run, tables, name):
     first = run(*given(name, "--out", "a", "--quiet"))
     assert first.exit_code == 0, first.output
     file = given(name)[1]
-    frame = pd.read_csv(file, float_precision="round_trip")
+    frame = pd.read_csv(file, **every_digit(pd.__version__))
     frame.to_csv(file, index=False, sep=";", decimal=",", encoding="utf-16")
     options = ("--sep", ";", "--decimal", ",", "--encoding", "utf-16")
     again = run(*given(name, "--out", "b", "--quiet"), *options)

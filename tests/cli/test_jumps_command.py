@@ -174,6 +174,48 @@ def test_covariates_give_hazard_ratios(table, tmp_path):
     pd.testing.assert_frame_equal(written, again)
 
 
+@pytest.mark.filterwarnings("ignore::trajinfer.jumps.IdentifiabilityWarning")  # few jumps of some
+def test_covariates_of_text_are_compared_with_their_first_category(table, tmp_path):
+    frame = pd.read_csv(table)
+    frame["arm"] = np.take(["a", "b", "c"], frame["who"] % 3)
+    frame["arm=b"], frame["arm=c"] = frame["who"] % 3 == 1, frame["who"] % 3 == 2
+    frame.to_csv(table, index=False)
+    options = ("--id", "who", "--time", "years", "--no-figures", "--method", "mle")
+    run(table, *options, "--covariates", "arm", "--out", tmp_path / "text")
+    run(table, *options, "--covariates", "arm=b,arm=c", "--out", tmp_path / "numbers")
+    run(table, *options, "--config", tmp_path / "text" / "config.toml", "--out", tmp_path / "again")
+    text, *others = (
+        pd.read_csv(tmp_path / folder / "hazard_ratios.csv")
+        for folder in ("text", "numbers", "again")
+    )
+    assert set(text["covariate"]) == {"arm=b", "arm=c"}
+    for other in others:
+        pd.testing.assert_frame_equal(other, text)
+    printed = run(table, *options, "--covariates", "arm", "--dry-run").stdout
+    names = {}
+    exec(printed, names)
+    assert names["data"].covariate_names == ("arm=b", "arm=c")
+    np.testing.assert_allclose(names["model"].effects_["hazard_ratio"], text["hazard_ratio"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["same"] * 20, "is 'same' wherever it is known, which tells nothing"),
+        ([f"note {k}" for k in range(20)], "has 20 categories, such as 'note 0' and 'note 1'"),
+        (["a", None] * 10, "is 'a' wherever it is known"),
+        (["a", "b", None, "a"] * 5, "has no number in row 2"),
+    ],
+    ids=["one", "many", "one and gaps", "gaps"],
+)
+def test_covariates_of_text_that_tell_nothing_are_refused(table, cells, said):
+    frame = pd.read_csv(table)
+    frame["note"] = np.resize(np.array(cells, dtype=object), len(frame))
+    frame.to_csv(table, index=False)
+    with pytest.raises(InputError, match=said):
+        run(table, "--id", "who", "--time", "years", "--covariates", "note", "--dry-run")
+
+
 def jumps_of(frame):
     return JumpSeries.from_frame(
         frame, id="who", time="years", state="state", covariates=["sex", "age"]

@@ -1,5 +1,6 @@
 """What is answered before large packages are imported: help, wrong options, files not there."""
 
+import json
 import subprocess
 import sys
 
@@ -12,59 +13,74 @@ ALLOWED = {"trajinfer", *TYPER}
 ROOMS = {"__main__", "_core", "cli"}
 
 
-def _loaded(folder, *arguments):
-    """Exit code, output, and the modules loaded by a command in a process of its own.
+ASKED = {
+    "help": (("--help",), 0, "Infer stochastic dynamics"),
+    "help of a command": (("forecast", "--help"), 0, "--hold-out-after"),
+    "names of models": (("impute", "--help"), 0, "score_network"),
+    "a word for a number": (("anomaly", "table.csv", "--above", "high"), 2, "--above"),
+    "a wrong option": (("fit", "table.csv", "--tme", "day"), 2, "--tme"),
+    "no table": (("fit",), 2, "data"),
+    "no command": (("fitt",), 2, "fitt"),
+    "an absent table": (("classify", "absent.csv"), 1, "there is no file absent.csv"),
+    "another kind of file": (("generate", "table.xlsx"), 1, "suffix"),
+    "absent settings": (
+        ("hurst", "table.csv", "--config", "absent.toml"),
+        1,
+        "cannot be read as TOML",
+    ),
+    "a folder of others": (
+        ("jumps", "table.csv", "--out", "precious"),
+        1,
+        "not a result of trajinfer",
+    ),
+    "a long separator": (("forecast", "table.csv", "--sep", "ab"), 1, "--sep"),
+}
 
-    Modules that the interpreter loads at its start, whatever it runs, are left out.
-    """
-    code = (
-        "import sys\n"
-        "at_start = set(sys.modules)\n"
-        f"sys.argv = ['trajinfer', *{list(map(str, arguments))!r}]\n"
-        "from trajinfer.cli import main\n"
-        "try:\n"
-        "    main()\n"
-        "except SystemExit as end:\n"
-        "    code = end.code\n"
-        "print('MODULES', code, *(set(sys.modules) - at_start))"
-    )
+# Modules that the interpreter loads at its start, whatever it runs, are left out; of the others
+# every command names those that it was the first to load.
+RUN = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+before, told = set(sys.modules), {}
+from trajinfer.cli import main
+for name, arguments in json.loads(sys.argv[1]).items():
+    sys.argv, said, code = ["trajinfer", *arguments], io.StringIO(), None
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            main()
+    except SystemExit as end:
+        code = end.code
+    told[name] = [code, said.getvalue(), sorted(set(sys.modules) - before)]
+    before = set(sys.modules)
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """Exit code, output and modules of each, one after another in a process of their own."""
+    folder = tmp_path_factory.mktemp("light")
+    (folder / "table.csv").write_text("id,time,x\n1,0,1\n")
+    (folder / "precious").mkdir()
+    (folder / "precious" / "thesis.txt").write_text("do not lose")
+    given = json.dumps({name: arguments for name, (arguments, _, _) in ASKED.items()})
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder
+        [sys.executable, "-c", RUN, given], capture_output=True, text=True, check=False, cwd=folder
     )
     assert done.returncode == 0, done.stderr
-    output, _, last = done.stdout.rpartition("MODULES ")
-    exit_code, *modules = last.split()
-    return int(exit_code), output + done.stderr, set(modules)
+    return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "exit_code", "said"),
-    [
-        (("--help",), 0, "Infer stochastic dynamics"),
-        (("forecast", "--help"), 0, "--hold-out-after"),
-        (("impute", "--help"), 0, "score_network"),
-        (("anomaly", "table.csv", "--above", "high"), 2, "--above"),
-        (("fit", "table.csv", "--tme", "day"), 2, "--tme"),
-        (("fit",), 2, "data"),
-        (("fitt",), 2, "fitt"),
-        (("classify", "absent.csv"), 1, "there is no file absent.csv"),
-        (("generate", "table.xlsx"), 1, "suffix"),
-        (("hurst", "table.csv", "--config", "absent.toml"), 1, "cannot be read as TOML"),
-        (("jumps", "table.csv", "--out", "precious"), 1, "not a result of trajinfer"),
-        (("forecast", "table.csv", "--sep", "ab"), 1, "--sep"),
-    ],
-)
-def test_an_answer_loads_nothing_large(tmp_path, arguments, exit_code, said):
-    (tmp_path / "table.csv").write_text("id,time,x\n1,0,1\n")
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "thesis.txt").write_text("do not lose")
-    code, output, modules = _loaded(tmp_path, *arguments)
+@pytest.mark.parametrize("name", ASKED)
+def test_an_answer_loads_nothing_large(told, name):
+    code, output, modules = told[name]
+    _, exit_code, said = ASKED[name]
     assert code == exit_code, output
     assert said in output
-    loaded = {name.partition(".")[0] for name in modules}
-    loaded = {name for name in loaded if not name.startswith("_")} - sys.stdlib_module_names
-    assert loaded <= ALLOWED
-    rooms = {name.split(".")[1] for name in modules if name.startswith("trajinfer.")}
+    loaded = {module.partition(".")[0] for module in modules}
+    loaded = {module for module in loaded if not module.startswith("_")}
+    assert loaded - sys.stdlib_module_names <= ALLOWED
+    rooms = {module.split(".")[1] for module in modules if module.startswith("trajinfer.")}
     assert rooms <= ROOMS
 
 

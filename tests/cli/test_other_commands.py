@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trajinfer.cli.files import _precision
+from trajinfer.cli.files import every_digit
 from trajinfer.datasets import available, load_snapshots, read_snapshots
 
 QUICK = ("--set", "n_refinements=0")
@@ -103,4 +103,4 @@ def test_no_command_prints_the_help(run):
 def test_every_pandas_is_asked_for_all_digits_once(version):
     """From 3.1 on it reads them without being asked, and warns of the word."""
     asked = {"float_precision": "round_trip"} if version < "3.1" else {}
-    assert _precision(version) == asked
+    assert every_digit(version) == asked

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 from trajinfer import jumps
 from trajinfer.bridges import SchrodingerBridge
@@ -87,6 +88,9 @@ ROWS_ARE_SERIES = OF_A_CHANNEL | {
 
 A_TABLE_HAS_NAMES = "a table must say which column is the series, which the time"
 
+# what the classifier does, the regressor does
+TWINS = {"NeuralSDERegressor"}
+
 WEIGHED = {
     "check_sample_weights_pandas_series": A_TABLE_HAS_NAMES,
     "check_sample_weight_equivalence_on_dense_data": "folds and batches are drawn by rows",
@@ -139,7 +143,7 @@ CASES = (
     Case(
         "FractionalSDE",
         # a given index leaves one valley to search; tests/long_memory learns it
-        partial(FractionalSDE, hurst=0.7, n_ou=6),
+        partial(FractionalSDE, hurst=0.7, n_ou=3),
         random_walks,
         lambda model: model.sample(5, [0.0, 0.5, 2.0]).values,
         unlike_scikit_learn="it predicts at times that are asked for",
@@ -180,10 +184,11 @@ CASES = (
     ),
     Case(
         "ScoreDensity",
-        partial(ScoreDensity, hidden=8, layers=1, max_epochs=2, n_evaluations=3),
+        # tests/scores chooses the number of components, and draws in as many steps as are usual
+        partial(ScoreDensity, n_components=1, hidden=8, layers=1, max_epochs=2, n_evaluations=3),
         points,
         lambda density: density.sample(5),
-        checked=partial(ScoreDensity, model="mixture"),
+        checked=partial(ScoreDensity, model="mixture", n_components=1),
     ),
     Case(
         "ScoreSeries",
@@ -194,12 +199,22 @@ CASES = (
     ),
     Case(
         "StochasticInterpolant",
-        partial(StochasticInterpolant, hidden=8, layers=1, max_epochs=2),
+        partial(StochasticInterpolant, hidden=8, layers=1, max_epochs=2, n_evaluations=4),
         stacked_snapshots,
         lambda interpolant: interpolant.sample(5, [0.0, 0.5, 2.5]).values,
         expected_failures={
             "check_sample_weight_equivalence_on_dense_data": "what is held out is drawn by rows"
         },
-        checked=partial(StochasticInterpolant, model="mixture", n_components=1),
+        checked=partial(StochasticInterpolant, model="mixture", n_components=1, n_evaluations=4),
     ),
+)
+
+EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+# where every case costs fits of its own
+FIRST_OF_TWINS = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=pytest.mark.slow if case.name in TWINS else ())
+        for case in CASES
+    ],
 )

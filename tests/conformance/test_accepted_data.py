@@ -8,15 +8,13 @@ import pandas as pd
 import pytest
 
 import trajinfer
-from tests.conformance.estimators import CASES
+from tests.conformance.estimators import EVERY_CASE
 from trajinfer import InputError
 from trajinfer._core.accepted_data import AcceptedData
 
 LABELLED = ("NeuralSDEClassifier", "NeuralSDERegressor")
 AHEAD = ("FractionalSDE", "NeuralSDEForecaster")  # they predict what comes after the data
 KINDS = ("missing", "unequal", "dates", "alone", "statics", "weights", "opened")
-
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 
 
 def table_of(container, features, seed=0):
@@ -107,14 +105,14 @@ def test_the_kinds_are_those_of_the_class():
     assert {"container", *KINDS} == {field.name for field in fields(AcceptedData)}
 
 
-@every_case
+@EVERY_CASE
 def test_all_that_is_accepted_is_accepted_together(case):
     together = accepted(case) & {"missing", "unequal", "dates", "statics"}
     model, data = fitted_to(case, together)
     assert np.isfinite(numbers(case, model, data)).all()
 
 
-@every_case
+@EVERY_CASE
 def test_what_is_not_accepted_is_refused(case):
     kinds = {"missing", "alone"} if type(case.make()).accepts.container != "array" else {"missing"}
     if type(case.make()).accepts.container == "Snapshots":
@@ -124,14 +122,14 @@ def test_what_is_not_accepted_is_refused(case):
             fitted_to(case, {kind})
 
 
-@every_case
+@EVERY_CASE
 def test_weights_are_accepted_where_the_fit_takes_them(case):
     takes = "sample_weight" in inspect.signature(case.make().fit).parameters
     assert takes == ("weights" in accepted(case))
 
 
 @pytest.mark.slow
-@every_case
+@EVERY_CASE
 @pytest.mark.parametrize("kind", ["missing", "unequal", "dates", "alone"])
 def test_each_kind_alone_is_accepted(case, kind):
     if kind not in accepted(case):
@@ -141,7 +139,7 @@ def test_each_kind_alone_is_accepted(case, kind):
 
 
 @pytest.mark.slow
-@every_case
+@EVERY_CASE
 def test_statics_change_the_answers_where_they_are_used(case):
     if type(case.make()).accepts.container in ("Snapshots", "array"):
         pytest.skip("there are no series")
@@ -150,7 +148,7 @@ def test_statics_change_the_answers_where_they_are_used(case):
 
 
 @pytest.mark.slow
-@every_case
+@EVERY_CASE
 def test_tables_on_disk_are_read_where_they_are_accepted(case, tmp_path):
     if "opened" not in accepted(case):
         assert type(case.make()).accepts.container == "array"

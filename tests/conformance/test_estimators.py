@@ -12,19 +12,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import trajinfer
-from tests.conformance.estimators import CASES
+from tests.conformance.estimators import CASES, EVERY_CASE, FIRST_OF_TWINS, TWINS
 from trajinfer import InputError
 from trajinfer._core import checkpoint_folder
 
 EXPECTED = {case.name: case.expected_failures for case in CASES}
 
-# what the classifier does, the regressor does
-TWINS = {"NeuralSDERegressor"}
-
 # these draw from numpy's global generator themselves
 SHUFFLING_CHECKS = {"check_methods_sample_order_invariance"}
-
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 
 
 def test_every_exported_estimator_has_a_case():
@@ -76,7 +71,7 @@ def _check(estimator, check, request):
         np.random.set_state(state)  # noqa: NPY002
 
 
-@every_case
+@EVERY_CASE
 def test_settings_round_trip(case):
     estimator = case.make()
     settings = estimator.get_params()
@@ -86,14 +81,14 @@ def test_settings_round_trip(case):
     assert sorted(names) == sorted(estimator.get_params(deep=False))
 
 
-@every_case
+@EVERY_CASE
 def test_fit_returns_the_estimator_and_leaves_its_settings(fit_of, case):
     fit = fit_of(case.name)
     assert fit.answer is fit.model
     assert fit.model.get_params() == fit.settings_before
 
 
-@every_case
+@EVERY_CASE
 def test_seeds(fitted, case):
     """That a seed repeats itself bit for bit is asked where it is a numpy integer (test_words)."""
     one, _ = fitted(case.name)
@@ -105,7 +100,7 @@ class Stop(BaseException):
     """The end of a process, as far as a fit can tell."""
 
 
-@every_case
+@FIRST_OF_TWINS
 def test_a_fit_that_was_broken_off_goes_on(fitted, case, tmp_path, monkeypatch):
     """Broken off after every fourth file that it writes, it ends with the same draws."""
     write, written = checkpoint_folder.write_bytes, []
@@ -128,7 +123,7 @@ def test_a_fit_that_was_broken_off_goes_on(fitted, case, tmp_path, monkeypatch):
         case.make(random_state=1, checkpoint=tmp_path / "fit").fit(*case.data())
 
 
-@every_case
+@EVERY_CASE
 def test_input_is_not_changed(fit_of, case):
     fit = fit_of(case.name)
     for given, before in zip(fit.data, fit.data_before, strict=True):
@@ -136,14 +131,14 @@ def test_input_is_not_changed(fit_of, case):
             assert np.array_equal(part, same, equal_nan=True)
 
 
-@every_case
+@EVERY_CASE
 def test_copies_give_the_same_draws(fitted, case):
     estimator, _ = fitted(case.name)
     for other in (copy.deepcopy(estimator), pickle.loads(pickle.dumps(estimator))):
         assert np.array_equal(case.draw(other), case.draw(estimator))
 
 
-@every_case
+@EVERY_CASE
 def test_saved_and_loaded_gives_the_same_draws(fitted, case, tmp_path):
     estimator, _ = fitted(case.name)
     path = estimator.save(tmp_path / "model")
@@ -151,7 +146,7 @@ def test_saved_and_loaded_gives_the_same_draws(fitted, case, tmp_path):
     assert np.array_equal(case.draw(trajinfer.load(path)), case.draw(estimator))
 
 
-@every_case
+@EVERY_CASE
 def test_nothing_is_drawn_or_saved_before_the_fit(case, tmp_path):
     with pytest.raises(NotFittedError):
         case.draw(case.make())

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 import trajinfer
-from tests.conformance.estimators import CASES
+from tests.conformance.estimators import CASES, EVERY_CASE, FIRST_OF_TWINS
 from tests.conformance.questions import ASKED_ELSEWHERE, QUESTIONS
 from trajinfer import InputError
 
 OF_DATA = ("fit", "predict", "predict_proba", "score", "interpolate", "fill", "log_likelihood")
 
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 every_question = pytest.mark.parametrize(
     "question", QUESTIONS, ids=lambda q: f"{q.estimator}.{q.verb}"
 )
@@ -31,7 +30,7 @@ def verbs(case):
     }
 
 
-@every_case
+@EVERY_CASE
 def test_data_come_first_and_are_called_X(case):
     for name, verb in verbs(case).items():
         first = list(inspect.signature(verb).parameters)[1:2]
@@ -39,7 +38,7 @@ def test_data_come_first_and_are_called_X(case):
             assert first == ["X"], name
 
 
-@every_case
+@EVERY_CASE
 def test_drawing_takes_a_random_state_and_predicting_none(case):
     for name, verb in verbs(case).items():
         words = inspect.signature(verb).parameters
@@ -49,7 +48,7 @@ def test_drawing_takes_a_random_state_and_predicting_none(case):
             assert "random_state" not in words, name
 
 
-@every_case
+@EVERY_CASE
 def test_every_verb_with_times_has_a_question(case):
     asked = {q.verb for q in QUESTIONS if q.estimator == case.name}
     takes_times = {n for n, v in verbs(case).items() if "ts" in inspect.signature(v).parameters}
@@ -143,7 +142,7 @@ def test_draws_of_different_series_are_independent(fitted, question):
             assert abs(pair) < 5 / np.sqrt(400)
 
 
-@every_case
+@EVERY_CASE
 def test_what_a_fit_leaves(fitted, case):
     model, _ = fitted(case.name)
     assert isinstance(model.n_features_in_, int)
@@ -184,7 +183,7 @@ def test_any_random_state_is_saved(case, kind, tmp_path):
     assert again.seed_ == model.seed_
 
 
-@every_case
+@FIRST_OF_TWINS
 def test_numpy_scalars_in_settings_are_the_numbers_they_are(fitted, case, tmp_path):
     """The seed is one of them."""
     settings = case.make(random_state=0).get_params(deep=False)
@@ -200,7 +199,7 @@ def test_numpy_scalars_in_settings_are_the_numbers_they_are(fitted, case, tmp_pa
     np.testing.assert_array_equal(case.draw(again), case.draw(fitted(case.name)[0]))
 
 
-@every_case
+@FIRST_OF_TWINS
 def test_the_ambient_state_of_torch_changes_nothing(fitted, case):
     expected = case.draw(fitted(case.name)[0])
     before = torch.get_rng_state()
@@ -215,7 +214,7 @@ def test_the_ambient_state_of_torch_changes_nothing(fitted, case):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@every_case
+@FIRST_OF_TWINS
 def test_fits_in_threads_are_those_of_a_fit_alone(fitted, case):
     expected, drawn = case.draw(fitted(case.name)[0]), []
 
@@ -232,7 +231,7 @@ def test_fits_in_threads_are_those_of_a_fit_alone(fitted, case):
         np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-6)
 
 
-@every_case
+@EVERY_CASE
 def test_a_refused_refit_leaves_the_old_model(fitted, case):
     model, data = copy.deepcopy(fitted(case.name))
     before = case.draw(model)
@@ -241,7 +240,7 @@ def test_a_refused_refit_leaves_the_old_model(fitted, case):
     np.testing.assert_array_equal(case.draw(model), before)
 
 
-@every_case
+@EVERY_CASE
 def test_a_fit_is_reported_with_its_settings_and_seed(case, fitted, tmp_path):
     model = fitted(case.name)[0]
     text = model.report(tmp_path / "fit.html").read_text(encoding="utf-8")

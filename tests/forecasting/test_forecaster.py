@@ -103,7 +103,14 @@ def test_a_channel_keeps_its_own_last_value_and_age():
     np.testing.assert_allclose(sd, [1.0, np.sqrt(3.0)], rtol=0.15)  # last seen at 23 and at 21
 
 
-@pytest.mark.parametrize("given", [None, {"rain": (0.0, None), "clouds": (0, 8)}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"clouds": (0, 8)},
+        pytest.param(None, marks=pytest.mark.slow),
+        pytest.param({"rain": (0.0, None), "clouds": (0, 8)}, marks=pytest.mark.slow),
+    ],
+)
 def test_no_sample_leaves_the_bounds(given):
     rng = np.random.default_rng(0)
     rain = np.maximum(rng.normal(size=(20, 15)), 0.0)

@@ -8,6 +8,7 @@ from scipy.integrate import quad
 from scipy.special import gamma
 
 from trajinfer import InputError, fractional
+from trajinfer.cli.files import every_digit
 from trajinfer.fractional import approximation_error, default_nodes, symmetric_nodes, weights
 from trajinfer.fractional.weights import _projection_type_1, weights_derivative
 
@@ -18,7 +19,7 @@ def table(shared_data, name):
     path = shared_data / "fractional" / f"{name}.csv"
     if not path.is_file():
         pytest.skip(f"{path} is not there")
-    return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path, **every_digit(pd.__version__))
 
 
 def numbered(kind):

@@ -87,6 +87,13 @@ def test_dates_stand_on_the_axis_and_on_the_bar():
         assert ticks.get_offset_text().get_text() == "2024-Mar"
 
 
+@pytest.mark.parametrize(("last", "whole"), [(2009.0, True), (2008.5, False)])
+def test_no_tick_of_the_bar_stands_between_years(last, whole):
+    data = Snapshots([2007.0, last], [np.zeros((2, 1)), np.ones((2, 1))])
+    ticks = _draw(plot.snapshots(data)).figure.axes[1].yaxis.get_majorticklocs()
+    assert (np.asarray(ticks) % 1 == 0).all() == whole
+
+
 @pytest.mark.parametrize(
     ("times", "label", "title"),
     [

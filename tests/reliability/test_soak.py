@@ -39,6 +39,21 @@ def test_fits_leave_nothing_behind(case):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_a_thousand_fits_in_one_process():
+    """All estimators in turn, as a service would: together they add less than 20 MB."""
+    rounds = -(-1000 // len(CASES))
+    for case in CASES:
+        refitted(case, N_WARM)
+    before = resident()
+    for seed in range(rounds):
+        for case in CASES:
+            case.draw(case.make(random_state=seed).fit(*case.data()))
+    growth = resident() - before
+    assert growth < MOST_GROWTH, f"{growth / 1e6:.1f} MB in {rounds * len(CASES)} fits"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_what_is_left_behind_is_noticed():
     """A megabyte kept per fit is more than the bound."""
     before = resident()

@@ -39,8 +39,8 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _precision(version: str) -> dict[str, str]:
-    """How every digit is read: pandas 3.1 reads so always, and warns of the word."""
+def every_digit(version: str) -> dict[str, str]:
+    """Words by which a version of pandas reads every digit: 3.1 always does, and warns of them."""
     release = tuple(int(part) for part in version.split(".")[:2])
     return {} if release >= (3, 1) else {"float_precision": "round_trip"}
 
@@ -164,7 +164,7 @@ class TableFile(Options):
             "keep_default_na": False,
             "na_values": ["", *names(self.missing)],
             "low_memory": False,
-            **_precision(pd.__version__),
+            **every_digit(pd.__version__),
         }
         try:
             frame = pd.read_csv(self.data, dtype=dict.fromkeys(text, str), **words)

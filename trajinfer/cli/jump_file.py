@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trajinfer.cli.dummies import with_dummies
 from trajinfer.cli.files import TableFile
 from trajinfer.cli.options import Id, Time, call_of, names
 
@@ -25,7 +26,10 @@ class _Columns:
     ] = None
     covariates: Annotated[
         str | None,
-        typer.Option(help="Columns that the rates depend on, such as sex,age; none if not given."),
+        typer.Option(
+            help="Columns that the rates depend on, such as sex,age; text is compared with its "
+            "first category; none if not given."
+        ),
     ] = None
 
 
@@ -41,23 +45,25 @@ class JumpFile(TableFile, _Columns):
         """The paths, and the Python that reads the same into `data`.
 
         Args:
-            covariates: columns of covariates.
+            covariates: columns of covariates; those of text become columns of 0 and 1.
 
         Raises:
-            InputError: if the file is unreadable, or as for `JumpSeries.from_frame`.
+            InputError: if the file is unreadable, or as for `with_dummies` and
+                `JumpSeries.from_frame`.
         """
         from trajinfer import JumpSeries
 
         frame, script = self.read_table(text=(self.id or None, self.state), time=self.time)
         self.require_id(frame, self.id)
+        frame, chosen, coding = with_dummies(frame, covariates)
         usual = "observation" if "observation" in frame.columns else None
         words = {
             "time": self.time,
             "state": self.state,
             "observation": self.observation or usual,
-            "covariates": list(covariates) or None,
+            "covariates": chosen or None,
         }
         words = {name: value for name, value in words.items() if value is not None}
         call = call_of("JumpSeries.from_frame", words, "frame", f"id={self.id or None!r}")
         series = JumpSeries.from_frame(frame, id=self.id or None, **words)  # type: ignore[arg-type]
-        return series, ["from trajinfer import JumpSeries", *script, f"data = {call}"]
+        return series, ["from trajinfer import JumpSeries", *script, *coding, f"data = {call}"]

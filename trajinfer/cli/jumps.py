@@ -19,10 +19,14 @@ def jumps(file: JumpFile, settings: JumpSettings) -> Job:
     """Estimate the rates of a Markov jump process, with intervals; hazard ratios of covariates."""
     covariates = {"covariates": file.covariate_names()}
     call = MODEL.call(settings, options=covariates, defaults=USUAL)
-    series, reading = file.read(columns_of(call.arguments.get("covariates")))
+    named = columns_of(call.arguments.get("covariates"))
+    series, reading = file.read(named)
     n_states = call.arguments.get("n_states")
     labels = list(series.categories if n_states is None else range(n_states))
     call, made = settings.with_links(call, labels)
+    if named:  # a column of text has become several
+        columns = list(series.covariate_names)
+        made = replace(made, arguments={**made.arguments, "covariates": columns})
 
     def work() -> Result:
         from trajinfer.evaluation.jump_report import JumpReport

@@ -93,6 +93,6 @@ def require_whole_rows(
         raise InputError(
             f"snapshot {k} (time {times[row]:g}) must be finite, found {kind} in column "
             f"{features[column]!r} at the row with index {index[row]!r} "
-            f"({int(bad.any(axis=1).sum())} row(s) concerned); drop these rows, as by "
-            f"table.dropna(subset={[str(name) for name in features]})"
+            f"({int(bad.any(axis=1).sum())} row(s) concerned); drop these rows from the table, as "
+            f"by table.dropna(subset={[str(name) for name in features]})"
         )

@@ -158,9 +158,15 @@ def spread_out(n: int, most: int) -> Array:
 
 
 def add_time_bar(ax: Axes, mappable: Any, axis: TimeAxis) -> None:
-    """A colour bar, opaque whatever the dots are, that says which colour is which time."""
+    """A colour bar, opaque whatever the dots are, that says which colour is which time.
+
+    Where all dots are at whole numbers, such as years, no tick stands between two of them.
+    """
     opaque = import_extra("matplotlib.cm", "plot").ScalarMappable(mappable.norm, mappable.cmap)
     bar = ax.figure.colorbar(opaque, ax=ax)
+    if axis.kind == "number" and (np.asarray(mappable.get_array()) % 1 == 0).all():
+        whole = import_extra("matplotlib.ticker", "plot").MaxNLocator(integer=True)
+        bar.ax.yaxis.set_major_locator(whole)
     show_times(bar.ax.yaxis, axis)
 
 
