@@ -697,7 +697,7 @@ def test_memory_is_bounded_by_itself():
         {},
         {"reference": AffineDrift(2)},
         {"reference": AffineDrift(2, volatility=0.5), "backend": "linear_noise"},
-        {"reference": AffineDrift(2), "volatility": "learn", "n_refinements": 2},
+        {"reference": AffineDrift(2), "volatility": "learn", "n_refinements": 1},
         {"volatility": [0.4, 0.6], "max_samples": 20, "n_particles": 17},
         {"volatility": np.array([0.4, 0.6]), "tol": 1e-2, "n_jobs": 1, "device": "cpu"},
     ],

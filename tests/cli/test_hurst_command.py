@@ -23,6 +23,14 @@ def run(*arguments):
     return CliRunner().invoke(app, ["hurst", *map(str, arguments)])
 
 
+def test_every_doubt_bears_the_name_of_its_column(table, tmp_path):
+    path, _ = table
+    found = run(path, "--channels", "a,b", "--out", tmp_path / "r", "--no-figures")
+    assert found.exit_code == 0, found.output
+    assert "warning: column 'a': x looks like increments" in found.stderr
+    assert "column 'b'" not in found.stderr
+
+
 def test_estimates_are_those_of_the_library(table, tmp_path):
     path, frame = table
     found = run(path, "--channels", "a", "--increments", "--json", "--out", tmp_path / "r")

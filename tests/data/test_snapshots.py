@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from trajinfer._core.errors import InputError
-from trajinfer.data import Snapshots
+from trajinfer.data import IrregularSeries, Snapshots, Trajectories
 
 
 @pytest.fixture
@@ -259,9 +259,22 @@ def test_bad_tables(table, options, message):
         Snapshots.from_frame(table, **options)
 
 
-def test_a_table_without_coordinates():
-    with pytest.raises(InputError, match="no numeric column besides the time"):
-        Snapshots.from_frame(pd.DataFrame({"t": [0, 1], "name": ["a", "b"]}), time="t")
+@pytest.mark.parametrize("names", [["a", "b"], None], ids=["text", "nothing"])
+@pytest.mark.parametrize("door", [Snapshots, IrregularSeries, Trajectories])
+def test_a_table_without_coordinates(door, names):
+    table = pd.DataFrame({"t": [0, 1], "id": [1, 1]}).assign(**({"name": names} if names else {}))
+    words = {"time": "t"} if door is Snapshots else {"time": "t", "id": "id"}
+    said = "name hold none" if names else "all others have another meaning"
+    with pytest.raises(InputError, match=f"no numeric column left to take: {said}; write numbers"):
+        door.from_frame(table.drop(columns="id") if door is Snapshots else table, **words)
+
+
+@pytest.mark.parametrize("door", [Snapshots, Trajectories])
+def test_no_feature_at_all_is_refused(door):
+    table = pd.DataFrame({"t": [0, 1], "id": [1, 1], "x": [0.0, 1.0]})
+    words = {} if door is Snapshots else {"id": "id"}
+    with pytest.raises(InputError, match="features= names no column"):
+        door.from_frame(table, time="t", features=[], **words)
 
 
 def test_an_empty_table():

@@ -72,7 +72,4 @@ class ColumnFile(TableFile, _Named):
         for name in [*named, *([] if self.time is None else [self.time])]:
             if name not in frame.columns:
                 raise InputError(f"no column '{name}' in the table; {nearest(name, frame.columns)}")
-        chosen = named or [str(name) for name in number_columns(frame, (self.time,), "--channels")]
-        if not chosen:
-            raise InputError("the table has no numeric column; name one by --channels")
-        return chosen
+        return named or [str(name) for name in number_columns(frame, (self.time,), "--channels")]

@@ -97,7 +97,7 @@ def number_columns(
 
     Raises:
         InputError: for a column of numbers but for a few cells, naming row and text, for numbers
-            that are text, and for two columns of one name.
+            that are text, for two columns of one name, and where no column of numbers is left.
 
     Warns:
         UnusedColumnsWarning: naming the columns that are no numbers, and those that count rows as
@@ -117,7 +117,13 @@ def number_columns(
         remarks.append(f"columns left out, an index of rows: {_listed(counters)}")
     if others:
         remarks.append(f"columns left out, not numeric: {_listed(others)}")
-    if remarks and numbers:  # without any number an error follows
+    if not numbers:
+        told = f"{_listed(others)} hold none" if others else "all others have another meaning"
+        raise InputError(
+            f"the table has no numeric column left to take: {told}; write numbers in place of "
+            f"words, such as 1 for yes and 0 for no, and name columns by {word}"
+        )
+    if remarks:
         message = f"{'; '.join(remarks)}; name {word} to choose"
         warnings.warn(message, UnusedColumnsWarning, stacklevel=stacklevel)
     return numbers

@@ -207,8 +207,6 @@ def _observations(frame: pd.DataFrame, columns: Columns) -> tuple[Array | None, 
     """Channel of each row (long tables), names of the channels, and the values of the rows."""
     if not columns.long:
         names = list(columns.channels or _left_over(frame, columns))
-        if not names:
-            raise InputError("the table has no numeric column left for a channel; name channels=")
         return None, names, np.column_stack([numbers_of(frame, name) for name in names])
     rows, known = numbered(frame[columns.variable], columns.variable)
     found = [str(_whole(label)) for label in known]

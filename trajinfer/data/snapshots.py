@@ -251,7 +251,7 @@ class Snapshots:
         if features is None:
             features = number_columns(df, (time, weight), "features=")
         if not features:
-            raise InputError("the table has no numeric column besides the time; name the features")
+            raise InputError("features= names no column; name some, or leave it out for all")
         numbers = np.column_stack([numbers_of(df, name) for name in features])
         require_whole_rows(numbers, features, df.index, axis.encode(df[time]))
         snapshots = cls.from_arrays(

@@ -214,7 +214,7 @@ class Trajectories:
         if features is None:
             features = number_columns(df, (id, time, *others), "features=")
         if not features:
-            raise InputError("the table has no column for a coordinate; name the features")
+            raise InputError("features= names no column; name some, or leave it out for all")
         axis = TimeAxis.of(df[time], time_unit)
         numbers, (codes, _) = axis.encode(df[time]), numbered(df[id], id)
         order, sizes = np.lexsort((numbers, codes)), np.unique(np.bincount(codes))

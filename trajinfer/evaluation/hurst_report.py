@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,14 +48,12 @@ class HurstReport:
 
         Raises:
             InputError: as for `estimate_hurst`, naming the column.
+
+        Warns:
+            UserWarning: likewise.
         """
         values = {name: frame[name].to_numpy(dtype=float) for name in columns}
-        estimates = {}
-        for name, x in values.items():
-            try:
-                estimates[name] = estimate_hurst(x, times, **settings)
-            except InputError as error:
-                raise InputError(f"column {name!r}: {error}") from error
+        estimates = {name: _estimate(name, x, times, settings) for name, x in values.items()}
         return cls(values, estimates, settings)
 
     @cached_property
@@ -95,3 +94,18 @@ class HurstReport:
                     plot.variogram, path, estimate=self.estimates[name], size=(5.0, 3.8)
                 )
         return figures
+
+
+def _estimate(
+    name: str, x: Array, times: Array | None, settings: Mapping[str, Any]
+) -> HurstEstimate:
+    """The index of one column; what is refused or doubted about it bears its name."""
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        try:
+            found = estimate_hurst(x, times, **settings)
+        except InputError as error:
+            raise InputError(f"column {name!r}: {error}") from error
+    for doubt in doubts:
+        warnings.warn(f"column {name!r}: {doubt.message}", doubt.category, stacklevel=4)
+    return found

@@ -165,7 +165,8 @@ def add_time_bar(ax: Axes, mappable: Any, axis: TimeAxis) -> None:
     opaque = import_extra("matplotlib.cm", "plot").ScalarMappable(mappable.norm, mappable.cmap)
     bar = ax.figure.colorbar(opaque, ax=ax)
     if axis.kind == "number" and (np.asarray(mappable.get_array()) % 1 == 0).all():
-        whole = import_extra("matplotlib.ticker", "plot").MaxNLocator(integer=True)
+        ticker = import_extra("matplotlib.ticker", "plot")
+        whole = ticker.MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True)
         bar.ax.yaxis.set_major_locator(whole)
     show_times(bar.ax.yaxis, axis)
 
