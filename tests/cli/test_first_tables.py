@@ -78,9 +78,12 @@ def test_states_of_a_column_with_gaps_are_the_whole_numbers_they_are(run, tmp_pa
     assert summary["states"] == [1, 2]
 
 
-def test_states_with_decimals_on_purpose_stay(run, tmp_path):
-    table = "id,time,state\n1,0,1.0\n1,1,2.0\n2,0,2.0\n2,1,1.0\n"
+@pytest.mark.parametrize(
+    ("second", "states"), [("2.0", [1, 2]), ("2.5", ["1.0", "2.5"])], ids=["whole", "a fraction"]
+)
+def test_states_with_decimals_stay_where_one_of_them_is_a_fraction(run, tmp_path, second, states):
+    table = f"id,time,state\n1,0,1.0\n1,1,{second}\n2,0,{second}\n2,1,1.0\n"
     (tmp_path / "visits.csv").write_text(table)
     done = run("jumps", tmp_path / "visits.csv", "--no-figures", "--quiet", "--out", tmp_path / "r")
     assert done.exit_code == 0, done.output
-    assert json.loads((tmp_path / "r/summary.json").read_text())["states"] == ["1.0", "2.0"]
+    assert json.loads((tmp_path / "r/summary.json").read_text())["states"] == states
