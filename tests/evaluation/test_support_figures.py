@@ -84,3 +84,26 @@ def test_joint_limits_are_exceeded_as_often_as_promised():
     share = (fresh > np.array(list(limits.values()))[:, None]).any(axis=0).mean()
     # quantile of 999 draws: standard error sqrt(.05 * .95 / 999) = .007
     assert share == pytest.approx(0.05, abs=0.025)
+
+
+def rounded_to(unit):
+    return lambda values: np.round(values / unit) * unit
+
+
+@pytest.mark.parametrize("unit", [0.1, 1e-3, 1e-6])
+def test_decimals_that_no_real_series_has_are_flagged(unit):
+    """Both ways; a generator in single precision has the decimals that it means."""
+    rounded = rounded_to(unit)
+    assert flagged(walk, rounded) == {"impossible_values"}
+
+    def tenths(n, seed):
+        return np.round(walk(n, seed), 1)
+
+    assert flagged(tenths, lambda x: x + 0.04) == {"impossible_values"}
+    assert not flagged(tenths, lambda x: x.astype(np.float32).astype(float))
+    assert not flagged(tenths)
+
+
+def test_decimals_of_computation_are_not_flagged():
+    assert not flagged(walk, rounded_to(1e-12))
+    assert not flagged(walk, lambda x: x * (1 + 1e-15))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer.evaluation.generation.decimals import decimal_properties
 from trajinfer.evaluation.generation.exchangeable import fewest_alone
 from trajinfer.evaluation.generation.figure import Figure, around
 from trajinfer.evaluation.generation.samples import Samples
@@ -22,19 +24,19 @@ _FARTHEST = 3.0
 def support_figures(samples: Samples) -> Iterator[Figure]:
     """Shares of generated series with impossible values, and the farthest value.
 
-    A property that all real series have (no value below zero, whole numbers, a few levels only, a
-    channel that never changes) is one of the law where so many generated series lack it that they
-    would not all be generated ones by chance.
+    A property that all real series have (no value below zero, whole numbers, so many decimals and
+    no more, or more than so many, a few levels only, a channel that never changes) is one of the
+    law where so many generated series lack it that they would not all be generated ones by chance.
     """
     real = [*samples.rows[0], *samples.rows[1]]
     fake = samples.rows[2]
     n_channels = len(samples.scale)
     count, worst = 0, ("", 0.0)
-    least = fewest_alone(len(fake), len(real), _ALPHA / (4 * n_channels))
+    least = fewest_alone(len(fake), len(real), _ALPHA / (6 * n_channels))
     for c in range(n_channels):
         columns = [_known(rows, c) for rows in real]
         generated = [_known(rows, c) for rows in fake]
-        for lacks in _properties(columns):
+        for lacks in chain(_properties(columns), decimal_properties(columns)):
             lacking = sum(bool(lacks(values)) for values in generated)
             if lacking > count:
                 count, worst = lacking, (str(c), lacking / len(fake))
