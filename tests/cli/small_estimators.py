@@ -3,6 +3,7 @@
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
+from scipy.stats import chi2
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
@@ -101,6 +102,9 @@ class UsualValues(BaseEstimator):
 
     def anomaly(self, X):
         return ((X.values - self.mean_) / self.sd_) ** 2
+
+    def p_values(self, X):
+        return chi2.sf(self.anomaly(X), 1)
 
     def save(self, path):
         path.mkdir()
