@@ -67,10 +67,13 @@ def test_mean_and_quantiles_without_weights(values):
 
 
 @pytest.mark.parametrize("n", [20, 100])
-def test_intervals_of_few_paths_hold_as_many_new_ones_as_they_say(n):
+@pytest.mark.parametrize("weigh", [None, "alike", "at random"])
+def test_intervals_of_few_paths_hold_as_many_new_ones_as_they_say(n, weigh):
     """4000 times: sd .005; quantiles between order statistics hold .81 with 20 paths."""
-    draws = np.random.default_rng(0).normal(size=(n + 1, 1, 4000))
-    low, high = Trajectories([0.0], draws[:-1]).interval(0.9)
+    rng = np.random.default_rng(0)
+    draws = rng.normal(size=(n + 1, 1, 4000))
+    weights = {None: None, "alike": np.ones(n), "at random": rng.uniform(0.5, 1.5, n)}[weigh]
+    low, high = Trajectories([0.0], draws[:-1], weights).interval(0.9)
     share = ((low <= draws[-1]) & (draws[-1] <= high)).mean()
     assert share == pytest.approx(0.9, abs=0.015)
 
@@ -87,10 +90,31 @@ def test_a_weight_counts_like_a_duplicated_path(values):
     assert np.array_equal(found[1], weighted.quantile(0.5))
 
 
+def test_intervals_of_equal_weights_are_those_without_weights(values):
+    for weights in (np.ones(7), np.ones((7, 4))):
+        found = Trajectories(TS["int"], values, weights).interval(0.6)
+        np.testing.assert_allclose(found, Trajectories(TS["int"], values).interval(0.6))
+
+
+def test_intervals_shift_with_the_weights():
+    """Weights turn N(0, 1) into N(1, 1); 100 of 400 in effect, 2000 times, sd .007."""
+    rng = np.random.default_rng(1)
+    draws = rng.normal(size=(400, 1, 50))
+    shares = []
+    for k in range(50):
+        paths = Trajectories([0.0], draws[:, :, k : k + 1], np.exp(draws[:, 0, k]))
+        low, high = paths.interval(0.9)
+        new = 1 + rng.normal(size=40)
+        shares.append(((low <= new) & (new <= high)).mean())
+    assert np.mean(shares) == pytest.approx(0.9, abs=0.03)
+
+
 @pytest.mark.parametrize("far", [-100.0, 100.0])
 def test_paths_without_weight_are_never_a_quantile(values, far):
     values[3] = far
     weighted = Trajectories(TS["int"], values, weights=[1, 1, 1, 0, 1, 1, 1])
+    without = Trajectories(TS["int"], np.delete(values, 3, axis=0)).interval(0.6)
+    np.testing.assert_allclose(weighted.interval(0.6), without)
     assert (np.abs(weighted.quantile([0.0, 0.1, 0.5, 0.9, 1.0])) < 50).all()
 
 

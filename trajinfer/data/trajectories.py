@@ -25,6 +25,7 @@ from trajinfer.data.columns import (
     require_columns,
 )
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
+from trajinfer.data.weighted_interval import weighted_quantiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,11 +166,18 @@ class Trajectories:
     def interval(self, level: float = 0.9) -> tuple[Array, Array]:
         """Central interval of the given probability: lower and upper end, (T, D) each.
 
+        It holds a new path with this probability, however few there are; weighted paths count by
+        their effective number.
+
         Raises:
             InputError: if `level` does not lie strictly between 0 and 1.
         """
         require_fraction(level, "level")
-        lower, upper = self.quantile([(1 - level) / 2, (1 + level) / 2])
+        levels = [(1 - level) / 2, (1 + level) / 2]
+        if self.weights is None:
+            lower, upper = self.quantile(levels)
+        else:
+            lower, upper = weighted_quantiles(self.values, self.weights, np.array(levels))
         return lower, upper
 
     def at(self, t: Any) -> Array:

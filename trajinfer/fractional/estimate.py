@@ -19,6 +19,7 @@ from trajinfer._core.checks import (
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.fractional.exact_likelihood import exact_mle
+from trajinfer.fractional.reversion import gain_of_return
 from trajinfer.fractional.scaling import detrended_slope, inverted, variogram_slope
 from trajinfer.fractional.state_space import state_space_mle
 from trajinfer.fractional.whittle import whittle
@@ -36,6 +37,7 @@ _ROUNDING = 8 * np.finfo(np.float64).eps
 _EDGE = 0.01
 _SUSPICIOUS = 0.12
 _ROUGH, _STATIONARY = 0.25, 0.97
+_CLEAR = 2.0  # which chance gives in less than 5 % of paths
 
 
 class NonStationaryWarning(UserWarning):
@@ -104,8 +106,8 @@ def estimate_hurst(
 
     Warns:
         NonStationaryWarning: if a linear trend in the noise passes for long memory, if a path
-            looks like noise (a rough path and noise of long memory resemble each other), or if
-            increments look like a path.
+            looks like noise (a rough path and noise of long memory resemble each other) or
+            returns to a mean, or if increments look like a path.
 
     Example:
         >>> from trajinfer.fractional import simulate_fgn
@@ -238,11 +240,24 @@ def _as_path(path: Array, noise: Array, *, even: bool) -> str:
         return ""
     rough, as_noise = whittle(noise, 0.95)[0], whittle(path, 0.95)[0]
     if rough >= _ROUGH or as_noise >= _STATIONARY:
-        return ""
+        return _returning(noise, rough) if even else ""
     remedy = "give increments=True" if even else "give means over equal steps and increments=True"
     return (
         f"x looks like increments: as a path it has H = {rough:.2f}, as stationary noise H = "
         f"{as_noise:.2f}; if it holds flows, returns or changes, {remedy}"
+    )
+
+
+def _returning(noise: Array, hurst: float) -> str:
+    """Words where the path is more likely to return to a mean than to be fractional."""
+    gain, coefficient = gain_of_return(noise, hurst)
+    if gain <= _CLEAR:
+        return ""
+    return (
+        f"x looks like a stationary series of short memory: an autoregression of coefficient "
+        f"{coefficient:.2g} is more likely than a path of H = {hurst:.2f}, by {gain:.1f} in "
+        "log-likelihood; of a series that returns to a mean H says little, FractionalSDE learns "
+        "both"
     )
 
 

@@ -31,6 +31,19 @@ def fgn_log_spectrum(hurst: float, frequencies: Array) -> Array:
     return np.asarray(np.log(2 * np.sin(frequencies / 2) ** 2) + np.log(total))
 
 
+def periodogram(noise: Array) -> tuple[Array, Array]:
+    """Frequencies (m,) in (0, pi) and the power of noise (n,) of any mean at each of them."""
+    n = len(noise)
+    frequencies = 2 * np.pi * np.arange(1, (n - 1) // 2 + 1) / n
+    power = np.abs(np.fft.rfft(noise - noise.mean())[1 : len(frequencies) + 1]) ** 2
+    return frequencies, power
+
+
+def whittle_loss(power: Array, log_f: Array) -> float:
+    r"""$\log \overline{I/f} + \overline{\log f}$: minus the log-likelihood per frequency."""
+    return float(np.log(np.mean(power * np.exp(-log_f))) + log_f.mean())
+
+
 def whittle(noise: Array, level: float) -> tuple[float, tuple[float, float]]:
     r"""H that minimises $\log \overline{I/f_H} + \overline{\log f_H}$, and its asymptotic interval.
 
@@ -41,20 +54,17 @@ def whittle(noise: Array, level: float) -> tuple[float, tuple[float, float]]:
     References:
         Beran, "Statistics for Long-Memory Processes", 1994, chapter 6.
     """
-    n = len(noise)
-    frequencies = 2 * np.pi * np.arange(1, (n - 1) // 2 + 1) / n
-    power = np.abs(np.fft.rfft(noise - noise.mean())[1 : len(frequencies) + 1]) ** 2
+    frequencies, power = periodogram(noise)
 
     def objective(hurst: float) -> float:
-        log_f = fgn_log_spectrum(hurst, frequencies)
-        return float(np.log(np.mean(power * np.exp(-log_f))) + log_f.mean())
+        return whittle_loss(power, fgn_log_spectrum(hurst, frequencies))
 
     hurst = bounded_minimum(objective)
     step = min(1e-4, (hurst - LOWEST) / 2 + 1e-6)
     slope = fgn_log_spectrum(hurst + step, frequencies) - fgn_log_spectrum(
         hurst - step, frequencies
     )
-    information = n * np.var(slope / (2 * step)) / 2
+    information = len(noise) * np.var(slope / (2 * step)) / 2
     half = float(norm.ppf((1 + level) / 2) / np.sqrt(information))
     return hurst, (max(hurst - half, 0.0), min(hurst + half, 1.0))
 
