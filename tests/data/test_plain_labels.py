@@ -6,6 +6,7 @@ import pytest
 
 from trajinfer import InputError, IrregularSeries, JumpSeries, Snapshots
 from trajinfer.cli.files import TableFile
+from trajinfer.generation.prepared import _group_numbers
 from trajinfer.series.labels import class_labels
 
 VALUES = np.array([20.0, -20.0, 3.0, 20.0])
@@ -32,6 +33,21 @@ def states(labels):
 def test_classes_are_plain(given, plain):
     found = class_labels(given, len(plain))
     assert found.tolist() == plain
+
+
+@pytest.mark.parametrize("read", [class_labels, _group_numbers], ids=["classes", "groups"])
+@pytest.mark.parametrize("hidden", [7, "zz"])
+def test_names_that_a_mask_hides_are_no_names(read, hidden):
+    names = np.ma.array([hidden, hidden, hidden], mask=[False, True, False])
+    with pytest.raises(InputError, match=r"NaN|index 1"):
+        read(names, 3)
+    assert len(set(read(np.ma.array([hidden, hidden, hidden]), 3))) == 1
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_a_group_without_a_name_is_no_group(missing):
+    with pytest.raises(InputError, match="no name at index 1"):
+        _group_numbers([1, missing, 2], 3)
 
 
 @pytest.mark.parametrize("read", [states, lambda labels: class_labels(labels, 3)], ids=["s", "y"])

@@ -49,6 +49,12 @@ def as_table(df: Any) -> pd.DataFrame:
     return frame
 
 
+def is_foreign_table(data: Any) -> bool:
+    """Whether it is a table of another library, such as polars or pyarrow, or a plan of one."""
+    is_table = hasattr(data, "to_pandas") or hasattr(data, "collect")
+    return is_table and hasattr(data, "columns") and not isinstance(data, pd.DataFrame)
+
+
 def _strange_columns(df: Any) -> str:
     """Which columns of a foreign table pandas cannot hold, with their types."""
     select = getattr(df, "select", None)

@@ -13,7 +13,7 @@ from trajinfer._core.checks import as_array, require_weights, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer.data import foreign_tables
 from trajinfer.data.array_layout import layout_remark
-from trajinfer.data.columns import require_columns
+from trajinfer.data.columns import as_table, is_foreign_table, require_columns
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.open_table import OpenTable
@@ -43,8 +43,7 @@ def as_series(series: Any) -> IrregularSeries:
         return series
     if isinstance(series, OpenTable):
         return _of_kind(series.whole(), IrregularSeries)
-    if hasattr(series, "to_pandas") and hasattr(series, "columns"):
-        series = series.to_pandas()
+    series = _table_of_pandas(series)
     if isinstance(series, pd.DataFrame):
         return foreign_tables.read(series)
     if isinstance(series, (list, tuple)) and len(series) and _is_pair(series[0]):
@@ -61,6 +60,11 @@ def as_series(series: Any) -> IrregularSeries:
         stacklevel=3,
     )
     return made
+
+
+def _table_of_pandas(data: Any) -> Any:
+    """A table of another library as pandas has it; anything else as it is."""
+    return as_table(data) if is_foreign_table(data) else data
 
 
 def series_to_learn(X: Any) -> IrregularSeries:
@@ -164,6 +168,7 @@ def as_snapshots(
     Raises:
         InputError: if the data cannot be read as snapshots.
     """
+    X = _table_of_pandas(X)
     if features is not None:
         require_table(X, features)
         X = X if y is None else X[list(features)]

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
-from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.checks import Array, as_array, require_finite, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
@@ -136,9 +137,15 @@ def _weights(given: Any, n: int) -> Array:
 def _group_numbers(groups: Any, n: int) -> Array | None:
     if groups is None:
         return None
-    names = np.asarray(groups)
+    names = np.asarray(unmasked(groups))
     if names.shape != (n,):
         raise InputError(
             f"groups must name the system of each of the {n} series, got {names.shape}"
         )
-    return np.asarray(np.unique(names, return_inverse=True)[1])
+    codes = np.asarray(pd.factorize(names, sort=True)[0])
+    if (codes < 0).any():
+        raise InputError(
+            f"groups has no name at index {int((codes < 0).argmax())}; name the system of every "
+            "series, or leave the others out"
+        )
+    return codes

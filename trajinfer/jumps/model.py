@@ -66,7 +66,8 @@ class JumpModel:
         """The model with these rates, see `MarkovJumpProcess.from_rates`."""
         matrix = derived.as_rates(rates)
         n = len(matrix)
-        labels = tuple(range(n)) if states is None else tuple(states)
+        plain = range(n) if states is None else states
+        labels = tuple(s.item() if isinstance(s, np.generic) else s for s in plain)
         if len(labels) != n or len(set(labels)) != n:
             raise InputError(f"states must be {n} different labels, got {labels}")
         if initial is None:

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.checks import Array, as_array, require_finite, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries
 from trajinfer.data.plain_labels import plain_label, require_one_spelling
@@ -24,7 +24,7 @@ def class_labels(labels: Any, n: int) -> Array:
     Warns:
         DataConversionWarning: if they stand in a column (B, 1).
     """
-    labels = _plain(_one_row(labels))
+    labels = _plain(unmasked(_one_row(labels)))
     array = np.asarray(labels)
     if array.shape != (n,):
         raise InputError(f"labels must be (B,) = ({n},), one per series, got {array.shape}")
