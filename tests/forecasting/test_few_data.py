@@ -11,7 +11,7 @@ from trajinfer.forecasting.folds import Blocks, LaterTimes, WholeSeries, folds_o
 from trajinfer.forecasting.mixture import fit_mixture
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
-from trajinfer.forecasting.quantiles import ErrorQuantiles
+from trajinfer.forecasting.quantiles import WEIGHTS, ErrorQuantiles
 
 
 def one(values):
@@ -152,3 +152,27 @@ def test_a_ridge_of_few_pairs_sees_little_of_the_other_channels():
     assert {len(where) for where in many} == {width}
     for part in law.parts:
         assert max(len(where) for where in part.ridge.columns) < 0.5 * width
+
+
+@pytest.mark.parametrize("n", [3.0, 5.0, 30.0])
+def test_skewed_errors_of_few_stretches_bring_no_mean(n):
+    """Errors of mean zero with a long upper tail: wider by the factor of few, no higher."""
+    rng = np.random.default_rng(0)
+    errors = rng.exponential(size=(3000, 1)) - 1.0
+    fit = ErrorQuantiles.fit(errors - errors.mean(), np.ones((3000, 1)))
+    to_come = fit.of_errors_to_come(n)
+    np.testing.assert_allclose(to_come.mean, 0.0, atol=1e-9)
+    width, before = (q.values[:, :, -1] - q.values[:, :, 0] for q in (to_come, fit))
+    assert (width > before).all()
+
+
+def test_a_shock_that_is_over_widens_the_law():
+    """The mean of the errors is not added, and their mean square is what was held out."""
+    errors = np.random.default_rng(0).normal(1.5, 1.0, size=(4000, 1))
+    fit = ErrorQuantiles.fit(errors, np.ones((4000, 1)))
+    many = np.full((3, 1), 1e9)  # for distances, so that the mean alone is left to chance
+    shock, bias = (fit.of_errors_to_come(9.0, 1e9, many, biased=b) for b in (False, True))
+    np.testing.assert_allclose(shock.mean, 0.0, atol=1e-9)
+    np.testing.assert_allclose(shock.values**2 @ WEIGHTS, fit.values**2 @ WEIGHTS, rtol=1e-6)
+    np.testing.assert_allclose(bias.mean, fit.mean, rtol=0.1)
+    assert (np.ptp(bias.values, axis=2) < 0.7 * np.ptp(shock.values, axis=2)).all()

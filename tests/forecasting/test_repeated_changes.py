@@ -42,6 +42,26 @@ def test_chance_seldom_gives_a_period():
     assert np.count_nonzero(noise) <= 6
 
 
+def test_what_happens_to_all_series_at_once_is_no_season():
+    """Of 50 panels of 15 walks with one shock per step at most one has a period."""
+    rng = np.random.default_rng(0)
+    times = [np.arange(24.0)] * 15
+    found = []
+    for _ in range(50):
+        steps = rng.normal(size=24) + 0.3 * rng.normal(size=(15, 24))
+        found.append(repeated_period(channel(times, list(steps.cumsum(axis=1)))))
+    assert np.count_nonzero(found) <= 1
+
+
+def test_many_series_show_a_season_that_one_does_not():
+    """Shocks of their own: the mean change of forty series has a clear season of five."""
+    rng = np.random.default_rng(0)
+    season = 0.5 * np.array([1.0, -1.0, 1.0, -1.0, 0.0])[np.arange(25) % 5]
+    values = list(season + rng.normal(size=(40, 25)).cumsum(axis=1))
+    assert repeated_period(channel([np.arange(25.0)], values[:1])) == 0.0
+    assert repeated_period(channel([np.arange(25.0)] * 40, values)) == pytest.approx(5)
+
+
 def test_months_are_steps_whatever_their_days():
     dates = pd.date_range("2001-01-01", periods=72, freq="MS")
     days = (dates - dates[0]).days.to_numpy(float)

@@ -33,6 +33,24 @@ def test_a_part_has_no_say_in_the_shares_that_judge_it():
     assert np.abs(mixture.shares - law.mixture.shares).max() > 1e-3
 
 
+@pytest.mark.parametrize(("n_series", "least", "most"), [(2, 0.0, 0.5), (3, 0.9, 1.1)])
+def test_what_is_learned_from_several_series_is_a_model_of_a_series(n_series, least, most):
+    """A ridge with the errors of an autoregression: its like of three series, less of fewer."""
+    fit = LawFit(one(np.random.default_rng(0).normal(size=50).cumsum()), LawSettings(4.0), 0)
+    judged, _ = fit.run()
+    held_out, names = judged.held_out, judged.law.mixture.names
+    first, second = names.index("autoregression"), names.index("ridge")
+    increments = np.full_like(held_out.increments, 9.0)
+    noise = np.random.default_rng(1).normal(size=(2, *held_out.target.shape))
+    increments[:, :, first], increments[:, :, second] = held_out.target + 0.3 * noise
+    series = np.arange(len(increments)) % n_series
+    pairs = replace(held_out.pairs, series=series)
+    held_out = replace(held_out, increments=increments, pairs=pairs)
+    share = np.minimum(held_out.asked.own_lead / 4.0, 1.0)
+    mixture, _ = mixed_by_others(names, held_out, share, 1e-3)
+    assert least <= mixture.shares[0, 0, second] / mixture.shares[0, 0, first] <= most
+
+
 @pytest.mark.parametrize("width", [1, 8])
 def test_errors_that_share_their_steps_are_worth_fewer(width):
     """Sums of w of 400 white steps vary in their mean square as 400 / (1 + 2 sum rho^2) would."""

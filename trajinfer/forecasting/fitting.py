@@ -139,7 +139,7 @@ class LawFit:
         parts, held_out = self._experts(pairs, asked, origins, learned[:1])
         later = (1 - origins.known[0]) * stretches
         alone = self._independent(held_out.best_error(), held_out.pairs, later)
-        return within, self._chosen(parts, held_out, learned[:1], alone)
+        return within, self._chosen(parts, held_out, learned[:1], alone, biased=False)
 
     def _origins(self, pairs: Pairs, asked: Questions, stretches: float) -> CommonOrigins | None:
         """Origins common to all series; None where their increments are not alike."""
@@ -158,13 +158,20 @@ class LawFit:
         held_out: HeldOut,
         learned: tuple[str, ...],
         stretches: Independent,
+        *,
+        biased: bool = True,
     ) -> Judged:
-        """The law that what the parts hold out chooses."""
+        """The law that what the parts hold out chooses.
+
+        Errors after a few times common to all series have a mean that is what happened then, not a
+        bias that goes on.
+        """
         names = (*SIMPLE, *CONTINUATIONS, "ridge", *learned)
         share = self._share(held_out)
         mixture, held_out = mixed_by_others(names, held_out, share, stretches.of_squares)
         parts = _without_idle(parts, mixture)
-        return self._law(parts, mixture, held_out, stretches, noisy="network" in learned)
+        noisy = "network" in learned
+        return self._law(parts, mixture, held_out, stretches, noisy=noisy, biased=biased)
 
     def _share(self, held_out: HeldOut) -> Array:
         """Leads (P, C) as shares of the horizon, at most 1."""
@@ -321,6 +328,7 @@ class LawFit:
         stretches: Independent,
         *,
         noisy: bool,
+        biased: bool,
     ) -> Judged:
         asked, share, mean = held_out.asked, self._share(held_out), held_out.mean
         error = held_out.truth - mean
@@ -332,7 +340,9 @@ class LawFit:
         normal = quantiles.normal(errors, share)
         process, white = memory(normal, asked, held_out.pairs, self.units, stretches.of_squares)
         of_thirds = independent_errors(errors, share, held_out.pairs, stretches.of_squares)
-        to_come = quantiles.of_errors_to_come(stretches.of_means, stretches.of_squares, of_thirds)
+        to_come = quantiles.of_errors_to_come(
+            stretches.of_means, stretches.of_squares, of_thirds, biased=biased
+        )
         expected = scale[:, :, None] * to_come.table(share)
         law = ForecastLaw(
             self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, stretches.of_squares),

@@ -12,6 +12,7 @@ from trajinfer.forecasting.held_out import HeldOut
 from trajinfer.forecasting.mixture import Mixture, fit_mixture
 
 _COMPLETE, _PARTIAL_BELIEF = ("persistence", "drift", *CONTINUATIONS), 0.1
+_LEARNED, _SEVERAL = ("ridge", "trees", "network"), 3
 
 
 def mixed_by_others(
@@ -22,7 +23,8 @@ def mixed_by_others(
     Shares fit the pairs they are learned from better than pairs to come, the more so the fewer
     there are. How far forecasts will miss is told by pairs that no share was learned from.
     Experts that are models of a series, such as a walk, are thought more of beforehand than those
-    that repeat a mean, a slope or a season of it.
+    that repeat a mean, a slope or a season of it. Those that learn from pairs, such as a ridge, are
+    models where the pairs are of three series and more; of one series they repeat what it did.
 
     Args:
         names: of the experts.
@@ -30,7 +32,9 @@ def mixed_by_others(
         share: (P, C) leads as shares of the horizon.
         n_independent: number of stretches of a horizon in them.
     """
-    belief = np.where(np.isin(names, _COMPLETE), 1.0, _PARTIAL_BELIEF)
+    several = len(np.unique(held_out.pairs.series)) >= _SEVERAL
+    models = _COMPLETE + _LEARNED if several else _COMPLETE
+    belief = np.where(np.isin(names, models), 1.0, _PARTIAL_BELIEF)
     target = held_out.target
 
     def fit(rows: Array) -> Mixture:

@@ -60,7 +60,12 @@ class ErrorQuantiles:
         return cls(values, np.maximum(largest, 1e-12))
 
     def of_errors_to_come(
-        self, n_means: float, n_squares: float | None = None, of_thirds: Array | None = None
+        self,
+        n_means: float,
+        n_squares: float | None = None,
+        of_thirds: Array | None = None,
+        *,
+        biased: bool = True,
     ) -> ErrorQuantiles:
         r"""Quantiles that allow for their having been read off few independent errors.
 
@@ -71,13 +76,18 @@ class ErrorQuantiles:
 
         which tends to 1 for many. The mean $\bar e$ itself is a bias that the few may show by
         chance; it is multiplied by $1 - s^2 / (n \bar e^2)$ (James and Stein) where it is larger
-        than two standard errors, and left out where it is not. For distances the leads of the first
-        third count thrice as many, those of the second 3 / 2 as many; a bias is common to all.
+        than two standard errors, and left out where it is not. Where a mean of that size is known
+        to be a shock that is over, it widens the law instead, by $\sqrt{1 + \bar e^2 / s^2}$, so
+        that the mean square of the errors stays. Far quantiles on one side are multiplied by more
+        than near ones on the other; the mean that this alone would add is taken off. For distances
+        the leads of the first third count thrice as many, those of the second 3 / 2 as many; a bias
+        is common to all.
 
         Args:
             n_means: number n of independent stretches of a horizon.
             n_squares: number k of them for squares of errors; None: n.
             of_thirds: (3, C) number of independent errors of each third, for distances instead.
+            biased: whether the mean of the errors may go on; else it is a shock.
         """
         mean = self.mean[:, :, None]
         counts = [n_means, n_means if n_squares is None else n_squares]
@@ -89,9 +99,13 @@ class ErrorQuantiles:
         z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
         factor = stdtrit(k - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
         spread = self.values - mean
-        chance = (spread**2 @ WEIGHTS)[:, :, None] / max(n_means, _FEWEST_INDEPENDENT)
-        kept = np.where(mean**2 > _SURE * chance, 1 - chance / np.maximum(mean**2, 1e-300), 0.0)
-        return replace(self, values=kept * mean + spread * factor)
+        square = np.maximum((spread**2 @ WEIGHTS)[:, :, None], 1e-300)
+        chance = square / max(n_means, _FEWEST_INDEPENDENT)
+        clear = mean**2 > _SURE * chance
+        kept = np.where(clear & biased, 1 - chance / np.maximum(mean**2, 1e-300), 0.0)
+        shock = np.where(clear & (not biased), mean**2 / square, 0.0)
+        wider = spread * factor * np.sqrt(1 + shock)
+        return replace(self, values=kept * mean + wider - (wider @ WEIGHTS)[:, :, None])
 
     @property
     def mean(self) -> Array:

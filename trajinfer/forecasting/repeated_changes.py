@@ -8,6 +8,9 @@ $$F = \frac{(R_0 - R_p) / (p - 1)}{R_p / (n - p)},$$
 with R the sums of squares around one mean and around p, at one in a thousand shared among all
 periods that are tried. Of several the one of the smallest $n \log R_p + p \log n$ is taken
 (Schwarz, Annals of Statistics 6 (1978), 461).
+
+Changes of several series over the same step are one observation, their mean, weighted by their
+number: what happens to all at once once happens by chance once.
 """
 
 from __future__ import annotations
@@ -50,19 +53,29 @@ def repeated_period(channel: Channel) -> float:
     lengths = np.diff(channel.starts)
     most = min(_LONGEST, int(lengths.max()) // _FEWEST_PERIODS)
     change = np.diff(channel.values)[even]
-    return step * _clearest(change - change.mean(), place[even].astype(int), most)
+    return step * _clearest(*_of_steps(change, place[even].astype(int)), most)
 
 
-def _clearest(change: Array, place: Array, most: int) -> int:
-    """Steps of the clearest period, 0 = none; changes (n,) have mean 0."""
-    n, total = len(change), float(change @ change)
+def _of_steps(change: Array, place: Array) -> tuple[Array, Array, Array]:
+    """Mean changes over each step (n,), the steps, and weights by the number of changes."""
+    steps, group = np.unique(place, return_inverse=True)
+    number = np.bincount(group)
+    return np.bincount(group, change) / number, steps, number / number.mean()
+
+
+def _clearest(change: Array, step: Array, weight: Array, most: int) -> int:
+    """Steps of the clearest period, 0 = none, for changes (n,) over steps (n,)."""
+    n = len(change)
+    change = change - np.average(change, weights=weight)
+    total = float(weight @ change**2)
     tried = range(_SHORTEST, most + 1)
     found, smallest = 0, np.inf
     for p in tried:
-        count = np.bincount(place % p, minlength=p)
-        if count.min() < 2 or total <= 0:
+        phase = step % p
+        if np.bincount(phase, minlength=p).min() < 2 or total <= 0:
             continue
-        mean = np.bincount(place % p, change, minlength=p) / count
+        count = np.bincount(phase, weight, minlength=p)
+        mean = np.bincount(phase, weight * change, minlength=p) / count
         rest = max(total - float(count @ mean**2), 1e-12 * total)
         ratio = (total - rest) / (p - 1) / (rest / (n - p))
         criterion = n * np.log(rest) + p * np.log(n)
