@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from trajinfer import MarkovJumpProcess, SchrodingerBridge
 from trajinfer.cli import app
+from trajinfer.cli.links import pairs_of
 from trajinfer.cli.region_text import region_of, region_script
 from trajinfer.functionals import ValueFunction, above, hitting_probability
 from trajinfer.jumps import simulate
@@ -79,12 +80,20 @@ def test_durations_in_the_unit_of_the_table(run, tmp_path, monkeypatch, bridge):
 def test_regions_are_read_and_written_as_python(text, script):
     from trajinfer import functionals
 
-    assert region_script(text) == script
+    assert region_script(text, ("x", "y")) == script
     points = np.random.default_rng(0).normal(0, 2, (50, 2))
     region = region_of(text, ("x", "y")).on(("x", "y"), 2)
     written = eval(script, {"F": functionals}).on(("x", "y"), 2)
     assert (region.contains(points) == written.contains(points)).all()
     assert 0 < region.contains(points).mean() < 1
+
+
+@pytest.mark.parametrize("typed", ["1,3", "1.0,3.0"])
+def test_states_are_typed_as_they_are_shown_or_stand_in_a_file(typed):
+    names = (1, 2, 3)
+    assert region_of(typed, names).labels == (1, 3)
+    assert region_script(typed, names) == "F.states([1, 3])"
+    assert pairs_of(typed.replace(",", "-"), names) == [[1, 3]]
 
 
 def test_states_of_a_chain(run, tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def ask(
         result = Result.of(task.answer())
         return replace(result, summary={"question": asked.words(), **result.summary})
 
-    script = asked.script(str(folder))
+    script = asked.script(str(folder), dynamics)
     return Job(script, f"asking the model in {folder}", work, asked.to_toml())
 
 

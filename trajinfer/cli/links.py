@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trajinfer._core.errors import InputError
+from trajinfer.cli.typed_labels import by_text
 
 
 def pairs_of(text: str, labels: Sequence[Any]) -> list[list[Any]]:
@@ -14,17 +15,17 @@ def pairs_of(text: str, labels: Sequence[Any]) -> list[list[Any]]:
     Raises:
         InputError: for text that is no pair of the labels, or several.
     """
-    by_text = {str(label): label for label in labels}
+    typed = by_text(labels)
     pairs = []
     for part in text.split(","):
         cuts = [(part[:k].strip(), part[k + 1 :].strip()) for k, c in enumerate(part) if c == "-"]
-        ends = [(a, b) for a, b in cuts if a in by_text and b in by_text]
+        ends = [(a, b) for a, b in cuts if a in typed and b in typed]
         if len(ends) != 1:
             raise InputError(
                 f"--links takes pairs such as {labels[0]}-{labels[-1]}, got {part!r}; the labels "
-                f"are {', '.join(by_text)}"
+                f"are {', '.join(map(str, labels))}"
             )
-        pairs.append([by_text[end] for end in ends[0]])
+        pairs.append([typed[end] for end in ends[0]])
     return pairs
 
 

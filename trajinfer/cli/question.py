@@ -64,10 +64,13 @@ class Asked:
         regions = {name: region_of(text, names) for name, text in texts.items()}
         return {name: region.on(names, dim) for name, region in regions.items()}
 
-    def script(self, folder: str) -> list[str]:
-        """The Python that asks the model of a folder the same."""
-        before = [f"before={region_script(self.before)}"] if self.before else []
-        target = region_script(self.target)
+    def script(self, folder: str, dynamics: Any) -> list[str]:
+        """The Python that asks the model of a folder, which has these dynamics, the same."""
+        from trajinfer.functionals.dynamics import names_of
+
+        names = names_of(dynamics)
+        before = [f"before={region_script(self.before, names)}"] if self.before else []
+        target = region_script(self.target, names)
         call = call_of("F.hitting_probability", {"horizon": self.duration}, target, *before)
         asking = f"F.estimate({call}, model)  # from {self.start}"
         return [

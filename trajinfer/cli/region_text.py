@@ -8,6 +8,7 @@ from operator import and_, or_
 from typing import TYPE_CHECKING, Any
 
 from trajinfer._core.errors import InputError
+from trajinfer.cli.typed_labels import by_text
 
 if TYPE_CHECKING:
     from trajinfer.questions.region import Region
@@ -32,15 +33,21 @@ def region_of(text: str, names: Any) -> Region:
     ways = _alternatives(text)
     if ways is not None:
         return reduce(or_, (reduce(and_, map(_half, way)) for way in ways))
-    labels = {str(label): label for label in names or ()}
-    wanted = [part.strip() for part in text.split(",")]
-    if all(part in labels for part in wanted):
-        return states([labels[part] for part in wanted])
-    known = f"; names known here: {', '.join(labels)}" if labels else ""
+    labels = _labels(text, names)
+    if labels is not None:
+        return states(labels)
+    known = f"; names known here: {', '.join(map(str, names))}" if names else ""
     raise InputError(
         f"{text!r} is no region: write conditions such as 'x>=1.2', without units, joined by & or "
         f"|, or labels by commas{known}"
     )
+
+
+def _labels(text: str, names: Any) -> list[Any] | None:
+    """The labels that a text names; None if one of them is none."""
+    typed = by_text(names or ())
+    wanted = [part.strip() for part in text.split(",")]
+    return [typed[part] for part in wanted] if all(part in typed for part in wanted) else None
 
 
 def _alternatives(text: str) -> list[list[Condition]] | None:
@@ -74,11 +81,11 @@ def _half(condition: Condition) -> Region:
     return (above if high else below)(float(level), channel=place)
 
 
-def region_script(text: str) -> str:
+def region_script(text: str, names: Any) -> str:
     """The same as Python, for a text that is a region."""
     ways = _alternatives(text)
     if ways is None:
-        return f"F.states({[label.strip() for label in text.split(',')]!r})"
+        return f"F.states({_labels(text, names)!r})"
     return " | ".join(
         " & ".join(
             f"F.{'above' if high else 'below'}({level}, channel={channel!r})"

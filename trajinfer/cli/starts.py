@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trajinfer._core.errors import InputError
 from trajinfer.cli.files import TableFile
 from trajinfer.cli.output import SUMMARY
+from trajinfer.cli.typed_labels import by_text
 
 if TYPE_CHECKING:
     from trajinfer.functionals import PathSource
@@ -31,11 +32,12 @@ def start_of(text: str, dynamics: Any, folder: Path) -> Any:
     from trajinfer.questions.region import channel_number
 
     if isinstance(dynamics, Chain):
-        labels = {str(label): label for label in dynamics.states}
+        labels = by_text(dynamics.states)
         if text == "last":
             return list(dynamics.states)
         if text not in labels:
-            raise InputError(f"--from {text!r} is no state; the states are {', '.join(labels)}")
+            known = ", ".join(map(str, dynamics.states))
+            raise InputError(f"--from {text!r} is no state; the states are {known}")
         return [labels[text]]
     if isinstance(dynamics, PathSource):
         return _paths_from(text, dynamics, folder)
