@@ -13,9 +13,11 @@ from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError
 from trajinfer.data import JumpSeries
 from trajinfer.jumps import IdentifiabilityWarning, LabelNoise, MarkovJumpProcess
+from trajinfer.jumps.posterior_uncertainty import DrawsUncertainty
 from trajinfer.jumps.profile import Profile
 from trajinfer.jumps.starts import typical_rate
 from trajinfer.markov.likelihood import CountData
+from trajinfer.markov.rates import with_diagonal
 
 
 @pytest.fixture
@@ -375,6 +377,15 @@ def test_tables_arrays_and_pairs_agree(fitted):
 def test_score_is_per_observation(fitted):
     data = paths()
     assert fitted.score(data) == pytest.approx(fitted.log_likelihood_ / data.n_observations)
+
+
+def test_draws_give_no_interval_to_what_is_no_rate():
+    rates = np.random.default_rng(0).gamma(3.0, size=(400, 3, 3))
+    draws = DrawsUncertainty(with_diagonal(rates), jumps=np.full((3, 3), 0.5))
+    found, diagonal = draws.intervals(0.9), ~OFF
+    for part in (found.deviations, found.lower, found.upper):
+        assert np.array_equal(np.isnan(part), diagonal)
+    assert (found.lower < found.upper)[~diagonal].all()
 
 
 @pytest.mark.parametrize(

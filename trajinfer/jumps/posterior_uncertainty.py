@@ -36,17 +36,21 @@ class DrawsUncertainty:
     apart: OpenLinks | None = None
 
     def intervals(self, level: float, *, limits: bool = True) -> Intervals:
-        """Quantiles, one-sided for links with less than one expected jump."""
+        """Quantiles, one-sided for links with less than one expected jump; NaN on the diagonal."""
         tail = (1 - level) / 2
         lower, upper, one_sided = np.quantile(self.rates, [tail, 1 - tail, level], axis=0)
         weak = self.jumps < WEAK
         if self.unbounded is not None:
             upper = np.where(self.unbounded, np.inf, upper)
-        intervals = Intervals(
-            self.rates.std(axis=0, ddof=1),
-            np.where(weak, 0.0, lower),
-            np.where(weak, one_sided, upper),
+        kept = (
+            np.where(np.eye(len(weak), dtype=bool), np.nan, part)
+            for part in (
+                self.rates.std(axis=0, ddof=1),
+                np.where(weak, 0.0, lower),
+                np.where(weak, one_sided, upper),
+            )
         )
+        intervals = Intervals(*kept)
         return intervals if self.exits is None else self.exits.completed(intervals, level)
 
     def draw_rates(self, n: int, generator: np.random.Generator) -> Array:
