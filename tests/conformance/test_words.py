@@ -199,6 +199,24 @@ def test_numpy_scalars_in_settings_are_the_numbers_they_are(fitted, case, tmp_pa
     np.testing.assert_array_equal(case.draw(again), case.draw(fitted(case.name)[0]))
 
 
+SIZES_AND_RATES = ("hidden", "lr", "step", "weight_decay")  # None stands for some of them
+
+
+@EVERY_CASE
+def test_settings_that_are_no_numbers_are_refused_by_name(case):
+    defaults = inspect.signature(type(case.make())).parameters
+    numbers = [
+        name
+        for name, parameter in defaults.items()
+        if name in SIZES_AND_RATES
+        or (isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool))
+    ]
+    for name in set(numbers) - {"verbose"}:
+        for value in ("a", -1, []):
+            with pytest.raises(InputError, match=name):
+                case.make().set_params(**{name: value}).fit(*case.data())
+
+
 @FIRST_OF_TWINS
 def test_the_ambient_state_of_torch_changes_nothing(fitted, case):
     expected = case.draw(fitted(case.name)[0])

@@ -287,7 +287,7 @@ def test_tables_with_dates_are_read_and_times_outside_are_said():
         ({"coupling": "exact", "volatility": 1.0}, "not the bridge's; use coupling='entropic'"),
         ({"volatility": -1.0}, "volatility must be positive"),
         ({"volatility": "learn"}, "volatility must be a positive number"),
-        ({"churn": -1.0}, "churn must be a number >= 0"),
+        ({"churn": -1.0}, "churn must be 0 or positive"),
         ({"max_samples": 1}, "max_samples must be"),
     ],
 )

@@ -140,9 +140,9 @@ def test_levels_that_blur_are_said_with_both_numbers():
         ({"n_components": 0}, "n_components"),
         ({"hidden": 0}, "hidden"),
         ({"validation": 1.0}, "validation must lie between 0 and 1"),
-        ({"lr": -1.0}, "lr must be a positive number"),
-        ({"lr": np.nan}, "lr must be a positive number"),
-        ({"churn": -1.0}, "churn must be a number >= 0"),
+        ({"lr": -1.0}, "lr must be positive"),
+        ({"lr": np.nan}, "lr must be positive"),
+        ({"churn": -1.0}, "churn must be 0 or positive"),
     ],
     ids=str,
 )

@@ -145,6 +145,31 @@ def require_fraction(value: Any, name: str) -> None:
         raise InputError(f"{name} must lie between 0 and 1, such as 0.9, got {value!r}")
 
 
+def require_positive(value: Any, name: str, *, or_zero: bool = False) -> float:
+    """Refuse anything but a finite number above 0, or from 0 on.
+
+    Raises:
+        InputError: naming what came.
+    """
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not np.isfinite(value) or value < 0 or (value == 0 and not or_zero):
+        kind = "0 or positive" if or_zero else "positive"
+        raise InputError(f"{name} must be {kind} and finite, got {value!r}")
+    return float(value)
+
+
+def require_widths(value: Any, name: str) -> tuple[int, ...]:
+    """The widths of layers: refuse anything but a positive whole number, or one and more of them.
+
+    Raises:
+        InputError: naming what came.
+    """
+    widths = [value] if np.ndim(value) == 0 else list(value)
+    if not widths:
+        raise InputError(f"{name} must hold one width at least, such as (64, 64), got {value!r}")
+    return tuple(require_integer(width, name, least=1) for width in widths)
+
+
 def require_integer(value: Any, name: str, *, least: int) -> int:
     """Refuse anything but a whole number of at least `least`.
 

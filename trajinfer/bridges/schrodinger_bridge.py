@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.accepted_data import SNAPSHOTS
 from trajinfer._core.checkpoint_folder import once
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array, require_integer, require_positive
 from trajinfer._core.devices import Device, require_cpu
 from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
@@ -368,8 +368,7 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         require_cpu(self.device, "a bridge is algebra in double precision on the CPU")
         require_integer(self.n_refinements, "n_refinements", least=0)
         require_integer(self.n_particles, "n_particles", least=1)
-        if not (isinstance(self.tol, (int, float)) and self.tol > 0):
-            raise InputError(f"tol must be positive, got {self.tol!r}")
+        require_positive(self.tol, "tol")
 
     def _check_fitted(self) -> None:
         check_is_fitted(self, "bridge_")

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.accepted_data import SERIES
 from trajinfer._core.checkpoint_folder import once
-from trajinfer._core.checks import require_integer
+from trajinfer._core.checks import require_integer, require_widths
 from trajinfer._core.devices import Device, device_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
@@ -355,6 +355,7 @@ class DirectedChainGenerator(Estimator):
         return self.model_.seed if random_state is None else seed_from(random_state)
 
     def _check_settings(self) -> tuple[Stage, ...]:
+        require_widths(self.hidden, "hidden")
         return checked_stages(
             self.loss,
             self._transform,
@@ -383,7 +384,7 @@ class DirectedChainGenerator(Estimator):
             stages,
             neighbour=self.neighbour,
             noise=self.noise,
-            hidden=self.hidden,
+            hidden=require_widths(self.hidden, "hidden"),
             chain_steps=self.chain_steps,
             start=self.start,
             regularization=self.regularization,

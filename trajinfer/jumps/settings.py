@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checks import Array, as_array, require_finite
+from trajinfer._core.checks import (
+    Array,
+    as_array,
+    require_finite,
+    require_integer,
+    require_positive,
+)
 from trajinfer._core.devices import require_cpu
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.jump_series import JumpSeries
@@ -30,10 +36,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     if method not in _METHODS:
         given = str(method)
         raise InputError(f"unknown method {method!r}; {nearest(given, _METHODS)}")
-    if settings["max_iter"] < 1 or not settings["tol"] > 0:
-        raise InputError(
-            f"max_iter and tol must be positive: {settings['max_iter']}, {settings['tol']}"
-        )
+    require_integer(settings["max_iter"], "max_iter", least=1)
+    require_positive(settings["tol"], "tol")
     if select and (method not in ("mle", "em") or settings["reversible"] or settings["model"]):
         raise InputError("links='select' needs method='mle' or 'em' and free rates")
     if settings["covariates"] is not None and (method not in ("auto", "mle", "em") or select):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array, require_integer, require_positive, require_widths
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data import IrregularSeries
 from trajinfer.data.scaling import is_constant
@@ -33,12 +33,12 @@ def check_settings(settings: Any) -> None:
     check_type(settings.fbm_type)
     for name in ("n_ou", "max_epochs", "batch_size"):
         require_integer(getattr(settings, name), name, least=1)
-    for width in np.ravel(settings.hidden).tolist():
-        require_integer(width, "hidden", least=1)
+    require_widths(settings.hidden, "hidden")
     if settings.latent_dim is not None:
         require_integer(settings.latent_dim, "latent_dim", least=1)
-    if not settings.lr > 0 or (settings.step is not None and not settings.step > 0):
-        raise InputError(f"lr and step must be positive, got {settings.lr} and {settings.step}")
+    require_positive(settings.lr, "lr")
+    if settings.step is not None:
+        require_positive(settings.step, "step")
     conjugate = settings.drift == "linear" and settings.likelihood == "gaussian"
     if settings.inference == "exact" and not (conjugate and settings.latent_dim is None):
         raise InputError(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
-
-from trajinfer._core.checks import require_fraction, require_integer
+from trajinfer._core.checks import require_fraction, require_integer, require_positive
 from trajinfer._core.devices import Device, device_of, require_cpu
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.scores.correction import Schedule
@@ -52,10 +50,8 @@ def require_settings(given: DenoiserSettings) -> None:
         device_of(given.device)
     else:
         require_cpu(given.device, "model='mixture' is algebra in double precision on the CPU")
-    if not (given.lr > 0 and np.isfinite(given.lr)):
-        raise InputError(f"lr must be a positive number, got {given.lr!r}")
-    if not (given.churn >= 0 and np.isfinite(given.churn)):
-        raise InputError(f"churn must be a number >= 0, got {given.churn!r}; 0 is the ODE")
+    require_positive(given.lr, "lr")
+    require_positive(given.churn, "churn", or_zero=True)
 
 
 def schedule_of(given: DenoiserSettings) -> Schedule:

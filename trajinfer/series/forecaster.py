@@ -31,6 +31,7 @@ from trajinfer.series.labels import series_that_count
 from trajinfer.series.latent_forecaster import LatentForecaster
 from trajinfer.series.network import Dynamics
 from trajinfer.series.network_forecast import NetworkForecast
+from trajinfer.series.number_settings import check_numbers
 from trajinfer.series.series_estimator import SeriesEstimator
 from trajinfer.series.series_model import compacted
 
@@ -343,19 +344,15 @@ class NeuralSDEForecaster(SeriesEstimator):
         """A setting, or what suits the dynamics where it is None."""
         value = getattr(self, name)
         defaults = _LEAD if self.dynamics == "lead" else _LATENT
-        return defaults[name] if value is None else value
+        return defaults.get(name) if value is None else value
 
     def _check_lead(self) -> None:
-        for name in ("layers", "n_lags"):
-            require_integer(getattr(self, name), name, least=1)
-        for name in ("max_epochs", "batch_size"):
-            require_integer(self._value(name), name, least=1)
+        check_numbers(self._value)
+        require_integer(self.n_lags, "n_lags", least=1)
         if self.cutoffs is not None:
             require_integer(self.cutoffs, "cutoffs", least=1)
-        for width in self._lead_widths():
-            require_integer(width, "hidden", least=1)
-        if not self._value("lr") > 0:
-            raise InputError(f"lr must be positive, got {self.lr!r}")
+        if isinstance(self.future, str):
+            raise InputError(f"future must list names of channels; try future=[{self.future!r}]")
         share = self._value("validation")
         if not 0 < share <= 0.5:
             raise InputError(

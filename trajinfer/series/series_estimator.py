@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from trajinfer._core.accepted_data import SERIES
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array
 from trajinfer._core.devices import Device, device_of
-from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, Seeds
 from trajinfer.data import IrregularSeries, TimeAxis
@@ -21,6 +21,7 @@ from trajinfer.paths import Interpolation
 from trajinfer.sde import SolverRegularization
 from trajinfer.series.by_name import Parameterization
 from trajinfer.series.network import Dynamics, Network, NetworkPlan, Shape
+from trajinfer.series.number_settings import check_numbers
 from trajinfer.series.objective import TrainingPass
 from trajinfer.series.series_batch import Scaling
 from trajinfer.series.series_model import SeriesModel
@@ -86,21 +87,8 @@ class SeriesEstimator(Estimator, ABC):
         return series
 
     def _check_settings(self) -> None:
-        for name in ("layers", "n_samples", "max_epochs", "batch_size"):
-            if getattr(self, name) is not None:
-                require_integer(getattr(self, name), name, least=1)
-        for width in self._widths():
-            require_integer(width, "hidden", least=1)
+        check_numbers(partial(getattr, self))
         device_of(self.device)
-        for name, low, high in (("validation", 0.0, 0.9), ("thinning", 0.0, 0.99)):
-            value = getattr(self, name)
-            number = isinstance(value, (int, float, np.integer, np.floating))
-            if not number or not low <= value <= high:
-                raise InputError(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
-        if not self.lr > 0:
-            raise InputError(f"lr must be positive, got {self.lr!r}")
-        if self.step is not None and not self.step > 0:
-            raise InputError(f"step must be None or a positive duration, got {self.step!r}")
 
     def _widths(self) -> tuple[int, ...]:
         """H, and the widths of the hidden layers of the drift."""
