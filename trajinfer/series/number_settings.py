@@ -18,8 +18,10 @@ def check_numbers(value: Callable[[str], Any]) -> None:
     Raises:
         InputError: naming the setting and what it may be.
     """
-    for name in ("layers", "n_samples", "max_epochs", "batch_size"):
+    for name in ("layers", "n_samples", "batch_size"):
         require_integer(value(name), name, least=1)
+    if value("max_epochs") is not None:
+        require_integer(value("max_epochs"), "max_epochs", least=1)
     require_widths(value("hidden"), "hidden")
     require_positive(value("lr"), "lr")
     for name in ("weight_decay", "kl_weight"):
