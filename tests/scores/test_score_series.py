@@ -132,7 +132,7 @@ def test_surprise_is_the_conditional_density(closed, series):
     tails = closed.model_.knots.tails
     spread = stats.t(tails.degrees, scale=tails.scale * np.sqrt(variance))
     left = off[5] - gain @ off[rest]
-    scores, p_values = closed.model_.surprise(past)
+    scores, p_values = closed.model_.oddness(past)
     assert scores[5] == pytest.approx(-spread.logpdf(left), abs=1e-6)
     assert p_values[5] == pytest.approx(2 * spread.sf(abs(left)), rel=1e-4)
     assert 0.8 < tails.scale < 1.2

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trajinfer._core.errors import InputError, nearest
 from trajinfer.cli.files import TableFile
 from trajinfer.cli.options import Channels, names, renamed
 
@@ -67,9 +66,7 @@ class ColumnFile(TableFile, _Named):
         return Columns(frame, self._chosen(frame, named), self.time, script)
 
     def _chosen(self, frame: pd.DataFrame, named: list[str]) -> list[str]:
-        from trajinfer.data.columns import number_columns
+        from trajinfer.data.columns import number_columns, require_columns
 
-        for name in [*named, *([] if self.time is None else [self.time])]:
-            if name not in frame.columns:
-                raise InputError(f"no column '{name}' in the table; {nearest(name, frame.columns)}")
+        require_columns(frame, [*named, *([] if self.time is None else [self.time])])
         return named or [str(name) for name in number_columns(frame, (self.time,), "--channels")]

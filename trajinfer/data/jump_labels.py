@@ -11,7 +11,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
-from trajinfer.data.plain_labels import require_one_spelling
+from trajinfer.data.plain_labels import as_python, require_one_spelling
 
 ObservationKind = Literal["snapshot", "jump", "absorption", "censored"]
 OBSERVATION_KINDS: tuple[str, ...] = get_args(ObservationKind)
@@ -119,8 +119,7 @@ def _scalar(label: Any) -> Any:
 
 def _plain(label: Any) -> Hashable:
     """Whole floats as integers, numpy scalars as Python ones."""
-    is_time = isinstance(label, (np.datetime64, np.timedelta64))
-    value = label.item() if isinstance(label, np.generic) and not is_time else label
+    value = as_python(label)
     _require_label(value)
     return int(value) if isinstance(value, float) else value
 

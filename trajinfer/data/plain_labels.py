@@ -14,6 +14,12 @@ from trajinfer._core.errors import InputError
 _POINT_ZERO = re.compile(r"(-?\d+)\.0+")
 
 
+def as_python(label: Any) -> Any:
+    """A numpy scalar as the Python one, anything else, and times of numpy, as they are."""
+    is_time = isinstance(label, (np.datetime64, np.timedelta64))
+    return label.item() if isinstance(label, np.generic) and not is_time else label
+
+
 def plain_label(label: Any) -> Any:
     """A numpy scalar as the Python one; bytes and intervals of pandas as their text.
 
@@ -22,8 +28,7 @@ def plain_label(label: Any) -> Any:
     """
     if isinstance(label, pd.Interval):
         return str(label)
-    if isinstance(label, np.generic) and not isinstance(label, (np.datetime64, np.timedelta64)):
-        label = label.item()
+    label = as_python(label)
     return label.decode(errors="backslashreplace") if isinstance(label, bytes) else label
 
 

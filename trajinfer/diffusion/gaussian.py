@@ -128,11 +128,7 @@ class WienerDenoiser:
         eye = torch.eye(y.shape[-1], dtype=y.dtype, device=y.device)
         coloured = self.noise.colour(eye)
         total = covariance + scale * (coloured.T @ coloured)
-        ridge = (
-            1e-12
-            * covariance.diagonal().mean()
-            * torch.eye(y.shape[-1], dtype=y.dtype, device=y.device)
-        )
+        ridge = 1e-12 * covariance.diagonal().mean() * eye
         gain = torch.linalg.solve(total + ridge, covariance.expand(total.shape)).mT
         off = (y - self.mean.to(y))[..., None]
         mean = self.mean.to(y) + (gain @ off)[..., 0]

@@ -26,7 +26,7 @@ from trajinfer.scores.knot_fit import Seen, seen
 from trajinfer.scores.knot_law import KnotLaw
 from trajinfer.scores.series_examples import SeriesLaw
 from trajinfer.scores.series_network import SeriesNetwork
-from trajinfer.scores.surprise import surprise_of
+from trajinfer.scores.surprise import Oddness, surprise_of
 
 _PARTICLES_A_PATH, _FEWEST_PARTICLES = 4, 200
 
@@ -194,15 +194,15 @@ class SeriesScoreModel:
             found = log_likelihood(self.given(nothing), values, levels=self.levels)
         return float(found[0]) - float(np.log(self.scaling.scale[past.channels]).sum())
 
-    def surprise(self, past: Seen) -> tuple[Array, Array]:
-        """Of every entry (n,) given all others: minus the log-density, and the p-value.
+    def oddness(self, past: Seen) -> Oddness:
+        """Of every entry (n,) given all others.
 
         Of the law in closed form, in standard units. The entry's normal score spreads as those of
         series that the law has not seen, `Tails`; the p-value is the chance of one further out.
         """
         found = surprise_of(self.knots.entries(past.times, past.channels), past.values)
         tails, z = self.knots.tails, found.normal_score
-        return -(found.log_density + tails.log_ratio(z)), tails.p_values(z)
+        return Oddness(-(found.log_density + tails.log_ratio(z)), tails.p_values(z))
 
     def log_slope(self, values: Array) -> Array:
         """(..., C) logarithm of how much the modelled value moves per unit of the value."""

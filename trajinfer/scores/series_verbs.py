@@ -25,6 +25,7 @@ from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.metrics import crps
 from trajinfer.scores.knot_fit import Seen
 from trajinfer.scores.series_score_model import SeriesScoreModel
+from trajinfer.scores.surprise import Oddness
 
 _STEPS_AHEAD = 20
 _MEAN_DRAWS = 200
@@ -275,7 +276,7 @@ class SeriesVerbs(Estimator):
         or further where a law of few series does not know them well: beyond what the law says,
         values spread as those of series that stay out of its fit, by Student's t.
         """
-        return self._surprise(X, 0)
+        return self._by_entry(X, lambda found: found.score)
 
     def p_values(self, X: Any) -> Array:
         """Chance of a value as far out, given all others of its series, or further, (B, T, C).
@@ -283,16 +284,16 @@ class SeriesVerbs(Estimator):
         Two-sided, under the law of `anomaly`, NaN where nothing was observed. Of values of series
         that were not learned, and are as those that were, one in twenty has .05 or less.
         """
-        return self._surprise(X, 1)
+        return self._by_entry(X, lambda found: found.p_value)
 
-    def _surprise(self, X: Any, which: int) -> Array:
-        """Scores (0) or p-values (1) of all values, (B, T, C)."""
+    def _by_entry(self, X: Any, answer_of: Callable[[Oddness], Array]) -> Array:
+        """An answer for every value, (B, T, C)."""
         check_is_fitted(self)
         data = self._asked(X)
         answer = np.full(data.values.shape, np.nan)
         for i, past in enumerate(self.model_.pasts(data)):
             rows = np.searchsorted(data.times[i, : data.lengths[i]], past.times)
-            answer[i, rows, past.channels] = self.model_.surprise(past)[which]
+            answer[i, rows, past.channels] = answer_of(self.model_.oddness(past))
         return answer
 
     def score(self, X: Any, y: Any = None) -> float:

@@ -33,6 +33,18 @@ class Surprise(NamedTuple):
     normal_score: Array
 
 
+class Oddness(NamedTuple):
+    """Of the n entries of a row, under the law of rows that were not learned.
+
+    Attributes:
+        score: (n,) minus the log-density.
+        p_value: (n,) two-sided.
+    """
+
+    score: Array
+    p_value: Array
+
+
 def surprise_of(law: GaussianMixture, row: Array) -> Surprise:
     """Of the entries of a row (n,): closed form.
 
