@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conformance.estimators import CASES
+from tests.conformance.estimators import CASES, VALUES
 
 
 class Fit(NamedTuple):
@@ -23,7 +23,7 @@ class Fit(NamedTuple):
 @pytest.fixture(scope="session")
 def fit_of():
     """Every estimator fitted once, by name; tests must not refit these models."""
-    cases, fits = {case.name: case for case in CASES}, {}
+    cases, fits = {case.name: case for case in (*CASES, VALUES)}, {}
 
     def get(name):
         if name not in fits:

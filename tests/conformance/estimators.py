@@ -15,9 +15,11 @@ import pytest
 from trajinfer import jumps
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries
+from trajinfer.functionals import ValueFunction, discounted, exceedance
 from trajinfer.generation import DirectedChainGenerator, TransitionLikelihood
 from trajinfer.jumps import MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
+from trajinfer.processes import OrnsteinUhlenbeck
 from trajinfer.scores import ScoreDensity, ScoreSeries, StochasticInterpolant
 from trajinfer.series import (
     NeuralSDEClassifier,
@@ -209,7 +211,48 @@ CASES = (
     ),
 )
 
+
+class OfRows(ValueFunction):
+    """A spring of as many coordinates as the rows have, asked there.
+
+    Values are fitted to a process, of which scikit-learn knows nothing: its rows are the states.
+    """
+
+    def fit(self, X, y=None):
+        dim = max(1, np.shape(X)[-1])
+        return super().fit(OrnsteinUhlenbeck(np.ones(dim), np.zeros(dim), volatility=1.0), X)
+
+
+def squares(x):
+    return (x**2).sum(axis=1)
+
+
+def spring():
+    """A spring on the line, and states."""
+    return OrnsteinUhlenbeck(1.0, 0.0, volatility=1.0), np.linspace(-1, 1, 5)[:, None]
+
+
+SCORED = "it is scored along recorded paths, not by rows"
+
+# fitted to a process, not to data
+VALUES = Case(
+    "ValueFunction",
+    partial(ValueFunction, functional=exceedance(0.5, 1.0), resolution=20),
+    spring,
+    lambda values: values.predict(spring()[1]),
+    expected_failures={
+        "check_fit_score_takes_y": SCORED,
+        "check_n_features_in_after_fitting": SCORED,
+        "check_pipeline_consistency": SCORED,
+        "check_fit2d_predict1d": "one state may be given as (D,)",
+    },
+    checked=partial(
+        OfRows, discounted(squares, 1.0), method="lstd", features=12, n_paths=60, step=0.5
+    ),
+)
+
 EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+WITH_VALUES = pytest.mark.parametrize("case", [*CASES, VALUES], ids=lambda case: case.name)
 # where every case costs fits of its own
 FIRST_OF_TWINS = pytest.mark.parametrize(
     "case",

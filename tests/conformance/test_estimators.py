@@ -12,9 +12,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import trajinfer
-from tests.conformance.estimators import CASES, EVERY_CASE, FIRST_OF_TWINS, TWINS
+from tests.conformance.estimators import CASES, FIRST_OF_TWINS, TWINS, VALUES, WITH_VALUES
 from trajinfer import InputError
 from trajinfer._core import checkpoint_folder
+from trajinfer.processes import Process
 
 EXPECTED = {case.name: case.expected_failures for case in CASES}
 
@@ -23,14 +24,13 @@ SHUFFLING_CHECKS = {"check_methods_sample_order_invariance"}
 
 
 def test_every_exported_estimator_has_a_case():
-    """Values are fitted to a process, not to data: tests/functionals."""
     members = {name: getattr(trajinfer, name) for name in trajinfer.__all__}
     exported = {
         name
         for name, value in members.items()
         if inspect.isclass(value) and issubclass(value, BaseEstimator)
     }
-    assert exported == {case.name for case in CASES} | {"ValueFunction"}
+    assert exported == {case.name for case in (*CASES, VALUES)}
 
 
 def checks_of(*, twin):
@@ -56,6 +56,14 @@ def test_scikit_learn_conventions_of_twins(estimator, check, request):
     _check(estimator, check, request)
 
 
+@pytest.mark.slow
+@parametrize_with_checks(
+    [VALUES.checked(random_state=0)], expected_failed_checks=lambda _: VALUES.expected_failures
+)
+def test_scikit_learn_conventions_of_values(estimator, check, request):
+    _check(estimator, check, request)
+
+
 def _check(estimator, check, request):
     state = np.random.get_state()  # noqa: NPY002
     expected, failed = request.node.get_closest_marker("xfail"), False
@@ -71,7 +79,7 @@ def _check(estimator, check, request):
         np.random.set_state(state)  # noqa: NPY002
 
 
-@EVERY_CASE
+@WITH_VALUES
 def test_settings_round_trip(case):
     estimator = case.make()
     settings = estimator.get_params()
@@ -81,14 +89,14 @@ def test_settings_round_trip(case):
     assert sorted(names) == sorted(estimator.get_params(deep=False))
 
 
-@EVERY_CASE
+@WITH_VALUES
 def test_fit_returns_the_estimator_and_leaves_its_settings(fit_of, case):
     fit = fit_of(case.name)
     assert fit.answer is fit.model
     assert fit.model.get_params() == fit.settings_before
 
 
-@EVERY_CASE
+@WITH_VALUES
 def test_seeds(fitted, case):
     """That a seed repeats itself bit for bit is asked where it is a numpy integer (test_words)."""
     one, _ = fitted(case.name)
@@ -123,7 +131,7 @@ def test_a_fit_that_was_broken_off_goes_on(fitted, case, tmp_path, monkeypatch):
         case.make(random_state=1, checkpoint=tmp_path / "fit").fit(*case.data())
 
 
-@EVERY_CASE
+@WITH_VALUES
 def test_input_is_not_changed(fit_of, case):
     fit = fit_of(case.name)
     for given, before in zip(fit.data, fit.data_before, strict=True):
@@ -131,14 +139,14 @@ def test_input_is_not_changed(fit_of, case):
             assert np.array_equal(part, same, equal_nan=True)
 
 
-@EVERY_CASE
+@WITH_VALUES
 def test_copies_give_the_same_draws(fitted, case):
     estimator, _ = fitted(case.name)
     for other in (copy.deepcopy(estimator), pickle.loads(pickle.dumps(estimator))):
         assert np.array_equal(case.draw(other), case.draw(estimator))
 
 
-@EVERY_CASE
+@WITH_VALUES
 def test_saved_and_loaded_gives_the_same_draws(fitted, case, tmp_path):
     estimator, _ = fitted(case.name)
     path = estimator.save(tmp_path / "model")
@@ -146,7 +154,7 @@ def test_saved_and_loaded_gives_the_same_draws(fitted, case, tmp_path):
     assert np.array_equal(case.draw(trajinfer.load(path)), case.draw(estimator))
 
 
-@EVERY_CASE
+@WITH_VALUES
 def test_nothing_is_drawn_or_saved_before_the_fit(case, tmp_path):
     with pytest.raises(NotFittedError):
         case.draw(case.make())
@@ -158,4 +166,6 @@ def test_nothing_is_drawn_or_saved_before_the_fit(case, tmp_path):
 def _arrays(data):
     if isinstance(data, trajinfer.JumpSeries):
         return (data.flat_times, data.flat_states)
+    if isinstance(data, Process):
+        return tuple(np.array(value) for value in data.parameters_dict().values())
     return (data.times, data.values) if isinstance(data, trajinfer.IrregularSeries) else (data,)

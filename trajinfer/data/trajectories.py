@@ -96,6 +96,31 @@ class Trajectories:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __getitem__(self, index: Any) -> Trajectories:
+        """Some of the paths, by a number, a slice, numbers or a bool each."""
+        if isinstance(index, tuple) and len(index) == 2 and index[1] is Ellipsis:
+            index = index[0]  # scikit-learn's way to take rows of an array
+        rows = np.atleast_1d(np.arange(len(self))[index])
+        if rows.ndim != 1 or not len(rows):
+            raise InputError(f"the index {index!r} takes no paths; index paths by their number")
+
+        def taken(part: Array | None) -> Array | None:
+            return None if part is None else part[rows]
+
+        return replace(
+            self,
+            ts=self.ts if self.ts.ndim == 1 else self.ts[rows],
+            values=self.values[rows],
+            weights=taken(self.weights),
+            branches=taken(self.branches),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(B, T, D)."""
+        n, t, d = self.values.shape
+        return n, t, d
+
     def __repr__(self) -> str:
         n, t, d = self.values.shape
         return f"Trajectories({n} paths, {t} times, dim {d})"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array
@@ -16,6 +14,7 @@ from trajinfer._core.errors import InputError
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
 from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource
+from trajinfer.functionals.fields import FieldsOfProblem, FieldsOfProcess
 from trajinfer.functionals.sources import of_forecaster, of_fractional, of_generator
 from trajinfer.generation import DirectedChainGenerator
 from trajinfer.jumps import JumpModel, MarkovJumpProcess
@@ -67,39 +66,22 @@ def _of_process(process: Process) -> Diffusion:
         raise InputError(
             f"the volatility of {type(process).__name__} is not known; give volatility= a number"
         )
-    values = process.values(torch.float64)
-    affine = process.affine(values)
+    fields = FieldsOfProcess.of(process)
+    affine = process.affine(fields.parameters)
     known = None
     if affine is not None:
         matrix, offset = (part.detach().numpy().copy() for part in affine)
-        known = matrix, offset, values["volatility"].detach().numpy().copy()
-
-    def diffusion(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return process.diffusion(t, y, values).expand_as(y)
-
+        known = matrix, offset, fields.parameters["volatility"].numpy().copy()
+    steps = known is None and process.has_exact_step and process.exact_noise == "W"
     return Diffusion(
-        drift=_in_numpy(lambda t, y: process.drift(t, y, values)),
-        noise=_in_numpy(diffusion),
+        drift=fields.drift,
+        noise=fields.noise,
         dim=process.dim,
         diagonal=True,
         affine=known,
-        exact=_exact_step(process) if known is None and process.has_exact_step else None,
+        exact=fields.exact_step if steps else None,
         sde=process,
     )
-
-
-def _exact_step(process: Process) -> Callable[[float, Array, Array], Array] | None:
-    """The exact step of a process that follows the Brownian increment."""
-    if process.exact_noise != "W":
-        return None
-
-    def step(h: float, x: Array, normals: Array) -> Array:
-        with torch.no_grad():
-            length, y = torch.tensor(h, dtype=torch.float64), torch.from_numpy(x)
-            w = torch.from_numpy(normals * np.sqrt(h))
-            return process.exact_step(torch.zeros(()), length, y, w, None, None).numpy()
-
-    return step
 
 
 @as_dynamics.register
@@ -120,21 +102,9 @@ def _of_any_sde(sde: Any) -> Diffusion:
         )
     if problem.sde_type == "stratonovich":
         problem = convert(problem, commutes=bool(problem.commutes))
-    return Diffusion(
-        drift=_in_numpy(problem.f),
-        noise=_in_numpy(problem.g),
-        dim=int(sde.dim),
-        diagonal=problem.noise_type == "diagonal",
-    )
-
-
-def _in_numpy(function: Callable[..., torch.Tensor]) -> Callable[[float, Array], Array]:
-    def call(t: float, x: Array) -> Array:
-        with torch.no_grad():
-            at = torch.tensor(t, dtype=torch.float64)
-            return function(at, torch.from_numpy(np.ascontiguousarray(x))).numpy()
-
-    return call
+    fields = FieldsOfProblem(problem)
+    diagonal = problem.noise_type == "diagonal"
+    return Diffusion(fields.drift, fields.noise, dim=int(sde.dim), diagonal=diagonal)
 
 
 @as_dynamics.register
@@ -148,45 +118,49 @@ def _refuse_memory(_: FractionalBrownian) -> Dynamics:
 @as_dynamics.register
 def _of_bridge(process: SchrodingerBridge) -> Diffusion:
     check_is_fitted(process, "bridge_")
-    snapshots = process.snapshots_
     notes = ["the refined reference of the bridge is asked, not the bridge between snapshots"]
     if not isinstance(process.volatility, str):
         notes.append(_SIZED)
 
-    def in_data(sde: Any) -> Diffusion:
-        reference = as_dynamics(sde)
-        assert isinstance(reference, Diffusion)  # noqa: S101 (for types)
-        return replace(
-            reference,
-            features=snapshots.features,
-            axis=snapshots.axis,
-            last=np.asarray(snapshots.points[-1], dtype=np.float64),
-            observed=np.concatenate(snapshots.points).astype(np.float64),
-            duration=float(np.ptp(snapshots.times)),
-            notes=tuple(notes),
-        )
+    draws = partial(_drawn_references, process, tuple(notes))
+    return replace(_in_data(process, process.reference_, tuple(notes)), draw_fits=draws)
 
-    def draw(n: int, seed: Any) -> list[Diffusion]:
-        drawn = process.draw_references(n, random_state=seed)
-        # what lies outside the data is said once, of the fit itself
-        return [replace(in_data(sde), observed=None) for sde in drawn]
 
-    return replace(in_data(process.reference_), draw_fits=draw)
+def _in_data(bridge: SchrodingerBridge, sde: Any, notes: tuple[str, ...]) -> Diffusion:
+    """A reference of a bridge, with names, times and data of its snapshots."""
+    reference, snapshots = as_dynamics(sde), bridge.snapshots_
+    assert isinstance(reference, Diffusion)  # noqa: S101 (for types)
+    return replace(
+        reference,
+        features=snapshots.features,
+        axis=snapshots.axis,
+        last=np.asarray(snapshots.points[-1], dtype=np.float64),
+        observed=np.concatenate(snapshots.points).astype(np.float64),
+        duration=float(np.ptp(snapshots.times)),
+        notes=notes,
+    )
+
+
+def _drawn_references(
+    bridge: SchrodingerBridge, notes: tuple[str, ...], n: int, seed: Any
+) -> list[Diffusion]:
+    drawn = bridge.draw_references(n, random_state=seed)
+    # what lies outside the data is said once, of the fit itself
+    return [replace(_in_data(bridge, sde, notes), observed=None) for sde in drawn]
 
 
 @as_dynamics.register
 def _of_jump_process(process: MarkovJumpProcess) -> Chain:
     check_is_fitted(process)
     model = process.model_
-    draws = process.draw_rates if hasattr(process, "uncertainty_") else None
-
-    def draw(n: int, seed: Any) -> Array:
-        assert draws is not None  # noqa: S101 (for types)
-        return draws(n, random_state=seed)
-
+    draws = partial(_drawn_rates, process) if hasattr(process, "uncertainty_") else None
     notes = () if model.effects is None else ("rates at mean covariates",)
     axis = TimeAxis() if model.axis is None else model.axis
-    return Chain(model.rates, model.states, axis, None if draws is None else draw, notes=notes)
+    return Chain(model.rates, model.states, axis, draws, notes=notes)
+
+
+def _drawn_rates(process: MarkovJumpProcess, n: int, seed: Any) -> Array:
+    return process.draw_rates(n, random_state=seed)
 
 
 @as_dynamics.register

@@ -87,10 +87,12 @@ class Diffusion:
     def points(self, x: Any, name: str = "x0") -> Array:
         """States (n, D) from what a user gives: (D,), (n, D), or numbers where D is 1.
 
+        Columns of a table are taken by the names of the coordinates, where those are known.
+
         Raises:
             InputError: for the wrong number of coordinates, NaN or infinities.
         """
-        return as_points(x, self.dim, name)
+        return as_points(x, self.dim, name, self.features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,17 +179,30 @@ class PathSource:
 Dynamics = Diffusion | Chain | PathSource
 
 
-def as_points(x: Any, dim: int, name: str) -> Array:
+def as_points(x: Any, dim: int, name: str, features: Sequence[str] | None = None) -> Array:
     """States (n, D) from (D,), (n, D), or numbers where D is 1.
 
+    Args:
+        x: the states, or a table of them.
+        dim: D.
+        name: of what the states are called, for errors.
+        features: names of the coordinates, by which the columns of a table are taken; None takes
+            them in their order.
+
     Raises:
-        InputError: for the wrong number of coordinates, NaN or infinities.
+        InputError: for the wrong number of coordinates, other columns, NaN or infinities.
     """
-    array = as_array(getattr(x, "to_numpy", lambda: x)(), name)
+    table = x if features is None else _in_order(x, features, name)
+    array = as_array(getattr(table, "to_numpy", lambda: table)(), name)
     if array.ndim == 0:
         array = array.reshape(1, 1)
     elif array.ndim == 1:
         array = array[:, None] if dim == 1 else array[None, :]
+    if array.ndim == 2 and not array.shape[1]:
+        raise InputError(
+            f"0 feature(s) (shape={array.shape}) while a minimum of {dim} is required: {name} must "
+            f"be states (n, {dim})"
+        )
     if array.ndim != 2 or array.shape[1] != dim or not len(array):
         raise InputError(
             f"{name} must be states (n, {dim}), got shape {np.shape(x)}; the process has {dim} "
@@ -195,6 +210,27 @@ def as_points(x: Any, dim: int, name: str) -> Array:
         )
     require_finite(array, name)
     return array
+
+
+def column_names(x: Any) -> tuple[str, ...] | None:
+    """The names of the columns of a table; None for what has none."""
+    columns = tuple(getattr(x, "columns", ()))
+    named = columns and all(isinstance(column, str) for column in columns)
+    return columns if named else None
+
+
+def _in_order(x: Any, features: Sequence[str], name: str) -> Any:
+    """The columns of a table that are named as the coordinates, in their order."""
+    columns = column_names(x)
+    if columns is None:
+        return x
+    missing = [feature for feature in features if feature not in columns]
+    if missing:
+        raise InputError(
+            f"{name} has no column {missing[0]!r}, a coordinate of the process; its columns are "
+            f"{', '.join(map(repr, columns[:10]))}: rename them, or give an array"
+        )
+    return x[list(features)]
 
 
 def horizon_of(functional: Any, axis: TimeAxis) -> float | None:

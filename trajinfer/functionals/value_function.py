@@ -22,6 +22,7 @@ from trajinfer.functionals.dynamics import (
     Dynamics,
     PathSource,
     as_points,
+    column_names,
     horizon_of,
     names_of,
 )
@@ -109,7 +110,7 @@ class ValueFunction(Estimator):
         self.n_features_in_ = getattr(dynamics, "dim", 1)
         if isinstance(dynamics, Chain):
             self.states_ = dynamics.states
-        names = names_of(dynamics)
+        names = names_of(dynamics) or column_names(X)
         if names is not None:
             self.feature_names_in_ = np.array([str(name) for name in names], dtype=object)
         self._dynamics, self._points = dynamics, points
@@ -157,7 +158,7 @@ class ValueFunction(Estimator):
         is that of the true value; it is below 0 by the noise of what is to come.
         """
         check_is_fitted(self, "solution_")
-        return -martingale_loss(self.solution_, as_dynamics(X))
+        return -martingale_loss(self.solution_, _recorded(X))
 
     def check(self, X: Any) -> pd.DataFrame:
         """Whether the value is a martingale along paths X (`Trajectories`) that it has not seen.
@@ -167,7 +168,7 @@ class ValueFunction(Estimator):
             whether the score is beyond 4.
         """
         check_is_fitted(self, "solution_")
-        return martingale_scores(self.solution_, as_dynamics(X), self.seed_)
+        return martingale_scores(self.solution_, _recorded(X), self.seed_)
 
     @property
     def elasticities_(self) -> pd.DataFrame:
@@ -199,7 +200,14 @@ class ValueFunction(Estimator):
             column = np.empty(len(X) if several else 1, dtype=object)
             column[:] = list(np.ravel(np.asarray(X, dtype=object))) if several else [X]
             return column
-        return as_points(X, self.n_features_in_, "X")
+        names, dim = getattr(self, "feature_names_in_", None), self.n_features_in_
+        named = names is not None and column_names(X) is not None
+        if np.ndim(X) == 2 and not named and np.shape(X)[1] != dim:
+            raise InputError(
+                f"X has {np.shape(X)[1]} features, but {type(self).__name__} is expecting {dim} "
+                "features as input"
+            )
+        return as_points(X, dim, "X", names)
 
     def _later(self, t: Any) -> Any:
         """The solution with less time to go."""
@@ -226,10 +234,20 @@ class ValueFunction(Estimator):
         )[0]
 
 
+def _recorded(X: Any) -> Dynamics:
+    """Recorded paths; an array, which as a process would be rates, is refused as such."""
+    if isinstance(X, (np.ndarray, list, pd.DataFrame)):
+        raise InputError(
+            f"the value is tested along recorded paths, got {type(X).__name__}; give Trajectories("
+            "ts, values) with values (B, T, D)"
+        )
+    return as_dynamics(X)
+
+
 def _points(dynamics: Dynamics, X: Any, functional: Functional) -> Array | None:
     """Where the values are to be good, (n, D)."""
     if isinstance(dynamics, PathSource) and X is not None:
-        return as_points(X, dynamics.dim, "X")
+        return as_points(X, dynamics.dim, "X", dynamics.features)
     if not isinstance(dynamics, Diffusion):
         return None
     if X is not None:
