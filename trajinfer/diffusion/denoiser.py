@@ -47,8 +47,9 @@ def as_denoiser(denoiser: Any) -> Denoiser:
     Raises:
         InputError: for anything else.
     """
-    if isinstance(denoiser, Denoiser):
-        return denoiser
+    if callable(getattr(denoiser, "denoise", None)):
+        model: Denoiser = denoiser
+        return model
     if callable(denoiser):
         return FunctionDenoiser(denoiser)
     raise InputError(

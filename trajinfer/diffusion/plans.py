@@ -10,6 +10,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
+from trajinfer.diffusion.grids import level_grid
 from trajinfer.diffusion.steps import Step, multisteps
 
 _LONG = 0.5
@@ -102,6 +103,24 @@ def _steps(
     """The steps of a plan, made once: a sampler asks for those of the same plan again and again."""
     lams = -np.log(np.frombuffer(rhos).reshape(shape))
     return multisteps(lams, orders, corrections, churn)
+
+
+@lru_cache(maxsize=_PLANS)
+def named_plan(
+    grid: str, n_steps: int, levels: tuple[float, float, float], order: int, corrector: bool
+) -> SolverPlan:
+    """The plan of one order on a named grid, made once.
+
+    Args:
+        grid: "edm" or "lambda".
+        n_steps: number of steps.
+        levels: (rho_max, level where steps begin, rho_min).
+        order: 1, 2, 3, ...
+        corrector: whether steps but the last are redone.
+    """
+    high, begin, low = levels
+    rhos = level_grid(grid, n_steps, (begin, low))
+    return SolverPlan.fixed(rhos, (high, low), order, corrector)
 
 
 def default_order(n_evaluations: int) -> int:

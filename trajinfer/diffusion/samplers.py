@@ -20,7 +20,7 @@ from trajinfer.diffusion.grids import jump_factor, level_grid
 from trajinfer.diffusion.inversion import bdia
 from trajinfer.diffusion.noise import NoiseLaw, White
 from trajinfer.diffusion.normals import standard_normals
-from trajinfer.diffusion.plans import SolverPlan, default_order
+from trajinfer.diffusion.plans import SolverPlan, default_order, named_plan
 from trajinfer.diffusion.steps import single_step
 
 Method = Literal["multistep", "singlestep", "heun", "bdia"]
@@ -108,10 +108,13 @@ def sample(  # noqa: PLR0913 (the contract of the front door)
         plan.require(n_evaluations, ends, y.shape[1])
     n_steps = n_evaluations // _evaluations_a_step(method, order, n_evaluations)
     if method == "multistep":
-        rhos = own if own is not None else level_grid(grid, n_steps, (begin, ends[1]))
-        chosen = plan or SolverPlan.fixed(
-            rhos, ends, order or default_order(n_evaluations), corrector
-        )
+        rule = order or default_order(n_evaluations), corrector
+        if plan is not None:
+            chosen = plan
+        elif own is not None:
+            chosen = SolverPlan.fixed(own, ends, *rule)
+        else:
+            chosen = named_plan(grid, n_steps, (float(ends[0]), begin, float(ends[1])), *rule)
         return multistep(model, y, chosen, churn=churn, noise=noise, generator=generator)
     rhos = (
         _thinned(own, n_steps) if own is not None else level_grid(grid, n_steps, (begin, ends[1]))
