@@ -51,6 +51,7 @@ def test_log_density_under_a_process_as_noise():
     assert torch.allclose(law.log_prob(x, 0.05), dense.log_prob(x), atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:rho_min")
 def test_probes_are_unbiased():
     law = ring()
     x = law.sample(20, 0.1, random_state=0)
@@ -278,6 +279,7 @@ def test_solve_takes_generation_as_an_sde(method, slope):
     assert np.log2(errors[0] / errors[1]) == pytest.approx(slope, abs=0.2)
 
 
+@pytest.mark.filterwarnings("ignore:rho_min")
 def test_churn_through_solve_keeps_the_law_both_ways():
     law = ring()
     for direction, first, last in (("generate", 5.0, 0.3), ("noise", 0.3, 5.0)):

@@ -1,22 +1,31 @@
 """What score models refuse, and in which words."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from trajinfer import InputError, IrregularSeries
+from trajinfer import InputError, IrregularSeries, NotConverged
 from trajinfer.scores import (
+    DiffusionSDE,
     GaussianMixture,
+    InterpolantSDE,
+    InversionState,
     LinearObservation,
+    MixtureInterpolant,
     OUNoise,
     Reward,
     ScoreDensity,
     ScoreSeries,
     SolverPlan,
+    StochasticInterpolant,
     condition,
     invert,
+    log_likelihood,
     sample,
+    search_plan,
 )
 
 LAW = GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
@@ -26,6 +35,8 @@ WIDE_PLAN = SolverPlan(PLAN.rhos, PLAN.orders, PLAN.corrections, LEVELS, dim=3)
 POINTS = np.random.default_rng(0).normal(size=(40, 2))
 WALKS = np.random.default_rng(0).normal(size=(30, 5, 2)).cumsum(axis=1)
 SERIES = IrregularSeries.from_arrays(np.arange(5.0), WALKS)
+HALVES = np.repeat([0.0, 1.0], 20)
+TWO = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], [0.01 * np.eye(2)] * 2)
 FITTED = ScoreSeries(n_components=1, random_state=0).fit(SERIES)
 
 REFUSED = {
@@ -90,7 +101,29 @@ REFUSED = {
     ),
     "scale of noise": (lambda: OUNoise(0.0), "positive"),
     "times that fall": (lambda: OUNoise(1.0).on([1.0, 0.0]), "ascending"),
+    "scale of noise that is no number": (lambda: OUNoise("long"), "OU scale .* got 'long'"),
+    "times that are missing": (lambda: OUNoise(1.0).on([0.0, np.nan]), "must be finite"),
     "state that is none": (lambda: invert(LAW, torch.zeros(3, 2)), "state"),
+    "state of another width": (
+        lambda: invert(LAW, InversionState(*torch.zeros(2, 3, 5), PLAN.rhos)),
+        "previous must be .B, 2.",
+    ),
+    "one snapshot": (
+        lambda: StochasticInterpolant().fit(POINTS, np.zeros(40)),
+        "at least two snapshots",
+    ),
+    "snapshots of unequal widths": (
+        lambda: StochasticInterpolant().fit([POINTS, POINTS[:, :1]], [0.0, 1.0]),
+        "rows of equal length",
+    ),
+    "an exact coupling with noise": (
+        lambda: StochasticInterpolant(coupling="exact", volatility=1.0).fit(POINTS, HALVES),
+        "not the bridge's; use coupling='entropic'",
+    ),
+    "particles that collapse": (
+        lambda: condition(TWO, LinearObservation(np.eye(2), [40.0, 0.0], 1e-4), n_particles=100),
+        "contradict the model",
+    ),
     "channel that is all missing": (
         lambda: ScoreSeries().fit(IrregularSeries.from_arrays(np.arange(5.0), WALKS * [1, np.nan])),
         "never observed",
@@ -101,7 +134,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_bad_input_is_refused_in_words(name):
     attempt, words = REFUSED[name]
-    with pytest.raises(InputError, match=words):
+    with pytest.raises((InputError, NotConverged), match=words):
         attempt()
 
 
@@ -124,11 +157,58 @@ def test_few_rows_and_equal_times_are_not_refused():
     assert abs(drawn[0] - drawn[1]) < 0.01
 
 
-def test_levels_that_blur_are_said_with_both_numbers():
-    with pytest.warns(
-        UserWarning, match=r"rho_min = 1.5 is above .* of the data, 1: .* at most 0.25"
-    ):
-        sample(LAW, 3, levels=(10.0, 1.5), random_state=0)
+OBSERVED = LinearObservation([[1.0, 0.0]], [0.0], 1.0)
+DOORS_OF_LEVELS = {
+    "sample": partial(sample, LAW, 3, random_state=0),
+    "log_likelihood": partial(log_likelihood, LAW, POINTS, n_evaluations=4),
+    "condition": partial(condition, LAW, OBSERVED, n_particles=20, n_steps=2, random_state=0),
+    "search_plan": partial(search_plan, LAW, 2, n_starts=2, n_iter=0),
+    "DiffusionSDE.times": partial(DiffusionSDE(LAW).times, 4),
+}
+
+
+@pytest.mark.parametrize("door", DOORS_OF_LEVELS)
+def test_levels_mean_the_same_at_every_door(door):
+    ask = DOORS_OF_LEVELS[door]
+    blur = r"rho_min = 1.5 is above .* of the data, 1: .* at most 0.25"
+    with pytest.warns(UserWarning, match=blur):
+        ask(levels=(10.0, 1.5))
+    for levels in ((0.1, 1.0), (1.0, 1.0), (1.0, 0.0), (np.nan, 0.1), (np.inf, 0.1), (1.0,), "a"):
+        with pytest.raises(InputError, match="levels must be"):
+            ask(levels=levels)
+
+
+@pytest.mark.parametrize("churn", [-1.0, np.nan, np.inf, "a", None])
+def test_churn_means_the_same_at_every_door(churn):
+    ends = MixtureInterpolant(LAW)
+    doors = [
+        partial(sample, LAW, 3),
+        partial(DiffusionSDE, LAW),
+        partial(InterpolantSDE, ends),
+        *(partial(_fit, estimator) for estimator in (ScoreDensity, ScoreSeries)),
+    ]
+    for ask in doors:
+        with pytest.raises(InputError, match="churn must be"):
+            ask(churn=churn)
+
+
+def _fit(estimator, **settings):
+    estimator(**settings).fit(POINTS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"method": "bdia", "churn": 1.0}, "needs the ODE"),
+        ({"method": "heun", "churn": 1.0}, "churn is for method='multistep'"),
+        ({"method": "singlestep", "n_evaluations": 1}, "evaluations a step"),
+        ({"method": "multi"}, "did you mean 'multistep'"),
+    ],
+    ids=str,
+)
+def test_settings_of_the_sampler_are_refused_before_work(settings, words):
+    with pytest.raises(InputError, match=words):
+        ScoreDensity(**settings).fit(POINTS)
 
 
 @pytest.mark.parametrize(("estimator", "data"), [(ScoreDensity, POINTS), (ScoreSeries, SERIES)])

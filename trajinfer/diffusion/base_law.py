@@ -43,6 +43,9 @@ def levels_of(denoiser: Denoiser, law: WienerDenoiser | None, levels: Any) -> tu
 
     Raises:
         InputError: unless rho_max > rho_min > 0, or if they are needed and missing.
+
+    Warns:
+        UserWarning: for a given rho_min above the smallest spread that the denoiser knows.
     """
     if levels is None:
         own = getattr(denoiser, "levels", None)
@@ -57,11 +60,12 @@ def levels_of(denoiser: Denoiser, law: WienerDenoiser | None, levels: Any) -> tu
     except (TypeError, ValueError) as error:
         raise InputError(f"levels must be (rho_max, rho_min), got {levels!r}") from error
     require_levels(high, low)
+    _warn_of_blur(denoiser, low)
     return high, low
 
 
-def warn_of_blur(denoiser: Denoiser, rho_min: float) -> None:
-    """Say so where draws keep noise wider than the narrowest direction that a denoiser knows.
+def _warn_of_blur(denoiser: Denoiser, rho_min: float) -> None:
+    """Say so where noise is left that is wider than the narrowest direction a denoiser knows.
 
     Warns:
         UserWarning: with both numbers.
@@ -72,7 +76,7 @@ def warn_of_blur(denoiser: Denoiser, rho_min: float) -> None:
             f"rho_min = {rho_min:.3g} is above the smallest standard deviation of the data, "
             f"{smallest:.3g}: what is narrower is blurred; take at most {_FINEST * smallest:.3g}",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
-from trajinfer.diffusion.denoiser import Denoiser, as_denoiser
+from trajinfer.diffusion.denoiser import Denoiser, as_denoiser, require_state, width_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def invert(denoiser: Any, state: InversionState) -> Tensor:
         state: its second result; either of its states may have been edited.
 
     Raises:
-        InputError: for anything but such a state.
+        InputError: for anything but such a state, or one of another width.
     """
     if not isinstance(state, InversionState):
         raise InputError(
@@ -61,6 +61,8 @@ def invert(denoiser: Any, state: InversionState) -> Tensor:
             f"{type(state).__name__}: draws alone have lost it, and inversion needs the ODE"
         )
     model, rhos = as_denoiser(denoiser), state.rhos
+    for name in ("previous", "last"):
+        require_state(getattr(state, name), width_of(model), name)
     lams = -np.log(rhos)
     previous, last = state.previous, state.last
     for i in range(len(lams) - 2, 0, -1):

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trajinfer._core.checks import require_positive
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
@@ -96,8 +97,7 @@ class OUNoise(NoiseProcess):
     scale: float
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise InputError(f"the OU scale must be positive, got {self.scale}; use White() for 0")
+        require_positive(self.scale, "the OU scale (White() is the limit 0)")
 
     def on(self, ts: Any, mask: Any = None) -> MarkovNoise:
         """The law at ascending times.
@@ -251,6 +251,8 @@ def _times(ts: Any) -> Tensor:
     times = torch.as_tensor(ts, dtype=torch.float64)
     if times.ndim not in (1, 2) or not times.shape[-1]:
         raise InputError(f"ts must be (T,) or (B, T), got shape {tuple(times.shape)}")
+    if not bool(torch.isfinite(times).all()):
+        raise InputError("times of noise must be finite; give padded entries any time and mask=")
     return times
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajinfer._core.checks import Array, require_integer
+from trajinfer._core.checks import Array, require_integer, require_positive
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, torch_generator
-from trajinfer.diffusion.base_law import first_state, levels_of, matched_law, warn_of_blur
+from trajinfer.diffusion.base_law import first_state, levels_of, matched_law
 from trajinfer.diffusion.denoiser import Denoiser, Level, as_denoiser
 from trajinfer.diffusion.gaussian import WienerDenoiser
 from trajinfer.diffusion.grids import jump_factor, level_grid
@@ -90,12 +90,10 @@ def sample(  # noqa: PLR0913 (the contract of the front door)
         1.0
     """
     model = as_denoiser(denoiser)
-    _check(method, n_evaluations, order, churn, return_state)
+    require_sampler(method, n_evaluations, order, churn, return_state)
     law = matched_law(model, noise)
     own = None if isinstance(grid, str) else level_grid(grid, n_evaluations, (1.0, 0.5))
     ends = levels_of(model, law, levels) if own is None else (own[0].max(), own[-1].min())
-    if levels is not None and own is None:
-        warn_of_blur(model, ends[1])
     home = start.device if isinstance(start, Tensor) else "cpu"
     generator = torch_generator(seed_from(random_state), home)
     begin = _begin(method, plan, law, ends, n_evaluations, jump and own is None)
@@ -213,9 +211,18 @@ def _thinned(rhos: Array, n_steps: int) -> Array:
     return np.asarray(rhos[np.linspace(0, len(rhos) - 1, n_steps + 1).round().astype(int)])
 
 
-def _check(
-    method: str, n_evaluations: int, order: int | None, churn: float, return_state: bool
+def require_sampler(
+    method: str,
+    n_evaluations: int,
+    order: int | None = None,
+    churn: float = 0.0,
+    return_state: bool = False,
 ) -> None:
+    """Refuse settings of `sample` that do not go together.
+
+    Raises:
+        InputError: naming the setting, and what it may be.
+    """
     if method not in get_args(Method):
         raise InputError(f"no method {method!r}; {nearest(method, get_args(Method))}")
     require_integer(n_evaluations, "n_evaluations", least=1)
@@ -237,8 +244,7 @@ def _check(
 
 
 def _check_churn(method: str, churn: float) -> None:
-    if not (isinstance(churn, (int, float)) and churn >= 0 and np.isfinite(churn)):
-        raise InputError(f"churn must be a number >= 0, got {churn!r}; 0 is the ODE")
+    require_positive(churn, "churn", or_zero=True)
     if churn > 0 and method == "bdia":
         raise InputError("churn with method='bdia': inversion needs the ODE, use churn=0")
     if churn > 0 and method != "multistep":

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from trajinfer._core.checks import require_positive
 from trajinfer._core.errors import InputError
 from trajinfer.diffusion.base_law import levels_of, matched_law
 from trajinfer.diffusion.denoiser import as_denoiser, width_of
@@ -58,8 +59,7 @@ class DiffusionSDE(SDE):
         dim: int | None = None,
     ) -> None:
         super().__init__()
-        if not (isinstance(churn, (int, float)) and churn >= 0):
-            raise InputError(f"churn must be a number >= 0, got {churn!r}; 0 is the ODE")
+        require_positive(churn, "churn", or_zero=True)
         if direction not in ("generate", "noise"):
             raise InputError(f"direction must be 'generate' or 'noise', got {direction!r}")
         self.denoiser = as_denoiser(denoiser)
@@ -159,11 +159,7 @@ class InterpolantSDE(SDE):
         direction: Literal["forward", "backward"] = "forward",
     ) -> None:
         super().__init__()
-        self.churn = torch.as_tensor(churn, dtype=torch.float64)
-        if self.churn.shape not in ((), (law.dim,)) or not bool((self.churn >= 0).all()):
-            raise InputError(
-                f"churn must be a number >= 0, or ({law.dim},) of them, got {churn!r}; 0 is the ODE"
-            )
+        self.churn = _churn_of(churn, law.dim)
         if direction not in ("forward", "backward"):
             raise InputError(f"direction must be 'forward' or 'backward', got {direction!r}")
         self.law, self.direction, self.dim = law, direction, law.dim
@@ -191,3 +187,21 @@ class InterpolantSDE(SDE):
     def g_prod(self, t: Tensor, y: Tensor, v: Tensor, context: Any = None) -> Tensor:
         """sqrt(2e) v."""
         return (2 * self.churn).sqrt().to(v) * v
+
+
+def _churn_of(churn: Any, dim: int) -> Tensor:
+    """The churn of an interpolant, () or (D,).
+
+    Raises:
+        InputError: for anything but numbers from 0 on.
+    """
+    try:
+        numbers = torch.as_tensor(churn, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"churn must be 0 or positive and finite, got {churn!r}") from error
+    fits = numbers.shape in ((), (dim,)) and bool(torch.isfinite(numbers).all())
+    if not fits or bool((numbers < 0).any()):
+        raise InputError(
+            f"churn must be 0 or positive and finite, or ({dim},) of such numbers, got {churn!r}"
+        )
+    return numbers

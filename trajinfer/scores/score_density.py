@@ -22,7 +22,7 @@ from trajinfer.diffusion.condition import Conditioned
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.diffusion.plan_search import search_plan
 from trajinfer.diffusion.plans import SolverPlan
-from trajinfer.diffusion.samplers import Method
+from trajinfer.diffusion.samplers import Method, require_sampler
 from trajinfer.generation.unlisted_setting import UnlistedSetting
 from trajinfer.scores.correction import Learned, learn_correction
 from trajinfer.scores.density_model import DensityModel, denoised_draws
@@ -334,6 +334,7 @@ class ScoreDensity(Estimator):
 
     def _check_settings(self) -> None:
         require_settings(self)
+        require_sampler(self.method, self.n_evaluations, churn=self.churn)
         if self._transform not in (None, "log"):
             raise InputError(f"transform must be None or 'log', got {self._transform!r}")
 
