@@ -6,17 +6,27 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.conformance import sdes
 from tests.sde.problems import Decay
 from trajinfer import sde as tsde
 from trajinfer._core.errors import NonFiniteState
 from trajinfer.diffusion import DiffusionSDE
-from trajinfer.processes import GeometricBrownian
+from trajinfer.processes import (
+    AffineDrift,
+    FractionalBrownian,
+    GeometricBrownian,
+    OrnsteinUhlenbeck,
+)
 
 _READS = {
     *(Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.cpu, Tensor.__bool__, Tensor.__float__),
     *(Tensor.__int__, Tensor.__index__, Tensor.nonzero, torch.nonzero, torch.equal, Tensor.equal),
 }
-_HOST = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}
+_HOST = {
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten._linalg_check_errors.default,
+}
 
 
 class _OfPython(TorchFunctionMode):
@@ -46,13 +56,15 @@ class _Reading(Decay):
         return -float(self.rate.detach()) * y
 
 
-def _reads(sde, n_steps, per_series=False, **settings):
+def _reads(sde, n_steps, per_series=False, y0=None, **settings):
     ts = torch.linspace(0, 1, n_steps + 1, dtype=torch.float64)
-    ts = ts.expand(3, -1).numpy() if per_series else ts.numpy()
+    ts = (ts * torch.tensor([[1.0], [0.5], [0.1]])).numpy() if per_series else ts.numpy()
+    y0 = torch.ones(3, 2) if y0 is None else y0
     with _OfPython() as python, _OfTorch() as operations:
-        solution = tsde.solve(sde, torch.ones(3, 2), ts, random_state=0, **settings)
+        solution = tsde.solve(sde, y0, ts, random_state=0, **settings)
         loss = solution.ys.sum() + (0.0 if solution.penalty is None else solution.penalty)
-        loss.backward()
+        if loss.requires_grad:
+            loss.backward()
     return python.n + operations.n
 
 
@@ -91,6 +103,35 @@ def _geometric():
 @pytest.mark.parametrize(("make", "method"), [(_linear_decay, "exp_euler"), (_geometric, "exact")])
 def test_no_number_is_read_per_step_where_a_part_is_known(make, method):
     few, many = (_reads(make(), n, method=method) for n in (2, 12))
+    assert many == few
+
+
+def _family(case):
+    """A process with all of its own parameters free."""
+    process = case.make(volatility=[0.1] * len(case.center))
+    return process.learn(*(name for name in process.coefficients if name != "volatility"))
+
+
+@pytest.mark.parametrize("per_series", [False, True], ids=["shared", "own"])
+@pytest.mark.parametrize("case", sdes.CASES, ids=lambda case: case.name)
+def test_no_process_reads_a_number_per_step(case, per_series):
+    process, y0 = _family(case), sdes.states(case, 3)
+    method = "exact" if process.has_exact_step else "euler"
+    settings = {"y0": y0, "method": method, "per_series": per_series}
+    few, many = (_reads(process, n, **settings) for n in (1, 5))
+    assert many == few
+
+
+def test_exact_steps_read_one_number_in_many_chunks():
+    process = AffineDrift(2, volatility=0.3)
+    few, many = (_reads(process, n, method="exact") for n in (2, 300))
+    assert many == few
+
+
+def test_fractional_motion_reads_no_number_per_step():
+    motion = FractionalBrownian(0.7, OrnsteinUhlenbeck(1.0, 0.0, volatility=0.5), n_ou=4)
+    y0 = motion.start(torch.zeros(3, 1, dtype=torch.float64), 0)
+    few, many = (_reads(motion, n, y0=y0, method="exact") for n in (2, 12))
     assert many == few
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from trajinfer._core.checks import Array
 from trajinfer._core.matrix_exponential import REACH, short_exponential
 
 
@@ -35,26 +38,71 @@ def affine_transition(
         >>> bool(torch.isclose(rate[0, 0, 0], (1 - torch.exp(-2 * one[0, 0])) / 2))
         True
     """
-    dim = len(offset)
-    size = float(torch.linalg.matrix_norm(matrix.detach(), ord=2) * duration.max())
-    n_doublings = max(0, math.ceil(math.log2(size / REACH))) if size > 0 else 0
-    h = (duration / 2**n_doublings).reshape(-1, 1, 1)
-    # Offset and rate enter linearly: in units of their own they take no digits from the flow.
-    unit_offset, unit_rate = (_size(h.max() * part) for part in (offset, rate))
-    block = h * _block(matrix, offset / unit_offset, rate / unit_rate)
-    exponential = short_exponential(
-        block, torch.eye(block.shape[1], dtype=block.dtype, device=block.device)
-    )
-    flow = exponential[:, :dim, :dim]
-    shift = unit_offset * exponential[:, :dim, 2 * dim :]
-    covariance = unit_rate * exponential[:, :dim, dim : 2 * dim] @ flow.mT
-    spread = torch.where(h > 0, covariance / torch.where(h > 0, h, 1.0), rate)
-    spread = (spread + spread.mT) / 2
-    for _ in range(n_doublings):
-        shift = flow @ shift + shift
-        spread = (flow @ spread @ flow.mT + spread) / 2
-        flow = flow @ flow
-    return flow, shift.squeeze(2), spread
+    return AffineTransition.of(matrix, offset, rate).over(duration, float(duration.max()))
+
+
+@dataclass(frozen=True)
+class AffineTransition:
+    """The transition of an affine SDE, over durations that are asked for later.
+
+    Attributes:
+        matrix: A, (D, D).
+        offset: c, (D,).
+        rate: g g^T, (D, D).
+        norm: of A; the one number that is read off the device.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+    rate: Tensor
+    norm: float
+
+    @classmethod
+    def of(cls, matrix: Tensor, offset: Tensor, rate: Tensor) -> Self:
+        """The transition of this SDE."""
+        norm = float(torch.linalg.matrix_norm(matrix.detach(), ord=2))
+        return cls(matrix, offset, rate, norm)
+
+    def over(self, duration: Tensor, longest: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Flow, shift and covariance per unit of time, as of `affine_transition`.
+
+        Args:
+            duration: (S,), non-negative.
+            longest: the largest of them, as the host knows it.
+        """
+        dim, size = len(self.offset), self.norm * longest
+        n_doublings = max(0, math.ceil(math.log2(size / REACH))) if size > 0 else 0
+        h = (duration / 2**n_doublings).reshape(-1, 1, 1)
+        # Offset and rate enter linearly: in units of their own they take no digits from the flow.
+        unit_offset, unit_rate = (_size(h.max() * part) for part in (self.offset, self.rate))
+        block = h * _block(self.matrix, self.offset / unit_offset, self.rate / unit_rate)
+        exponential = short_exponential(
+            block, torch.eye(block.shape[1], dtype=block.dtype, device=block.device)
+        )
+        flow = exponential[:, :dim, :dim]
+        shift = unit_offset * exponential[:, :dim, 2 * dim :]
+        covariance = unit_rate * exponential[:, :dim, dim : 2 * dim] @ flow.mT
+        spread = torch.where(h > 0, covariance / torch.where(h > 0, h, 1.0), self.rate)
+        spread = (spread + spread.mT) / 2
+        for _ in range(n_doublings):
+            shift = flow @ shift + shift
+            spread = (flow @ spread @ flow.mT + spread) / 2
+            flow = flow @ flow
+        return flow, shift.squeeze(2), spread
+
+    def steps(self, lengths: Array) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Flow, shift and a factor L of the covariance, $L L^T = T R$, of steps.
+
+        Where rounding left a covariance without a factor, it is NaN, which the solve then finds.
+
+        Args:
+            lengths: (S,), on the host.
+        """
+        h = torch.as_tensor(lengths, dtype=self.matrix.dtype, device=self.matrix.device)
+        flow, shift, spread = self.over(h, float(lengths.max(initial=0.0)))
+        factor, failed = torch.linalg.cholesky_ex(spread)
+        factor = torch.where(failed.reshape(-1, 1, 1) == 0, factor, torch.nan)
+        return flow, shift, h.sqrt().reshape(-1, 1, 1) * factor
 
 
 def _size(part: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import IncompatibleSolver, InputError
 from trajinfer._core.packing import packable
 from trajinfer.nn import Parameter, Parameters
-from trajinfer.processes.affine_transition import affine_transition
+from trajinfer.processes.affine_transition import AffineTransition
 from trajinfer.processes.jacobian import jacobian
 from trajinfer.sde import SDE
 
@@ -190,6 +190,15 @@ class Process(SDE):
         """The exact step of an affine process needs one standard normal per coordinate."""
         return "Z"
 
+    def exact_law(self, y: Tensor) -> Callable[[Array], tuple[Tensor, ...]] | None:
+        """From lengths of steps (S,) to flow, shift and factor of each; None if not affine."""
+        p = self.values(y.dtype)
+        affine = self.affine(p)
+        if affine is None:
+            return None
+        rate = torch.diag(self.known_volatility(p).square())
+        return AffineTransition.of(*affine, rate).steps
+
     def exact_step(
         self,
         t: Tensor,
@@ -198,26 +207,24 @@ class Process(SDE):
         W: Tensor | None,
         H: Tensor | None,
         Z: Tensor | None,
+        *,
+        law: tuple[Tensor, ...] | None = None,
     ) -> Tensor:
         """A draw from the exact transition law of an affine process.
 
         Raises:
             IncompatibleSolver: if the drift is not affine or the noise not constant.
         """
-        p = self.values(y.dtype)
-        affine = self.affine(p)
-        if affine is None or Z is None:
+        if law is None and (found := self.exact_law(y)) is not None:
+            law = found(h.detach().reshape(-1).cpu().numpy())
+        if law is None or Z is None:
             raise IncompatibleSolver(
                 f"{type(self).__name__} has no exact step (its drift is not affine or its noise "
                 "not constant); try method='sra1' or method='milstein'",
                 method="exact",
             )
-        rate = torch.diag(self.known_volatility(p).square())
-        flow, shift, spread = affine_transition(*affine, rate, h.reshape(-1))
-        noise = h.reshape(-1, 1).sqrt() * Z
-        factor = torch.linalg.cholesky(spread)
-        move: Tensor = flow @ y.unsqueeze(2) + factor @ noise.unsqueeze(2)
-        return move.squeeze(2) + shift
+        flow, shift, factor = law
+        return _apply(flow, y) + _apply(factor, Z) + shift
 
     @property
     def has_exact_step(self) -> bool:
@@ -258,6 +265,13 @@ class Process(SDE):
 
     def _scales_noise(self) -> bool:
         return type(self).noise_scale is not Process.noise_scale
+
+
+def _apply(matrices: Tensor, y: Tensor) -> Tensor:
+    """One matrix for all rows of y (B, D), or one for each."""
+    if len(matrices) == 1:
+        return y @ matrices[0].mT
+    return (matrices @ y.unsqueeze(2)).squeeze(2)
 
 
 def require_savable(sde: Any) -> None:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trajinfer._core.checks import as_array, require_integer
+from trajinfer._core.checks import Array, as_array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import TimeAxis, Trajectories
 from trajinfer.fractional.kalman import covariance_root
 from trajinfer.fractional.nodes import as_nodes, default_nodes
 from trajinfer.fractional.normalization import FbmType, as_horizon, as_hurst, check_type
-from trajinfer.fractional.ou_transition import (
-    OUTransition,
-    ou_transition,
-    stationary_covariance,
-)
+from trajinfer.fractional.ou_transition import ou_transition, stationary_covariance
 from trajinfer.fractional.weights import weights
 from trajinfer.processes.base import Process
 from trajinfer.sde import SDE, solve
@@ -97,7 +94,6 @@ class FractionalBrownian(SDE):
         self.n_nodes = len(rates)
         self.dim = self.observed_dim * (1 + self.n_nodes)
         self.noise_dim = self.observed_dim
-        self._transitions: dict[tuple[float, torch.dtype], OUTransition] = {}
 
     def split(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """X (B, D) and Y (B, D, J) of a state (B, D (1 + J))."""
@@ -159,15 +155,30 @@ class FractionalBrownian(SDE):
         W: Tensor | None,
         H: Tensor | None,
         Z: Tensor,
+        *,
+        law: tuple[Tensor, ...] | None = None,
     ) -> Tensor:
         """Y by its exact law, X by Heun's rule with the increment of the fractional motion."""
         x, nodes = self.split(y)
-        move = self._transition(h, y.dtype)
-        normal = self.split(Z)[1][..., : move.factor.shape[-1]]
-        kick = normal @ move.factor.mT
-        increment = (self.omega.to(y) * (move.change * nodes + kick)).sum(-1)
+        if law is None:
+            law = self.exact_law(y)(h.detach().reshape(-1).cpu().numpy())
+        decay, change, factor = law
+        normal = self.split(Z)[1][..., : factor.shape[-1]]
+        kick = normal @ (factor[0] if len(factor) == 1 else factor).mT
+        increment = (self.omega.to(y) * (change * nodes + kick)).sum(-1)
         moved = self._moved(t, h, x, increment)
-        return torch.cat([moved, (move.decay * nodes + kick).flatten(1)], dim=1)
+        return torch.cat([moved, (decay * nodes + kick).flatten(1)], dim=1)
+
+    def exact_law(self, y: Tensor) -> Callable[[Array], tuple[Tensor, ...]]:
+        """From lengths of steps (S,) to decay, change (S, 1, J) and factor (S, J, R) of each."""
+        nodes = self._rates(torch.float64).cpu()
+
+        def law(lengths: Array) -> tuple[Tensor, ...]:
+            move = ou_transition(nodes, torch.as_tensor(lengths))
+            parts = move.decay.unsqueeze(1), move.change.unsqueeze(1), move.factor
+            return tuple(part.to(y) for part in parts)
+
+        return law
 
     def _moved(self, t: Tensor, h: Tensor, x: Tensor, increment: Tensor) -> Tensor:
         drift, sigma = self.drift_of_x(t, x), self.diffusion_of_x(t, x)
@@ -179,18 +190,6 @@ class FractionalBrownian(SDE):
         if self.process is not None and self.process.noise_type != "additive":
             sigma = 0.5 * (sigma + self.diffusion_of_x(t + h, ahead))
         return x + h * mean + sigma * increment
-
-    def _transition(self, h: Tensor, dtype: torch.dtype) -> OUTransition:
-        """The transition over h, kept for steps that all series share."""
-        if h.ndim:
-            return _cast(ou_transition(self._rates(torch.float64), h[:, 0]), dtype, per_series=True)
-        key = (float(h), dtype)
-        if key not in self._transitions:
-            if len(self._transitions) >= 64:
-                self._transitions.clear()
-            made = ou_transition(self._rates(torch.float64), h.detach())
-            self._transitions[key] = _cast(made, dtype, per_series=False)
-        return self._transitions[key]
 
     def _rates(self, dtype: torch.dtype) -> Tensor:
         nodes = self.get_buffer("nodes")
@@ -228,13 +227,3 @@ class FractionalBrownian(SDE):
                 self, y0, torch.as_tensor(times), method="exact", step=step, random_state=noise
             )
         return Trajectories(times, found.ys[..., : self.observed_dim].numpy(), axis=axis)
-
-
-def _cast(move: OUTransition, dtype: torch.dtype, *, per_series: bool) -> OUTransition:
-    """The transition in the dtype of the state, with an axis for the channels of each series."""
-
-    def fitted(part: Tensor) -> Tensor:
-        return (part.unsqueeze(1) if per_series else part).to(dtype)
-
-    factor = move.factor.to(dtype)
-    return OUTransition(fitted(move.decay), fitted(move.change), fitted(move.gain), factor)

@@ -62,6 +62,8 @@ class GeometricBrownian(Process):
         W: Tensor | None,
         H: Tensor | None,
         Z: Tensor | None,
+        *,
+        law: tuple[Tensor, ...] | None = None,
     ) -> Tensor:
         """Log-normal: y exp((mu - sigma^2/2) h + sigma W)."""
         if W is None or self._volatility_law is not None:

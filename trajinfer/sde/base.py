@@ -80,6 +80,9 @@ class SDE(nn.Module, ABC):
       standard normal; all three are independent. Where it can, the step follows the Brownian path
       that (W, H) describe and uses Z only for what they leave open. h = 0 must return y unchanged,
       without a division by h.
+    - `exact_law(y)`: for exact steps that need much of their lengths alone: None, or a function of
+      lengths (S,) on the host that gives tensors of S rows, made once per solve. `exact_step` is
+      then handed those of its step, one row or one per series, as `law=`.
     - `unstable_backwards`: text that says why the SDE must not be solved backwards and what to use
       instead; the continuous adjoint is then refused.
     - `exact_noise`: what `exact_step` uses of these, "W", "WH", "WHZ" (the default) or "Z"; what it

@@ -6,11 +6,11 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import peek_interpreter_stack
 
 from trajinfer._core.errors import IncompatibleSolver
 from trajinfer._core.seeding import torch_generator
 from trajinfer.sde.problem import Problem
+from trajinfer.sde.transforms import inside_transform
 
 _VERDICTS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _CONSTANT: WeakSet[nn.Module] = WeakSet()
@@ -51,7 +51,7 @@ def require_additive(problem: Problem, t: Tensor, y: Tensor) -> None:
     """
     sde, remembers = problem.sde, isinstance(problem.sde, nn.Module)
     known = getattr(sde, "commutes", None) is not None or (remembers and sde in _CONSTANT)
-    if known or not y.numel() or peek_interpreter_stack() is not None:
+    if known or not y.numel() or inside_transform():
         return
     v = _normal(y.shape[0], problem.noise_dim(t, y), like=y)
     here, there = problem.g_prod(t, y, v), problem.g_prod(t, _spread(y), v)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch._C._functorch import peek_interpreter_stack
 
 from trajinfer.paths import BrownianPath
 from trajinfer.paths.step_grid import StepGrid
@@ -24,6 +23,7 @@ from trajinfer.sde.stepping import (
     draw,
     run,
 )
+from trajinfer.sde.transforms import inside_transform
 
 Runner = Callable[["Job", StepChunk, State], tuple[State, Saved]]
 """Takes the steps of one chunk."""
@@ -87,7 +87,7 @@ class FiniteWatch:
 
     def see(self, chunk: StepChunk, before: State, after: State) -> None:
         """Note, on the device, whether a chunk left the state finite."""
-        if not self.job.checks or peek_interpreter_stack() is not None:
+        if not self.job.checks or inside_transform():
             return
         start = State(before.y.detach(), tuple(part.detach() for part in before.carry), ())
         self.parts.append((chunk, start, torch.isfinite(after.y.detach()).all()))

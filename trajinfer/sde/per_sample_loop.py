@@ -156,7 +156,7 @@ class PerSampleLoop:
         if self.tree is not None:
             need = plan.solver.needs(plan.problem)
             drawn = self.tree.steps(0, times, need, y.shape[1])
-            noise = split_noise(plan.solver, drawn, times, sizes, y)[0]
+            noise = split_noise(plan.solver, plan.problem, drawn, times, sizes, y)[0]
         t = times_tensor(times[:, :1], y)[0]
         return plan.solver.step(plan.problem, t, sizes[0], y, noise, state.carry), noise
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import InputError
+from trajinfer.paths.brownian import Times
 from trajinfer.sde.base import BoundSDE, LinearDrift, apply_diffusion
 from trajinfer.sde.per_step import PerStep
 
@@ -46,6 +47,7 @@ class Problem:
             )
         self.nfe_f = self.nfe_g = 0
         self.probed: bool | None = None
+        self._law: tuple[Callable[[Times], tuple[Tensor, ...]] | None, ...] = ()
         self._f, self._g = self._member("f"), self._member("g")
         self._g_prod = self._member("g_prod")
         self._f_and_g = self._member("f_and_g")
@@ -80,6 +82,13 @@ class Problem:
     def exact_step(self) -> Callable[..., Tensor] | None:
         """The step with the exact law, where the SDE has one."""
         return self._member("exact_step")
+
+    def exact_law(self, y: Tensor) -> Callable[[Times], tuple[Tensor, ...]] | None:
+        """What exact steps need of their lengths, where the SDE tells it apart; made once."""
+        if not self._law:
+            make = self._member("exact_law")
+            self._law = (None if make is None else make(y),)
+        return self._law[0]
 
     @property
     def drift_linear(self) -> LinearDrift | None:
@@ -208,8 +217,8 @@ class Problem:
         bound = member
         if isinstance(context, PerStep):
             contexts = context.contexts
-            return lambda *args: bound(*args, contexts[self._step])
-        return lambda *args: bound(*args, context)
+            return lambda *args, **named: bound(*args, contexts[self._step], **named)
+        return lambda *args, **named: bound(*args, context, **named)
 
     def _check_members(self) -> None:
         if self._f is None and self._f_and_g is None and self._f_and_g_prod is None:

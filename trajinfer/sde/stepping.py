@@ -98,7 +98,7 @@ def draw(
     if path is None or not need:
         return [StepNoise(None, None, None, 0.0, ())] * len(chunk.h)
     noise = path.steps(chunk.first, chunk.times, need, y.shape[1])
-    return split_noise(solver, noise, chunk.times, chunk.h, y)
+    return split_noise(solver, problem, noise, chunk.times, chunk.h, y)
 
 
 def run(

@@ -30,7 +30,8 @@ class StepNoise(NamedTuple):
         H: space-time Levy area, (B, M).
         Z: further normal numbers, (B, D), for exact steps.
         root: square root of the step length, float or (B, 1).
-        terms: what the solver prepared from W and H for all steps of a chunk at once.
+        terms: what the solver prepared for all steps of a chunk at once.
+        lengths: of the step on the host, (1,) or (B,), where series have their own.
     """
 
     W: Any
@@ -38,6 +39,7 @@ class StepNoise(NamedTuple):
     Z: Any
     root: Size
     terms: tuple[Tensor, ...]
+    lengths: Times | None = None
 
 
 class Stage(NamedTuple):
@@ -139,6 +141,16 @@ class Solver(ABC):
         """
         return ()
 
+    def law(self, problem: Problem, lengths: Times, y: Tensor) -> tuple[Tensor, ...]:
+        """What steps use of their lengths alone: tensors of one row per length.
+
+        Args:
+            problem: the SDE.
+            lengths: of S steps, or of the step of S series, (S,) on the host.
+            y: a state, for its dtype and device.
+        """
+        return ()
+
 
 def scaled_add(y: Tensor, h: Size, f: Tensor, weight: float = 1.0) -> Tensor:
     """The sum y + weight h f in one kernel."""
@@ -180,7 +192,12 @@ def shifted(t: Tensor, c: float, h: Size) -> Tensor:
 
 
 def split_noise(
-    solver: Solver, noise: Increments, times: Times, sizes: Sequence[Size], like: Tensor
+    solver: Solver,
+    problem: Problem,
+    noise: Increments,
+    times: Times,
+    sizes: Sequence[Size],
+    like: Tensor,
 ) -> list[StepNoise]:
     """The noise of a chunk, one `StepNoise` per step."""
     n_steps = len(sizes)
@@ -197,11 +214,11 @@ def split_noise(
         roots = roots if shared else list(root.unbind(0))
         prepared = solver.terms(noise, h, root)
         terms = list(zip(*(part.unbind(0) for part in prepared))) if prepared else terms
+    if shared and (laws := solver.law(problem, lengths, like)):
+        terms = list(zip(*(part.split(1) for part in laws)))
     parts = [[None] * n_steps if p is None else p.unbind(0) for p in noise]
-    return [
-        StepNoise(w, a, z, root_k, terms_k)
-        for w, a, z, root_k, terms_k in zip(*parts, roots, terms)
-    ]
+    own = [None] * n_steps if shared else lengths.T
+    return [StepNoise(*of_step) for of_step in zip(*parts, roots, terms, own)]
 
 
 def single_noise(solver: Solver, W: Tensor, H: Tensor, h: Size) -> StepNoise:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.errors import IncompatibleSolver
-from trajinfer.paths.brownian import Need
+from trajinfer.paths.brownian import Need, Times
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, Step, StepNoise
 
@@ -29,6 +29,16 @@ class Exact(Solver):
         declared: Need = getattr(problem.sde, "exact_noise", "WHZ")
         return declared
 
+    def start(self, problem: Problem, t: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """Nothing; but the law is made here, outside of all that a gradient runs again."""
+        problem.exact_law(y)
+        return ()
+
+    def law(self, problem: Problem, lengths: Times, y: Tensor) -> tuple[Tensor, ...]:
+        """What the SDE's own step needs of its length, where the SDE tells that apart."""
+        law = problem.exact_law(y)
+        return () if law is None else law(lengths)
+
     def step(
         self,
         problem: Problem,
@@ -43,4 +53,8 @@ class Exact(Solver):
         if exact_step is None:
             raise IncompatibleSolver("the SDE offers no exact_step", method=self.name)
         length = h if isinstance(h, Tensor) else torch.full((), h, dtype=y.dtype, device=y.device)
-        return Step(exact_step(t, length, y, noise.W, noise.H, noise.Z))
+        law = noise.terms
+        if not law and noise.lengths is not None:
+            law = self.law(problem, noise.lengths, y)
+        given = {"law": law} if law else {}
+        return Step(exact_step(t, length, y, noise.W, noise.H, noise.Z, **given))

@@ -10,6 +10,7 @@ from trajinfer._core.errors import BrownianMismatch
 from trajinfer.paths.brownian import Increments
 from trajinfer.sde.problem import Problem
 from trajinfer.sde.solvers.base import Size, Solver, Stage, Step, StepNoise, add_noise, scaled_add
+from trajinfer.sde.transforms import inside_transform
 
 
 class Milstein(Solver):
@@ -100,10 +101,13 @@ class MilsteinDerivativeFree(Solver):
 
 def _derivative(problem: Problem, t: Tensor, y: Tensor, direction: Tensor) -> Tensor:
     """The directional derivative of g, by forward-mode differentiation."""
-    with forward_ad.dual_level():
+    problem.nfe_g -= 1  # a Jacobian product, not an evaluation of its own
+    if inside_transform():  # where dual numbers of autograd are refused
+        product: Tensor = torch.func.jvp(lambda x: problem.g(t, x), (y,), (direction,))[1]
+        return product
+    with forward_ad.dual_level():  # takes two thirds of the time
         dual = forward_ad.make_dual(y, direction)
         g, bend = forward_ad.unpack_dual(problem.g(t, dual))
-    problem.nfe_g -= 1  # a Jacobian product, not an evaluation of its own
     return torch.zeros_like(g) if bend is None else bend
 
 
