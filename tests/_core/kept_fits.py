@@ -25,6 +25,8 @@ from trajinfer import (
     evaluation,
     jumps,
 )
+from trajinfer.bridges import fit_together
+from trajinfer.functionals import fit_interval, hitting_time, states
 from trajinfer.generation import CDECritic, Memory, TransitionLikelihood
 from trajinfer.processes import AffineDrift, DoubleWell, OrnsteinUhlenbeck
 from trajinfer.recognition.training import fresh_network, train_network
@@ -111,6 +113,30 @@ def bootstrap_of_bridges(folder):
     return evaluation.bootstrap(
         estimator, clouds(), 6, statistic=drift_of, random_state=0, checkpoint=folder
     )
+
+
+def together(folder):
+    """A parameter that two experiments share."""
+    experiments = {"one": few_clouds(), "other": clouds(SEGMENTS[:3], 15)}
+    estimator = SchrodingerBridge(learning(), n_refinements=3, random_state=0)
+    bridges = fit_together(estimator, experiments, checkpoint=folder)
+    drawn = [bridge.sample(5, [0.25], random_state=1).values for bridge in bridges.values()]
+    return np.concatenate([drift_of(bridges["one"]), *map(np.ravel, drawn)])
+
+
+def interval_of_an_answer(folder):
+    """Ends of an interval over rates as plausible as the data leave them."""
+    model = MarkovJumpProcess(2, method="mle", random_state=0).fit(paths(30))
+    found = fit_interval(
+        hitting_time(states(1)), model, [0], n=10, random_state=0, checkpoint=folder
+    )
+    return np.concatenate([found.value, found.lower, found.upper])
+
+
+def goodness(folder):
+    """Statistics of data sets drawn from a model."""
+    model = MarkovJumpProcess(2, method="mle", random_state=0).fit(paths(15))
+    return model.goodness_of_fit(n_bootstrap=6, checkpoint=folder).statistics
 
 
 def left_out(folder):
@@ -203,6 +229,9 @@ FITS = {
     ),
     "growing bridge": growing,
     "bootstrap of bridges": bootstrap_of_bridges,
+    "bridges of two experiments": together,
+    "interval of an answer": interval_of_an_answer,
+    "goodness of fit": goodness,
     "left-out snapshots": left_out,
     "intervals of cells": intervals,
     "choice of volatility": volatility,

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import seed_from, spawn
@@ -47,7 +49,10 @@ class JointProblem(Problem):
 
 
 def fit_together(
-    estimator: SchrodingerBridge, experiments: Mapping[str, Any]
+    estimator: SchrodingerBridge,
+    experiments: Mapping[str, Any],
+    *,
+    checkpoint: str | Path | None = None,
 ) -> dict[str, SchrodingerBridge]:
     """Bridges of several experiments under one reference, refined on all of them.
 
@@ -56,14 +61,17 @@ def fit_together(
             growth in the bridges, but not while the reference is refined.
         experiments: by name, `Snapshots` or a table with a column "time"; all with the same
             coordinates.
+        checkpoint: folder in which every round is kept as it is done, so that a call that was
+            killed goes on from there; the estimator's own belongs to a single fit.
 
     Returns:
         By name, a fitted bridge with the couplings of its experiment and the common `reference_`,
         which it no longer refines: its `n_refinements` is 0.
 
     Raises:
-        InputError: for no experiments, coordinates that differ, a backend without atoms, or
-            volatility="learn", whose correction is that of one experiment.
+        InputError: for no experiments, coordinates that differ, a backend without atoms,
+            volatility="learn", whose correction is that of one experiment, or a checkpoint of
+            another call.
 
     Example:
         >>> from trajinfer.processes import OrnsteinUhlenbeck
@@ -84,8 +92,19 @@ def fit_together(
     first = next(iter(data.values()))
     for name, snapshots in data.items():
         _check_experiment(name, snapshots, first)
-    noise = noise_by_coordinate(estimator.measurement_noise, first.dim)
-    seed = seed_from(estimator.random_state)
+
+    def identity() -> dict[str, Any]:
+        return {"estimator": clone(estimator), "experiments": data}
+
+    with checkpointed(checkpoint, "fit_together", identity):
+        return _fitted(estimator, data)
+
+
+def _fitted(
+    estimator: SchrodingerBridge, data: Mapping[str, Snapshots]
+) -> dict[str, SchrodingerBridge]:
+    noise = noise_by_coordinate(estimator.measurement_noise, next(iter(data.values())).dim)
+    seed = once("seed", seed_from, estimator.random_state)
     seed_thin, seed_paths, _ = spawn(seed, 3)
     positions = [without_noise(snapshots, noise, seed_thin) for snapshots in data.values()]
     sde = prepare_reference(estimator.reference, estimator.volatility, _in_a_row(positions))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array, require_fraction, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.parallel import Task, fan_out
@@ -47,6 +49,7 @@ def fit_interval(
     n: int = 200,
     random_state: RandomState = None,
     n_jobs: int | None = None,
+    checkpoint: str | Path | None = None,
     **settings: Any,
 ) -> FitInterval:
     """An answer with an interval that carries the uncertainty of the fit.
@@ -63,32 +66,44 @@ def fit_interval(
         random_state: seed of the draws.
         n_jobs: workers, of the back end of `joblib.parallel_config`; -1 takes all cores, None
             what is configured there, else 1. The answer is the same for any number.
+        checkpoint: folder in which every answer is kept as it is done, so that a call that was
+            killed goes on from there.
         settings: of the `ValueFunction` that answers.
 
     Raises:
-        InputError: if there is neither a source of draws nor more than one fit.
+        InputError: if there is neither a source of draws nor more than one fit, or the checkpoint
+            is that of another call.
     """
     require_fraction(level, "level")
-    seed = seed_from(random_state)
-    if isinstance(process, Sequence) and not isinstance(process, str):
-        if len(process) < 10:
-            raise InputError(
-                f"an interval needs at least 10 fits to resampled data, got {len(process)}"
-            )
-        fits = list(process)
-    else:
-        fits = [process, *_drawn(process, require_integer(n, "n", least=10), seed)]
-    settings |= {"functional": functional, "random_state": seed}
-    value = _answer(settings, fits[0], x0)
-    tasks = [
-        Task(f"answer of fit {k + 1} of {len(fits)} (seed {seed})", (settings, fit, x0))
-        for k, fit in enumerate(fits[1:], start=1)
-    ]
-    draws = np.stack(fan_out(_answer_of_draw, tasks, n_jobs=n_jobs))
+
+    def identity() -> dict[str, Any]:
+        return {"functional": functional, "process": process, "x0": x0, "n": n} | settings
+
+    with checkpointed(checkpoint, "interval of an answer", identity):
+        seed = once("seed", seed_from, random_state)
+        fits = _fits(process, n, seed)
+        asked = {**settings, "functional": functional, "random_state": seed}
+        value = _answer(asked, fits[0], x0)
+        tasks = [
+            Task(f"answer of fit {k + 1} of {len(fits)} (seed {seed})", (asked, fit, x0))
+            for k, fit in enumerate(fits[1:], start=1)
+        ]
+        draws = np.stack(fan_out(_answer_of_draw, tasks, n_jobs=n_jobs))
     tail = (1 - level) / 2
     lower = np.quantile(draws, tail, axis=0, method="lower")
     upper = np.quantile(draws, 1 - tail, axis=0, method="higher")
     return FitInterval(value, np.asarray(lower), np.asarray(upper), draws)
+
+
+def _fits(process: Any, n: int, seed: int) -> list[Any]:
+    """The fit itself, and others as plausible as the data leave them."""
+    if not isinstance(process, Sequence) or isinstance(process, str):
+        return [process, *_drawn(process, require_integer(n, "n", least=10), seed)]
+    if len(process) < 10:
+        raise InputError(
+            f"an interval needs at least 10 fits to resampled data, got {len(process)}"
+        )
+    return list(process)
 
 
 def _answer(settings: dict[str, Any], fit: Any, x0: Any) -> Array:

@@ -13,7 +13,10 @@ from scipy.stats import chi2
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
+from trajinfer._core.parallel import SeededTasks, fan_out
+from trajinfer._core.seeding import spawn
 from trajinfer.data.jump_series import JumpSeries
+from trajinfer.jumps.bootstrap import QUIET
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.visits import Clock, Contingency, LabelledPairs, VisitGroups, visits_of
 
@@ -28,7 +31,7 @@ _REMEDIES = (
 class Refit(Protocol):
     """Fits the same model to other paths."""
 
-    def __call__(self, series: JumpSeries) -> JumpModel:
+    def __call__(self, series: JumpSeries, seed: int) -> JumpModel:
         """The model of these paths."""
         ...
 
@@ -90,6 +93,7 @@ class GroupingPlan:
         n_times, n_gaps: groups of times on that clock, and of gaps within each.
         n_imputations: draws of the visits after deaths.
         n_bootstrap: data sets drawn from the model.
+        n_jobs: workers that fit them.
     """
 
     clock: Clock = "start"
@@ -97,6 +101,7 @@ class GroupingPlan:
     n_gaps: int = 3
     n_imputations: int = 20
     n_bootstrap: int = 0
+    n_jobs: int | None = None
 
     def __post_init__(self) -> None:
         if self.clock not in ("start", "entry"):
@@ -155,7 +160,9 @@ def goodness_of_fit(
     most = max(one.freedom for one in several)
     degrees = (max(most - n_parameters, 1), max(most, 1))
     p_values = (float(chi2.sf(statistic, degrees[0])), float(chi2.sf(statistic, degrees[1])))
-    drawn = _bootstrap(model, series, test, refit, plan.n_bootstrap, generator)
+    seeds = spawn(seed, plan.n_bootstrap)
+    tasks = SeededTasks("data set of the bootstrap", seeds, (model, series, test, refit))
+    drawn = np.array(fan_out(_statistic_under_model, tasks, n_jobs=plan.n_jobs, quiet=QUIET))
     p = None if not len(drawn) else float((1 + (drawn >= statistic).sum()) / (1 + len(drawn)))
     refuted = _verdict(p_values, p)
     table = Contingency.mean(several).table(test.groups, model.states)
@@ -166,23 +173,15 @@ def goodness_of_fit(
     )
 
 
-def _bootstrap(
-    model: JumpModel,
-    series: JumpSeries,
-    test: PearsonTest,
-    refit: Refit,
-    n: int,
-    generator: np.random.Generator,
-) -> Array:
-    """(n,) statistics of data drawn from the model, each under the model fitted to it."""
-    out = np.empty(n)
-    for k in range(n):
-        drawn = model.replicate(
-            visits_of(series, test.groups, generator, test.clock), series, generator
-        )
-        other = refit(drawn)
-        out[k] = np.mean([one.statistic for one in test.imputed(other, drawn, generator)])
-    return out
+def _statistic_under_model(
+    model: JumpModel, series: JumpSeries, test: PearsonTest, refit: Refit, seed: int
+) -> float:
+    """Statistic of data drawn from the model, under the model fitted to them."""
+    generator = np.random.default_rng(seed)
+    visits = visits_of(series, test.groups, generator, test.clock)
+    drawn = model.replicate(visits, series, generator)
+    other = refit(drawn, seed)
+    return float(np.mean([one.statistic for one in test.imputed(other, drawn, generator)]))
 
 
 def _verdict(p_values: tuple[float, float], p: float | None) -> bool | None:

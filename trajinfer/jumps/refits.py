@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from trajinfer._core.checkpoint_folder import checkpointed
+from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState
 from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.jumps.bootstrap import QUIET, resampled_rates
+from trajinfer.jumps.bootstrap import resampled_rates
 from trajinfer.jumps.fitted import FittedJumpProcess
 from trajinfer.jumps.goodness import GoodnessOfFit, GroupingPlan, goodness_of_fit
 from trajinfer.jumps.model import JumpModel
@@ -79,6 +79,8 @@ class RefittedJumpProcess(FittedJumpProcess):
         n_bootstrap: int = 0,
         ts: Any = None,
         random_state: RandomState = None,
+        n_jobs: int | None = None,
+        checkpoint: str | Path | None = None,
     ) -> GoodnessOfFit:
         r"""Whether the data look as the model says: Pearson's test, and prevalence.
 
@@ -99,6 +101,9 @@ class RefittedJumpProcess(FittedJumpProcess):
             n_bootstrap: data sets for a p-value by simulation; 0 gives bounds only.
             ts: (T,) durations at which prevalence is compared; None takes ten.
             random_state: None takes the estimator's.
+            n_jobs: workers that fit the data sets of the bootstrap, as of `bootstrap`.
+            checkpoint: folder in which the statistic of every data set of the bootstrap is kept as
+                it is done, so that a call that was killed goes on from there.
 
         Returns:
             The report; `print` shows the findings in words, `plot.goodness_of_fit` its cells.
@@ -113,32 +118,48 @@ class RefittedJumpProcess(FittedJumpProcess):
         series = self._data(X)
         if self.emission_ is not None:
             raise InputError("goodness of fit compares labels; this model is one of a signal")
-        plan = GroupingPlan(clock, n_times, n_gaps, n_imputations, n_bootstrap)
+        asked = GroupingPlan(clock, n_times, n_gaps, n_imputations, n_bootstrap)
         times = self.prevalence_times(series, 11)[1:] if ts is None else ts
-        seed = self._draw_seed(random_state)
-        return goodness_of_fit(
-            self.model_,
-            series,
-            self.prevalence(series, times),
-            getattr(self, "n_parameters_", 0),
-            lambda drawn: self._refit(drawn, seed),
-            plan,
-            seed,
-        )
+        given = self.model_ if self.method_ == "given" else None
+        refit = SameSettings(clone(self).set_params(n_states=None), given)
+
+        def identity() -> dict[str, Any]:
+            return {"model": self.model_, "refit": refit, "paths": series, "plan": asked}
+
+        with checkpointed(checkpoint, "goodness of fit", identity):
+            seed = once("seed", self._draw_seed, random_state)
+            return goodness_of_fit(
+                self.model_,
+                series,
+                self.prevalence(series, times),
+                getattr(self, "n_parameters_", 0),
+                refit,
+                replace(asked, n_jobs=n_jobs),
+                seed,
+            )
 
     def _data(self, X: Any) -> JumpSeries:
         if X is None and not hasattr(self, "_series"):
             raise InputError("the data are not kept in a saved model; give them as X=")
         return self._series if X is None else as_jump_series(X)
 
-    def _refit(self, series: JumpSeries, seed: int) -> JumpModel:
-        """The model fitted to other paths with the same settings; a given one stays."""
-        if self.method_ == "given":
-            return self.model_
-        worker = clone(self).set_params(n_states=None, random_state=seed)
-        with warnings.catch_warnings():
-            for category in QUIET:
-                warnings.simplefilter("ignore", category)
-            worker.fit(series)
-        model: JumpModel = worker.model_
+
+@dataclass(frozen=True, eq=False)
+class SameSettings:
+    """Fits an estimator's settings to other paths; a model that was given stays.
+
+    Attributes:
+        estimator: unfitted.
+        given: the model that no data change, if there is one.
+    """
+
+    estimator: Any
+    given: JumpModel | None
+
+    def __call__(self, series: JumpSeries, seed: int) -> JumpModel:
+        """The model of these paths."""
+        if self.given is not None:
+            return self.given
+        worker = clone(self.estimator).set_params(random_state=seed)
+        model: JumpModel = worker.fit(series).model_
         return model
