@@ -106,6 +106,22 @@ def test_conditional_drift():
         torch.testing.assert_close(found[node, 0], expected.detach(), rtol=1e-8, atol=1e-8)
 
 
+def test_backward_drift():
+    """-b(x) + Sigma grad log q(0, start; t, x), the gradient by automatic differentiation."""
+    law, dynamics = law_of(), dynamics_of(PROCESS)
+    positions = tensor([[1.0, 1.0], [0.3, -0.2], [0.6, -0.8]]).reshape(3, 1, 1, 2)
+    found = law.backward_drift(positions).detach()
+    for node, fraction in enumerate(FRACTIONS):
+        x = positions[node, 0].clone().requires_grad_()
+        past = Transitions(dynamics, 8)(
+            tensor([0.0]), tensor([[START]]), (fraction * DURATION).reshape(1)
+        )
+        density = torch.distributions.MultivariateNormal(past.mean[0, 0], past.covariance[0, 0])
+        slope = torch.autograd.grad(density.log_prob(x[0]), x)[0]
+        expected = slope * tensor(SIGMA) ** 2 - PROCESS.f(tensor(0.0), x)
+        torch.testing.assert_close(found[node, 0], expected.detach(), rtol=1e-8, atol=1e-8)
+
+
 def test_bridges_of_a_nonlinear_reference_end_where_they_should():
     process = LotkaVolterra(1.0, 0.4, 0.1, 0.4, volatility=[0.1, 0.2])
     x = tensor([[[5.0, 4.0], [4.0, 3.0]]])

@@ -15,8 +15,6 @@ from trajinfer.bridges.drift_bridge import DriftBridge
 from trajinfer.bridges.local_features import LocalFeatures
 from trajinfer.bridges.multi_marginal import MultiMarginalBridge
 from trajinfer.bridges.proportional_fitting import ProportionalFit, SegmentDrifts
-from trajinfer.references.linalg import apply, cholesky
-from trajinfer.references.stratified import draw_atoms
 
 _PATHS, _INTERVALS = 4096, 32
 
@@ -39,10 +37,9 @@ class IpfBridge(DriftBridge):
     @classmethod
     def of(cls, base: MultiMarginalBridge, seed: int) -> Self:
         """Both drifts between the snapshots of a bridge, under its reference of constant noise."""
-        draws, check = spawn(seed, 2)
-        generator = torch_generator(draws)
+        check, *seeds = spawn(seed, 1 + base.problem.n_segments)
         with torch.no_grad():
-            segments = tuple(_fitted(base, k, generator) for k in range(base.problem.n_segments))
+            segments = tuple(_fitted(base, k, own) for k, own in enumerate(seeds))
             bare = cls(base, segments)
             return cls(base, segments, bare.miss(torch_generator(check)))
 
@@ -55,27 +52,16 @@ class IpfBridge(DriftBridge):
 
     def backward_velocity(self, t: float, x: Tensor) -> Tensor:
         """Drift, towards earlier times, of the path law seen backwards, at positions x (n, D)."""
-        drift = self.transitions.dynamics.drift(x.new_full((len(x), 1), t), x)
-        segment = self.segments[self.problem.segment_of(t)]
-        return segment.control(t, x, backwards=True) - drift
+        return self.segments[self.problem.segment_of(t)].backward_drift(t, x)
 
 
-def _fitted(base: MultiMarginalBridge, k: int, generator: torch.Generator) -> SegmentDrifts:
+def _fitted(base: MultiMarginalBridge, k: int, seed: int) -> SegmentDrifts:
     """Both drifts of segment k; features lie where paths of the base go."""
-    problem = base.problem
+    problem, (draws, turns) = base.problem, spawn(seed, 2)
+    generator = torch_generator(draws)
     start, end = problem.span(k)
-    times = torch.linspace(start, end, _INTERVALS + 1, dtype=problem.times.dtype)
-    inside = torch.as_tensor(base.draw(times[1:-1].numpy(), _PATHS, generator))
-    ends = tuple(
-        problem.points[side][draw_atoms(problem.log_mass[side].exp(), _PATHS, generator)]
-        for side in (k, k + 1)
-    )
-    population = torch.cat([ends[0].unsqueeze(0), inside.transpose(0, 1), ends[1].unsqueeze(0)])
-    dynamics, dim = base.transitions.dynamics, population.shape[2]
-    rate = dynamics.covariance_rate(times[:1, None], ends[0][:1]).reshape(dim, dim)
-    shape = (2, _INTERVALS, _PATHS, dim)
-    factor, _ = cholesky(rate)
-    noise = apply(factor, torch.randn(shape, generator=generator, dtype=population.dtype))
-    features = LocalFeatures.around(population, generator)
-    fit = ProportionalFit(dynamics, rate, times, (ends[0], ends[1]), features, noise)
-    return once("segment", fit.run)
+    shares = (torch.arange(_INTERVALS, dtype=problem.times.dtype) + 0.5) / _INTERVALS
+    paths = base.draw((start + (end - start) * shares).numpy(), _PATHS, generator)
+    features = LocalFeatures.around(torch.as_tensor(paths).transpose(0, 1), generator)
+    fit = ProportionalFit(problem, base.transitions, k, shares, features, _PATHS)
+    return once("segment", fit.run, turns)

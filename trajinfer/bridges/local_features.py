@@ -12,7 +12,7 @@ from torch import Tensor
 from trajinfer._core.packing import packable
 from trajinfer.references.linalg import cholesky
 
-_WAVES, _SCALES = 96, (1.0, 0.5, 0.25)
+_WAVES, _SCALES = 128, (1.0, 0.5, 0.25, 0.125)
 
 
 @packable
@@ -20,7 +20,7 @@ _WAVES, _SCALES = 96, (1.0, 0.5, 0.25)
 class LocalFeatures:
     r"""Features $\phi_s(x)$ at the nodes s of a segment: 1, z and $\cos(\omega^T z + \beta)$.
 
-    z is the position in the deviations of the population at the node. Waves of three lengths are
+    z is the position in the deviations of the population at the node. Waves of four lengths are
     drawn once, so that a sum of functions in these features is one function in them.
 
     Attributes:
@@ -53,19 +53,12 @@ class LocalFeatures:
         return cls(centre, inverse.contiguous(), normal / length, phase)
 
     @property
-    def n_linear(self) -> int:
-        """The first features, which are constant or linear."""
-        return 1 + self.centre.shape[1]
+    def steepness(self) -> Tensor:
+        """Squared gradients (F,) of the features in deviations; 0 for constant and linear ones."""
+        waves = self.waves.square().sum(0)
+        return torch.cat([waves.new_zeros(1 + self.centre.shape[1]), waves])
 
     def __call__(self, node: int, x: Tensor) -> Tensor:
         """Features (N, F) at a node and positions x (N, D)."""
         z = (x - self.centre[node]) @ self.whiten[node].mT
         return torch.cat([torch.ones_like(z[:, :1]), z, (z @ self.waves + self.phase).cos()], dim=1)
-
-    def mean_slope(self, node: int, x: Tensor) -> Tensor:
-        """Mean over positions x (N, D) of the gradients of all features, (F, D)."""
-        whiten = self.whiten[node]
-        z = (x - self.centre[node]) @ whiten.mT
-        steep = (z @ self.waves + self.phase).sin().mean(0)
-        waves = -steep.unsqueeze(1) * (self.waves.mT @ whiten)
-        return torch.cat([torch.zeros_like(whiten[:1]), whiten, waves])

@@ -29,6 +29,7 @@ class BridgeLaw:
         means: (L + 1, S, N, D), the last entry at the end of the segment.
         flows: (L + 1, S, N or 1, D, D) from the node before (from the start for the first).
         noises: (L + 1, S, N or 1, D, D), covariance added since the node before.
+        covariances: (L + 1, S, N or 1, D, D), covariance since the start.
         gains: (L, S, N or 1, D, D), G at the nodes.
         to_end: (L, S, N or 1, D, D), flow from the nodes to the end.
         remaining: (L, S, N or 1, D, D), covariance still to come, given the position at the node.
@@ -39,6 +40,7 @@ class BridgeLaw:
     means: list[Tensor]
     flows: list[Tensor]
     noises: list[Tensor]
+    covariances: list[Tensor]
     gains: list[Tensor]
     to_end: list[Tensor]
     remaining: list[Tensor]
@@ -74,22 +76,55 @@ class BridgeLaw:
             (L, S, N, D).
         """
         drifts = []
-        dynamics, shape = self.transitions.dynamics, end.shape
         for node, x in enumerate(positions):
-            mean = self.means[node]
-            t = self.times[node].unsqueeze(1).expand(shape[:2]).reshape(-1, 1)
-            flat = mean.flatten(0, 1)
-            offset = x - mean
-            jacobian = dynamics.jacobian(t, flat).reshape(*shape, -1)
-            local = dynamics.drift(t, flat).reshape(shape) + apply(jacobian, offset)
-            rate = dynamics.covariance_rate(t, flat)
-            rate = rate.reshape(*shape, -1) if rate.ndim == 3 else rate
-            to_end = self.to_end[node]
+            to_end, offset = self.to_end[node], x - self.means[node]
             miss = end - self.means[-1] - apply(to_end, offset)
-            factor, _ = cholesky(self.remaining[node])
-            pull = torch.cholesky_solve(miss.unsqueeze(3), factor.expand(*shape, -1))
-            drifts.append(local + (rate @ to_end.mT @ pull).squeeze(3))
+            pull = apply(self._rate(node) @ to_end.mT, _over(self.remaining[node], miss))
+            drifts.append(self._local(node, offset) + pull)
         return torch.stack(drifts)
+
+    def backward_drift(self, positions: Tensor) -> Tensor:
+        r"""Drift at the nodes, towards earlier times, of the paths seen backwards.
+
+        With $b$ the drift and $q$ the law at the node given the start,
+        $-b + \Sigma \nabla \log q$.
+
+        Args:
+            positions: (L, S, N, D) at the nodes.
+
+        Returns:
+            (L, S, N, D).
+        """
+        drifts = []
+        for node, x in enumerate(positions):
+            offset = x - self.means[node]
+            score = -_over(self.covariances[node], offset)
+            drifts.append(apply(self._rate(node), score) - self._local(node, offset))
+        return torch.stack(drifts)
+
+    def _local(self, node: int, offset: Tensor) -> Tensor:
+        """Drift (S, N, D) at a node, linear in the offset (S, N, D) from the mean."""
+        dynamics, (t, mean) = self.transitions.dynamics, self._rows(node)
+        jacobian = dynamics.jacobian(t, mean).reshape(*offset.shape, -1)
+        return dynamics.drift(t, mean).reshape(offset.shape) + apply(jacobian, offset)
+
+    def _rows(self, node: int) -> tuple[Tensor, Tensor]:
+        """Times (S N, 1) and means (S N, D) at a node."""
+        mean = self.means[node]
+        t = self.times[node].unsqueeze(1).expand(mean.shape[:2]).reshape(-1, 1)
+        return t, mean.flatten(0, 1)
+
+    def _rate(self, node: int) -> Tensor:
+        """Rate of the covariance at a node, (S, N, D, D) or (D, D)."""
+        rate = self.transitions.dynamics.covariance_rate(*self._rows(node))
+        return rate.reshape(*self.means[node].shape, -1) if rate.ndim == 3 else rate
+
+
+def _over(covariance: Tensor, x: Tensor) -> Tensor:
+    """Inverse of covariances (S, N or 1, D, D), times vectors (S, N, D)."""
+    factor, _ = cholesky(covariance)
+    solved: Tensor = torch.cholesky_solve(x.unsqueeze(3), factor.expand(*x.shape, -1)).squeeze(3)
+    return solved
 
 
 def bridge_law(
@@ -135,4 +170,6 @@ def bridge_law(
         to_end.insert(0, onward)
         remaining.insert(0, covariances[-1] - cross @ onward.mT)
     times = t0 + fractions.unsqueeze(1) * duration
-    return BridgeLaw(transitions, means, flows, noises, gains, to_end, remaining, times)
+    return BridgeLaw(
+        transitions, means, flows, noises, covariances, gains, to_end, remaining, times
+    )
