@@ -17,6 +17,7 @@ from trajinfer.data import TimeAxis
 from trajinfer.functionals.asked import as_dynamics
 from trajinfer.functionals.dynamics import Chain, Diffusion, as_points
 from trajinfer.functionals.extrapolation import told_beyond
+from trajinfer.functionals.methods.between import between
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.flow import Flow
 from trajinfer.functionals.methods.grid import (
@@ -112,6 +113,8 @@ class DensityPath:
         grid: the cells.
         axis: how durations map to numbers.
         edge: (T,) share of the law in the outermost cells.
+        error: (T,) the L1 distance to the law on cells twice as wide, which is some three times the
+            error of the density; more where the cells raise the noise.
     """
 
     ts: Array
@@ -119,6 +122,7 @@ class DensityPath:
     grid: Grid
     axis: TimeAxis
     edge: Array
+    error: Array
 
     @property
     def densities(self) -> Array:
@@ -221,27 +225,51 @@ def density(
         ends = domain_of(diffusion, points, float(times.max()), None, None, random_state)
         domain = tuple(ends)
     grid = _grid(diffusion, domain, resolution)
+    masses = _moved(start, diffusion, grid, times)
+    edge = np.array([edge_share(grid, mass) for mass in masses])
+    warn_of_edges(float(edge.max()))
+    raised = _warn_of_wide_cells(diffusion, grid, masses, moving_rate)
+    rough = _twice_as_wide(grid)
+    error = _apart(grid, masses, rough, _moved(start, diffusion, rough, times)) * (1 + 2 * raised)
+    return DensityPath(times, masses, grid, diffusion.axis, edge, error)
+
+
+def _moved(start: Any, diffusion: Diffusion, grid: Grid, times: Array) -> Array:
+    """Laws (T, N) on a grid at times (T,) in any order."""
     law = _first_law(start, diffusion, grid)
     diffusion.require_steady(grid.centers)
     rates = grid_rates(diffusion, grid, None, across=moving_rate).rates
     flow = Flow(scipy.sparse.csr_array(rates.T))
-    order = np.argsort(times)
     masses, now = np.empty((len(times), len(law))), 0.0
-    for k in order:
+    for k in np.argsort(times):
         law = flow.move(times[k] - now, law) if times[k] > now else law
         law = np.maximum(law, 0.0)  # rounding
         masses[k], now = law / law.sum(), times[k]
-    edge = np.array([edge_share(grid, mass) for mass in masses])
-    warn_of_edges(float(edge.max()))
-    _warn_of_wide_cells(diffusion, grid, masses, moving_rate)
-    return DensityPath(times, masses, grid, diffusion.axis, edge)
+    return masses
 
 
-def _warn_of_wide_cells(diffusion: Diffusion, grid: Grid, masses: Array, across: FaceRate) -> None:
+def _twice_as_wide(grid: Grid) -> Grid:
+    return Grid(grid.low, grid.high, tuple((count + 1) // 2 for count in grid.shape))
+
+
+def _apart(grid: Grid, masses: Array, rough: Grid, others: Array) -> Array:
+    """L1 distances (T,) of laws (T, N) on a grid to laws on another of the same domain."""
+    volume, wider = np.prod(grid.sizes), np.prod(rough.sizes)
+    distances = []
+    for mass, other in zip(masses, others):
+        there = between(rough.axes, (other / wider).reshape(rough.shape), None, grid.centers)
+        distances.append(float(np.abs(mass - there * volume).sum()))
+    return np.array(distances)
+
+
+def _warn_of_wide_cells(diffusion: Diffusion, grid: Grid, masses: Array, across: FaceRate) -> float:
+    """The share by which the cells raise the noise where the laws are."""
+
     def raised(parts: float) -> float:
         return max(added_noise(diffusion, grid, mass, parts, across) for mass in masses)
 
     warn_of_wide_cells(raised, grid.shape[0])
+    return raised(1.0)
 
 
 def _first_law(start: Any | Callable[[Array], Array], diffusion: Diffusion, grid: Grid) -> Array:
@@ -283,20 +311,26 @@ def stationary(
             raise InputError("give X, some states of the process, or domain= (low, high)")
         duration = natural_duration(diffusion, points)
         domain = tuple(domain_of(diffusion, points, duration, None, None, random_state))
-    chain = on_grid(diffusion, domain, resolution)
-    matrix = scipy.sparse.csc_array(chain.rates.T)
+    grid = _grid(diffusion, domain, resolution)
+    law = _at_rest(diffusion, grid)
+    edge = edge_share(grid, law)
+    warn_of_edges(edge)
+    raised = _warn_of_wide_cells(diffusion, grid, law[None], crossing_rate)
+    rough = _twice_as_wide(grid)
+    error = _apart(grid, law[None], rough, _at_rest(diffusion, rough)[None]) * (1 + 2 * raised)
+    return DensityPath(np.zeros(1), law[None], grid, diffusion.axis, np.array([edge]), error)
+
+
+def _at_rest(diffusion: Diffusion, grid: Grid) -> Array:
+    """The law (N,) on a grid that does not change."""
+    diffusion.require_steady(grid.centers)
+    matrix = scipy.sparse.csc_array(grid_rates(diffusion, grid, None).rates.T)
     # one equation is the sum of the others: the mass of one cell is set instead
-    drift = np.abs(diffusion.drift(0.0, chain.centers) / chain.grid.sizes).sum(axis=1)
+    drift = np.abs(diffusion.drift(0.0, grid.centers) / grid.sizes).sum(axis=1)
     fixed = int(drift.argmin())
     others = np.arange(len(drift)) != fixed
     right = -matrix[:, [fixed]].toarray()[others, 0]
-    solved = scipy.sparse.linalg.splu(scipy.sparse.csc_matrix(matrix[others][:, others])).solve(
-        right
-    )
+    inner = scipy.sparse.csc_matrix(matrix[others][:, others])
     law = np.ones(len(drift))
-    law[others] = np.maximum(solved, 0.0)
-    law /= law.sum()
-    edge = edge_share(chain.grid, law)
-    warn_of_edges(edge)
-    _warn_of_wide_cells(diffusion, chain.grid, law[None], crossing_rate)
-    return DensityPath(np.zeros(1), law[None], chain.grid, diffusion.axis, np.array([edge]))
+    law[others] = np.maximum(scipy.sparse.linalg.splu(inner).solve(right), 0.0)
+    return np.asarray(law / law.sum())

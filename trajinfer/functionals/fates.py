@@ -18,7 +18,8 @@ from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
-from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
+from trajinfer.functionals.methods.grid_limit import solve_on
+from trajinfer.functionals.methods.grid_values import stopping_set
 from trajinfer.functionals.methods.registry import choose_or_simulate, solve_by
 from trajinfer.functionals.monte_carlo import estimate, paths_each, shares
 from trajinfer.questions.functional import Functional
@@ -37,8 +38,8 @@ class FateTable:
     Attributes:
         probabilities: (n, K + 1); the last column is "none": no region was reached.
         names: of the columns.
-        std_errors: (n, K + 1) of the simulation, or of features, as `ValueFunction` has it;
-            0 on grids and where the answer is exact.
+        std_errors: (n, K + 1) of the simulation, or of features or a grid, as `ValueFunction` has
+            it; 0 where the answer is exact.
         method: what was chosen, and why.
         index: names of the rows.
     """
@@ -230,6 +231,8 @@ def _solved(
         cells = settings["resolution"]
         grids = solve_on(questions, dynamics, low, high, cells, horizon, states)
         values = np.stack([grid.value(0.0, states) for grid in grids], axis=1)
+        errors = np.stack([grid.std_error(states) for grid in grids], axis=1)
+        return np.clip(values, 0.0, 1.0), errors
     return np.clip(values, 0.0, 1.0), np.zeros_like(values)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import scipy.ndimage
 
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError, nearest
@@ -22,7 +24,8 @@ from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.chain import Killed
 from trajinfer.functionals.methods.domain import domain_of
 from trajinfer.functionals.methods.flow import Flow
-from trajinfer.functionals.methods.grid_values import GridQuestions, pair_of_grids, stopping_set
+from trajinfer.functionals.methods.grid_limit import Grids
+from trajinfer.functionals.methods.grid_values import GridQuestions, stopping_set
 from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
 from trajinfer.questions.functional import Functional, hitting_probability, hitting_time
@@ -41,7 +44,8 @@ class PassageLaw:
         survival: (B, T) probability not to have reached it yet.
         density: (B, T) of the time of reaching it.
         mean: (B,) mean time, infinite where it may not be reached; NaN where not known.
-        std_error: (B, T) of the survival, from simulation; 0 where nothing was simulated.
+        std_error: (B, T) of the survival: of the simulation, or how far a grid may be off; 0 where
+            the answer is exact.
         method: what was chosen, and why.
         axis: how durations map to numbers.
     """
@@ -212,25 +216,25 @@ def _on_grid(
     question = Functional(stop={target: 0.0}, terminal=1.0, horizon=float(times[-1]))
     low, high = domain_of(diffusion, starts, float(times[-1]), stopping_set(question), domain, seed)
     horizon = float(times[-1])
-    pair = pair_of_grids([question], diffusion, low, high, resolution, horizon, starts)
-    laws = [_on_cells(on_grid, starts, times) for on_grid in pair[diffusion.dim > 1 :]]
-    survival, density = laws[-1]
-    if len(laws) == 2:  # the error falls with the square of the width
-        survival, density = (fine + (fine - rough) / 3 for rough, fine in zip(*laws))
+    grids = Grids.of([question], diffusion, low, high, resolution, horizon, starts)
+    (survival, density), errors = grids.limit(partial(_on_cells, starts=starts, times=times))
+    # a change that passes through 0 is no sign of an answer that is right
+    error = scipy.ndimage.maximum_filter1d(errors[0], size=3, axis=1)
     inside = target.contains(starts)
-    survival[inside], density[inside] = 0.0, 0.0
+    survival[inside], density[inside], error[inside] = 0.0, 0.0, 0.0
     mean = _mean(diffusion, target, starts)
     survival = np.clip(survival, 0.0, 1.0)  # the limit of two grids may go beyond
-    return survival, np.maximum(density, 0.0), mean, np.zeros_like(survival)
+    return survival, np.maximum(density, 0.0), mean, error
 
 
-def _on_cells(on_grid: GridQuestions, starts: Array, times: Array) -> tuple[Array, Array]:
+def _on_cells(on_grid: GridQuestions, starts: Array, times: Array) -> Array:
+    """Survival and density of stopping, (2, B, T)."""
     survival, density = _decay(on_grid.killed(), times)
     rows = [
         [on_grid.solution(values, 0).value(0.0, starts) for values in table]
         for table in (survival, density)
     ]
-    return np.stack(rows[0], axis=1), np.stack(rows[1], axis=1)
+    return np.stack([np.stack(row, axis=1) for row in rows])
 
 
 def _mean(diffusion: Diffusion, target: Region, starts: Array) -> Array:

@@ -44,7 +44,7 @@ class ValueFunction(Estimator):
             "lstd" (paths, simulated with their noise or recorded), "martingale" (realised rewards
             less the noise along the way), or "auto".
         resolution: cells along each axis of a grid; None takes 200, 100 or 28 in one, two or three
-            dimensions, and in one dimension the limit of two grids.
+            dimensions. The answer is the limit of two grids.
         domain: (low, high) corners of the grid; None follows some paths to find them.
         features: functions whose sum is the value, for "galerkin", "lstd" and "martingale"; None
             takes 30, 200 or 300 in one, two or more dimensions, and 60 where paths are used.
@@ -55,8 +55,8 @@ class ValueFunction(Estimator):
     Attributes:
         method_: what was chosen, and why.
         solution_: the values.
-        residual_: what is left of the equation at points not used, or the change from the next
-            coarser grid; 0 where the solution is exact.
+        residual_: what is left of the equation at points not used, or the largest error of a
+            grid; 0 where the solution is exact.
         condition_: of the system that gave the coefficients; 1 where there was none.
         states_: the labels, for a chain.
 
@@ -143,8 +143,8 @@ class ValueFunction(Estimator):
     def std_error(self, X: Any) -> Array:
         """What is known of the error (n,) at X (n, D).
 
-        The difference of two draws of the features; the change from the next coarser grid; zero
-        where the values are exact.
+        The difference of two draws of the features; the change from cells twice as wide and from
+        a wider domain, the largest near X; zero where the values are exact.
         """
         check_is_fitted(self, "solution_")
         x = self._states(X)

@@ -30,17 +30,20 @@ def check_grid(
     starts: Array,
     discount: Array,
     horizon: float | None,
-) -> None:
+) -> tuple[float, float]:
     """Look at the time that paths from the starts spend in each cell until they stop.
 
     Args:
         diffusion: what moves.
-        grids: two, the second with cells half as wide, of which the answer is taken. In one
-            dimension both are combined, which removes what falls with the square of the width.
+        grids: two, the second with cells half as wide, which are combined.
         rates: between the cells of the first.
         starts: (n, D) states that do not stop.
         discount: (N,) of the cells that go on.
         horizon: T as a number; None for none.
+
+    Returns:
+        The share of that time spent where the domain cuts off the way, and the share by which the
+        cells of the second grid raise the noise.
 
     Warns:
         UserWarning: where more than 1e-4 of that time is spent where the domain cuts off the way,
@@ -50,19 +53,21 @@ def check_grid(
     spent = _time_spent(grid, rates, starts, discount, horizon)
     total = spent.sum()
     if total <= 0:
-        return
-    warn_of_edges(float(spent[rates.cut].sum() / total))
+        return 0.0, 0.0
+    edge = float(spent[rates.cut].sum() / total)
+    warn_of_edges(edge)
     everywhere = np.zeros(len(grid.centers))
     everywhere[rates.going] = spent
 
+    ratio = grid.sizes[0] / finer.sizes[0]
+
     def raised(parts: float) -> float:
         """The share by which the noise is raised in the answer, of cells so many times narrower."""
-        share = added_noise(diffusion, grid, everywhere, parts * grid.sizes[0] / finer.sizes[0])
-        if diffusion.dim > 1:
-            return share
-        return abs(4 * share - added_noise(diffusion, grid, everywhere, parts)) / 3
+        rough, fine = (added_noise(diffusion, grid, everywhere, parts * r) for r in (1.0, ratio))
+        return abs(4 * fine - rough) / 3
 
     warn_of_wide_cells(raised, (grid if diffusion.dim == 1 else finer).shape[0])
+    return edge, added_noise(diffusion, grid, everywhere, ratio)
 
 
 def _time_spent(

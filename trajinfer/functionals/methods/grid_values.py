@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.interpolate
@@ -13,13 +14,15 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.functionals.dynamics import Diffusion
+from trajinfer.functionals.methods.between import between
 from trajinfer.functionals.methods.chain import Killed
 from trajinfer.functionals.methods.grid import Grid, GridRates, grid_rates
-from trajinfer.functionals.methods.grid_checks import check_grid
-from trajinfer.questions.functional import Functional, Value, values_at
+from trajinfer.questions.functional import Functional, Indicator, Value, values_at
 from trajinfer.questions.region import Region
 
-_PARTS = {1: 64, 2: 8, 3: 4}  # of a cell along each axis, where a mean over it is taken
+# of a cell along each axis, where a mean over it is taken, and where the function jumps
+_PARTS = {1: (32, 512), 2: (4, 32), 3: (2, 8)}
+_JUMP = 0.1  # of the range of all means, between the mean of a cell and the value at its centre
 CELLS = {1: 200, 2: 100, 3: 28}
 
 
@@ -30,20 +33,24 @@ class GridSolution:
 
     Attributes:
         axes: the centres along each axis.
-        table: values on the grid, linear between centres in two and three dimensions, cubic in one.
+        table: values on the grid, cubic between centres that are known.
         functional: the question.
-        horizon: T as a number, where there is one.
+        residual: the largest of the errors.
+        known: of the shape of the grid, bool: cells that go on, and those right behind walls; None
+            where all are.
+        errors: of the shape of the grid, how far values may be off; None where not known.
     """
 
     axes: tuple[Array, ...]
     table: Array
     functional: Functional
     residual: float = 0.0
-    at_end: bool = False
+    known: Array | None = None
+    errors: Array | None = None
 
     def value(self, t: float, x: Array) -> Array:
         """Values (n,) at x (n, D)."""
-        result = self._between(x)
+        result = self.between(x)
         for region, paid in reversed(self.functional.stopping):
             inside = region.contains(x)
             result[inside] = values_at(paid, t, x[inside])
@@ -55,18 +62,27 @@ class GridSolution:
         for d, axis in enumerate(self.axes):
             step = np.zeros(len(self.axes))
             step[d] = (axis[1] - axis[0]) * (0.1 if len(self.axes) == 1 else 1.0)
-            columns.append((self._between(x + step) - self._between(x - step)) / (2 * step[d]))
+            columns.append((self.between(x + step) - self.between(x - step)) / (2 * step[d]))
         return np.stack(columns, axis=1)
 
-    def _between(self, x: Array) -> Array:
-        ends = [(axis[0], axis[-1]) for axis in self.axes]
-        if len(self.axes) == 1:
-            curve = scipy.interpolate.make_interp_spline(self.axes[0], self.table, k=3)
-            half = (self.axes[0][1] - self.axes[0][0]) / 2
-            return np.asarray(curve(np.clip(x[:, 0], ends[0][0] - half, ends[0][1] + half)))
-        inside = np.stack([np.clip(x[:, d], *end) for d, end in enumerate(ends)], axis=1)
-        look_up = scipy.interpolate.RegularGridInterpolator(self.axes, self.table)
-        return np.asarray(look_up(inside))
+    def std_error(self, x: Array) -> Array:
+        """How far the values may be off (n,) at x (n, D); 0 in the stopping set."""
+        if self.errors is None:
+            return np.full(len(x), self.residual)
+        cell = [np.abs(axis - x[:, d, None]).argmin(axis=1) for d, axis in enumerate(self.axes)]
+        result = np.array(self.errors[tuple(cell)])
+        for region, _ in self.functional.stopping:
+            result[region.contains(x)] = 0.0
+        return result
+
+    def between(self, x: Array) -> Array:
+        """Values (n,) at x (n, D), as if nothing stopped there."""
+        if len(self.axes) > 1:
+            return between(self.axes, self.table, self.known, x)
+        (axis,) = self.axes
+        curve = scipy.interpolate.make_interp_spline(axis, self.table, k=3)
+        half = (axis[1] - axis[0]) / 2
+        return np.asarray(curve(np.clip(x[:, 0], axis[0] - half, axis[-1] + half)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,22 +133,43 @@ class GridQuestions:
         return Killed(rates.rates, paid, reward, discount)
 
     def _means(self, part: Value, t: float) -> Array:
-        """A part of a functional (N,), mean over every cell: a jump within one counts by its share.
+        """A part of a functional (N,), mean over every cell and half of its neighbours.
 
-        What stops in a cell does not count.
+        Places count by how near they are to the centre, so that a jump has its share and its place,
+        wherever in a cell it lies. What stops does not count. Cells in which the part jumps are
+        looked at more closely.
         """
         centers = self.centers
         if not callable(part):
             return values_at(part, t, centers)
-        stop, parts = stopping_set(self.functionals[0]), _PARTS[centers.shape[1]]
-        shifts = (np.arange(parts) + 0.5) / parts - 0.5
+        few, many = _PARTS[centers.shape[1]]
+        everywhere = np.arange(len(centers))
+        if isinstance(part, Indicator) and part.region.distance(centers[:1]) is not None:
+            return self._sampled(partial(_share, part.region, self._apart(few)), t, everywhere, few)
+        means = self._sampled(part, t, everywhere, few)
+        steps = np.abs(means - values_at(part, t, centers))
+        jumps = np.flatnonzero(steps > _JUMP * np.ptp(means)) if len(means) else everywhere
+        if len(jumps):
+            means[jumps] = self._sampled(part, t, jumps, many)
+        return means
+
+    def _apart(self, parts: int) -> float:
+        """How far places are apart of which there are so many along the width of a cell."""
+        return float(self.grid.sizes.mean() / parts)
+
+    def _sampled(self, part: Value, t: float, cells: Array, parts: int) -> Array:
+        """Mean (n,) of a part around some cells, from so many places along a cell's width."""
+        centers, stop = self.centers[cells], stopping_set(self.functionals[0])
+        shifts = (np.arange(2 * parts) + 0.5) / parts - 1
         total, count = np.zeros(len(centers)), np.zeros(len(centers))
         for shift in itertools.product(shifts, repeat=centers.shape[1]):
-            x = centers + shift * self.grid.sizes
+            weight = float(np.prod(1 - np.abs(shift)))
+            x = centers + np.array(shift) * self.grid.sizes
+            x = np.clip(x, self.grid.low, self.grid.high)
             going = np.ones(len(x), dtype=bool) if stop is None else ~stop.contains(x)
-            total[going] += values_at(part, t, x[going])
-            count += going
-        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), 0.0))
+            total[going] += weight * values_at(part, t, x[going])
+            count += weight * going
+        return np.asarray(np.where(count > 0, total / np.where(count > 0, count, 1), 0.0))
 
     def walls(self) -> Array:
         """(W, K) what is paid at the walls."""
@@ -165,12 +202,16 @@ class GridQuestions:
 
     def solution(self, values: Array, k: int) -> GridSolution:
         """What lies between the values (N,) of question k at the centres."""
-        table = self._with_ghosts(values, self.walls()[:, k])
-        shaped = table.reshape(self.grid.shape)
-        return GridSolution(tuple(self.grid.axes), shaped, self.functionals[k])
+        table, sure = self._with_ghosts(values, self.walls()[:, k])
+        shaped, known = table.reshape(self.grid.shape), sure.reshape(self.grid.shape)
+        axes = tuple(self.grid.axes)
+        return GridSolution(axes, shaped, self.functionals[k], known=None if sure.all() else known)
 
-    def _with_ghosts(self, values: Array, wall: Array) -> Array:
-        """Values at all centres: behind a wall, what a straight line through it has there."""
+    def _with_ghosts(self, values: Array, wall: Array) -> tuple[Array, Array]:
+        """Values at all centres: behind a wall, what a straight line through it has there.
+
+        And which of them are known (N,): those that go on, and those right behind a wall.
+        """
         rates, grid = self.rates, self.grid
         n = len(grid.centers)
         table, count = np.zeros(n), np.zeros(n)
@@ -192,7 +233,7 @@ class GridQuestions:
                 np.add.at(table, behind[inside], ghost[inside])
                 np.add.at(count, behind[inside], 1.0)
         known = np.divide(table, count, out=np.zeros(n), where=count > 0)
-        return self._around_corners(known, count > 0)
+        return self._around_corners(known, count > 0), count > 0
 
     def _around_corners(self, known: Array, sure: Array) -> Array:
         """Cells behind two walls: what the straight line through their neighbours has there."""
@@ -207,6 +248,13 @@ class GridQuestions:
                 count[ready] += 1
         corner = count > 0
         return np.where(corner, table / np.maximum(count, 1), known)
+
+
+def _share(region: Region, apart: float, x: Array) -> Array:
+    """The share (n,) of a region around places x (n, D) that are so far apart."""
+    distance = region.distance(x)
+    assert distance is not None  # noqa: S101 (for types)
+    return np.asarray(np.clip(0.5 - distance / apart, 0.0, 1.0))
 
 
 def _require_seen(region: Region, grid: Grid, rates: GridRates) -> None:
@@ -230,90 +278,3 @@ def stopping_set(functional: Functional) -> Region | None:
     for region in regions[1:]:
         union = region if union is None else union | region
     return union
-
-
-def solve_on(
-    functionals: Sequence[Functional],
-    diffusion: Diffusion,
-    low: Array,
-    high: Array,
-    resolution: int | None,
-    horizon: float | None,
-    starts: Array,
-) -> list[GridSolution]:
-    """Solutions of questions that share regions, discount and horizon.
-
-    Two grids, one with cells half as wide, tell the error; in one dimension they give the limit.
-
-    Args:
-        functionals: the questions.
-        diffusion: what is asked.
-        low: corner of the domain.
-        high: the other corner.
-        resolution: cells along each axis; None takes those of `CELLS`.
-        horizon: T as a number.
-        starts: (n, D) states that are asked about.
-
-    Warns:
-        UserWarning: where the domain or the cells change the answer; see `check_grid`.
-    """
-    answers = []
-    for questions in pair_of_grids(functionals, diffusion, low, high, resolution, horizon, starts):
-        values = questions.settle() if horizon is None else questions.march_to(horizon)
-        answers.append([questions.solution(values[:, k], k) for k in range(len(functionals))])
-    both = list(zip(*answers))
-    if len(low) == 1:
-        return [_extrapolated(rough, fine) for rough, fine in both]
-    return [replace(fine, residual=_largest_change(rough, fine)) for rough, fine in both]
-
-
-def pair_of_grids(
-    functionals: Sequence[Functional],
-    diffusion: Diffusion,
-    low: Array,
-    high: Array,
-    resolution: int | None,
-    horizon: float | None,
-    starts: Array,
-) -> tuple[GridQuestions, GridQuestions]:
-    """Questions on a grid, and on one with cells half as wide; arguments as for `solve_on`.
-
-    In one dimension the first has `resolution` cells, in more the second: it costs most.
-    """
-    cells = resolution or CELLS[diffusion.dim]
-    counts = (cells, 2 * cells) if diffusion.dim == 1 else ((cells + 1) // 2, cells)
-    grids = [Grid(low, high, (count,) * diffusion.dim) for count in counts]
-    rough, fine = (GridQuestions.of(functionals, diffusion, grid) for grid in grids)
-    stop = stopping_set(functionals[0])
-    going = starts if stop is None else starts[~stop.contains(starts)]
-    discount = rough.killed().discount
-    if len(going):
-        check_grid(diffusion, grids, rough.rates, going, discount, horizon)
-    return rough, fine
-
-
-def _extrapolated(rough: GridSolution, fine: GridSolution) -> GridSolution:
-    """The limit of an error that falls with the square of the width."""
-    change = _change(rough, fine) / 3
-    largest = _largest_change(rough, fine) / 3
-    return replace(fine, table=fine.table + change, residual=largest)
-
-
-def _largest_change(rough: GridSolution, fine: GridSolution) -> float:
-    """The largest change of a value that goes on, from cells twice as wide."""
-    x = _centers(fine)
-    stopped = np.zeros(len(x), dtype=bool)
-    for region, _ in fine.functional.stopping:
-        stopped |= region.contains(x)
-    return float(np.abs(_change(rough, fine).ravel()[~stopped]).max(initial=0.0))
-
-
-def _change(rough: GridSolution, fine: GridSolution) -> Array:
-    """What halving the cells changed, on the finer grid."""
-    at_rough = rough._between(_centers(fine)).reshape(fine.table.shape)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(fine.table - at_rough)
-
-
-def _centers(solution: GridSolution) -> Array:
-    return np.stack([m.ravel() for m in np.meshgrid(*solution.axes, indexing="ij")], axis=1)

@@ -14,7 +14,8 @@ from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSourc
 from trajinfer.functionals.methods import chain, galerkin, lstd, scale_measure
 from trajinfer.functionals.methods.domain import domain_of, natural_duration
 from trajinfer.functionals.methods.grid import require_grid
-from trajinfer.functionals.methods.grid_values import solve_on, stopping_set
+from trajinfer.functionals.methods.grid_limit import solve_on
+from trajinfer.functionals.methods.grid_values import stopping_set
 from trajinfer.questions.functional import Functional
 
 
