@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trajinfer import bridges, functionals, generation, jumps, long_memory, scores, series
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.archive import read_archive
 from trajinfer._core.errors import InputError, TrajinferError
 
@@ -14,6 +15,7 @@ _ROOMS = (bridges, functionals, generation, jumps, long_memory, scores, series)
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
+@independent_of_global_state
 def load(path: str | Path) -> Any:
     """Read a fitted estimator that its `save(path)` wrote.
 

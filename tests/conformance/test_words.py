@@ -3,6 +3,7 @@
 import copy
 import inspect
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -217,17 +218,27 @@ def test_settings_that_are_no_numbers_are_refused_by_name(case):
                 case.make().set_params(**{name: value}).fit(*case.data())
 
 
+@contextmanager
+def torch_of_others():
+    """Coarse numbers elsewhere, no gradients, everything cast, and numpy raises at underflow."""
+    torch.set_default_dtype(torch.bfloat16)
+    torch.set_default_device("meta")
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), np.errstate(all="raise"):
+            yield
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(torch.float32)
+
+
 @FIRST_OF_TWINS
-def test_the_ambient_state_of_torch_changes_nothing(fitted, case):
+def test_the_global_state_of_torch_and_numpy_changes_nothing(fitted, case):
     expected = case.draw(fitted(case.name)[0])
     before = torch.get_rng_state()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with torch.no_grad():
-            model = case.make(random_state=0).fit(*case.data())
-            drawn = case.draw(model)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    with torch_of_others():
+        drawn = case.draw(case.make(random_state=0).fit(*case.data()))
+        assert torch.get_default_dtype() == torch.bfloat16
+        assert torch.empty(0).device.type == "meta"
     np.testing.assert_allclose(drawn, expected, rtol=1e-5, atol=1e-6)
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -1,14 +1,15 @@
-"""Independence of torch's global state: random stream, default dtype, gradient mode.
+"""Independence of global state: random stream, default dtype and device, gradients, autocast.
 
-Torch keeps these for the whole process or thread. The contexts here replace them for the length of
-a block in the current thread only, so that a user's settings neither change an answer nor change.
+Torch keeps these for the whole process or thread, as numpy does what it makes of underflow. The
+contexts here replace them for the length of a block in the current thread only, so that a user's
+settings neither change an answer nor change.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,8 +54,10 @@ _FACTORIES = {
     torch.logspace,
     torch.eye,
 }
-_CONVERSIONS = {Tensor.double, Tensor.to, Tensor.type}
+_CONVERSIONS = {Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.to, Tensor.type}
+_CHOICES = {torch.where, Tensor.where}
 _DOUBLES = (torch.float64, torch.complex128)
+_HALVES = (torch.float16, torch.bfloat16)
 
 
 class OwnStream(TorchFunctionMode):
@@ -109,7 +112,7 @@ def _device_of_draw(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.devi
 class SinglePrecision(TorchFunctionMode):
     """New tensors of unsaid precision are float32, whatever the default dtype is.
 
-    A result in double precision stays so where an argument, or the call itself, asks for it.
+    A result in another precision stays so where an argument, or the call itself, asks for it.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -120,35 +123,70 @@ class SinglePrecision(TorchFunctionMode):
         if func in _FACTORIES:
             return func(*args, **{**kwargs, "dtype": torch.float32})
         result = func(*args, **kwargs)
-        widened = isinstance(result, Tensor) and result.dtype == torch.float64
-        if widened and not any(_is_double(a) for a in (*args, *kwargs.values())):
+        given = (*args, *kwargs.values())
+        if not isinstance(result, Tensor):
+            return result
+        if result.dtype == torch.float64 and not any(_is_of(a, _DOUBLES) for a in given):
             return result.float()
+        if result.dtype in _HALVES and not any(_is_of(a, _HALVES) for a in given):
+            return _in_single(func, args, kwargs)
         return result
 
 
-def _is_double(value: Any) -> bool:
+def _in_single(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call again whose result was rounded to half precision, as no argument asks."""
+    if not any(isinstance(a, Tensor) for a in (*args, *kwargs.values())):
+        return func(*args, **kwargs, dtype=torch.float32)
+    if func in _CHOICES:
+        return func(*[torch.tensor(a, dtype=torch.float32) if _is_number(a) else a for a in args])
+    return func(*map(_as_single, args), **{name: _as_single(a) for name, a in kwargs.items()})
+
+
+def _as_single(value: Any) -> Any:
+    whole = isinstance(value, Tensor) and not (value.is_floating_point() or value.is_complex())
+    return value.float() if whole else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _is_of(value: Any, dtypes: tuple[torch.dtype, ...]) -> bool:
+    """Whether a value is a tensor or an array of one of the precisions, or holds one."""
     if isinstance(value, Tensor):
-        return value.dtype in _DOUBLES
+        return value.dtype in dtypes
     if isinstance(value, (np.ndarray, np.generic)):
-        return value.dtype in (np.float64, np.complex128)
-    return isinstance(value, (list, tuple)) and any(_is_double(item) for item in value)
+        return any(str(value.dtype) == str(dtype).removeprefix("torch.") for dtype in dtypes)
+    return isinstance(value, (list, tuple)) and any(_is_of(item, dtypes) for item in value)
 
 
 @contextmanager
-def ordinary_torch() -> Iterator[None]:
-    """Gradients on and single precision by default, in this thread, for the length of a block."""
-    ordinary = torch.get_default_dtype() == torch.float32
-    precision = nullcontext() if ordinary else SinglePrecision()
-    with torch.inference_mode(False), torch.enable_grad(), precision:
+def ordinary_state() -> Iterator[None]:
+    """The state of a fresh process, in this thread, for the length of a block.
+
+    Gradients are on, new tensors of single precision and on the CPU, nothing is cast by itself,
+    and numbers too small for their type are 0 without a word.
+    """
+    with ExitStack() as replaced:
+        replaced.enter_context(torch.inference_mode(False))
+        replaced.enter_context(torch.enable_grad())
+        replaced.enter_context(np.errstate(under="ignore"))
+        if torch.empty(0).device.type != "cpu":
+            replaced.enter_context(torch.device("cpu"))
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                replaced.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_dtype() != torch.float32:
+            replaced.enter_context(SinglePrecision())
         yield
 
 
-def independent_of_torch_state(function: Function) -> Function:
-    """Decorator: the function runs under `ordinary_torch`."""
+def independent_of_global_state(function: Function) -> Function:
+    """Decorator: the function runs under `ordinary_state`."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with ordinary_torch():
+        with ordinary_state():
             return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]

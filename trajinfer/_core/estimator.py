@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,19 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.accepted_data import AcceptedData
-from trajinfer._core.ambient import independent_of_torch_state
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.archive import save_archive, write_text
 from trajinfer._core.checkpoint_folder import checkpointed
 from trajinfer._core.errors import InputError
 from trajinfer._core.fit_report import fit_report
 from trajinfer._core.packing import pack, unpack
-
-_VERBS = {
-    *("fit", "predict", "predict_proba", "predict_log_proba", "score", "log_likelihood"),
-    *("sample", "forecast", "interpolate", "fill", "marginal", "velocity", "coupling", "walk"),
-    *("push", "pull", "fates", "transition_table"),
-    *("score_samples", "impute", "sample_given", "condition", "anomaly", "search"),
-}
 
 _CHECKPOINT = "checkpoint"
 # of settings: what changes the course of a fit, and not its result
@@ -39,8 +33,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     A subclass keeps everything that `fit` learned in attributes that end in `_`, all of kinds that
     `trajinfer._core.packing` can write. Then `save` and `trajinfer.load` need nothing more. A fit
     that raises or is interrupted leaves the estimator as it was before; a fit that begins forgets
-    what an earlier one learned. The verbs of an estimator give the same answers under any default
-    dtype and gradient mode of torch.
+    what an earlier one learned. The verbs of an estimator, which are its public functions, give the
+    same answers under any default dtype or device, gradient mode and autocast of torch.
 
     Attributes:
         accepts: what data the class can be fitted to.
@@ -53,9 +47,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in _VERBS & vars(cls).keys():
-            if callable(vars(cls)[name]):  # else a setting of the same name, with its default
-                setattr(cls, name, independent_of_torch_state(vars(cls)[name]))
+        for name, verb in list(vars(cls).items()):
+            if inspect.isfunction(verb) and not name.startswith("_"):
+                setattr(cls, name, independent_of_global_state(verb))
         if "fit" in vars(cls):
             cls.fit = _whole(cls.fit)
 

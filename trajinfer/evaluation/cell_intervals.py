@@ -19,6 +19,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import require_fraction, require_integer
 from trajinfer._core.parallel import SeededTasks, fan_out
@@ -29,6 +30,7 @@ from trajinfer.data import Snapshots
 Question = Callable[[SchrodingerBridge], Any]
 
 
+@independent_of_global_state
 def cell_intervals(
     bridge: SchrodingerBridge,
     ask: Question,

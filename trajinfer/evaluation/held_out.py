@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checkpoint_folder import checkpointed
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import ExtrapolationWarning, InputError
@@ -40,6 +41,7 @@ class SnapshotEstimator(Protocol):
         ...
 
 
+@independent_of_global_state
 def leave_one_snapshot_out(
     estimator: SnapshotEstimator,
     snapshots: Snapshots,
@@ -113,6 +115,7 @@ def leave_one_snapshot_out(
     return table
 
 
+@independent_of_global_state
 def held_out_table(
     fitted: SnapshotEstimator,
     train: Snapshots,
@@ -216,7 +219,7 @@ def _warn_of_unconverged(table: pd.DataFrame) -> None:
             f"{len(missed)} of {table['time'].nunique()} fits did not converge (left-out times "
             f"{', '.join(map(str, missed))}); allow more refinements",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import IdentifiabilityWarning, InputError
@@ -23,6 +24,7 @@ Statistic = Callable[[Any], Any]
 _QUIET = (ConvergenceWarning, IdentifiabilityWarning)
 
 
+@independent_of_global_state
 def bootstrap(
     estimator: Any,
     X: Any,

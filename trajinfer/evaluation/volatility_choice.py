@@ -19,6 +19,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checkpoint_folder import checkpointed, once
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
@@ -68,6 +69,7 @@ class VolatilityChoice:
         return np.asarray(self.start * self.left_out["factor"].iloc[best])
 
 
+@independent_of_global_state
 def choose_volatility(
     estimator: SchrodingerBridge,
     snapshots: Snapshots,

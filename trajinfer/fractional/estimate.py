@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import (
     Array,
     as_array,
@@ -73,6 +74,7 @@ class HurstEstimate:
         return f"{', '.join(texts)} by {self.method} at level {self.level:g}"
 
 
+@independent_of_global_state
 def estimate_hurst(
     x: Any,
     times: Any = None,
@@ -169,7 +171,7 @@ def _one(
     other = _as_increments(noise) if increments else _as_path(path, noise, even=even)
     for message in (other, _trend(noise) if even else ""):
         if message:
-            warnings.warn(message, NonStationaryWarning, stacklevel=3)
+            warnings.warn(message, NonStationaryWarning, stacklevel=5)
     if method in _EVEN_ONLY:
         return _EVEN_ONLY[method](noise, level)
     if method == "mle":

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import (
     Array,
     require_finite,
@@ -36,6 +37,7 @@ _JITTER = 1e-12
 _REGULAR = 1e-9
 
 
+@independent_of_global_state
 def simulate_fbm(
     hurst: Any,
     ts: Any,
@@ -87,6 +89,7 @@ def simulate_fbm(
     return Trajectories(times, values, axis=axis)
 
 
+@independent_of_global_state
 def simulate_fgn(
     hurst: float, n_steps: int, n: int = 1, *, random_state: RandomState = None
 ) -> Array:
@@ -106,6 +109,7 @@ def simulate_fgn(
     return stationary_gaussian(fgn_autocovariance(hurst, size + 1), size, n, rng)
 
 
+@independent_of_global_state
 def simulate_fractional_ou(
     hurst: float,
     theta: float,
@@ -149,6 +153,7 @@ def simulate_fractional_ou(
     return Trajectories(times, (mean + volatility * noise)[..., None], axis=axis)
 
 
+@independent_of_global_state
 def simulate_varying_hurst(
     hurst: Callable[[Array], Array],
     ts: Any,

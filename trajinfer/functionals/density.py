@@ -11,6 +11,7 @@ import scipy.interpolate
 import scipy.sparse
 import scipy.sparse.linalg
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer.data import TimeAxis
@@ -60,6 +61,7 @@ class GridChain(Chain):
         return np.full(len(self.states), float(np.prod(self.grid.sizes)))
 
 
+@independent_of_global_state
 def on_grid(process: Any, domain: Any, resolution: int | None = None) -> GridChain:
     """A diffusion as a chain between cells, reflected at the edge of the domain.
 
@@ -188,6 +190,7 @@ class DensityPath:
         return place
 
 
+@independent_of_global_state
 def density(
     process: Any,
     start: Any,
@@ -284,6 +287,7 @@ def _first_law(start: Any | Callable[[Array], Array], diffusion: Diffusion, grid
     return shared_out(x, grid)
 
 
+@independent_of_global_state
 def stationary(
     process: Any,
     X: Any = None,

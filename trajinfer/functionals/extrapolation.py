@@ -22,7 +22,7 @@ def told_beyond(
     targets: Sequence[Region],
     horizon: float | None,
     *,
-    stacklevel: int = 3,
+    stacklevel: int = 4,
 ) -> Diffusion:
     """The same process, after a warning where drift and noise are asked where no data were.
 
@@ -31,7 +31,7 @@ def told_beyond(
         starts: (n, D) states.
         targets: regions that are asked about.
         horizon: duration, as a number on the axis.
-        stacklevel: of the warning; 3 is the caller of the function that calls this one.
+        stacklevel: of the warning; 4 is the caller of the decorated function that calls this one.
 
     Warns:
         ExtrapolationWarning: if a start lies outside the box of the data, a target lies further

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from
@@ -65,6 +66,7 @@ class FateTable:
         return np.asarray(names[self.probabilities.argmax(axis=1)])
 
 
+@independent_of_global_state
 def fate_probabilities(
     process: Any,
     X: Any,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtri
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import Array, require_fraction, require_integer
 from trajinfer._core.errors import InputError, SolverError, nearest
 from trajinfer._core.seeding import RandomState, seed_from, seeds_by_name
@@ -63,6 +64,7 @@ class Estimate:
         return self.value - half, self.value + half
 
 
+@independent_of_global_state
 def estimate(  # noqa: PLR0913 (each is one choice of the user)
     functional: Functional,
     process: Any,
@@ -260,14 +262,14 @@ class _Simulation:
                 f"{int(inside.sum())} of the starts already lie in the stopping set; they have the "
                 "value paid there",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if self.tilt is not None and (effective < n / 50).any():
             warnings.warn(
                 f"the weights of the tilt leave {effective.min():.0f} of {n} paths; take a weaker "
                 "tilt",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return Estimate(value, error, n, effective, steps, gap)
 
@@ -369,5 +371,5 @@ def _warn_of_unknown_distances(regions: list[Region], starts: Array) -> None:
             "a region has no distance, so exits between steps are missed and times come out too "
             "long; give where(inside, distance)",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.ndimage
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.seeding import RandomState, seed_from
@@ -103,6 +104,7 @@ class PassageLaw:
         )
 
 
+@independent_of_global_state
 def passage(
     process: Any,
     target: Region,

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import (
     Array,
     as_array,
@@ -28,6 +29,7 @@ _STEPS_PER_INTERVAL = 10
 _STEPS_PER_RELAXATION = 20
 
 
+@independent_of_global_state
 def simulate(
     process: SDELike,
     y0: Any | Callable[[torch.Generator], Tensor],
@@ -90,6 +92,7 @@ def simulate(
     return Trajectories(times, solution.ys.numpy(), axis=axis)
 
 
+@independent_of_global_state
 def make_snapshots(
     trajectories: Trajectories,
     times: Any = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from trajinfer._core.ambient import independent_of_global_state
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn
@@ -105,6 +106,7 @@ class GenerationReport:
         return axes
 
 
+@independent_of_global_state
 def generation_report(
     real_train: Any,
     real_holdout: Any,

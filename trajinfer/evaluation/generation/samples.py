@@ -136,7 +136,7 @@ def _values(value: Any, name: str) -> Array:
     if isinstance(value, (Trajectories, IrregularSeries)):
         value = value.values
     elif name == _NAMES[0] and (remark := layout_remark(value)):
-        warnings.warn(f"{name} is an array without times{remark}", UserWarning, stacklevel=4)
+        warnings.warn(f"{name} is an array without times{remark}", UserWarning, stacklevel=5)
     paths = as_paths(value, name)
     _require_enough(len(paths), name)
     if paths.shape[1] < _FEWEST_TIMES:
