@@ -1,4 +1,5 @@
 import os
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -20,6 +21,30 @@ def test_threads_are_put_back_after_an_error():
     with pytest.raises(RuntimeError), torch_threads(2):
         torch.ones(1) @ torch.ones(2)
     assert torch.get_num_threads() == 1
+
+
+def test_blocks_that_overlap_put_back_what_the_first_found():
+    """The second begins within the first, and ends after it."""
+    first_begun, second_begun, first_ended = Event(), Event(), Event()
+
+    def second():
+        first_begun.wait(timeout=30)
+        with torch_threads(1):
+            second_begun.set()
+            first_ended.wait(timeout=30)
+
+    torch.set_num_threads(2)
+    try:
+        thread = Thread(target=second)
+        thread.start()
+        with torch_threads(1):
+            first_begun.set()
+            second_begun.wait(timeout=30)
+        first_ended.set()
+        thread.join()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("n_jobs", [0, -2, 1.5, True])

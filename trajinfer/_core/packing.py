@@ -197,8 +197,18 @@ def _pack_rare(value: Any, tensors: dict[str, torch.Tensor], path: str) -> dict[
 
 
 def _timestamp(value: dict[str, Any]) -> pd.Timestamp:
-    stamp = pd.Timestamp(value["utc"])
+    stamp = instant_of(value["utc"])
     return stamp if value["zone"] is None else stamp.tz_convert(value["zone"])
+
+
+def instant_of(text: str) -> pd.Timestamp:
+    """The instant that `isoformat` wrote, of any year."""
+    try:
+        return pd.Timestamp(text)
+    except ValueError:  # a year of five digits or more
+        naive = text.removesuffix("+00:00")
+        stamp = pd.Timestamp(np.datetime64(naive))
+        return stamp if naive == text else stamp.tz_localize("UTC")
 
 
 def _numpy_generator(state: dict[str, Any]) -> np.random.Generator:

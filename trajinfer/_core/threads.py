@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -26,12 +27,39 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
         return
     if isinstance(n_jobs, bool) or n_jobs != int(n_jobs) or (n_jobs < 1 and n_jobs != -1):
         raise InputError(f"n_jobs must be None, -1 or a positive integer, got {n_jobs!r}")
-    before = torch.get_num_threads()
+    before = _blocks.entered(torch.get_num_threads())
     torch.set_num_threads(os.cpu_count() or 1 if n_jobs == -1 else int(n_jobs))
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(_blocks.left(before))
+
+
+class _Blocks:
+    """Blocks that run now, in whatever thread: torch's setting is one for the whole process.
+
+    What the first of them found is put back after the last; of two that overlap, the second finds
+    the number of the first.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._running, self._found = threading.Lock(), 0, 0
+
+    def entered(self, now: int) -> int:
+        """Note that one begins; what it found."""
+        with self._lock:
+            self._found = now if self._running == 0 else self._found
+            self._running += 1
+            return now
+
+    def left(self, before: int) -> int:
+        """Note that one ends; what it has to put back."""
+        with self._lock:
+            self._running -= 1
+            return before if self._running else self._found
+
+
+_blocks = _Blocks()
 
 
 @contextmanager

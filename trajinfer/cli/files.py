@@ -263,8 +263,10 @@ def with_dates(frame: pd.DataFrame, time: str | None, path: Path) -> tuple[pd.Da
         lines = ["from trajinfer.data.calendar import period_starts", f"frame[{time!r}] = {call}"]
         return frame.assign(**{time: starts}), lines
     dated = frame.assign(**{time: _as_datetimes(frame[time], path)})
-    call = f"pd.to_datetime(frame[{time!r}], format='ISO8601')"
-    return dated, [f"frame[{time!r}] = {call}"]
+    if dated[time].dt.unit == "ns":
+        return dated, [f"frame[{time!r}] = pd.to_datetime(frame[{time!r}], format='ISO8601')"]
+    lines = ["from trajinfer.data.far_dates import of_text"]
+    return dated, [*lines, f"frame[{time!r}] = of_text(frame[{time!r}])"]
 
 
 def _without_zeros(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -297,10 +299,10 @@ def _is_text(column: pd.Series[Any]) -> bool:
 
 
 def _as_datetimes(column: pd.Series[Any], path: Path) -> Any:
-    import pandas as pd
+    from trajinfer.data.far_dates import of_text
 
     try:
-        return pd.to_datetime(column, format="ISO8601")
+        return of_text(column)
     except (ValueError, TypeError) as error:
         example = next((v for v in column if not _is_date(v)), column.iloc[0])
         raise InputError(
@@ -311,6 +313,10 @@ def _as_datetimes(column: pd.Series[Any], path: Path) -> Any:
 
 
 def _is_date(value: Any) -> bool:
-    import pandas as pd
+    from trajinfer.data.far_dates import of_text
 
-    return not pd.isna(pd.to_datetime(value, format="ISO8601", errors="coerce"))
+    try:
+        of_text([value])
+    except (ValueError, TypeError):
+        return False
+    return True

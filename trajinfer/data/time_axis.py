@@ -10,7 +10,8 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, require_finite, unmasked
 from trajinfer._core.errors import InputError
-from trajinfer._core.packing import packable
+from trajinfer._core.packing import instant_of, packable
+from trajinfer.data import far_dates
 from trajinfer.data.time_labels import TIMES, as_index, axis_index, name_of, numbers_of
 
 TimeUnit = Literal["D", "h", "min", "s", "ms", "us", "ns"]
@@ -88,7 +89,12 @@ class TimeAxis:
                 return as_array(index.to_numpy(), "times")
             return numbers_of(index)
         offsets = self._offsets(index)
-        tick = "ns" if _fits_nanoseconds(offsets) else "us"
+        tick = next((tick for tick in ("ns", "us") if _fits(offsets, tick)), None)
+        if tick is None:
+            raise InputError(
+                f"times were expected to span less than 292 000 years, as microseconds reach, got "
+                f"{np.ptp(offsets.asi8):.3g} {offsets.unit}; give numbers, such as years"
+            )
         counts, ticks = offsets.as_unit(tick).asi8, self._ticks(tick)
         numbers = counts / ticks
         if (_whole(numbers, ticks) != counts).any():
@@ -105,7 +111,7 @@ class TimeAxis:
                 return pd.to_timedelta(index)
             if isinstance(index, pd.TimedeltaIndex):
                 raise TypeError("durations given for datetimes")
-            return pd.TimedeltaIndex(_as_datetimes(index) - self.origin)
+            return far_dates.since(_as_datetimes(index), self.origin)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"the times of these data are {self.kind}s"
@@ -299,7 +305,7 @@ class TimeAxis:
             return cls(**config)
         # The dtype of the labels knows the resolution and the time zone.
         dtype: Any = pd.api.types.pandas_dtype(config["dtype"])
-        stamp, zone = pd.Timestamp(origin), getattr(dtype, "tz", None)
+        stamp, zone = instant_of(origin), getattr(dtype, "tz", None)
         if zone is not None:  # version 0.1 wrote the time of the clock
             stamp = stamp.tz_convert(zone) if stamp.tz else stamp.tz_localize(zone, ambiguous=True)
         unit = dtype.unit if zone is not None else np.datetime_data(dtype)[0]
@@ -325,16 +331,16 @@ def nearest_time(wanted: Array, times: Array) -> tuple[Array, Array]:
     return distance.argmin(axis=-1), distance.min(axis=-1) <= rounding
 
 
-def _as_datetimes(index: pd.Index) -> pd.Index:
+def _as_datetimes(index: pd.Index) -> pd.DatetimeIndex:
     try:
         return pd.to_datetime(index)
-    except pd.errors.OutOfBoundsDatetime:  # what no nanoseconds can hold
-        return pd.DatetimeIndex(np.asarray(index, dtype="M8[us]"))
+    except pd.errors.OutOfBoundsDatetime:  # text, of dates that no nanoseconds can hold
+        return pd.DatetimeIndex(far_dates.of_text(index))
 
 
-def _fits_nanoseconds(offsets: pd.TimedeltaIndex) -> bool:
+def _fits(offsets: pd.TimedeltaIndex, tick: str) -> bool:
     try:
-        offsets.as_unit("ns")
+        offsets.as_unit(tick)
     except pd.errors.OutOfBoundsTimedelta:
         return False
     return True

@@ -12,6 +12,7 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, unmasked
 from trajinfer._core.errors import InputError
+from trajinfer.data import far_dates
 from trajinfer.data.calendar import period_starts
 
 TIMES = (pd.DatetimeIndex, pd.TimedeltaIndex)
@@ -32,7 +33,7 @@ def as_index(labels: Any) -> pd.Index:
         labels = decimals(np.asarray(labels)).astype(np.float32)
     index = pd.Index(labels, dtype=labels.dtype if isinstance(labels, pd.Series) else None)
     if isinstance(index, pd.PeriodIndex):
-        return index.to_timestamp()
+        return far_dates.of_periods(index)
     if isinstance(index.dtype, pd.CategoricalDtype):
         index = _of_categories(index)
     if isinstance(index.dtype, pd.ArrowDtype) and index.dtype.kind in "mMO":
@@ -41,6 +42,8 @@ def as_index(labels: Any) -> pd.Index:
         raise InputError("times are complex numbers; give their real part, a column by itself")
     if pd.api.types.is_object_dtype(index):
         index = _dates_as_instants(index.infer_objects())
+    if pd.api.types.is_object_dtype(index):
+        index = far_dates.of_objects(index)
     if pd.api.types.is_object_dtype(index) or pd.api.types.is_string_dtype(index):
         found = _numbers_in_text(index)
         starts = period_starts(index) if found is index else None
@@ -153,6 +156,17 @@ def _described(index: pd.Index) -> str:
     found = f"text such as {index[row]!r} in row {row} (counted from 0)"
     if pd.to_datetime(text, errors="coerce", format="mixed").notna().all():
         return f"{found}; convert it with pandas.to_datetime(column)"
+    if _are_dates(text):
+        return f"{found}; convert it with column.astype('datetime64[s]')"
     if text.str.contains(r"\d", regex=True).all():
         return f"{found}; take the number out: column.str.extract(r'(\\d+)')[0].astype(float)"
     return f"{found}; map it to numbers: column.map({{{index[row]!r}: 0.0, ...}})"
+
+
+def _are_dates(text: pd.Series[str]) -> bool:
+    """Whether text is dates, of years too that nanoseconds cannot hold."""
+    try:
+        far_dates.of_text(text)
+    except ValueError:
+        return False
+    return True
