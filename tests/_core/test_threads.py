@@ -24,8 +24,9 @@ def test_threads_are_put_back_after_an_error():
 
 
 def test_blocks_that_overlap_put_back_what_the_first_found():
-    """The second begins within the first, and ends after it."""
+    """The second begins within the first and ends after it; a later thread begins with the same."""
     first_begun, second_begun, first_ended = Event(), Event(), Event()
+    found = []
 
     def second():
         first_begun.wait(timeout=30)
@@ -42,7 +43,10 @@ def test_blocks_that_overlap_put_back_what_the_first_found():
             second_begun.wait(timeout=30)
         first_ended.set()
         thread.join()
-        assert torch.get_num_threads() == 2
+        later = Thread(target=lambda: found.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert [torch.get_num_threads(), *found] == [2, 2]
     finally:
         torch.set_num_threads(1)
 
