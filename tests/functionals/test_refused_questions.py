@@ -13,6 +13,7 @@ from trajinfer.functionals import (
     above,
     ball,
     below,
+    box,
     density,
     discounted,
     estimate,
@@ -25,6 +26,7 @@ from trajinfer.functionals import (
     on_grid,
     outside,
     passage,
+    persistence_exponent,
     states,
     stationary,
 )
@@ -66,6 +68,9 @@ def driven():
     return Diffusion(lambda t, x: np.sin(t) - x, lambda t, x: np.ones_like(x), 1, diagonal=True)
 
 
+NAMED = Diffusion(
+    lambda _, x: -x, lambda _, x: np.ones_like(x), 2, diagonal=True, features=("a", "b")
+)
 BOX = {"domain": ([-3.0], [3.0]), "resolution": 20}
 REFUSED = {
     "time, by formula": (lambda: value(EXIT, driven(), [[0.0]], method="exact"), "take estimate"),
@@ -130,6 +135,68 @@ REFUSED = {
     "starts outside the domain": (
         lambda: value(exceedance(0.0, 1.0), WELL, [[5.0]], domain=([-2.0], [2.0])),
         "lie outside domain",
+    ),
+    "reached with some probability, simulated": (
+        lambda: estimate(hitting_time(above(3.0)), ESCAPING, [[1.0]], n=10),
+        "with probability .* ask hitting_probability",
+    ),
+    "infinite mean, simulated": (
+        lambda: estimate(hitting_time(above(1.0)), LINE, [[0.0]], n=10),
+        "is infinite; give",
+    ),
+    "balls overlap": (
+        lambda: hitting_probability(ball([0, 0], 1.0), before=ball([1.5, 0], 0.6)),
+        "target and before overlap",
+    ),
+    "a ball and a box overlap": (
+        lambda: hitting_probability(ball([0, 0], 1.0), before=box([0.5, 0.5], [2, 2])),
+        "target and before overlap",
+    ),
+    "boxes overlap": (
+        lambda: hitting_probability(box([0, 0], [1, 1]), before=box([0.9, -3], [2, 3])),
+        "target and before overlap",
+    ),
+    "a ball and a level of a named channel overlap": (
+        lambda: value(
+            hitting_probability(ball([0, 0], 1.0), before=above(0.9, "b")), NAMED, [[-2, 0]]
+        ),
+        "target and before overlap",
+    ),
+    "asked outside the domain": (
+        lambda: value(exceedance(0.0, 1.0), WELL, [[0.0]], domain=([-2.0], [2.0])).predict([5.0]),
+        "outside the grid, such as",
+    ),
+    "law outside the domain": (
+        lambda: density(WELL, [[5.0]], [1.0], domain=([-2.0], [2.0])),
+        "outside domain",
+    ),
+    "passage from outside the domain": (
+        lambda: passage(WELL, above(7.0), [[5.0]], ts=[1.0], domain=([-2.0], [2.0])),
+        "outside domain",
+    ),
+    "fates of four coordinates on a grid": (
+        lambda: fate_probabilities(FOUR, np.zeros((1, 4)), {"up": above(1.0)}, method="grid"),
+        "3 at most.* 'simulate' of fates",
+    ),
+    "passage of four coordinates on a grid": (
+        lambda: passage(FOUR, above(1.0), np.zeros((1, 4)), ts=[1.0], method="grid"),
+        "3 at most.* 'simulate' of fates",
+    ),
+    "law of four coordinates": (
+        lambda: density(FOUR, np.zeros((1, 4)), [1.0]),
+        "does not fit on a grid; simulate",
+    ),
+    "states with NaN": (lambda: value(EXIT, LINE, [[0.0]]).predict([[np.nan]]), "NaN"),
+    "fates of NaN": (lambda: fate_probabilities(LINE, [[np.nan]], {"up": above(1.0)}), "NaN"),
+    "passage from NaN": (lambda: passage(LINE, above(1.0), [[np.nan]], ts=[1.0]), "NaN"),
+    "law from NaN": (lambda: density(LINE, [[np.nan]], [1.0]), "NaN"),
+    "too few simulated paths": (
+        lambda: value(EXIT, LINE, [[0.0]], method="lstd", n_paths=20),
+        "give at least 300",
+    ),
+    "exponent of a covariance that rises": (
+        lambda: persistence_exponent(lambda t: torch.exp(-(t**2) / 8) * torch.cos(2 * t)),
+        "rises at lag .* take method='simulate'",
     ),
     "four coordinates on a grid": (
         lambda: value(hitting_time(above(1.0)), FOUR, np.zeros((1, 4)), method="grid"),
@@ -257,6 +324,18 @@ def test_a_start_that_has_arrived_has_the_value_paid_there():
     with pytest.warns(UserWarning, match="already lie in the stopping set"):
         answer = estimate(question, LINE, [[2.0], [-1.0]], n=10, step=0.1, random_state=0)
     assert answer.value.tolist() == [1.0, 0.0]
+
+
+def test_a_passage_from_inside_the_target_is_told():
+    with pytest.warns(UserWarning, match="1 of the starts already lie in the target"):
+        law = passage(LINE, above(1.0), [[2.0], [0.0]], ts=[1.0], resolution=40)
+    assert law.survival[0, 0] == 0.0 < law.survival[1, 0]
+
+
+def test_a_chain_that_does_not_stop_for_sure_says_with_which_probability():
+    chain = [[-2.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    with pytest.warns(UserWarning, match=r"no finite mean from 2 of 3 states, .* ask hitting_prob"):
+        assert value(hitting_time(states(1)), chain).predict([0])[0] == np.inf
 
 
 def test_what_was_chosen_says_why():

@@ -21,6 +21,7 @@ from trajinfer.functionals.exits import Exits
 from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.guide import Guide
 from trajinfer.functionals.methods import chain as chains
+from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.domain import natural_duration
 from trajinfer.functionals.walk import Rules, Stepper, Walkers
 from trajinfer.questions.functional import Functional, values_at
@@ -136,6 +137,9 @@ def estimate(  # noqa: PLR0913 (each is one choice of the user)
     starts = dynamics.points(dynamics.last if x0 is None else x0)
     horizon = horizon_of(question, dynamics.axis)
     dynamics = told_beyond(dynamics, starts, question.regions, horizon)
+    steady = not dynamics.depends_on_time(starts)
+    if steady and question.running is not None and scale_measure.applies(question, dynamics):
+        scale_measure.solve(question, dynamics, starts)  # refuses what has no finite mean
     simulation = _Simulation.of(
         question, dynamics, starts, step, exits, control, tilt, antithetic, t0, seed
     )
@@ -226,7 +230,8 @@ class _Simulation:
 
     def run(self, starts: Array, n: int, chunk: int | None) -> Estimate:
         """Values from all starts."""
-        fine, coarse, weights, steps = self.ends(starts, n, chunk)
+        with np.errstate(all="ignore"):  # paths that explode are told
+            fine, coarse, weights, steps = self.ends(starts, n, chunk)
         return self._summary(starts, n, fine, coarse, weights, steps)
 
     def ends(self, starts: Array, n: int, chunk: int | None) -> tuple[Array, Array, Array, int]:
@@ -302,7 +307,12 @@ class _Simulation:
             coarse.put(rows, parts[1])
             t, steps = t + 2 * self.step, steps + 2
             if not np.isfinite(fine.x[rows]).all():
-                raise SolverError("paths explode; take a smaller step=", t=t, h=self.step)
+                raise SolverError(
+                    "paths explode before they stop; if the stopping set is not reached for sure, "
+                    "give horizon=, else a smaller step=",
+                    t=t,
+                    h=self.step,
+                )
         if self.horizon is not None:
             self.rules.conclude(fine, t)
             self.rules.conclude(coarse, t)

@@ -150,6 +150,12 @@ def passage(
     if isinstance(dynamics, Diffusion):
         starts = dynamics.points(dynamics.last if x0 is None else x0)
         dynamics = told_beyond(dynamics, starts, [target], float(times[-1]))
+        if (there := int(target.contains(starts).sum())) > 0:
+            warnings.warn(
+                f"{there} of the starts already lie in the target; their survival is 0",
+                UserWarning,
+                stacklevel=2,
+            )
     question = hitting_probability(target, horizon=float(times[-1]))
     chosen, reason = choose_or_simulate(question, dynamics)
     if method != "auto":

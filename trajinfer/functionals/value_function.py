@@ -27,6 +27,7 @@ from trajinfer.functionals.dynamics import (
     names_of,
 )
 from trajinfer.functionals.extrapolation import told_beyond
+from trajinfer.functionals.methods.grid_values import GridSolution
 from trajinfer.functionals.methods.registry import solve_by
 from trajinfer.questions.functional import Functional
 
@@ -207,7 +208,13 @@ class ValueFunction(Estimator):
                 f"X has {np.shape(X)[1]} features, but {type(self).__name__} is expecting {dim} "
                 "features as input"
             )
-        return as_points(X, dim, "X", names)
+        x = as_points(X, dim, "X", names)
+        if isinstance(self.solution_, GridSolution) and (far := self.solution_.outside(x)).any():
+            raise InputError(
+                f"{int(far.sum())} of the states lie outside the grid, such as "
+                f"{x[far][0].tolist()}; fit with them in X, or a wider domain="
+            )
+        return x
 
     def _later(self, t: Any) -> Any:
         """The solution with less time to go."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,6 +119,7 @@ class Functional:
             stop = stop.on(names, dim)
         elif stop is not None:
             stop = {region.on(names, dim): resolved(value) for region, value in stop.items()}
+            _refuse_common(list(stop))
         terminal, running = resolved(self.terminal), resolved(self.running)
         return replace(self, terminal=terminal, running=running, stop=stop)
 
@@ -180,12 +181,17 @@ def hitting_probability(
     """
     if before is None:
         return Functional(stop={target: 1.0}, horizon=horizon)
-    if overlap(target, before):
-        raise InputError(
-            "target and before overlap, so that it is not clear which is reached; make them "
-            "disjoint"
-        )
+    _refuse_common([target, before])
     return Functional(stop={target: 1.0, before: 0.0}, horizon=horizon)
+
+
+def _refuse_common(regions: Sequence[Region]) -> None:
+    for k, region in enumerate(regions):
+        if any(overlap(region, other) for other in regions[:k]):
+            raise InputError(
+                "target and before overlap, so that it is not clear which is reached; make them "
+                "disjoint"
+            )
 
 
 committor = hitting_probability

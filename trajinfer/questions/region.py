@@ -327,11 +327,33 @@ def overlap(one: Region, other: Region) -> bool | None:
     """Whether two sets share states; None where their shapes do not tell."""
     if isinstance(one, States) and isinstance(other, States):
         return bool(set(one.labels) & set(other.labels))
+    for ball, rest in ((one, other), (other, one)):
+        if isinstance(ball, Ball) and isinstance(rest, (Ball, Box, HalfSpace, Outside)):
+            return _touches(ball, rest)
+    if isinstance(one, Box) and isinstance(other, Box) and len(one.low) == len(other.low):
+        sides = zip(one.low, one.high, other.low, other.high)
+        return all(max(a, c) <= min(b, d) for a, b, c, d in sides)
     first, second = one.intervals(), other.intervals()
     axes = _axes(one) | _axes(other)
     if first is None or second is None or len(axes) != 1:
         return None
     return any(max(a, c) <= min(b, d) for a, b in first.pairs for c, d in second.pairs)
+
+
+def _touches(ball: Ball, rest: Region) -> bool | None:
+    """Whether a set whose distance is known comes as near to the centre as the radius."""
+    channel, center = getattr(rest, "channel", 0), np.array([ball.center])
+    if isinstance(channel, str) or channel >= center.shape[1]:
+        return None
+    size = (
+        len(getattr(rest, "center", getattr(rest, "low", ())))
+        if isinstance(rest, (Ball, Box))
+        else 0
+    )
+    if size and size != center.shape[1]:
+        return None
+    distance = rest.distance(center)
+    return None if distance is None else bool(distance[0] <= ball.radius)
 
 
 def _axes(region: Region) -> set[Channel]:

@@ -193,7 +193,7 @@ def grid_rates(
     row, column = np.concatenate(rows), np.concatenate(columns)
     rate = np.concatenate(rates)
     n = len(going)
-    leaving = np.bincount(row, rate, n) + np.bincount(into, at_rate, n)
+    leaving = np.bincount(row, rate, n).astype(float) + np.bincount(into, at_rate, n)
     matrix = scipy.sparse.csr_array((rate, (row, column)), shape=(n, n))
     whole = matrix - scipy.sparse.diags_array(leaving)
     return GridRates(whole, going, into, at_rate, points, gaps, steps, cut)
@@ -269,7 +269,7 @@ def require_grid(diffusion: Diffusion, x: Array) -> None:
     if diffusion.dim > 3:
         raise InputError(
             f"a grid of {diffusion.dim} coordinates does not fit into memory (3 at most); take "
-            "method='galerkin'"
+            "method='galerkin', or 'simulate' of fates and passages"
         )
     if diffusion.diagonal:
         return
@@ -278,5 +278,5 @@ def require_grid(diffusion: Diffusion, x: Array) -> None:
     if np.abs(off).max(initial=0.0) > 1e-12 * np.abs(a).max():
         raise InputError(
             "the noise of the coordinates is correlated, which rates between neighbouring cells "
-            "cannot give; take method='galerkin'"
+            "cannot give; take method='galerkin', or 'simulate' of fates and passages"
         )

@@ -10,7 +10,7 @@ import scipy.ndimage
 
 from trajinfer._core.checks import Array
 from trajinfer.functionals.dynamics import Diffusion
-from trajinfer.functionals.methods.grid import Grid
+from trajinfer.functionals.methods.grid import Grid, require_grid
 from trajinfer.functionals.methods.grid_checks import check_grid
 from trajinfer.functionals.methods.grid_values import (
     CELLS,
@@ -60,6 +60,7 @@ class Grids:
         Warns:
             UserWarning: where the domain or the cells change the answer; see `check_grid`.
         """
+        require_grid(diffusion, starts)
         cells = resolution or CELLS[diffusion.dim]
         counts = (cells, 2 * cells) if diffusion.dim == 1 else ((cells + 1) // 2, cells)
         grids = [Grid(low, high, (count,) * diffusion.dim) for count in counts]

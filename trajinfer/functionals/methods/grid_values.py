@@ -75,6 +75,15 @@ class GridSolution:
             result[region.contains(x)] = 0.0
         return result
 
+    def outside(self, x: Array) -> Array:
+        """Which of the states x (n, D) lie beyond the grid, and do not stop."""
+        low, high = (np.array([axis[end] for axis in self.axes]) for end in (0, -1))
+        half = np.array([axis[1] - axis[0] for axis in self.axes]) * (0.5 + 1e-9)
+        beyond = ((x < low - half) | (x > high + half)).any(axis=1)
+        for region, _ in self.functional.stopping:
+            beyond &= ~region.contains(x)
+        return np.asarray(beyond)
+
     def between(self, x: Array) -> Array:
         """Values (n,) at x (n, D), as if nothing stopped there."""
         if len(self.axes) > 1:
