@@ -20,6 +20,7 @@ import typer
 
 from trajinfer._core.errors import UnusedColumnsWarning
 from trajinfer._core.process_group import is_first_process
+from trajinfer.cli.advice import speak_for
 from trajinfer.cli.console import (
     NOT_CONVERGED,
     remembered_warnings,
@@ -67,6 +68,7 @@ def command(
 
         def call(**values: Any) -> None:
             context = values.pop(_CONTEXT)
+            speak_for(context.command)
             given = {name: _filled(group, values) for name, group in groups.items()}
             how = _filled(run, values)
             if not is_first_process():  # of those that train together, the first one speaks

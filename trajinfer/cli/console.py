@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from trajinfer._core.errors import TrajinferError
+from trajinfer.cli.advice import own_words, spoken
 
 NOT_CONVERGED = 3
 
@@ -21,7 +22,7 @@ NOT_CONVERGED = 3
 @contextmanager
 def plain_messages() -> Iterator[None]:
     """Errors on purpose end in one line and exit code 1; warnings are one line each."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_words():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         warnings.filterwarnings("always", category=FutureWarning, module=r"trajinfer\.cli")
@@ -98,4 +99,4 @@ def _show_warning(message: Any, *_: Any, **__: Any) -> None:
 
 
 def _one_line(message: object) -> str:
-    return " ".join(str(message).split())
+    return spoken(" ".join(str(message).split()))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trajinfer._core.errors import InputError, nearest
+from trajinfer.cli.advice import learn_settings
 from trajinfer.cli.options import Options, Seed
 
 
@@ -63,7 +64,9 @@ class Settings(Options):
         settings = {**(defaults or {}), **self._from_file(estimator), **(chosen or {})}
         for text in self.assignments or ():
             assign(settings, text)
-        for key, value in {**(options or {}), **self.options()}.items():
+        flags = {**(options or {}), **self.options()}
+        learn_settings(known, {*flags, *(field.name for field in fields(self))})
+        for key, value in flags.items():
             if value is not None:
                 put(settings, key.split("."), value)
         for key in settings:
