@@ -75,3 +75,47 @@ def test_series_are_generated_by_the_law_of_series(sensor, run, fails):
 )
 def test_options_that_cannot_be_used_are_refused(sensor, fails, arguments, said):
     assert said in fails(arguments[0], *NAMES, *arguments[1:])
+
+
+@pytest.fixture
+def record(sensor):
+    """The same as one long record with dates, of which one day is missing throughout."""
+    start = pd.Timestamp("2024-03-01") + pd.to_timedelta(sensor["day"], unit="D")
+    when = start + pd.to_timedelta(sensor["hour"], unit="h")
+    table = sensor.drop(columns=["day", "hour"]).assign(time=when)
+    table.loc[sensor["day"] == 20, ["inside", "outside"]] = np.nan
+    table.to_csv("record.csv", index=False)
+    return table
+
+
+ONE_RECORD = ("record.csv", "--id", "")
+
+
+def test_a_long_record_is_cut_and_put_together_again(record, run):
+    done = run("anomaly", *ONE_RECORD, "--window", "1D", *ONE_PART)
+    assert done.exit_code == 0, done.output
+    first = pd.read_csv("result/anomalies.csv").iloc[0]
+    assert first[["time", "channel"]].tolist() == ["2024-03-08 12:00:00", "inside"]
+    assert len(pd.read_csv("result/scores.csv")) == record[["inside", "outside"]].count().sum()
+    done = run("impute", *ONE_RECORD, "--window", "1D", *ONE_PART)
+    assert done.exit_code == 0, done.output
+    filled = pd.read_csv("result/imputed.csv", parse_dates=["time"])
+    pd.testing.assert_series_equal(filled["time"], record["time"], check_dtype=False)
+    seen = record["outside"].notna()
+    np.testing.assert_allclose(filled["outside"][seen], record["outside"][seen])
+    usual = 10 + 3 * np.sin(record["time"].dt.hour / 24 * 2 * np.pi)
+    assert (filled["outside"] - usual)[~seen].abs().max() < 1.0  # the missing day as well
+    done = run("generate", *ONE_RECORD, "--window", "1D", "--model", "score", *ONE_PART)
+    assert done.exit_code == 0, done.output
+    assert pd.read_csv("result/synthetic.csv").groupby("window").size().eq(6).all()
+
+
+@pytest.mark.parametrize("command", ["impute", "anomaly", "generate"])
+def test_the_advice_on_one_long_record_works(command, record, fails, run):
+    """What the refusal names is an option, and its Python is what --dry-run prints and runs."""
+    asked = (command, *ONE_RECORD, "--set", "n_components=1")
+    asked += ("--model", "score") if command == "generate" else ()
+    assert "Windows (--window)" in fails(*asked, "--no-figures", "--quiet")
+    script = run(*asked, "--window", "1D", "--dry-run").stdout
+    assert "windows = Windows.cut(series, '1D')" in script
+    exec(compile(script, "script", "exec"), {})

@@ -182,3 +182,15 @@ def test_one_value_in_twenty_is_called_at_every_shape(law, n, dim):
             model = ScoreSeries(random_state=0).fit(series)
         called.append((model.p_values(fresh) <= 0.05).mean())
     assert 0.03 <= np.mean(called) <= 0.08
+
+
+def test_of_a_series_without_an_observation_nothing_surprises():
+    walks_of_five = walks(np.random.default_rng(0), 30, 5)[:, :, None]
+    series = IrregularSeries.from_arrays(np.arange(5.0), walks_of_five)
+    fitted = ScoreSeries(n_components=1, random_state=0).fit(series)
+    empty = series[:2].with_values(np.stack([np.full((5, 1), np.nan), walks_of_five[1]]))
+    for answer in (fitted.anomaly(empty), fitted.p_values(empty)):
+        assert np.isnan(answer[0]).all()
+        assert np.isfinite(answer[1]).all()
+    assert fitted.log_likelihood(empty)[0] == 0
+    assert fitted.log_likelihood(empty)[1] == fitted.log_likelihood(series)[1]

@@ -15,6 +15,7 @@ from trajinfer.cli.options import DrawingTrainingRun
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile
 from trajinfer.cli.settings import SeededSettings
+from trajinfer.cli.window import Window
 
 if TYPE_CHECKING:
     from trajinfer import IrregularSeries
@@ -27,25 +28,31 @@ _MOST_FIGURES, _SHOWN = 4, 10
 def anomaly(
     file: SeriesFile,
     settings: SeededSettings,
+    window: Window,
     above: Annotated[
         float, typer.Option(help="Score from which a value is listed; 10 is four deviations off.")
     ] = 10.0,
 ) -> Job:
     """Score how surprising every value is given all others of its series.
 
-    The law is learned from the same series, 20 or more; cut a long record into days first.
+    The law is learned from the same series, 20 or more; --window 1D cuts a long record into days.
     """
     if not above >= 0:
         raise InputError(f"--above must be a number >= 0, got {above}")
     series, reading = file.read()
     call = SCORE["score"].call(settings)
-    asked = ["scores = model.anomaly(series)", "p_values = model.p_values(series)"]
-    script = [*reading, *call.script(".fit(series)"), *asked]
+    windows, name = window.cut(series), window.pieces
+    asked = [
+        f"scores = {window.joining('joined', f'model.anomaly({name})')}",
+        f"p_values = {window.joining('joined', f'model.p_values({name})')}",
+    ]
+    script = [*reading, *window.script, *call.script(f".fit({window.observed})"), *asked]
 
     def answer(fitted: Any) -> Result:
-        return _result(series, fitted.anomaly(series), fitted.p_values(series), above)
+        scores, p_values = fitted.anomaly(windows.pieces), fitted.p_values(windows.pieces)
+        return _result(series, windows.joined(scores), windows.joined(p_values), above)
 
-    return fitting(call, file, series, answer, script)
+    return fitting(call, file, windows.observed, answer, script)
 
 
 def _result(series: IrregularSeries, scores: Array, p_values: Array, above: float) -> Result:

@@ -11,8 +11,9 @@ import typer
 from trajinfer._core.errors import InputError
 from trajinfer.cli.console import say
 from trajinfer.cli.models import Call
-from trajinfer.cli.options import N, Options
+from trajinfer.cli.options import N
 from trajinfer.cli.series import SeriesFile
+from trajinfer.cli.window import Window
 
 if TYPE_CHECKING:
     from trajinfer import IrregularSeries
@@ -60,7 +61,7 @@ class ImitationTask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imitation(Options):
+class Imitation(Window):
     """How many series to draw, and which of the file to learn from."""
 
     n: N = 1000
@@ -74,6 +75,7 @@ class Imitation(Options):
 
     def check(self) -> None:
         """Refuse to draw nothing."""
+        super().check()
         if self.n < 1:
             raise InputError(f"--n must be at least 1, got {self.n}")
 
@@ -85,6 +87,9 @@ class Imitation(Options):
                 `SeriesFile.read`.
         """
         series, reading, categories = file.read_with_categories(statics=self.group or "")
+        if self.window is not None:
+            series = self.cut(series).observed
+            reading = [*reading, *self.script, "series = windows.observed"]
         if self.drop_short:
             series, left_out = _long_enough(series, file.id)
             say(f"{left_out} series of one row left out", quiet=quiet or not left_out)

@@ -13,9 +13,10 @@ from trajinfer.cli.options import Model as ModelName
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile
 from trajinfer.cli.settings import SeededSettings
+from trajinfer.cli.window import Window
 
 if TYPE_CHECKING:
-    from trajinfer import IrregularSeries
+    from trajinfer.data import Windows
 
 MODELS: dict[str, Model] = {**SCORE, **neural("NeuralSDEInterpolator")}
 _MOST_FIGURES, _USUAL_LEVEL = 6, 0.95
@@ -25,13 +26,14 @@ _MOST_FIGURES, _USUAL_LEVEL = 6, 0.95
 def impute(
     file: SeriesFile,
     settings: SeededSettings,
+    window: Window,
     level: Level = None,
     model: ModelName = None,
 ) -> Job:
     """Fill in the empty cells of series, with intervals; what was observed is kept.
 
-    Models: score and score_network (20 series or more), and langevin, linear_noise, geometric,
-    free, ode, cde, latent_sde, gru, ode_rnn.
+    Models: score and score_network (20 series or more, or one that --window cuts), and langevin,
+    linear_noise, geometric, free, ode, cde, latent_sde, gru, ode_rnn.
     """
     share = _USUAL_LEVEL if level is None else level
     if not 0 < share < 1:
@@ -39,16 +41,21 @@ def impute(
     known = model_of(model, MODELS)
     series, reading = file.read()
     call = known.call(settings, named=model is not None)
-    filling = f"filled = model.fill(series, level={share})"
-    script = [*reading, *call.script(".fit(series)"), filling]
-    return fitting(call, file, series, lambda fitted: _result(fitted, series, share), script)
+    windows, pieces = window.cut(series), window.pieces
+    filling = window.joining("joined_table", f"model.fill({pieces}, level={share})")
+    learning = call.script(f".fit({window.observed})")
+    script = [*reading, *window.script, *learning, f"filled = {filling}"]
+    return fitting(
+        call, file, windows.observed, lambda fitted: _result(fitted, windows, share), script
+    )
 
 
-def _result(fitted: Any, series: IrregularSeries, level: float) -> Result:
+def _result(fitted: Any, windows: Windows, level: float) -> Result:
     from trajinfer.plot.later import figure_by_channel
     from trajinfer.plot.progress import forecasts
 
-    table = fitted.fill(series, level=level)
+    series = windows.pieces
+    table = windows.joined_table(fitted.fill(series, level=level))
     empty = ~series.mask[series.present]
     filled = {name: int(n) for name, n in zip(series.channels, empty.sum(axis=0), strict=True)}
     some = series[: min(len(series), _MOST_FIGURES)]

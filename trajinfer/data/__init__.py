@@ -7,6 +7,7 @@ from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.snapshots import Snapshots
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.trajectories import Trajectories
+from trajinfer.data.windows import Windows
 
 __all__ = [
     "Forecast",
@@ -15,6 +16,7 @@ __all__ = [
     "Snapshots",
     "TimeAxis",
     "Trajectories",
+    "Windows",
     "as_jump_series",
     "as_series",
     "as_snapshots",

@@ -102,7 +102,7 @@ def prepare(
     if len(data) < _FEWEST:
         raise InputError(
             f"a law cannot be learned from n_samples={len(data)} series, at least {_FEWEST} are "
-            "needed; cut a long series into windows first"
+            "needed; cut a long series by trajinfer.data.Windows (--window)"
         )
     short = np.flatnonzero(np.asarray(data.lengths) < 2)
     if len(short):

@@ -199,8 +199,8 @@ class ScoreSeries(SeriesVerbs):
         if len(data) < _FEWEST:
             raise InputError(
                 f"a law cannot be learned from n_samples={len(data)} series, at least {_FEWEST} "
-                "are needed; cut a long series into windows first, or fill gaps by "
-                "NeuralSDEInterpolator (trajinfer impute --model gru), which learns from one series"
+                "are needed; cut a long series by trajinfer.data.Windows (--window), or fill gaps "
+                "by NeuralSDEInterpolator (trajinfer impute --model gru), which learns from one"
             )
         missing = np.isnan(data.flat_values).all(axis=0)
         if missing.any():

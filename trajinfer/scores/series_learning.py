@@ -64,7 +64,7 @@ def require_short(data: IrregularSeries) -> None:
     if longest > _MOST_ENTRIES:
         raise InputError(
             f"a series has {longest} values, attention is between {_MOST_ENTRIES} at most; use "
-            "model='mixture', or cut the series into windows"
+            "model='mixture', or cut the series by trajinfer.data.Windows (--window)"
         )
 
 

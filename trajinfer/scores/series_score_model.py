@@ -184,7 +184,12 @@ class SeriesScoreModel:
         return LinearObservation(H, asked.y - asked.H @ torch.as_tensor(center), asked.R)
 
     def log_density(self, past: Seen) -> float:
-        """Nats of the observed entries, as they are modelled, in the unit of the model."""
+        """Nats of the observed entries, as they are modelled, in the unit of the model.
+
+        Nothing is certain to be observed where nothing is: 0.
+        """
+        if not len(past.values):
+            return 0.0
         density = self.knots.entries(past.times, past.channels)
         values = torch.as_tensor(past.values)[None]
         if self.network is None:

@@ -292,6 +292,8 @@ class SeriesVerbs(Estimator):
         data = self._asked(X)
         answer = np.full(data.values.shape, np.nan)
         for i, past in enumerate(self.model_.pasts(data)):
+            if not len(past.values):
+                continue
             rows = np.searchsorted(data.times[i, : data.lengths[i]], past.times)
             answer[i, rows, past.channels] = answer_of(self.model_.oddness(past))
         return answer
