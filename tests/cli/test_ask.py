@@ -209,7 +209,10 @@ def test_series_of_another_table(run, tmp_path, monkeypatch, winds):
     ("arguments", "said"),
     [
         (("--target", "wnd>=64", "--horizon", "3d"), "did you mean 'wind'?"),
-        (("--target", "wind>=64"), "can only be followed for some time; give the functional a hor"),
+        (
+            ("--target", "wind>=64"),
+            "can only be followed for some time; give the functional a --hor",
+        ),
         (("--target", "wind>=64", "--horizon", "3d", "--from", "wind=3"), "goes on from series"),
         (("--target", "wind>=64", "--horizon", "3d", "--from", "new"), "goes on from series"),
     ],

@@ -83,7 +83,10 @@ class Settings(Options):
         for key in document:
             if key != estimator:
                 raise InputError(f"{self.config}: unknown key '{key}'; {nearest(key, [estimator])}")
-        return dict(document.get(estimator, {}))
+        table = document.get(estimator, {})
+        if not isinstance(table, dict):
+            raise InputError(f"{self.config}: {estimator} must be a table, [{estimator}]")
+        return dict(table)
 
 
 @dataclass(frozen=True, kw_only=True)
