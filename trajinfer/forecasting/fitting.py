@@ -29,6 +29,7 @@ from trajinfer.forecasting.memory import memory
 from trajinfer.forecasting.mixed_by_others import mixed_by_others
 from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork, NetworkSettings, fit_network
+from trajinfer.forecasting.newcomers import Newcomers, standardised_errors, unseen
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import Pairs, PairSource
 from trajinfer.forecasting.quantiles import WEIGHTS, ErrorQuantiles
@@ -330,11 +331,15 @@ class LawFit:
         noisy: bool,
         biased: bool,
     ) -> Judged:
-        asked, share, mean = held_out.asked, self._share(held_out), held_out.mean
-        error = held_out.truth - mean
+        asked, share, truth = held_out.asked, self._share(held_out), held_out.truth
+        newcomers = Newcomers.fit(
+            asked, held_out.pairs.series, held_out.mean, truth, self.units.scale
+        )
+        mean = newcomers.mean(asked, held_out.mean)
+        error = np.where(unseen(asked), np.nan, truth - mean)
         log_scale = held_out.log_scale if noisy else None
         spread = fit_spread(asked, mean, error, self.units, log_scale, stretches.of_squares)
-        scale = spread(asked, mean, self.units, log_scale)
+        scale = newcomers.scales(asked, spread(asked, mean, self.units, log_scale))
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors * _lately(errors, held_out.weight), share)
         normal = quantiles.normal(errors, share)
@@ -343,14 +348,15 @@ class LawFit:
         to_come = quantiles.of_errors_to_come(
             stretches.of_means, stretches.of_squares, of_thirds, biased=biased
         )
-        expected = scale[:, :, None] * to_come.table(share)
+        expected = scale[:, :, None] * standardised_errors(asked, to_come.table(share))
         law = ForecastLaw(
-            self.scale.confirmed(mean, expected, WEIGHTS, held_out.truth, stretches.of_squares),
+            self.scale.confirmed(mean, expected, WEIGHTS, truth, stretches.of_squares),
             self.units,
             self.calendar,
             self.design,
             tuple(parts),
             mixture,
+            newcomers,
             spread,
             to_come,
             process,

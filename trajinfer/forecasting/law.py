@@ -30,6 +30,7 @@ from trajinfer.forecasting.lead_process import LeadProcess
 from trajinfer.forecasting.memory import noise_floor
 from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork
+from trajinfer.forecasting.newcomers import Newcomers, standardised_errors, unseen
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.quantiles import WEIGHTS, ErrorQuantiles
@@ -71,6 +72,7 @@ class ForecastLaw:
         units, calendar, design: how features are made.
         parts: experts that are averaged.
         mixture: shares of the experts.
+        newcomers: what is said of channels before their first value.
         spread: scales of the errors.
         quantiles: of the standardised errors to come.
         process: noise along the lead; times in units of the horizon.
@@ -85,6 +87,7 @@ class ForecastLaw:
     design: Design
     parts: tuple[Part, ...]
     mixture: Mixture
+    newcomers: Newcomers
     spread: Spread
     quantiles: ErrorQuantiles
     process: LeadProcess
@@ -140,9 +143,11 @@ class ForecastLaw:
         answers = [self._learned(part, asked, features, products) for part in self.parts]
         learned = np.mean([answer for answer, _ in answers], axis=0)
         increments = np.concatenate([simple_increments(asked, self.units), learned], axis=2)
-        mean = asked.history.last + asked.size * self.mixture(increments, self.share(asked))
+        said = asked.history.last + asked.size * self.mixture(increments, self.share(asked))
+        mean = self.newcomers.mean(asked, said)
         square = np.mean([np.exp(2 * log_scale) for _, log_scale in answers], axis=0)
-        return mean, self.spread(asked, mean, self.units, 0.5 * np.log(square))
+        scale = self.spread(asked, mean, self.units, 0.5 * np.log(square))
+        return mean, self.newcomers.scales(asked, scale)
 
     def _learned(
         self, part: Part, asked: Questions, features: Array, products: Array
@@ -191,7 +196,8 @@ class ForecastLaw:
             self.standardised(truth[:, list(self.known)]) if self.known else None,
         )
         mean, scale = self.moments(asked)
-        quantiles = ErrorQuantiles.fit((truth - mean) / scale, self.share(asked))
+        errors = np.where(unseen(asked), np.nan, (truth - mean) / scale)
+        quantiles = ErrorQuantiles.fit(errors, self.share(asked))
         stretches = source.stretches(data, self.units.horizon)
         return replace(self, quantiles=quantiles.of_errors_to_come(stretches))
 
@@ -202,7 +208,8 @@ class ForecastLaw:
     def mean(self, asked: Questions) -> Array:
         """Means (P, C) of the law, moved within the bounds."""
         mean, scale = self.moments(asked)
-        errors = scale[:, :, None] * self.quantiles.table(self.share(asked))
+        table = self.quantiles.table(self.share(asked))
+        errors = scale[:, :, None] * standardised_errors(asked, table)
         return self.kinds.inside(self.scale.means(mean, errors, WEIGHTS))
 
     def sample(self, asked: Questions, seeds: Sequence[Any], n: int) -> Array:
@@ -220,13 +227,15 @@ class ForecastLaw:
         lead = asked.lead.reshape(shape[:2]) / self.units.horizon
         parts = [mean, scale, self._white_share(asked), asked.own_lead, self.share(asked)]
         mean, scale, white, own_lead, share = (part.reshape(shape) for part in parts)
+        new = unseen(asked).reshape(shape)
         at_once = max(1, _MOST_VALUES // (n * shape[1] * n_channels))
         for start in range(0, n_series, at_once):
             rows = slice(start, start + at_once)
             z = self._normal_paths(
                 lead[rows], own_lead[rows] / self.units.horizon, white[rows], seeds[rows], n
             )
-            paths = [mean[rows] + scale[rows] * self.quantiles(one, share[rows]) for one in z]
+            errors = [np.where(new[rows], one, self.quantiles(one, share[rows])) for one in z]
+            paths = [mean[rows] + scale[rows] * one for one in errors]
             values[rows] = self.kinds.attainable(self.scale.back(np.stack(paths, axis=1)))
         return values
 

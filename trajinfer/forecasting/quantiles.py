@@ -10,8 +10,8 @@ from scipy.special import ndtr, ndtri, stdtrit
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 
-_KNOTS = np.linspace(-3.0, 3.0, 25)
-WEIGHTS = np.exp(-0.5 * _KNOTS**2) / np.exp(-0.5 * _KNOTS**2).sum()
+PLACES = np.linspace(-3.0, 3.0, 25)
+WEIGHTS = np.exp(-0.5 * PLACES**2) / np.exp(-0.5 * PLACES**2).sum()
 _PER_UNIT = 4
 _FEWEST = 60
 _TAIL = 2.0
@@ -45,7 +45,7 @@ class ErrorQuantiles:
             share: (P, C) leads as shares of the horizon.
         """
         n_channels = errors.shape[1]
-        values, largest = np.empty((3, n_channels, len(_KNOTS))), np.empty(n_channels)
+        values, largest = np.empty((3, n_channels, len(PLACES))), np.empty(n_channels)
         for c in range(n_channels):
             known = ~np.isnan(errors[:, c])
             own, third = errors[known, c], np.clip((3 * share[known, c]).astype(int), 0, 2)
@@ -96,7 +96,7 @@ class ErrorQuantiles:
             np.maximum(count if of_thirds is None else of_thirds, _FEWEST_INDEPENDENT)[:, :, None]
             for count in by_third
         )
-        z = np.where(_KNOTS == 0, 1e-6, _KNOTS)
+        z = np.where(PLACES == 0, 1e-6, PLACES)
         factor = stdtrit(k - 1, ndtr(z)) / z * np.sqrt((n + 1) / (n - 1))
         spread = self.values - mean
         square = np.maximum((spread**2 @ WEIGHTS)[:, :, None], 1e-300)
@@ -122,10 +122,10 @@ class ErrorQuantiles:
 
     def __call__(self, z: Array, share: Array) -> Array:
         """Errors (..., C) that stand for standard normal z (..., C) at shares of the horizon."""
-        position = (z - _KNOTS[0]) / (_KNOTS[1] - _KNOTS[0])
-        inner = np.clip(position, 0, len(_KNOTS) - 1)
-        left = np.minimum(inner.astype(int), len(_KNOTS) - 2)
-        table = np.broadcast_to(self.table(share), (*z.shape, len(_KNOTS)))
+        position = (z - PLACES[0]) / (PLACES[1] - PLACES[0])
+        inner = np.clip(position, 0, len(PLACES) - 1)
+        left = np.minimum(inner.astype(int), len(PLACES) - 2)
+        table = np.broadcast_to(self.table(share), (*z.shape, len(PLACES)))
 
         def at(index: Array) -> Array:
             return np.take_along_axis(table, index[..., None], axis=-1)[..., 0]
@@ -142,14 +142,14 @@ class ErrorQuantiles:
     def normal(self, errors: Array, share: Array) -> Array:
         """The standard normal z (P, C) that errors stand for, within [-3, 3]; NaN stays."""
         table = self.table(share)
-        left = np.clip((table <= errors[..., None]).sum(axis=-1) - 1, 0, len(_KNOTS) - 2)
+        left = np.clip((table <= errors[..., None]).sum(axis=-1) - 1, 0, len(PLACES) - 2)
         below, above = (
             np.take_along_axis(table, index[..., None], axis=-1)[..., 0]
             for index in (left, left + 1)
         )
         step = np.where(above > below, above - below, 1.0)
         part = np.clip((errors - below) / step, 0.0, 1.0)
-        return np.where(np.isnan(errors), np.nan, _KNOTS[left] + part * (_KNOTS[1] - _KNOTS[0]))
+        return np.where(np.isnan(errors), np.nan, PLACES[left] + part * (PLACES[1] - PLACES[0]))
 
 
 def interpolated(of_thirds: Array, share: Array) -> Array:
@@ -164,10 +164,10 @@ def interpolated(of_thirds: Array, share: Array) -> Array:
 def _quantiles(errors: Array) -> Array:
     """Quantiles at the normal places; beyond the data by the spread of the outermost ones."""
     if len(errors) < 2:
-        return _KNOTS * (np.abs(errors).max() if len(errors) else 1.0)
+        return PLACES * (np.abs(errors).max() if len(errors) else 1.0)
     ranks = (np.arange(len(errors)) + 0.5) / len(errors)
     z, x = ndtri(ranks), np.sort(errors)
-    inside = np.interp(_KNOTS, z, x)
+    inside = np.interp(PLACES, z, x)
     scale = max(float(x.std()), 1e-12)
-    above, below = np.maximum(_KNOTS - z[-1], 0.0), np.maximum(z[0] - _KNOTS, 0.0)
+    above, below = np.maximum(PLACES - z[-1], 0.0), np.maximum(z[0] - PLACES, 0.0)
     return np.asarray(inside + scale * (above - below))
