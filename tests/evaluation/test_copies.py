@@ -125,6 +125,28 @@ def test_series_with_times_of_their_own_are_reported_on():
     assert "copy: series 0" in str(again)
 
 
+def test_every_second_row_of_series_with_times_of_their_own_is_a_copy():
+    train, held, fake = irregular(40, 0), irregular(24, 1), irregular(24, 2)
+    long = np.flatnonzero(train.lengths >= 15)[:3]
+    thinned = IrregularSeries.from_arrays(
+        [train.times[i, 1 : train.lengths[i] : 2] for i in long],
+        [train.values[i, 1 : train.lengths[i] : 2] for i in long],
+        channels=("a", "b"),
+    )
+    copied = Samples.of(
+        train,
+        held,
+        IrregularSeries.concatenate([thinned, fake[3:]]),
+        None,
+        np.random.default_rng(0),
+    )
+    figures, matches = copy_figures(copied, 0)
+    assert any(figure.flagged for figure in figures)
+    assert {match.series: match.training for match in matches} == dict(enumerate(long))
+    assert {(match.step, match.training_step) for match in matches} == {(1, 2)}
+    assert "every second row there" in str(matches[0])
+
+
 @pytest.mark.slow  # the same comparison at even places as above, of another fault
 def test_lengths_of_another_law_are_seen():
     train, held, fake = irregular(90, 0), irregular(40, 1), irregular(40, 2)

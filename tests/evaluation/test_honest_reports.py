@@ -62,6 +62,9 @@ WAYS = {
     "reversed": lambda t, _f, _: t[:60, ::-1],
     "channels exchanged": lambda t, _f, _: t[:60, :, ::-1],
     "scaled and shifted": lambda t, f, _: with_part(f, np.s_[:1], 3.0 * t[5:6] - 2.0),
+    "every second row": lambda t, f, _: with_part(f, np.s_[:2, ::2], t[:2, ::2]),
+    "without every second row": lambda t, f, _: with_part(f, np.s_[:2, :12], t[:2, ::2]),
+    "with rows between": lambda t, f, _: with_part(f, np.s_[:2, ::2], t[:2, :12]),
     "with noise": lambda t, _f, noise: t[:60] + noise,
     "one with noise": lambda t, f, noise: with_part(f, np.s_[7], t[7] + noise[7]),
 }

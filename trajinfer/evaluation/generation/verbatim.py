@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,8 @@ class Match:
         length: rows; 0 where nothing agrees.
         turned: whether the sign is turned.
         reversed: whether time is reversed.
+        step: 1 where the rows follow each other, 2 where only every second one agrees.
+        training_step: the same of the training series.
     """
 
     series: int
@@ -42,6 +44,8 @@ class Match:
     length: int = 0
     turned: bool = False
     reversed: bool = False
+    step: int = 1
+    training_step: int = 1
 
     def __str__(self) -> str:
         what = "all channels" if self.channel < 0 else f"channel {self.channel}"
@@ -51,10 +55,18 @@ class Match:
             else f", there channel {self.training_channel}"
         )
         done = [
-            word for word, is_so in (("turned", self.turned), ("reversed", self.reversed)) if is_so
+            word
+            for word, is_so in (
+                ("turned", self.turned),
+                ("reversed", self.reversed),
+                ("every second row", self.step > 1),
+                ("every second row there", self.training_step > 1),
+            )
+            if is_so
         ]
+        last = self.start + (self.length - 1) * self.step
         return (
-            f"series {self.series}, {what}, rows {self.start} to {self.start + self.length - 1}: "
+            f"series {self.series}, {what}, rows {self.start} to {last}: "
             f"training series {self.training}{other}, from row {self.training_start}"
             + (f" ({', '.join(done)})" if done else "")
         )
@@ -116,38 +128,63 @@ class Sequences:
         return np.asarray(np.arange(len(self.flat)) - first[self.sequence])
 
 
+@dataclass(frozen=True)
+class _Comparison:
+    """What may have been done to a copy.
+
+    Attributes:
+        turned: its sign is turned.
+        reversed: its time is reversed.
+        step: of its rows every one or every second one is a copy.
+        training_step: it has every row of the training series, or every second one.
+    """
+
+    turned: bool = False
+    reversed: bool = False
+    step: int = 1
+    training_step: int = 1
+
+
+_COMPARISONS = (
+    *(_Comparison(turned, backwards) for turned in (False, True) for backwards in (False, True)),
+    _Comparison(training_step=2),
+    _Comparison(step=2),
+    _Comparison(step=2, training_step=2),
+)
+
+
 def longest_matches(asked: Sequences, training: Sequences) -> list[Match]:
     """For every series that is asked about its longest agreement with a training series.
 
     Single channels agree up to scale, shift and sign; all channels together up to one sign for all.
-    Either may run backwards. Stretches that do not move are no evidence and are left out.
+    Either may run backwards, and of either every second row may be taken. Stretches that do not
+    move are no evidence and are left out.
     """
     found = {int(i): Match(int(i)) for i in np.unique(asked.series)}
     longest = int(asked.lengths.max())
-    for turned in (False, True):
-        for backwards in (False, True):
-            candidates, sources = np.arange(len(asked.lengths)), np.arange(len(training.lengths))
-            for length in _lengths(longest):
-                table = _Windows.of(training, sources, length)
-                query = _Windows.of(asked, candidates, length).altered(turned, backwards)
-                hits = query.matches(table, asked.group, training.group)
-                for k, other, start, there in hits[np.unique(hits[:, 0], return_index=True)[1]]:
-                    series = int(asked.series[k])
-                    if length > found[series].length:
-                        found[series] = Match(
-                            series,
-                            int(training.series[other]),
-                            int(asked.channel[k]),
-                            int(training.channel[other]),
-                            int(start),
-                            int(there),
-                            length,
-                            turned,
-                            backwards,
-                        )
-                candidates, sources = np.unique(hits[:, 0]), np.unique(hits[:, 1])
-                if not len(hits):
-                    break
+    for how in _COMPARISONS:
+        candidates, sources = np.arange(len(asked.lengths)), np.arange(len(training.lengths))
+        for length in _lengths(-(-longest // how.step)):
+            table = _Windows.of(training, sources, length, how.training_step)
+            query = _Windows.of(asked, candidates, length, how.step)
+            query = query.altered(how.turned, how.reversed)
+            hits = query.matches(table, asked.group, training.group)
+            for k, other, start, there in hits[np.unique(hits[:, 0], return_index=True)[1]]:
+                series = int(asked.series[k])
+                if length > found[series].length:
+                    found[series] = Match(
+                        series,
+                        int(training.series[other]),
+                        int(asked.channel[k]),
+                        int(training.channel[other]),
+                        int(start),
+                        int(there),
+                        length,
+                        **asdict(how),
+                    )
+            candidates, sources = np.unique(hits[:, 0]), np.unique(hits[:, 1])
+            if not len(hits):
+                break
     return [found[i] for i in sorted(found)]
 
 
@@ -187,7 +224,7 @@ def least_evidence(null: Array, n: int, rate: float, alpha: float) -> int:
 
 @dataclass(frozen=True)
 class _Windows:
-    """All windows of one length.
+    """All windows of one number of rows, which follow each other or are every second one.
 
     Attributes:
         shape: (W, C, L) their values; of a single channel the shape, of unit size.
@@ -200,14 +237,16 @@ class _Windows:
     start: Array
 
     @classmethod
-    def of(cls, sequences: Sequences, which: Array, length: int) -> _Windows:
+    def of(cls, sequences: Sequences, which: Array, length: int, step: int = 1) -> _Windows:
+        span = (length - 1) * step + 1
         wanted = np.zeros(len(sequences.lengths), dtype=bool)
         wanted[which] = True
         left = sequences.lengths[sequences.sequence] - sequences.row
-        first = np.flatnonzero((left >= length) & wanted[sequences.sequence])
+        first = np.flatnonzero((left >= span) & wanted[sequences.sequence])
         if not len(first):
             return cls(np.empty((0, 1, length)), np.empty(0, int), np.empty(0, int))
-        table = np.lib.stride_tricks.sliding_window_view(sequences.flat, length, axis=0)[first]
+        windows = np.lib.stride_tricks.sliding_window_view(sequences.flat, span, axis=0)
+        table = windows[first][..., ::step]
         sequence, start = sequences.sequence[first], sequences.row[first]
         moving = (np.ptp(table, axis=2) > 1e-9 * np.abs(table).max(axis=2)).any(axis=1)
         table = table[moving]
