@@ -9,7 +9,7 @@ import pytest
 from tests.conformance import estimators as cases
 from trajinfer import IrregularSeries
 from trajinfer._core.errors import InputError
-from trajinfer.data import written_draws, written_forecasts
+from trajinfer.data import written_draws, written_forecasts, written_predictions
 
 TINY = {"hidden": 2, "layers": 1, "max_epochs": 1, "n_samples": 1, "step": 2.0}
 MAKERS = {
@@ -87,6 +87,50 @@ def test_answers_are_whole_and_a_killed_call_goes_on(verb, name, tmp_path, monke
     pd.testing.assert_frame_equal(pd.read_parquet(again), table)
     with pytest.raises(InputError, match="another fit: seed differ"):
         ask(random_state=2, out=tmp_path / "killed")
+
+
+PREDICTED = {
+    "NeuralSDEForecaster": {"ts": [4.0, 4.5]},
+    "FractionalSDE": {"ts": [4.0, 4.5]},
+    "NeuralSDEInterpolator": {"ts": [0.5, 2.0]},
+    "ScoreSeries": {"ts": [0.5, 2.0]},
+    "NeuralSDEClassifier": {},
+    "NeuralSDERegressor": {},
+}
+
+
+@pytest.mark.parametrize("name", PREDICTED)
+def test_predictions_are_those_of_memory(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(written_predictions, "PIECE", 3)
+    model, question, (walks,) = fitted(name), PREDICTED[name], cases.random_walks()
+    series = walks[:7]
+    table = pd.read_parquet(model.predict(series, **question, out=tmp_path / "whole"))
+    assert len([*(tmp_path / "whole").glob("part-*")]) == 3
+    answers = np.ravel(model.predict(series, **question))
+    assert list(table["id"].unique()) == list(series.ids)
+    found = table["mean" if question else "predicted"].to_numpy()
+    if found.dtype.kind == "f":
+        np.testing.assert_allclose(found, answers, rtol=1e-5, atol=1e-6)
+    else:
+        assert list(found) == list(answers)
+    if name == "NeuralSDEClassifier":
+        shares = table.filter(like="probability of")
+        np.testing.assert_allclose(shares, model.predict_proba(series), rtol=1e-5, atol=1e-6)
+    times = [[0.0, 1.0]] * 7
+    with pytest.raises(InputError, match="out="):
+        model.predict(series, times, out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_points_are_written_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(written_draws, "PIECE", 3)
+    frame = pd.DataFrame({"a": np.linspace(0, 1, 40), "b": np.linspace(1, 0, 40) ** 2})
+    density = cases.ScoreDensity("mixture", n_components=1, random_state=0).fit(frame)
+    table = pd.read_parquet(density.sample(7, random_state=1, out=tmp_path / "whole"))
+    assert list(table) == ["a", "b"]
+    assert len(table.drop_duplicates()) == 7
+    again = pd.read_parquet(density.sample(7, random_state=1, out=tmp_path / "again"))
+    pd.testing.assert_frame_equal(table, again)
 
 
 @pytest.mark.parametrize(("verb", "name"), WRITTEN)

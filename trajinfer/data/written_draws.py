@@ -37,21 +37,24 @@ def written_draws(
         n: number of draws.
         seed: of all draws.
         asked: the question, likewise, by name.
-        sample: number of draws, the question, random_state= -> draws with `to_frame`, counted from
-            0 in its column "path" or "id", which goes on from piece to piece.
+        sample: number of draws, the question, random_state= -> a table, or draws with `to_frame`,
+            counted from 0 in its column "path" or "id", which goes on from piece to piece.
         settings: of the estimator, that the draws depend on.
 
     Raises:
         InputError: for times of single draws, or if the folder holds the answer to another call.
     """
-    if np.ndim(asked["ts"]) > 1:
+    if np.ndim(asked.get("ts", ())) > 1:
         raise InputError("out= takes times that all draws share; give one row of them")
     require_integer(n, "n", least=1)
     seeds = spawn(seed, -(-n // PIECE))
 
     def drawn(rows: slice) -> pd.DataFrame:
         count, own = min(rows.stop, n) - rows.start, seeds[rows.start // PIECE]
-        table = sample(count, **asked, random_state=own).to_frame()
+        found = sample(count, **asked, random_state=own)
+        if isinstance(found, pd.DataFrame):  # of points, which have no numbers
+            return found
+        table = found.to_frame()
         number = "path" if "path" in table else "id"
         # weights of a piece sum to 1 within it; where mass changes, `branches` have one unit
         table = table.drop(columns="weight", errors="ignore")

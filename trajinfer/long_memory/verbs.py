@@ -20,6 +20,7 @@ from trajinfer.data.names import fits_columns
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.data.written_draws import written_draws
 from trajinfer.data.written_forecasts import written_forecasts
+from trajinfer.data.written_predictions import mean_path, written_predictions
 from trajinfer.long_memory.held_back import last_fifth
 from trajinfer.long_memory.model import FractionalModel
 from trajinfer.metrics import crps
@@ -131,7 +132,9 @@ class FractionalVerbs(Estimator):
         return self._drawn(history, asked, n, seed)
 
     @renamed(series="X")
-    def predict(self, X: Any, ts: Any = None, *, horizon: Any = None) -> Array:
+    def predict(
+        self, X: Any, ts: Any = None, *, horizon: Any = None, out: str | Path | None = None
+    ) -> Array | Path:
         """Mean (B, Q, C) of the observations that `forecast` draws.
 
         It is exact where inference is; else a mean of 200 paths that depend on the seed of the fit
@@ -141,6 +144,7 @@ class FractionalVerbs(Estimator):
             X: the histories.
             ts: as for `forecast`.
             horizon: as for `forecast`.
+            out: folder to write tables to (id, time, channel, mean), as for `forecast`.
 
         Raises:
             InputError: as for `forecast`.
@@ -149,10 +153,16 @@ class FractionalVerbs(Estimator):
             ExtrapolationWarning: beyond the horizon of the fit.
         """
         check_is_fitted(self)
+        if out is None:
+            return self._means(X, ts, horizon).samples[:, 0]
+        asked = {"ts": ts, "horizon": horizon}
+        return written_predictions(out, X, self.model_, asked, self._means)
+
+    def _means(self, X: Any, ts: Any, horizon: Any) -> Forecast:
         history = self._known(X)
         asked = lead_times(history, ts, horizon, self._ahead)
         self._warn_beyond(history, asked)
-        return self.model_.means(history, asked)
+        return mean_path(self.model_.means(history, asked), history, asked)
 
     def sample(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,6 +19,7 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, Seeds, seed_from
 from trajinfer.data.scaling import Standardisation, is_constant
+from trajinfer.data.written_draws import written_draws
 from trajinfer.diffusion.condition import Conditioned
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.diffusion.plan_search import search_plan
@@ -187,21 +189,37 @@ class ScoreDensity(Estimator):
             history=learned.report.history,
         )
 
-    def sample(self, n: int | None = None, *, random_state: RandomState = None) -> Array:
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        random_state: RandomState = None,
+        out: str | Path | None = None,
+    ) -> Array | Path:
         """Draw points.
 
         Args:
             n: their number; None draws as many as were fitted.
             random_state: None uses the estimator's.
+            out: folder to write tables to (a column per feature, in parquet), 10 000 points at a
+                time, each with a seed of its own; a call that was killed goes on.
 
         Returns:
-            (n, D).
+            (n, D); the folder where there is an `out`.
         """
         check_is_fitted(self)
         n = self.model_.n_points if n is None else require_integer(n, "n", least=1)
-        return self.model_.sample(
-            n, self._seed(random_state), self.n_evaluations, self.method, self.churn
+        seed, settings = self._seed(random_state), (self.n_evaluations, self.method, self.churn)
+        if out is None:
+            return self.model_.sample(n, seed, *settings)
+        return written_draws(
+            out, self.model_, n, seed, {}, self._table, settings={"sampler": settings}
         )
+
+    def _table(self, n: int, random_state: RandomState) -> pd.DataFrame:
+        default = [f"x{k}" for k in range(self.n_features_in_)]
+        names = getattr(self, "feature_names_in_", default)
+        return pd.DataFrame(self.sample(n, random_state=random_state), columns=list(names))
 
     def score_samples(self, X: Any) -> Array:
         """Log-density of points, nats, (N,): exact for a mixture, else by the probability flow."""

@@ -21,6 +21,7 @@ from trajinfer.data.input import as_series
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.data.written_draws import written_draws
 from trajinfer.data.written_forecasts import written_forecasts
+from trajinfer.data.written_predictions import mean_path, written_predictions
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.metrics import crps
 from trajinfer.scores.knot_fit import Seen
@@ -163,9 +164,18 @@ class SeriesVerbs(Estimator):
             asked = last[:, None] + steps
         return self._paths(data, asked, n, random_state)
 
-    def predict(self, X: Any, ts: Any) -> Array:
-        """Means over paths at any times, (B, T, C); the same draws for every series."""
+    def predict(self, X: Any, ts: Any, *, out: str | Path | None = None) -> Array | Path:
+        """Means over paths at any times, (B, T, C); the same draws for every series.
+
+        With `out`, tables of id, time, channel and mean are written there, as by `forecast`.
+        """
         check_is_fitted(self)
+        if out is None:
+            return self._means(X, ts).samples[:, 0]
+        settings = self._settings()
+        return written_predictions(out, X, self.model_, {"ts": ts}, self._means, settings=settings)
+
+    def _means(self, X: Any, ts: Any) -> Forecast:
         data = self._asked(X)
         order = TimeOrder.of(self.model_.axis.queries(ts, len(data)))
         self._warn_outside(order.times)
@@ -174,7 +184,8 @@ class SeriesVerbs(Estimator):
             self._drawn(past, times, _MEAN_DRAWS, seed).mean(axis=0)
             for past, times, seed in zip(self.model_.pasts(data), order.times, seeds, strict=True)
         ]
-        return order.restore(np.stack(means), axis=1)
+        times = order.restore(order.times, axis=1)
+        return mean_path(order.restore(np.stack(means), axis=1), data, times)
 
     def fill(self, X: Any, *, level: float = 0.9, random_state: RandomState = None) -> pd.DataFrame:
         """The table of the series with its gaps filled; what was observed is kept.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -15,7 +17,9 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer._core.words import renamed, renamed_settings
+from trajinfer.data import IrregularSeries
 from trajinfer.data.input import as_series, series_to_learn
+from trajinfer.data.written_predictions import require_no_times, written_predictions
 from trajinfer.series.format_1 import series_estimator_of
 from trajinfer.series.labelled_estimator import LabelledEstimator
 from trajinfer.series.labelled_task import LabelledTask
@@ -190,15 +194,36 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
         return self._answers(data, ts, self.model_.frequencies)
 
     @renamed(series="X")
-    def predict(self, X: Any, ts: Any = None) -> Array:
-        """The most probable class of every series, (B,), or (B, T) of what was known at times."""
+    def predict(self, X: Any, ts: Any = None, *, out: str | Path | None = None) -> Array | Path:
+        """The most probable class of every series, (B,), or (B, T) of what was known at times.
+
+        Args:
+            X: B series.
+            ts: as for `predict_proba`.
+            out: folder to write tables to (id, predicted, and the probability
+                of every class, in parquet), some series at a time as the
+                memory of an open table allows; a call that was killed goes on. It takes no ts.
+        """
+        check_is_fitted(self)
+        if out is not None:
+            require_no_times(ts)
+            return written_predictions(out, X, self.model_, {"ts": None}, self._table)
+        return self._likeliest(X, ts)
+
+    def _likeliest(self, X: Any, ts: Any = None) -> Array:
         best = self.predict_proba(X, ts).argmax(-1)
         return np.asarray(self.classes_[best])
+
+    def _table(self, series: IrregularSeries, ts: None) -> pd.DataFrame:
+        shares = self.predict_proba(series)
+        best = self.classes_[shares.argmax(-1)]
+        each = {f"probability of {c}": shares[:, k] for k, c in enumerate(self.classes_)}
+        return pd.DataFrame({"id": list(series.ids), "predicted": best, **each})
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
         """Accuracy: the share of series whose class is the most probable one, in [0, 1]."""
-        predicted = self.predict(X)
+        predicted = self._likeliest(X)
         labels = class_labels(as_series(X).labels if y is None else y, len(predicted))
         weights = series_weights(sample_weight, len(predicted))
         return float(((predicted == labels) * weights).mean())

@@ -23,12 +23,14 @@ from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.lead_times import lead_times, values_ahead
 from trajinfer.data.written_forecasts import written_forecasts
+from trajinfer.data.written_predictions import mean_path, written_predictions
 from trajinfer.forecasting import LawSettings, LeadForecast, NetworkSettings
 from trajinfer.metrics import crps
 from trajinfer.series.forecast_examples import default_horizon, examples_of
 from trajinfer.series.format_1 import forecaster_of
 from trajinfer.series.labels import series_that_count
 from trajinfer.series.latent_forecaster import LatentForecaster
+from trajinfer.series.lead_findings import LeadFindings
 from trajinfer.series.network import Dynamics
 from trajinfer.series.network_forecast import NetworkForecast
 from trajinfer.series.number_settings import check_numbers
@@ -52,7 +54,7 @@ _OF_LEAD = ("future",)
 
 @renamed_settings(noise="stochastic")
 @dataclass(eq=False, repr=False)
-class NeuralSDEForecaster(SeriesEstimator):
+class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
     r"""Forecasts at any later times, with uncertainty, of series with holes and times of their own.
 
     With `dynamics="lead"`, the law of a channel is a stochastic process in the lead h since its
@@ -225,11 +227,30 @@ class NeuralSDEForecaster(SeriesEstimator):
         return Forecast(samples, later, past.channels, past.ids, past.axis, past)
 
     @renamed(series="X")
-    def predict(self, X: Any, ts: Any = None, *, horizon: Any = None, future: Any = None) -> Array:
-        """Means of the forecasts, (B, T, C), free of the scatter of a finite number of samples."""
+    def predict(
+        self,
+        X: Any,
+        ts: Any = None,
+        *,
+        horizon: Any = None,
+        future: Any = None,
+        out: str | Path | None = None,
+    ) -> Array | Path:
+        """Means of the forecasts, (B, T, C), free of the scatter of a finite number of samples.
+
+        Args and errors are those of `forecast`; its tables hold id, time, channel and mean.
+        """
+        if out is None:
+            return self._means(X, ts, horizon, future).samples[:, 0]
+        check_is_fitted(self)
+        if future is not None:
+            raise InputError("out= takes no future=; leave one of them out")
+        asked = {"ts": ts, "horizon": horizon}
+        return written_predictions(out, X, self.model_, asked, self._means)
+
+    def _means(self, X: Any, ts: Any, horizon: Any, future: Any = None) -> Forecast:
         past, later = self._asked(X, ts, horizon)
-        means: Array = self.model_.mean(past, later, **self._known(future, later))
-        return means
+        return mean_path(self.model_.mean(past, later, **self._known(future, later)), past, later)
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None) -> float:
@@ -293,29 +314,6 @@ class NeuralSDEForecaster(SeriesEstimator):
         epochs = max((row["epoch"] for row in history), default=0)
         self._conclude(seed=seed, n_iter=epochs, converged=True, history=history)
         return self
-
-    @property
-    def report_(self) -> Any:
-        """Held-out errors: a row per channel and third of the horizon or of the age."""
-        check_is_fitted(self)
-        return self._lead_model().report.table()
-
-    @property
-    def shares_(self) -> Any:
-        """Shares of the experts: a row per times, third of the horizon, channel and expert."""
-        check_is_fitted(self)
-        return self._lead_model().shares()
-
-    @property
-    def is_rough_(self) -> bool:
-        """Whether the intervals rest on fewer than 30 independent stretches of a horizon."""
-        check_is_fitted(self)
-        return self._lead_model().report.is_rough
-
-    def _lead_model(self) -> LeadForecast:
-        if not isinstance(self.model_, LeadForecast):
-            raise AttributeError('this is known of dynamics="lead" only')
-        return self.model_
 
     def _fit_latent(self, data: IrregularSeries, weights: Array | None, held_out: Any) -> Self:
         for name in _OF_LEAD:

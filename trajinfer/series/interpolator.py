@@ -22,6 +22,7 @@ from trajinfer.data.filled_table import filled_table
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.data.written_forecasts import written_forecasts
+from trajinfer.data.written_predictions import mean_path, written_predictions
 from trajinfer.filling.cross_channel import EXPERTS
 from trajinfer.filling.hiding import hidings, judges_hidden
 from trajinfer.filling.linear_prior import PriorFamily
@@ -250,7 +251,9 @@ class NeuralSDEInterpolator(SeriesEstimator):
         )
 
     @renamed(series="X")
-    def predict(self, X: Any, ts: Any = None, *, errors: Any = None) -> Array:
+    def predict(
+        self, X: Any, ts: Any = None, *, errors: Any = None, out: str | Path | None = None
+    ) -> Array | Path:
         """Means at any times, (B, T, C), in the order asked.
 
         Args:
@@ -258,10 +261,23 @@ class NeuralSDEInterpolator(SeriesEstimator):
             ts: times as for `interpolate`; None: those of the series themselves, (B, T) with the
                 last one repeated in shorter series, where what was observed is kept.
             errors: standard errors of the values.
+            out: folder to write tables to (id, time, channel, mean), as for `interpolate`; times
+                must then be given.
+
+        Returns:
+            The means; the folder where there is an `out`.
         """
         check_is_fitted(self)
-        _, data, weights, order = self._asked(X, ts, errors)
-        return order.restore(self.model_.mean(data, weights, order.times), axis=1)
+        if out is None:
+            return self._means(X, ts, errors).samples[:, 0]
+        if errors is not None or ts is None:
+            raise InputError("out= takes times that all series share, as ts=, and no errors=")
+        return written_predictions(out, X, self.model_, {"ts": ts}, self._means)
+
+    def _means(self, X: Any, ts: Any, errors: Any = None) -> Forecast:
+        asked, data, weights, order = self._asked(X, ts, errors)
+        means = order.restore(self.model_.mean(data, weights, order.times), axis=1)
+        return mean_path(means, asked, order.restore(order.times, axis=1))
 
     def fill(
         self, X: Any, *, level: float = 0.9, errors: Any = None, random_state: RandomState = None

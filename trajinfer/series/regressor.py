@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
@@ -15,8 +17,10 @@ from torch import Tensor
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.words import renamed, renamed_settings
+from trajinfer.data import IrregularSeries
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.scaling import Standardisation
+from trajinfer.data.written_predictions import require_no_times, written_predictions
 from trajinfer.series.format_1 import series_estimator_of
 from trajinfer.series.labelled_estimator import LabelledEstimator
 from trajinfer.series.labelled_task import LabelledTask
@@ -114,26 +118,39 @@ class NeuralSDERegressor(RegressorMixin, LabelledEstimator):  # type: ignore[mis
         return self.model_.mixture
 
     @renamed(series="X")
-    def predict(self, X: Any, ts: Any = None) -> Array:
+    def predict(self, X: Any, ts: Any = None, *, out: str | Path | None = None) -> Array | Path:
         """The numbers of the series.
 
         Args:
             X: B series.
             ts: times, one row for all series or one each; None: after the last observation.
+            out: folder to write tables to (id and predicted, in parquet), some series at a time
+                as the memory of an open table allows; a call that was killed goes on. It takes no
+                ts.
 
         Returns:
             (B,), or (B, T) of what was known at the times: nothing that comes later counts, and
             before the first observation stands the mean of training. The mixture was fitted to
-            whole series.
+            whole series. The folder where there is an `out`.
         """
         check_is_fitted(self)
+        if out is not None:
+            require_no_times(ts)
+            return written_predictions(out, X, self.model_, {"ts": None}, self._table)
+        return self._numbers(X, ts)
+
+    def _numbers(self, X: Any, ts: Any = None) -> Array:
         data = self.model_.series.series(X)
         return self.model_.target.invert(self._answers(data, ts, np.zeros(1)))[..., 0]
+
+    def _table(self, series: IrregularSeries, ts: None) -> pd.DataFrame:
+        return pd.DataFrame({"id": list(series.ids), "predicted": self._numbers(series)})
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
         """Coefficient of determination, at most 1; 0 is the mean of the numbers."""
-        predicted = self.predict(X)
+        check_is_fitted(self)
+        predicted = self._numbers(X)
         numbers = number_labels(as_series(X).labels if y is None else y, len(predicted))
         weights = series_weights(sample_weight, len(predicted))
         return float(r2_score(numbers, predicted, sample_weight=weights))
