@@ -93,7 +93,11 @@ class HittingQuestion:
         fates = fate_probabilities(
             self.dynamics, self.start, self.regions, horizon=self.horizon, random_state=seed
         )
-        return starts.assign(probability=fates.probabilities[:, 0]), fates.method
+        method, error = fates.method, float(fates.std_errors[:, 0].max(initial=0.0))
+        if error > 0:
+            said = "standard errors of" if method.startswith("simulate") else "errors of about"
+            method = f"{method}; {said} {error:.1g} at most"
+        return starts.assign(probability=fates.probabilities[:, 0]), method
 
     def _starts(self) -> pd.DataFrame:
         """The starts as a table."""

@@ -25,7 +25,10 @@ from trajinfer.sde.conversion import convert
 from trajinfer.sde.problem import Problem
 from trajinfer.series import NeuralSDEForecaster, NeuralSDEInterpolator
 
-_SIZED = "the size of the noise is taken as known; passage times depend on it exponentially"
+_SIZED = (
+    "the size of the noise is taken as known, and passage times depend on it exponentially; "
+    "volatility='learn' fits it"
+)
 
 
 @singledispatch
