@@ -6,8 +6,8 @@ import pytest
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.forecasting.autoregression import fit_autoregression
-from trajinfer.forecasting.fitting import _lately
 from trajinfer.forecasting.folds import LaterTimes
+from trajinfer.forecasting.learning_curve import growth_lately
 from trajinfer.forecasting.mixture import fit_mixture
 from trajinfer.forecasting.observations import Observations
 from trajinfer.forecasting.recent_steps import recent_steps
@@ -272,5 +272,5 @@ def test_errors_that_grew_are_taken_at_their_late_size():
     early, late = np.ones((50, 1)), 3 * np.ones((50, 1))
     weight = np.repeat([0.0, 1.0], 50)
     grown, shrunk = np.vstack([early, late]), np.vstack([late, early])
-    np.testing.assert_allclose(_lately(grown, weight), 3 / np.sqrt(5))
-    np.testing.assert_allclose(_lately(shrunk, weight), 1.0)
+    np.testing.assert_allclose(growth_lately(grown, weight), 3 / np.sqrt(5))
+    np.testing.assert_allclose(growth_lately(shrunk, weight), 1.0)

@@ -24,9 +24,11 @@ from trajinfer.forecasting.held_out import HeldOut, Judged
 from trajinfer.forecasting.history import history
 from trajinfer.forecasting.independent_errors import independent_errors
 from trajinfer.forecasting.law import ForecastLaw, Part
+from trajinfer.forecasting.learning_curve import growth_lately
 from trajinfer.forecasting.measures import measured, places
 from trajinfer.forecasting.memory import memory
 from trajinfer.forecasting.mixed_by_others import mixed_by_others
+from trajinfer.forecasting.mixed_models import fit_mixed_models
 from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork, NetworkSettings, fit_network
 from trajinfer.forecasting.newcomers import Newcomers, standardised_errors, unseen
@@ -40,7 +42,7 @@ from trajinfer.regression import fit_ridge_by_parts
 _PAIRS_PER_SERIES = 2000
 _MOST_PAIRS = 40_000
 _FEWEST_PAIRS = 300
-_FEWEST_STRETCHES = 25
+_FEWEST_STRETCHES, _OF_ONE_SERIES = 25, 60
 _ALIKE = 0.5
 
 
@@ -127,7 +129,8 @@ class LawFit:
         usable = int((self.source.per_series > 0).sum())
         horizon = self.settings.horizon
         stretches = self.source.stretches(self.data, horizon) * self._evenness()
-        rich = len(drawn) >= _FEWEST_PAIRS and stretches >= _FEWEST_STRETCHES
+        fewest = _FEWEST_STRETCHES if usable > 1 else _OF_ONE_SERIES
+        rich = len(drawn) >= _FEWEST_PAIRS and stretches >= fewest
         folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
         learned = ("trees", "network") if rich else ()
         self.stretches = stretches
@@ -167,12 +170,13 @@ class LawFit:
         Errors after a few times common to all series have a mean that is what happened then, not a
         bias that goes on.
         """
-        names = (*SIMPLE, *CONTINUATIONS, "ridge", *learned)
+        names = (*SIMPLE, *CONTINUATIONS, "mixed_model", "ridge", *learned)
+        held_out, by_now = held_out.by_now(stretches.of_means)
         share = self._share(held_out)
         mixture, held_out = mixed_by_others(names, held_out, share, stretches.of_squares)
         parts = _without_idle(parts, mixture)
         noisy = "network" in learned
-        return self._law(parts, mixture, held_out, stretches, noisy=noisy, biased=biased)
+        return self._law(parts, mixture, held_out, stretches, by_now, noisy=noisy, biased=biased)
 
     def _share(self, held_out: HeldOut) -> Array:
         """Leads (P, C) as shares of the horizon, at most 1."""
@@ -239,9 +243,12 @@ class LawFit:
             self.stretches,
             self.weights,
         )
-        increments = [simple, continuations, ridge[:, :, None]]
+        mixed, of_curve = fit_mixed_models(
+            self.data, asked, pairs, held, trains, self.units, self.weights
+        )
+        increments = [simple, continuations, of_curve[:, :, None], ridge[:, :, None]]
         log_scale = np.zeros_like(ridge)
-        learned = [continued, ridges]
+        learned = [continued, mixed, ridges]
         if "trees" in names:
             forests, trees = fit_forests(
                 features, target, held, trains, self.design.own, self.seeds[2]
@@ -327,6 +334,7 @@ class LawFit:
         mixture: Mixture,
         held_out: HeldOut,
         stretches: Independent,
+        by_now: Array,
         *,
         noisy: bool,
         biased: bool,
@@ -336,12 +344,12 @@ class LawFit:
             asked, held_out.pairs.series, held_out.mean, truth, self.units.scale
         )
         mean = newcomers.mean(asked, held_out.mean)
-        error = np.where(unseen(asked), np.nan, truth - mean)
+        error = np.where(unseen(asked), np.nan, truth - mean) * by_now[:, None]
         log_scale = held_out.log_scale if noisy else None
         spread = fit_spread(asked, mean, error, self.units, log_scale, stretches.of_squares)
         scale = newcomers.scales(asked, spread(asked, mean, self.units, log_scale))
         errors = error / scale
-        quantiles = ErrorQuantiles.fit(errors * _lately(errors, held_out.weight), share)
+        quantiles = ErrorQuantiles.fit(errors * growth_lately(errors, held_out.weight), share)
         normal = quantiles.normal(errors, share)
         process, white = memory(normal, asked, held_out.pairs, self.units, stretches.of_squares)
         of_thirds = independent_errors(errors, share, held_out.pairs, stretches.of_squares)
@@ -365,20 +373,6 @@ class LawFit:
             self.known,
         )
         return Judged(law, replace(held_out, scale=scale), stretches.of_means)
-
-
-def _lately(errors: Array, weight: Array) -> Array:
-    """Factors (C,) >= 1 by which errors that count more are larger than all.
-
-    Errors that grew over time will not be as small again as they once were.
-    """
-    square = np.nan_to_num(errors**2)
-    known = ~np.isnan(errors)
-    mean, weighted = (
-        (w[:, None] * square).sum(axis=0) / np.maximum((w[:, None] * known).sum(axis=0), 1e-300)
-        for w in (np.ones(len(weight)), weight)
-    )
-    return np.asarray(np.sqrt(np.maximum(weighted / np.maximum(mean, 1e-300), 1.0)))
 
 
 def _without_idle(parts: list[Part], mixture: Mixture) -> list[Part]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer.forecasting.features import Questions
 from trajinfer.forecasting.law import ForecastLaw
+from trajinfer.forecasting.learning_curve import falling_power
 from trajinfer.forecasting.pairs import Pairs
 
 
@@ -68,6 +69,16 @@ class HeldOut:
         count = (known * self.weight[:, None, None]).sum(axis=0)
         total = np.where(known, square, 0.0).sum(axis=0)
         return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
+
+    def by_now(self, n_independent: float) -> tuple[HeldOut, Array]:
+        """With weights by how large errors were when little was known.
+
+        Also the factors (P,) that make errors as small as those of the last origin; see
+        `learning_curve`.
+        """
+        known = np.sqrt(self.weight / self.weight.max())
+        factors = known ** falling_power(self.best_error(), known, n_independent)
+        return replace(self, weight=self.weight * factors**2), factors
 
     def best_error(self) -> Array:
         """(P, C) errors of the best expert of each channel, in these units."""

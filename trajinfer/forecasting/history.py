@@ -9,6 +9,8 @@ import numpy as np
 
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
+from trajinfer.forecasting.common_curve import CommonCurve
+from trajinfer.forecasting.mixed_model import MEMORIES, independent_rows, sums_so_far
 from trajinfer.forecasting.observations import (
     Channel,
     Observations,
@@ -40,6 +42,7 @@ class LeadUnits:
         window: duration of the past that is used; infinite for all of it.
         lags: slopes reach this many values back.
         periods: (C,) of the seasons, 0 = none.
+        curves: that the series have in common, one per channel; None where none is asked for.
     """
 
     center: Array
@@ -50,6 +53,7 @@ class LeadUnits:
     window: float
     lags: tuple[int, ...]
     periods: Array
+    curves: tuple[CommonCurve | None, ...]
 
     @property
     def depth(self) -> int:
@@ -72,12 +76,17 @@ class ChannelStates:
         reached: (R,) how many of these steps lie within the past.
         trend, seasonal: smoothed levels minus the last value, slopes, and seasons; the last one is
             of all values of the channel, and all of `seasonal` is (., 0) where there is no period.
+        first: (R,) time of the first value.
+        sums: (R, M, 2, p + 1) of the past as `sums_so_far` has them; 0 where nothing was observed,
+            and (R, 0, 2, 1) where there is no common curve.
     """
 
     steps_back: Array
     reached: Array
     trend: Smoothed
     seasonal: Smoothed
+    first: Array
+    sums: Array
 
 
 @dataclass(frozen=True)
@@ -227,9 +236,26 @@ def _states(
         level = np.where(past.seen[:, None], level, 0.0 if of == 0 else np.nan)
         slope = np.where(past.seen[:, None], states.slope[past.at], 0.0)
         made.append(Smoothed(level, slope, states.season))
+    trend, seasonal = made
     return ChannelStates(
-        np.where(past.seen[:, None], back, 0.0), np.where(past.seen, reached, 0), *made
+        np.where(past.seen[:, None], back, 0.0),
+        np.where(past.seen, reached, 0),
+        trend,
+        seasonal,
+        past.times[past.first],
+        _sums_of_curve(channel, past, units, index),
     )
+
+
+def _sums_of_curve(channel: Channel, past: _Past, units: LeadUnits, index: int) -> Array:
+    curve = units.curves[index]
+    if curve is None:
+        return np.zeros((len(past.at), 0, 2, 1))
+    if not len(channel.values):
+        return np.zeros((len(past.at), len(MEMORIES), 2, curve.width + 1))
+    rows, _ = independent_rows(channel, curve, float(units.gap[index]))
+    sums = sums_so_far(rows, channel.starts)[past.at]
+    return np.where(past.seen[:, None, None, None], sums, 0.0)
 
 
 def _past(

@@ -28,6 +28,7 @@ from trajinfer.forecasting.features import Design, Questions, questions
 from trajinfer.forecasting.history import LeadUnits, history
 from trajinfer.forecasting.lead_process import LeadProcess
 from trajinfer.forecasting.memory import noise_floor
+from trajinfer.forecasting.mixed_models import MixedModels
 from trajinfer.forecasting.mixture import Mixture
 from trajinfer.forecasting.network import IncrementNetwork
 from trajinfer.forecasting.newcomers import Newcomers, standardised_errors, unseen
@@ -51,12 +52,14 @@ class Part:
 
     Attributes:
         continuations: of each channel by itself.
+        mixed: models of a common curve and of what sets series apart.
         ridge: on all channels.
         trees: one set per channel, None where it has no share.
         network: None where there are too few examples.
     """
 
     continuations: Continuations
+    mixed: MixedModels
     ridge: LinearMaps
     trees: tuple[BoostedTrees | None, ...] = ()
     network: IncrementNetwork | None = None
@@ -154,11 +157,13 @@ class ForecastLaw:
     ) -> tuple[Array, Array]:
         """Increments (P, C, E) of the experts of one part and log-scales (P, C).
 
-        The order is damped trend, autoregression, ridge, trees, network; trees and networks that
-        were not fitted are left out.
+        The order is smoothings, autoregression, mixed model, ridge, trees, network; trees and
+        networks that were not fitted are left out.
         """
         ridge = part.ridge(products)
-        columns, log_scale = [part.continuations(asked, self.units), ridge[:, :, None]], 0 * ridge
+        mixed = part.mixed(asked, self.units)
+        columns = [part.continuations(asked, self.units), mixed[:, :, None], ridge[:, :, None]]
+        log_scale = 0 * ridge
         if part.trees:
             made = [
                 ridge[:, c] if trees is None else trees(features[:, self.design.own[c]])[:, 0]

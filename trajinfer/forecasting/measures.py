@@ -9,12 +9,14 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.forecasting.calendar import shown_period
+from trajinfer.forecasting.common_curve import CommonCurve
 from trajinfer.forecasting.history import LeadUnits
-from trajinfer.forecasting.observations import Observations
+from trajinfer.forecasting.observations import Channel, Observations
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.variogram import Variogram
 
 _VARIOGRAM_PAIRS = 20_000
+_FEWEST_SERIES, _MOST_VALUES = 3, 20_000
 
 
 def measured(
@@ -30,7 +32,7 @@ def measured(
     The centres are means in which series count by their weights (B,), where there are any; all
     else is of all alike.
     """
-    center, scale, gaps, variograms, periods = [], [], [], [], []
+    center, scale, gaps, variograms, periods, curves = [], [], [], [], [], []
     span = float(np.max(data.spans))
     for c in range(data.values.shape[1]):
         channel = data.channel(c)
@@ -45,6 +47,7 @@ def measured(
         gaps.append(float(np.median(steps)) if len(steps) else horizon)
         periods.append(shown_period(channel, span))
         variograms.append(_variogram(own, horizon, rng))
+        curves.append(None if np.isfinite(window) else _curve(channel, periods[-1]))
     return LeadUnits(
         np.array(center),
         np.array(scale),
@@ -54,7 +57,15 @@ def measured(
         window,
         lags,
         np.array(periods),
+        tuple(curves),
     )
+
+
+def _curve(channel: Channel, period: float) -> CommonCurve | None:
+    """None for few series, and for so many values that other experts learn any curve."""
+    several = np.count_nonzero(np.diff(channel.starts)) >= _FEWEST_SERIES
+    few = len(channel.values) <= _MOST_VALUES
+    return CommonCurve.of(channel, period) if several and few else None
 
 
 def _variogram(own: Observations, horizon: float, rng: np.random.Generator) -> Variogram:

@@ -12,7 +12,8 @@ from trajinfer.forecasting.held_out import HeldOut
 from trajinfer.forecasting.mixture import Mixture, fit_mixture
 
 _COMPLETE, _PARTIAL_BELIEF = ("persistence", "drift", *CONTINUATIONS), 0.1
-_LEARNED, _SEVERAL = ("ridge", "trees", "network"), 3
+_LEAST_OTHERS = 0.2
+_LEARNED, _SEVERAL = ("mixed_model", "ridge", "trees", "network"), 3
 
 
 def mixed_by_others(
@@ -21,7 +22,8 @@ def mixed_by_others(
     """The mixture of all pairs, and the pairs, each mixed by the shares of the other parts.
 
     Shares fit the pairs they are learned from better than pairs to come, the more so the fewer
-    there are. How far forecasts will miss is told by pairs that no share was learned from.
+    there are. How far forecasts will miss is told by pairs that no share was learned from, nor any
+    of the steps that their errors are made of, unless these are in nearly all.
     Experts that are models of a series, such as a walk, are thought more of beforehand than those
     that repeat a mean, a slope or a season of it. Those that learn from pairs, such as a ridge, are
     models where the pairs are of three series and more; of one series they repeat what it did.
@@ -55,5 +57,22 @@ def mixed_by_others(
     mixed = np.empty(share.shape)
     for part in parts:
         own = held_out.part == part
-        mixed[own] = fit(~own)(held_out.increments[own], share[own])
+        others = ~own & ~_shares_steps(held_out, own)
+        if others.mean() < _LEAST_OTHERS:
+            others = ~own
+        mixed[own] = fit(others)(held_out.increments[own], share[own])
     return every, replace(held_out, mixed=mixed)
+
+
+def _shares_steps(held_out: HeldOut, own: Array) -> Array:
+    """(P,) which pairs lie, in their series, in the stretch of time of some pairs.
+
+    The errors of forecasts that overlap are made of the same steps.
+    """
+    series, begin = held_out.pairs.series, held_out.asked.history.time
+    end = begin + held_out.asked.lead
+    size = series.max() + 1
+    first, last = np.full(size, np.inf), np.full(size, -np.inf)
+    np.minimum.at(first, series[own], begin[own])
+    np.maximum.at(last, series[own], end[own])
+    return np.asarray((begin < last[series]) & (end > first[series]))

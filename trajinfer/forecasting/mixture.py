@@ -12,7 +12,7 @@ from trajinfer._core.packing import packable
 from trajinfer.forecasting.quantiles import interpolated
 
 _THIRD_PAYS = 100.0
-_PRIOR = 12.0
+_PRIOR = 6.0
 _FEWEST_ANSWERS = 0.2
 
 
@@ -61,7 +61,7 @@ def fit_mixture(
     r"""Shares that minimise the held-out squared error, shrunk to what is plausible.
 
     $$\min_w \frac1P \sum_p \Big(y_p - \sum_e w_e x_{pe}\Big)^2
-    + \frac{12}n \Big[\frac1P \sum_p \Big(\sum_e (w_e - w_e^0) x_{pe}\Big)^2
+    + \frac{6}n \Big[\frac1P \sum_p \Big(\sum_e (w_e - w_e^0) x_{pe}\Big)^2
     + m_{best} \sum_e (w_e - w_e^0)^2\Big], \qquad w \ge 0,\ \sum_e w_e = 1$$
 
     with the prior $w_e^0 \propto \pi_e m_e^{-n}$ of the experts' mean squared errors m, worth as
