@@ -6,14 +6,25 @@ $n = 1 / \sum w^2$ (Kish), it stands at
 
 $$p_k = \frac{n W_k + 1/2}{n + 1},$$
 
-which is the same for equal weights. Between the values, probabilities are interpolated.
+which is the same for equal weights. Between the values, probabilities are interpolated. Unequal
+weights leave fewer values in effect than there are, and the law they stand for may lie where few
+values are: a probability beyond the last of them is that of a normal law with their moments,
+
+$$m + t_{n - 1}(p)\, s \sqrt{1 + 1 / n},$$
+
+where Student's t has as many degrees of freedom as values are in effect, less one. Values of one
+sign keep it.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import t as student
 
 from trajinfer._core.checks import Array
+
+_EQUAL = 1e-9  # of weights, up to rounding
+_LEAST = 0.5  # degrees of freedom, where one value has nearly all the weight
 
 
 def weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
@@ -33,7 +44,25 @@ def weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
     place = (n * (np.cumsum(own, axis=0) - own / 2) + 0.5) / (n + 1)
     place = np.where(own > 0, place, np.inf)
     last = (own > 0).sum(axis=0) - 1
-    return np.stack([_at(ordered, place, last, level) for level in levels])
+    inside = np.stack([_at(ordered, place, last, level) for level in levels])
+    thinned = n < (own > 0).sum(axis=0) * (1 - _EQUAL)
+    ends = np.take_along_axis(place, last[None], axis=0)[0]
+    far = _beyond(values, weights, n, levels)
+    lowest, highest = np.minimum(inside, far), np.maximum(inside, far)
+    p = levels.reshape(-1, *[1] * last.ndim)
+    low, high = thinned & (p < place[0]), thinned & (p > ends)
+    return np.where(low, lowest, np.where(high, highest, inside))
+
+
+def _beyond(values: Array, weights: Array, n: Array, levels: Array) -> Array:
+    """Quantiles (Q, T, D) of a new value of a normal law with the moments of weighted values."""
+    mean = (weights * values).sum(axis=0)
+    variance = (weights * (values - mean) ** 2).sum(axis=0) * (n + 1) / np.maximum(n - 1, _LEAST)
+    far = student.ppf(levels.reshape(-1, *[1] * n.ndim), np.maximum(n - 1, _LEAST))
+    found = mean + far * np.sqrt(variance)
+    positive, negative = (values >= 0).all(axis=0), (values <= 0).all(axis=0)
+    found = np.where(positive, np.maximum(found, 0.0), found)
+    return np.asarray(np.where(negative, np.minimum(found, 0.0), found))
 
 
 def _at(ordered: Array, place: Array, last: Array, level: float) -> Array:
