@@ -211,6 +211,7 @@ def test_evidence_is_unbiased():
 
 @pytest.mark.slow
 def test_smc_in_sixteen_dimensions():
+    """Medians over five seeds: of one, the mean varies by half of its bar."""
     law = sixteen()
     truth = law.sample(1, random_state=7)[0]
     H = np.random.default_rng(3).normal(size=(6, 16)) / 4
@@ -219,17 +220,22 @@ def test_smc_in_sixteen_dimensions():
     )
     observation = LinearObservation(H, y, 0.09)
     posterior = law.posterior(observation)
-    given = condition(law, observation, n_particles=2000, n_steps=100, random_state=0)
-    error = (given.mean() - posterior.mean) / posterior.covariance.diagonal().sqrt()
-    assert error.square().mean().sqrt() <= 0.08
-    assert given.log_evidence == pytest.approx(law.log_evidence(observation), abs=0.3)
-    assert given.ess.min() >= 0.1
-    guided = condition(
-        law, observation, n_particles=2000, n_steps=100, method="guidance", random_state=0
-    )
-    off = [(c.covariance() - posterior.covariance).norm().item() for c in (given, guided)]
-    assert off[0] < off[1]
+    settings = {"n_particles": 2000, "n_steps": 100}
+    guided = condition(law, observation, method="guidance", random_state=0, **settings)
     assert np.isnan(guided.log_evidence)
+    far = (guided.covariance() - posterior.covariance).norm().item()
+    found = []
+    for seed in range(5):
+        given = condition(law, observation, random_state=seed, **settings)
+        error = (given.mean() - posterior.mean) / posterior.covariance.diagonal().sqrt()
+        evidence = abs(given.log_evidence - law.log_evidence(observation))
+        near = (given.covariance() - posterior.covariance).norm().item()
+        found.append([error.square().mean().sqrt(), evidence, near / far, given.ess.min()])
+    mean, log_evidence, covariance, share = np.median(found, axis=0)
+    assert mean <= 0.08
+    assert log_evidence <= 0.3
+    assert covariance <= 0.2
+    assert share >= 0.1
 
 
 def test_smc_on_the_ring():

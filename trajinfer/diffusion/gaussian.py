@@ -111,8 +111,7 @@ class WienerDenoiser:
     def draw(self, n: int, rho: float, generator: torch.Generator) -> Tensor:
         """N rows of the law with noise, (n, D) float64."""
         z = standard_normals((n, self.mean.shape[0]), generator, self.mean)
-        spread = (self.spectrum + rho**2).sqrt()[:, None] * self._from_axes.T
-        return torch.addmm(self.mean, z, spread)
+        return self.mean + self._back((self.spectrum + rho**2).sqrt() * z)
 
     def _forth(self, y: Tensor) -> Tensor:
         result: Tensor = (y - self.mean.to(y)) @ self._to_axes.to(y).T

@@ -49,12 +49,15 @@ def seen(times: Array, values: Array) -> Seen:
     return Seen(times[rows], channels, values[rows, channels])
 
 
-def fit_complete(knots: Array, values: Array, held: Array, n_components: Any, seed: int) -> KnotLaw:
+def fit_complete(
+    knots: Array, values: Array, held: Array, n_components: Any, seed: int, unseen: bool = False
+) -> KnotLaw:
     """The mixture of rows (B, J, C) that share all times.
 
     With "auto" there are as many parts as foretell hidden values of held-out rows best, by CRPS:
     a likelier law may fill in worse. Of those within half a per cent of the best the likeliest is
-    taken. Beside free parts there are those that differ in size alone.
+    taken. Beside free parts there are those that differ in size alone. What was chosen is fitted to
+    all rows, unless those held out are to stay `unseen`.
     """
     rows, aside = (part.reshape(len(part), -1) for part in (values, held))
     rng = np.random.default_rng(seed)
@@ -79,7 +82,10 @@ def fit_complete(knots: Array, values: Array, held: Array, n_components: Any, se
     gaps = np.diff(knots)[:, None]
     rate = (steps**2 / gaps).mean(axis=(0, 1)) if len(knots) > 1 else np.ones(values.shape[2])
     tails = _tails_of_rows(laws[best], rows, aside, lambda some: _of_rows(some, counts[best], seed))
-    return KnotLaw(laws[best], knots, np.zeros(values.shape[2]), rate, tails)
+    law = laws[best]
+    if not unseen:
+        law = _of_rows(_all_moving(np.concatenate([rows, aside]), rng), counts[best], seed)
+    return KnotLaw(law, knots, np.zeros(values.shape[2]), rate, tails)
 
 
 def _all_moving(rows: Array, rng: np.random.Generator) -> Array:
@@ -133,12 +139,14 @@ def fit_incomplete(
     n_channels: int,
     n_components: Any,
     seed: int,
+    unseen: bool = False,
 ) -> KnotLaw:
     """A mixture of Gaussians at knots, from series with times of their own and holes.
 
     A stationary kernel, chosen by likelihood, is the prior of the covariances; expectation
     maximisation moves them towards the series. How strong the prior is, and with "auto" how many
-    parts there are, is what makes held-out series likeliest.
+    parts there are, is what makes held-out series likeliest. What was chosen is fitted to all
+    series, unless those held out are to stay `unseen`.
     """
     series = series[:_MOST_SERIES]
     mean = _smooth_mean(series, knots, n_channels)
@@ -183,6 +191,8 @@ def fit_incomplete(
     everyone = (*series, *held)
     numbers = np.split(np.arange(len(everyone)), [len(series)])
     tails = tails_left_out(numbers[1], scores_under(best), numbers[0], again)
+    if not unseen and best is not start:
+        best = maximised(seen_parts, start, len(best.weights), strength, seed)
     return replace(_law_of(best, knots, n_channels), tails=tails)
 
 

@@ -144,10 +144,13 @@ class ScoreSeries(SeriesVerbs):
         )
         pasts = model.pasts(data)
         parts = [pasts[i] for i in rows], [pasts[i] for i in held]
+        unseen = self.model == "network"
         if _is_complete(data):
             latent = scaling.apply(shown)
             known = latent[rows], latent[held]
-            knots = once("mixture", fit_complete, grid, *known, self.n_components, seeds.weights)
+            knots = once(
+                "mixture", fit_complete, grid, *known, self.n_components, seeds.weights, unseen
+            )
         else:
             times = knots_of(np.asarray(data.flat_times))
             knots = once(
@@ -158,6 +161,7 @@ class ScoreSeries(SeriesVerbs):
                 len(data.channels),
                 self.n_components,
                 seeds.weights,
+                unseen,
             )
         model = replace(
             model,
