@@ -172,7 +172,7 @@ def test_p_values_stand_beside_the_scores():
 @pytest.mark.slow
 @pytest.mark.parametrize(("law", "n", "dim"), SHAPES)
 def test_one_value_in_twenty_is_called_at_every_shape(law, n, dim):
-    """Seventeen tables of every shape, 50 fresh series each; of one column sixty: they vary more."""
+    """Seventeen tables of every shape, 50 fresh series each; of one column sixty, which vary."""
     called = []
     for seed in range(17 if dim > 1 else 60):
         rng = np.random.default_rng(1000 + seed)
