@@ -95,6 +95,15 @@ def test_a_bootstrap_is_the_same_in_threads(rates):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_bootstrap_is_the_same_in_forks(rates):
+    alone = rates.bootstrap(6, random_state=1)
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        assert np.array_equal(rates.bootstrap(6, random_state=1), alone)
+
+
+@pytest.mark.slow
 def test_fits_are_the_same_in_processes(rates):
     """Functions that no module knows are sent as well, and so are failures."""
     alone = rates.bootstrap(6, random_state=1)
