@@ -231,3 +231,17 @@ def test_settings_are_refused_before_work(estimator, data, settings, words):
     with pytest.raises(InputError, match=words):
         model.fit(data)
     assert not hasattr(model, "model_")
+
+
+LONG = IrregularSeries.from_arrays(np.arange(2600.0), np.zeros((1, 2600, 2)))
+
+
+@pytest.mark.parametrize("verb", ["anomaly", "p_values", "log_likelihood", "fill"])
+def test_a_series_of_more_values_than_one_covariance_is_for_is_refused(verb):
+    with pytest.raises(InputError, match=r"5200 values .*Windows"):
+        getattr(FITTED, verb)(LONG)
+
+
+def test_more_times_than_one_covariance_is_for_are_refused():
+    with pytest.raises(InputError, match="fewer times"):
+        FITTED.interpolate(SERIES[:1], np.linspace(0, 4, 2600), n=1)

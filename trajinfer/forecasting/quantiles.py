@@ -116,6 +116,13 @@ class ErrorQuantiles:
         """Means (..., C) of the errors at shares of the horizon (..., C)."""
         return interpolated(self.mean, share)
 
+    def width(self, level: float) -> Array:
+        """(3, C) widths of central intervals, in those of a standard normal law."""
+        z = float(ndtri((1 + level) / 2))
+        centre = np.repeat([[1 / 6], [1 / 2], [5 / 6]], self.values.shape[1], axis=1)
+        high, low = (self(np.full(centre.shape, side), centre) for side in (z, -z))
+        return np.asarray((high - low) / (2 * z))
+
     def table(self, share: Array) -> Array:
         """The errors (..., C, 25) at the places, for shares of the horizon (..., C)."""
         return interpolated(self.values, share)

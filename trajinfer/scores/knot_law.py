@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
+from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.diffusion.mixture import GaussianMixture
 from trajinfer.scores.tails import Tails
 
 _LEAST = 1e-4
+_MOST_ENTRIES = 5000
 
 
 @packable
@@ -46,7 +48,11 @@ class KnotLaw:
         """Means (K, n) and covariances (K, n, n) of n entries, each a time and a channel.
 
         Entries must differ: each has a noise of its own.
+
+        Raises:
+            InputError: for more entries than one covariance is for.
         """
+        require_few(len(times))
         reach = torch.as_tensor(reach_of(times, channels, self.knots, self.n_channels))
         means = self.mixture.means @ reach.T
         covariances = reach @ self.mixture.covariances @ reach.T
@@ -64,6 +70,19 @@ class KnotLaw:
             far = np.maximum(beyond, 0.0)
             extra = extra + same * self.rate[channels] * np.minimum(far[:, None], far)
         return np.asarray(extra)
+
+
+def require_few(n: int) -> None:
+    """Refuse more entries of a series than one covariance is for.
+
+    Raises:
+        InputError: naming the number; a covariance costs its square in memory, its cube in time.
+    """
+    if n > _MOST_ENTRIES:
+        raise InputError(
+            f"{n} values and times of one series together, {_MOST_ENTRIES} are the most that have "
+            "one law; ask for fewer times, or cut the series by trajinfer.data.Windows (--window)"
+        )
 
 
 def reach_of(times: Array, channels: Array, knots: Array, n_channels: int) -> Array:

@@ -22,6 +22,7 @@ from trajinfer.generation.schema import ChannelSchema, schema_of
 from trajinfer.scores.correction import Learned
 from trajinfer.scores.exact_support import ExactSupport
 from trajinfer.scores.knot_fit import fit_complete, fit_incomplete, knots_of
+from trajinfer.scores.knot_law import require_few
 from trajinfer.scores.mixture_choice import levels_for
 from trajinfer.scores.series_learning import learn_series, require_short
 from trajinfer.scores.series_score_model import SeriesScoreModel
@@ -206,6 +207,7 @@ class ScoreSeries(SeriesVerbs):
                 "are needed; cut a long series by trajinfer.data.Windows (--window), or fill gaps "
                 "by NeuralSDEInterpolator (trajinfer impute --model gru), which learns from one"
             )
+        require_few(int(data.mask.sum(axis=(1, 2)).max()))
         missing = np.isnan(data.flat_values).all(axis=0)
         if missing.any():
             raise InputError(

@@ -25,6 +25,7 @@ from trajinfer.data.written_predictions import mean_path, written_predictions
 from trajinfer.diffusion.observation import LinearObservation, Reward
 from trajinfer.metrics import crps
 from trajinfer.scores.knot_fit import Seen
+from trajinfer.scores.knot_law import require_few
 from trajinfer.scores.series_score_model import SeriesScoreModel
 from trajinfer.scores.surprise import Oddness
 
@@ -381,6 +382,7 @@ class SeriesVerbs(Estimator):
             raise InputError(
                 f"X must have the channels {self.model_.channels}, got {data.channels}"
             )
+        require_few(int(data.mask.sum(axis=(1, 2)).max(initial=0)))
         return data
 
     def _warn_outside(self, times: Array) -> None:

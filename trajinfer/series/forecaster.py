@@ -109,6 +109,8 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
         report_: held-out errors by horizon and by age of the series, a row each; of "lead".
         shares_: shares of the experts, within the times of the fit and, where series of one time
             share their shocks, beyond them; of "lead".
+        calibration_: factors by which held-out errors widen the intervals, by third of the horizon
+            and channel.
         is_rough_: whether the intervals rest on fewer than 30 independent stretches of a horizon.
         model_, n_features_in_, feature_names_in_, n_iter_, converged_, history_, seed_: as for
             `NeuralSDEClassifier`.
