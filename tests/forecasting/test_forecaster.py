@@ -51,6 +51,7 @@ def test_the_network_has_no_part_worth_naming_in_what_cannot_be_predicted(of_wal
     assert set(table["by"]) == {"horizon", "age"}
     assert (table["error"] < 1.02 * table["persistence"]).all()
     assert not of_walks.is_rough_
+    np.testing.assert_allclose(of_walks.calibration_, 1.0, atol=0.15)
 
 
 def test_answers_depend_neither_on_the_order_nor_on_the_other_series(of_walks):

@@ -332,7 +332,7 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
         for name, value in fitted_attributes(latent).items():
             setattr(self, name, value)
         model: NetworkForecast = latent.model_
-        self.model_ = replace(model, kinds=kinds)  # type: ignore[assignment]
+        self.model_ = replace(model, kinds=kinds)
         self._keep_kinds(kinds, data.channels)
         return self
 
@@ -367,13 +367,13 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
 
     def _asked(self, X: Any, ts: Any, horizon: Any) -> tuple[IrregularSeries, Array]:
         check_is_fitted(self)
-        model: LeadForecast | NetworkForecast = self.model_
+        model = self.model_
         past = as_series(X).on_axis(model.axis)
         model.require(past)
         return past, lead_times(past, ts, horizon, model.horizon)
 
     def _known_channels(self) -> list[int]:
-        return [self.model_.channels.index(name) for name in self.future]
+        return [self._lead_model().channels.index(name) for name in self.future]
 
     def _known(self, future: Any, later: Array) -> dict[str, Array]:
         """Values of the channels that are known ahead, as `future=`, where there are such."""
@@ -390,5 +390,5 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The forecaster that version 0.1 wrote."""
         estimator, model = forecaster_of(cls, config, tensors)
-        estimator.model_ = model  # type: ignore[assignment]
+        estimator.model_ = model
         return estimator
