@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
 from trajinfer import Forecast, Trajectories
+from trajinfer._core.seeding import seed_from
 from trajinfer.data.filled_table import filled_table
 from trajinfer.evaluation.series import persistence
 
@@ -25,7 +26,7 @@ class LastValue(BaseEstimator):
         return self
 
     def forecast(self, X, ts, *, n=100):
-        noise = np.random.default_rng(self.random_state).normal(
+        noise = np.random.default_rng(seed_from(self.random_state)).normal(
             size=(len(X), n, np.shape(ts)[1], X.shape[2])
         )
         samples = persistence(X, ts)[:, None] + self.spread * noise
@@ -68,7 +69,9 @@ class Resample(BaseEstimator):
         return self
 
     def sample(self, n):
-        rows = np.random.default_rng(self.random_state).integers(len(self.series_), size=n)
+        rows = np.random.default_rng(seed_from(self.random_state)).integers(
+            len(self.series_), size=n
+        )
         series = self.series_
         return Trajectories(series.times[0], series.values[rows], features=series.channels)
 
@@ -96,7 +99,9 @@ class UsualValues(BaseEstimator):
         return filled_table(X, middle, middle - self.sd_, middle + self.sd_)
 
     def interpolate(self, X, ts):
-        noise = np.random.default_rng(self.random_state).normal(size=(5, *X.values.shape))
+        noise = np.random.default_rng(seed_from(self.random_state)).normal(
+            size=(5, *X.values.shape)
+        )
         samples = (self.mean_ + self.sd_ * noise).transpose(1, 0, 2, 3)
         return Forecast(samples, ts, X.channels, X.ids, X.axis, X)
 

@@ -150,11 +150,20 @@ def assign(settings: dict[str, Any], text: str) -> None:
 
 
 def put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Set a value that may lie in a table; a table that was a text becomes its `name`."""
+    """Set a value that may lie in a table; a table that was a text becomes its `name`.
+
+    Raises:
+        InputError: if something else than a table is there.
+    """
     table = settings
     for key in path[:-1]:
         inner = table.get(key, {})
-        inner = {"name": inner} if isinstance(inner, str) else dict(inner)
+        inner = {"name": inner} if isinstance(inner, str) else inner
+        if not isinstance(inner, Mapping):
+            raise InputError(
+                f"'{'.'.join(path)}' sets a part of {key}, which is {inner!r}; give one of the two"
+            )
+        inner = dict(inner)
         table[key] = inner
         table = inner
     table[path[-1]] = value

@@ -51,7 +51,7 @@ def start_of(text: str, dynamics: Any, folder: Path) -> Any:
         if not equals:
             raise InputError(f"--from {text!r} is no state; write 'x=0.3,y=1', or last")
         channel: Any = int(name) if name.strip().isdigit() else name.strip()
-        place[channel_number(channel, dynamics.features, dynamics.dim)] = float(value)
+        place[channel_number(channel, dynamics.features, dynamics.dim)] = _number(value, text)
     if np.isnan(place).any():
         missing = np.flatnonzero(np.isnan(place)).tolist()
         raise InputError(f"--from {text!r} leaves out the coordinates {missing}; give them all")
@@ -103,3 +103,12 @@ def series_of(path: Path, id: str, time: str, fitted: Any) -> Any:
     names = getattr(fitted, "feature_names_in_", None)
     channels = None if names is None else list(map(str, names))
     return IrregularSeries.from_frame(frame, id=id, time=time, channels=channels)
+
+
+def _number(value: str, text: str) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise InputError(
+            f"--from {text!r} holds {value!r}, which is no number; write 'x=0.3,y=1'"
+        ) from error

@@ -38,6 +38,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         raise InputError(f"unknown method {method!r}; {nearest(given, _METHODS)}")
     require_integer(settings["max_iter"], "max_iter", least=1)
     require_positive(settings["tol"], "tol")
+    if select and links != "select":
+        raise InputError(f"links must be a matrix, None or 'select'; {nearest(links, ['select'])}")
     if select and (method not in ("mle", "em") or settings["reversible"] or settings["model"]):
         raise InputError("links='select' needs method='mle' or 'em' and free rates")
     if settings["covariates"] is not None and (method not in ("auto", "mle", "em") or select):

@@ -51,9 +51,11 @@ def metric_names(scoring: str | Sequence[str]) -> tuple[str, ...]:
     """One name or several, checked.
 
     Raises:
-        InputError: for an unknown one, naming the nearest.
+        InputError: for none, or for an unknown one, naming the nearest.
     """
     names = (scoring,) if isinstance(scoring, str) else tuple(scoring)
+    if not names:
+        raise InputError(f"scoring names no metric; known: {', '.join(METRICS)}")
     for name in names:
         if name not in METRICS:
             raise InputError(f"unknown scoring {name!r}; {nearest(str(name), METRICS)}")
