@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 import trajinfer
 from tests.cli.small_estimators import ByMean, LastValue, Resample, UsualValues
 from tests.reliability.command_mistakes import ON_DATA, command_line, table
+from trajinfer._core.errors import InputError
 from trajinfer.cli import app, classify, forecast
+from trajinfer.cli.horizon import Horizon
 from trajinfer.cli.models import Model
 
 COMMANDS = typer.main.get_command(app).commands
@@ -62,6 +64,12 @@ def _check(command, n, seed, folder):
 @pytest.mark.parametrize("command", ["jumps", "hurst"])
 def test_a_command_does_what_it_is_told_or_says_why_not(command, folder):
     _check(command, 12, 0, folder)
+
+
+@pytest.mark.parametrize("steps", [0, 10**30])
+def test_a_number_of_steps_that_no_memory_holds_is_refused(steps):
+    with pytest.raises(InputError, match="--steps must lie between"):
+        Horizon(horizon="1", steps=steps).check()
 
 
 @pytest.mark.slow

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from trajinfer._core.checks import Array
 
 
+_MOST_STEPS = 1_000_000
+
+
 @dataclass(frozen=True)
 class ForecastTask:
     """Series to learn from, and the times to forecast.
@@ -49,8 +52,8 @@ class Horizon(Options):
 
     def check(self) -> None:
         """Refuse both or neither of the two ways, and no steps."""
-        if self.steps < 1:
-            raise InputError(f"--steps must be at least 1, got {self.steps}")
+        if not 1 <= self.steps <= _MOST_STEPS:
+            raise InputError(f"--steps must lie between 1 and {_MOST_STEPS}, got {self.steps}")
         if (self.horizon is None) == (self.hold_out_after is None):
             raise InputError("give either --horizon, how far to go, or --hold-out-after, a time")
 

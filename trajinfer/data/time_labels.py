@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime
 from decimal import Decimal
 from numbers import Real
@@ -154,13 +155,22 @@ def _described(index: pd.Index) -> str:
             "it, drop this row, or convert the column with pandas.to_numeric"
         )
     found = f"text such as {index[row]!r} in row {row} (counted from 0)"
-    if pd.to_datetime(text, errors="coerce", format="mixed").notna().all():
+    if _reads(text):
         return f"{found}; convert it with pandas.to_datetime(column)"
+    if _reads(text, format="mixed"):
+        return f"{found}; convert it with pandas.to_datetime(column, format='mixed')"
     if _are_dates(text):
         return f"{found}; convert it with column.astype('datetime64[s]')"
     if text.str.contains(r"\d", regex=True).all():
         return f"{found}; take the number out: column.str.extract(r'(\\d+)')[0].astype(float)"
     return f"{found}; map it to numbers: column.map({{{index[row]!r}: 0.0, ...}})"
+
+
+def _reads(text: Any, **words: Any) -> bool:
+    """Whether pandas reads all of a text as dates."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(pd.to_datetime(text, errors="coerce", **words).notna().all())
 
 
 def _are_dates(text: pd.Series[str]) -> bool:
