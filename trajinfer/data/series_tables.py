@@ -180,12 +180,15 @@ def _checked(df: Any, columns: Columns, duplicates: Duplicates) -> pd.DataFrame:
         raise InputError(f"duplicates must be 'raise', 'mean' or 'last', got {duplicates!r}")
     if (columns.variable is None) != (columns.value is None):
         raise InputError("a long table needs both variable= and value=; a wide one needs neither")
+    statics = list(columns.statics or ())
+    if len(set(statics)) < len(statics):
+        raise InputError(f"statics names a column twice: {statics}; name each once")
     df = as_table(df)
     if (({columns.id, columns.time} - {None}) & set(df.index.names)) - set(df.columns):
         twice = [level for level in df.index.names if level in df.columns]
         df = df.droplevel(twice).reset_index()
     named = [columns.id, columns.time, columns.variable, columns.value, columns.labels]
-    named += list(columns.statics or ())
+    named += statics
     named += [] if columns.long else list(columns.channels or ())
     require_columns(df, [name for name in named if name is not None])
     return df
