@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trajinfer._core.errors import InputError
+from trajinfer.cli.jump_settings import columns_of
 from trajinfer.cli.settings import put
 from trajinfer.cli.starts import start_of
 from trajinfer.functionals import Chain, as_dynamics
@@ -42,6 +43,12 @@ def test_what_is_no_start_is_refused(text, dynamics, says):
 def test_a_part_of_what_is_no_table_is_refused():
     with pytest.raises(InputError, match="a part of reference, which is 1"):
         put({"reference": 1}, ["reference", "name"], "brownian")
+
+
+@pytest.mark.parametrize("covariates", [[["x"]], [1], {"x": 1}, 3])
+def test_covariates_of_a_file_are_names(covariates):
+    with pytest.raises(InputError, match="is a list of columns, got"):
+        columns_of(covariates)
 
 
 def test_no_metric_is_none():

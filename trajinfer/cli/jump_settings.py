@@ -81,8 +81,9 @@ def columns_of(covariates: Any) -> list[str]:
     Raises:
         InputError: for effects that a file of settings cannot hold.
     """
-    if covariates is None or isinstance(covariates, list):
-        return list(covariates or [])
+    named = [] if covariates is None else covariates
+    if isinstance(named, list) and all(isinstance(name, str) for name in named):
+        return list(named)
     if isinstance(covariates, str) and covariates != "all":
         return [covariates]
     raise InputError(
