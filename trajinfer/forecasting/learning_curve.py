@@ -8,7 +8,7 @@ $$\max_{p \ge 0}\; -\tfrac K2 \log \sum_o k_o m_o \kappa_o^{2p} + p \sum_o k_o \
 - \frac{p^2}{8},$$
 
 for origins of mean square m and k independent errors (K in all), and 0 where that gains less than
-two units. Errors are then counted in those of the last origin, never in smaller ones.
+a unit. Errors are then counted in those of the last origin, never in smaller ones.
 """
 
 from __future__ import annotations
