@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.scores.laws import ring, rms, sixteen
+from tests.scores.laws import ring, rms, sixteen, wrong
 from trajinfer import InputError, NotConverged, solve
 from trajinfer._core.errors import IncompatibleSolver
 from trajinfer.scores import (
@@ -119,33 +119,16 @@ def test_multiplicative_noise_is_additive_in_the_logarithm():
         LogTransform().apply(np.array([[1.0, 0.0], [2.0, -1.0]]), np.array(["a", "b"]))
 
 
-def wrong_score(kind, size, truth, other):
-    """Scores that no density has, or another density's."""
-
-    def denoise(y, rho):
-        level = torch.as_tensor(rho, dtype=y.dtype)
-        s = (truth.denoise(y, rho) - y) / level.square()
-        if kind == "bump":
-            s = s + size * torch.sin(2 * y / (1 + level.square()).sqrt()) / level
-        elif kind == "scale":
-            s = (1 + size) * s
-        else:
-            s = (1 - size) * s + size * (other.denoise(y, rho) - y) / level.square()
-        return y + level.square() * s
-
-    return denoise
-
-
 def test_the_residual_finds_scores_of_no_density():
     truth = GaussianMixture([0.4, 0.6], [[-1.0], [1.2]], [[[0.04]], [[0.09]]])
     other = GaussianMixture([0.7, 0.3], [[-0.5], [2.0]], [[[0.09]], [[0.04]]])
     x, rhos = truth.sample(300, random_state=0), np.geomspace(0.05, 10, 12)
     size = {
-        (kind, eps): score_fpe_residual(wrong_score(kind, eps, truth, other), x, rhos).item()
+        (kind, eps): score_fpe_residual(wrong(kind, eps, truth, other), x, rhos).item()
         for kind, eps in [("bump", 0.1), ("bump", 0.2), ("scale", 0.1), ("scale", 0.2)]
     }
     assert score_fpe_residual(truth, x, rhos) <= 1e-5
-    assert score_fpe_residual(wrong_score("other", 1.0, truth, other), x, rhos) <= 1e-3
+    assert score_fpe_residual(wrong("other", 1.0, truth, other), x, rhos) <= 1e-3
     assert size["bump", 0.2] / size["bump", 0.1] == pytest.approx(2, abs=0.2)
     assert min(size.values()) > 0.03
 

@@ -21,6 +21,7 @@ from trajinfer.data.names import column_names
 from trajinfer.data.open_table import OpenTable
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.ragged_series import RaggedSeries
+from trajinfer.data.row_index import indexed_rows
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
 
@@ -110,11 +111,7 @@ class IrregularSeries(RaggedSeries):
 
     def __getitem__(self, index: Any) -> IrregularSeries:
         """Some of the series, by a number, a slice, numbers or a bool each."""
-        if isinstance(index, tuple) and len(index) == 2 and index[1] is Ellipsis:
-            index = index[0]  # scikit-learn's way to take rows of an array
-        rows = np.atleast_1d(np.arange(len(self))[index])
-        if rows.ndim != 1 or not len(rows):
-            raise InputError(f"the index {index!r} takes no series; index series by their number")
+        rows = indexed_rows(index, len(self), "series")
         layout, entries = self.layout.take(rows)
         return replace(
             self,

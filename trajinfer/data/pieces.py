@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,9 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.packing import pack
 from trajinfer._core.process_group import is_first_process
 
+PIECE = 10_000
+"""Rows of a table that are written at once."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _PROGRESS = "_progress"  # readers of parquet folders pass over what begins with _
 
 

@@ -24,6 +24,7 @@ from trajinfer.data.columns import (
     numbers_of,
     require_columns,
 )
+from trajinfer.data.row_index import indexed_rows
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 from trajinfer.data.weighted_interval import weighted_quantiles
 
@@ -98,11 +99,7 @@ class Trajectories:
 
     def __getitem__(self, index: Any) -> Trajectories:
         """Some of the paths, by a number, a slice, numbers or a bool each."""
-        if isinstance(index, tuple) and len(index) == 2 and index[1] is Ellipsis:
-            index = index[0]  # scikit-learn's way to take rows of an array
-        rows = np.atleast_1d(np.arange(len(self))[index])
-        if rows.ndim != 1 or not len(rows):
-            raise InputError(f"the index {index!r} takes no paths; index paths by their number")
+        rows = indexed_rows(index, len(self), "paths")
 
         def taken(part: Array | None) -> Array | None:
             return None if part is None else part[rows]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,7 @@ import pandas as pd
 from trajinfer._core.checks import require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
-from trajinfer.data.pieces import identity_of, write_pieces
-
-PIECE = 10_000
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+from trajinfer.data.pieces import NOTHING, PIECE, identity_of, write_pieces
 
 
 def written_draws(
@@ -27,7 +23,7 @@ def written_draws(
     asked: Mapping[str, Any],
     sample: Callable[..., Any],
     *,
-    settings: Mapping[str, Any] = _NOTHING,
+    settings: Mapping[str, Any] = NOTHING,
 ) -> Path:
     """Write n draws, each piece by a seed of its own; a call that was killed goes on.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,10 @@ from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import seeds_by_name
 from trajinfer.data.input import as_series
 from trajinfer.data.open_table import OpenTable
-from trajinfer.data.pieces import identity_of, write_pieces
+from trajinfer.data.pieces import NOTHING, PIECE, identity_of, write_pieces
 
-PIECE = 10_000
 _STEPS_OF_A_HORIZON = 20
 _WORK_PER_DRAW = 6 * 8  # bytes: the draws, their sorted copy, and what they are made of
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def written_forecasts(
@@ -31,7 +28,7 @@ def written_forecasts(
     asked: Mapping[str, Any],
     verb: Callable[..., Any],
     *,
-    settings: Mapping[str, Any] = _NOTHING,
+    settings: Mapping[str, Any] = NOTHING,
     seeded_by_name: bool = False,
 ) -> Path:
     """Write what `forecast` or `interpolate` gives; a call that was killed goes on.

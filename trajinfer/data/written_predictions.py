@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,7 @@ from trajinfer.data.forecast import Forecast
 from trajinfer.data.input import as_series
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.open_table import OpenTable
-from trajinfer.data.pieces import identity_of, write_pieces
-
-PIECE = 10_000
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+from trajinfer.data.pieces import NOTHING, PIECE, identity_of, write_pieces
 
 
 def written_predictions(
@@ -29,7 +25,7 @@ def written_predictions(
     asked: Mapping[str, Any],
     predict: Callable[..., Forecast | pd.DataFrame],
     *,
-    settings: Mapping[str, Any] = _NOTHING,
+    settings: Mapping[str, Any] = NOTHING,
 ) -> Path:
     """Write what `predict` gives, some series at a time; a call that was killed goes on.
 
