@@ -70,7 +70,7 @@ class SmoothRelation:
                 continue
             y = np.log(target) if logarithm else target
             said = design[~learned] @ np.linalg.lstsq(design[learned], y[learned], rcond=1e-10)[0]
-            error = (np.exp(np.minimum(said, 700.0)) if logarithm else said) - target[~learned]
+            error = (np.exp(np.minimum(said, 300.0)) if logarithm else said) - target[~learned]
             size = float(np.sqrt((error**2).mean()))
             exact = size < _EXACT * spread and np.abs(error).max() < _FAR * spread
             if exact and (best is None or size < best[0]):

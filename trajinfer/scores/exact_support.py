@@ -16,6 +16,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.generation.relations import ChannelRelations, SmoothRelation
+from trajinfer.scores.hung_channels import HungChannel
 
 _NULL = 1e-9
 _ROWS_A_CELL = 2
@@ -40,6 +41,7 @@ class ExactSupport:
         order: pairs of channels of which the first never exceeds the second.
         smooth: channels that are a smooth function of others.
         bounds: (2, C) lowest and highest value of every channel.
+        hung: ordered channels that are drawn at a gap from others, whose law is known.
     """
 
     grid: Array
@@ -49,6 +51,7 @@ class ExactSupport:
     order: tuple[tuple[int, int], ...]
     smooth: tuple[SmoothRelation, ...]
     bounds: Array
+    hung: tuple[HungChannel, ...] = ()
 
     @classmethod
     def of(
@@ -75,7 +78,11 @@ class ExactSupport:
         return cls(grid, still, directions, offsets, order, smooth, bounds)
 
     def give_back(self, values: Array, ts: Array, hidden: Array) -> Array:
-        """Values (n, T, C) at times ts (T,), of which the hidden cells (T, C) obey what holds."""
+        """Values (n, T, C) at times ts (T,), of which the hidden cells (T, C) obey what holds.
+
+        Hidden channels that hang from others are drawn at a gap from them; an order that is still
+        broken, where a channel is hidden and one that hangs from it is not, is met by the nearest.
+        """
         x = np.array(values)
         place = np.minimum(np.searchsorted(self.grid, ts), max(len(self.grid) - 1, 0))
         rows = np.flatnonzero(self.grid[place] == ts) if len(self.grid) else np.empty(0, dtype=int)
@@ -83,6 +90,9 @@ class ExactSupport:
         fixed[rows] = self.still[place[rows]]
         x = np.where(hidden & ~np.isnan(fixed), fixed, x)
         hidden = hidden & np.isnan(fixed)
+        for one in self.hung:
+            c = one.place.channel
+            x[..., c] = np.where(hidden[:, c], np.clip(one.hung(x), *self.bounds[:, c]), x[..., c])
         for low, high in self.order:
             below, above = x[..., low], x[..., high]
             raised = hidden[:, high]

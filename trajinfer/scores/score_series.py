@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -21,6 +22,7 @@ from trajinfer.data.scaling import Standardisation, is_constant
 from trajinfer.generation.schema import ChannelSchema, schema_of
 from trajinfer.scores.correction import Learned
 from trajinfer.scores.exact_support import ExactSupport
+from trajinfer.scores.hung_channels import fit_hung, places_of
 from trajinfer.scores.knot_fit import fit_complete, fit_incomplete, knots_of
 from trajinfer.scores.knot_law import require_few
 from trajinfer.scores.mixture_choice import levels_for
@@ -31,6 +33,7 @@ from trajinfer.scores.settings import require_settings, schedule_of
 
 _FEWEST = 20
 _GRID = 20
+_ROWS_OF_GAPS = 20_000
 
 
 @dataclass(eq=False, repr=False)
@@ -178,8 +181,25 @@ class ScoreSeries(SeriesVerbs):
                 model.law, *parts, sizes, schedule_of(self), seeds, device
             )
             model = replace(model, network=network if learned.helps else None)
+        model = self._hung(model, data, seeds.noise)
         self._keep(model, learned, seed)
         return self
+
+    def _hung(self, model: SeriesScoreModel, data: IrregularSeries, seed: int) -> SeriesScoreModel:
+        """The law with channels that hang from others, at gaps as those of the series."""
+        exact, kinds = model.exact, model.schema
+        positive = np.array([k.kind == "positive" for k in kinds])
+        places = () if exact is None else places_of(exact.order, _plain(kinds), positive)
+        if exact is None or not places:
+            return model
+        n = math.ceil(_ROWS_OF_GAPS / len(model.grid))
+        drawn = replace(model, exact=None).sample(n, model.grid, seed, **self._settings())
+        real = np.asarray(data.values)
+        if len(exact.grid):
+            # cells that never change tell nothing of gaps
+            drawn, real = (np.where(np.isnan(exact.still), x, np.nan) for x in (drawn, real))
+        rows = (x.reshape(-1, len(kinds)) for x in (real, drawn))
+        return replace(model, exact=replace(exact, hung=fit_hung(places, *rows)))
 
     def _keep(self, model: SeriesScoreModel, learned: Learned | None, seed: int) -> None:
         self.model_ = model
@@ -233,11 +253,15 @@ def _exact_support(
     data: IrregularSeries, schema: tuple[ChannelSchema, ...], grid: Array
 ) -> ExactSupport:
     """What holds exactly in all series, held-out ones too: their values show it."""
-    smooth = ("real", "positive")
-    plain = np.array([k.kind in smooth and not len(k.levels) and k.unit == 0 for k in schema])
     bounds = np.array([[k.low for k in schema], [k.high for k in schema]])
     whole = np.asarray(data.values) if _is_complete(data) else None
-    return ExactSupport.of(np.asarray(data.flat_values), grid, whole, plain, bounds)
+    return ExactSupport.of(np.asarray(data.flat_values), grid, whole, _plain(schema), bounds)
+
+
+def _plain(schema: tuple[ChannelSchema, ...]) -> Array:
+    """(C,) channels whose values are not moved to a grid of their own."""
+    smooth = ("real", "positive")
+    return np.array([k.kind in smooth and not len(k.levels) and k.unit == 0 for k in schema])
 
 
 def _is_complete(data: IrregularSeries) -> bool:
