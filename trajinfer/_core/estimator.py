@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,6 +23,7 @@ from trajinfer._core.fit_report import fit_report
 from trajinfer._core.packing import pack, unpack
 
 _CHECKPOINT = "checkpoint"
+_FITTED_WITH = "_fitted_with"
 # of settings: what changes the course of a fit, and not its result
 _OF_THE_COURSE = {_CHECKPOINT, "callbacks", "verbose", "n_jobs"}
 
@@ -33,8 +34,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     A subclass keeps everything that `fit` learned in attributes that end in `_`, all of kinds that
     `trajinfer._core.packing` can write. Then `save` and `trajinfer.load` need nothing more. A fit
     that raises or is interrupted leaves the estimator as it was before; a fit that begins forgets
-    what an earlier one learned. The verbs of an estimator, which are its public functions, give the
-    same answers under any default dtype or device, gradient mode and autocast of torch.
+    what an earlier one learned. Settings that are changed after a fit wait for the next one: until
+    it succeeds, the fitted estimator answers, saves and reports by those it was fitted with. The
+    verbs of an estimator, which are its public functions, give the same answers under any default
+    dtype or device, gradient mode and autocast of torch.
 
     Attributes:
         accepts: what data the class can be fitted to.
@@ -103,9 +106,22 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         write_text(target, fit_report(self, figures).html())
         return target
 
+    def _settings_of_fit(self) -> dict[str, Any]:
+        """The settings that the last fit was made with, by name."""
+        return dict(vars(self).get(_FITTED_WITH) or self.get_params(deep=False))
+
+    def _setting_of_fit(self, name: str) -> Any:
+        """A setting that the last fit was made with; before any, the present one."""
+        return self._settings_of_fit()[name]
+
+    def _as_fitted(self) -> Self:
+        """An estimator yet to be fitted, with the settings that this one was fitted with."""
+        unfitted: Self = clone(type(self)(**self._settings_of_fit()))
+        return unfitted
+
     def _settings_to_save(self) -> dict[str, Any]:
         """The settings by name; a subclass replaces those that hold code."""
-        settings: dict[str, Any] = self.get_params(deep=False)
+        settings = self._settings_of_fit()
         settings |= dict.fromkeys({_CHECKPOINT} & settings.keys())
         return settings | dict(self.training_only)
 
@@ -190,6 +206,7 @@ def _whole(fit: Callable[..., Any]) -> Callable[..., Any]:
         before = dict(vars(self))
         for name in fitted_attributes(self):
             delattr(self, name)
+        vars(self).pop(_FITTED_WITH, None)
         self._is_fitting = True
         try:
             with _checkpoint(self, args, kwargs):
@@ -199,6 +216,7 @@ def _whole(fit: Callable[..., Any]) -> Callable[..., Any]:
             vars(self).update(before)
             raise
         del self._is_fitting
+        self._fitted_with = self.get_params(deep=False)
         return result
 
     return whole_fit

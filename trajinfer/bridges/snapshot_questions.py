@@ -173,7 +173,8 @@ class SnapshotQuestions(Estimator):
             )
 
     def _count(self, n: int | None) -> int:
-        return require_integer(self.n_particles if n is None else n, "n", least=1)
+        asked = self._setting_of_fit("n_particles") if n is None else n
+        return require_integer(asked, "n", least=1)
 
     def _generator(self, random_state: RandomState, purpose: str) -> torch.Generator:
         """A fresh generator; without a seed of its own, one that depends on what it is for."""

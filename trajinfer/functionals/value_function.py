@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array
@@ -186,14 +185,15 @@ class ValueFunction(Estimator):
             raise InputError("elasticities_ are computed before the value function is saved")
 
         def values(process: Any) -> Array:
-            other = clone(self).set_params(random_state=self.seed_)
+            other = self._as_fitted().set_params(random_state=self.seed_)
             return np.asarray(other.fit(process, self._points).predict(self._points))
 
         return elasticities(self._dynamics, values)
 
     def _settings(self) -> dict[str, Any]:
         words = ("resolution", "domain", "features", "n_paths", "step")
-        return {name: getattr(self, name) for name in words}
+        settings = self._settings_of_fit()
+        return {name: settings[name] for name in words}
 
     def _states(self, X: Any) -> Array:
         if hasattr(self, "states_"):
@@ -218,26 +218,23 @@ class ValueFunction(Estimator):
 
     def _later(self, t: Any) -> Any:
         """The solution with less time to go."""
-        if (
-            self.functional is None
-            or self.functional.horizon is None
-            or "_dynamics" not in vars(self)
-        ):
+        functional = self._setting_of_fit("functional")
+        if functional is None or functional.horizon is None or "_dynamics" not in vars(self):
             raise InputError(
                 "t= is for questions with a horizon, before the value function is saved; leave t "
                 "at 0"
             )
         axis = self._dynamics.axis
-        left = axis.duration(self.functional.horizon) - axis.duration(t, "t")
+        left = axis.duration(functional.horizon) - axis.duration(t, "t")
         if left <= 0:
             raise InputError(
-                f"t = {t} is not before the horizon {self.functional.horizon}; give an earlier time"
+                f"t = {t} is not before the horizon {functional.horizon}; give an earlier time"
             )
         names, dim = names_of(self._dynamics), getattr(self._dynamics, "dim", 1)
-        question = replace(self.functional.on(names, dim), horizon=left)
-        settings = self._settings()
+        question = replace(functional.on(names, dim), horizon=left)
+        method, settings = self._setting_of_fit("method"), self._settings()
         return solve_by(
-            self.method, question, self._dynamics, self._points, seed=self.seed_, **settings
+            method, question, self._dynamics, self._points, seed=self.seed_, **settings
         )[0]
 
 

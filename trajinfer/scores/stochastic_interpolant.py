@@ -259,7 +259,7 @@ class StochasticInterpolant(SnapshotQuestions):
                 to learn a score by.
         """
         self._check_fitted()
-        if self.coupling == "exact":
+        if self._setting_of_fit("coupling") == "exact":
             raise InputError(
                 "with coupling='exact' no noise is mixed in, and no score is learned; use "
                 "coupling='entropic'"
@@ -290,10 +290,11 @@ class StochasticInterpolant(SnapshotQuestions):
         self._check_fitted()
         points, time = self._points(X), self._time(t)
         self._require_inside(np.array([time]))
-        return self.model_.velocity_and_score(points, time, self.churn)
+        return self.model_.velocity_and_score(points, time, self._setting_of_fit("churn"))
 
     def _way(self) -> Way:
-        return Way(int(self.n_evaluations), float(self.churn))
+        settings = self._settings_of_fit()
+        return Way(int(settings["n_evaluations"]), float(settings["churn"]))
 
     def _drawing_seed(self, random_state: RandomState, purpose: str) -> int:
         return seed_from(self._generator(random_state, purpose))

@@ -167,7 +167,7 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
     @property
     def coherent_paths(self) -> bool:
         """Whether samples are paths along the query times, not only right at each of them."""
-        return self.dynamics == "lead"
+        return bool(self._setting_of_fit("dynamics") == "lead")
 
     @property
     def horizon_(self) -> float:
@@ -215,7 +215,7 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
             return self._drawn(X, ts, n, seed, horizon, future)
         if future is not None:
             raise InputError("out= takes no future=; leave one of them out")
-        asked, by_name = {"ts": ts, "n": n, "horizon": horizon}, self.dynamics == "lead"
+        asked, by_name = {"ts": ts, "n": n, "horizon": horizon}, self.coherent_paths
         return written_forecasts(
             out, X, self.model_, seed, asked, self.forecast, seeded_by_name=by_name
         )
@@ -265,7 +265,9 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
         data = compacted(as_series(X).on_axis(model.axis))
         examples = examples_of(data, model.horizon, model.window, 1)
         future = examples.future
-        ahead = future.values[:, :, self._known_channels()] if self.future else None
+        ahead = (
+            future.values[:, :, self._known_channels()] if self._setting_of_fit("future") else None
+        )
         draws = Seeds.of(self.seed_).draws
         drawn = self._drawn(examples.past, future.times, 100, draws, future=ahead).samples
         known, scale = future.mask, model.channel_scale
@@ -373,18 +375,20 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
         return past, lead_times(past, ts, horizon, model.horizon)
 
     def _known_channels(self) -> list[int]:
-        return [self._lead_model().channels.index(name) for name in self.future]
+        channels = self._lead_model().channels
+        return [channels.index(name) for name in self._setting_of_fit("future")]
 
     def _known(self, future: Any, later: Array) -> dict[str, Array]:
         """Values of the channels that are known ahead, as `future=`, where there are such."""
-        if future is None and not self.future:
+        names = self._setting_of_fit("future")
+        if future is None and not names:
             return {}
-        if future is None or not self.future:
+        if future is None or not names:
             raise InputError(
-                f"the model was fitted with future={tuple(self.future)!r}; forecast needs future= "
+                f"the model was fitted with future={tuple(names)!r}; forecast needs future= "
                 "where that names channels, and takes none where it does not"
             )
-        return {"future": values_ahead(future, (*later.shape, len(self.future)))}
+        return {"future": values_ahead(future, (*later.shape, len(names)))}
 
     @classmethod
     def _from_format_1(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
