@@ -225,3 +225,10 @@ def jumps_of(frame):
 def test_covariates_that_are_not_there_are_named(table):
     with pytest.raises(InputError, match="no column 'age'"):
         run(table, "--id", "who", "--time", "years", "--covariates", "age", "--dry-run")
+
+
+def test_a_number_of_states_that_is_none_is_refused(tmp_path, fails):
+    table = pd.DataFrame({"id": [0, 0, 1, 1], "time": [0, 1, 0, 1], "state": [0, 1, 1, 0]})
+    table.to_csv(tmp_path / "table.csv", index=False)
+    said = fails("jumps", tmp_path / "table.csv", "--set", "n_states=two", "--out", tmp_path / "o")
+    assert "n_states must be a whole number of at least 2, got 'two'" in said

@@ -180,3 +180,11 @@ def test_single_precision_is_answered_as_double(name):
             assert str(answers[0]) == str(answers[1])
             continue
         np.testing.assert_array_equal(*answers)
+
+
+@pytest.mark.parametrize("seed", [38, 52])
+def test_series_of_which_nothing_can_be_held_out_are_refused(seed):
+    kind = KINDS["NeuralSDEForecaster"]
+    rng = np.random.default_rng([seed, 1])
+    drawn = kind.draw(rng, rng.choice([np.float64, np.float32]))
+    assert "to hold anything out" in str(fit(kind, drawn, seed))

@@ -22,7 +22,8 @@ def jumps(file: JumpFile, settings: JumpSettings) -> Job:
     named = columns_of(call.arguments.get("covariates"))
     series, reading = file.read(named)
     n_states = call.arguments.get("n_states")
-    labels = list(series.categories if n_states is None else range(n_states))
+    # what is no number of states is refused by the estimator
+    labels = list(range(n_states) if isinstance(n_states, int) else series.categories)
     call, made = settings.with_links(call, labels)
     if named:  # a column of text has become several
         columns = list(series.covariate_names)

@@ -135,6 +135,12 @@ class LawFit:
         learned = ("trees", "network") if rich else ()
         self.stretches = stretches
         parts, held_out = self._experts(pairs, asked, folds, learned)
+        if not len(held_out.part):
+            raise InputError(
+                f"these series are too few and short to hold anything out at horizon={horizon:g}, "
+                f"which judges a forecast ({len(drawn)} pairs of times in all); give more or "
+                "longer series, or a shorter horizon"
+            )
         tried = Independent.all(stretches * len(held_out.part) / len(pairs))
         within = self._chosen(parts, held_out, learned, tried)
         origins = self._origins(pairs, asked, stretches)
