@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,19 @@ class ChannelKinds:
             for a, b in zip(self.lower, self.upper, strict=True)
         )
 
+    def reaching(self, lowest: Array, highest: Array) -> ChannelKinds:
+        """For series of which some values are known: these, and all between, stay as they are.
+
+        Args:
+            lowest, highest: (..., C) of the known values, NaN = none; they are put before the
+                values that are moved, as numpy does.
+        """
+        return replace(
+            self,
+            lower_margin=np.fmin(self.lower_margin, np.maximum(lowest - self.lower, 0) / 2),
+            upper_margin=np.fmin(self.upper_margin, np.maximum(self.upper - highest, 0) / 2),
+        )
+
     def inside(self, values: Array) -> Array:
         """Values (..., C) moved within the bounds, in the order they had; not yet rounded."""
         x = np.asarray(values, dtype=np.float64)
@@ -116,6 +129,12 @@ class ChannelKinds:
         x = self.inside(values)
         # + 0.0 makes the negative zeros that rounding leaves plain ones
         return np.where(self.whole, np.round(x) + 0.0, x) if self.whole.any() else x
+
+
+def extremes(values: Array, starts: Array) -> tuple[Array, Array]:
+    """Lowest and highest (B, 1, C) of the values (N, C) of series that begin at rows (B,)."""
+    low, high = (f.reduceat(values, starts, axis=0)[:, None] for f in (np.fmin, np.fmax))
+    return low, high
 
 
 def _above(x: Array, bound: Array, margin: Array) -> Array:

@@ -215,7 +215,9 @@ class ForecastLaw:
         mean, scale = self.moments(asked)
         table = self.quantiles.table(self.share(asked))
         errors = scale[:, :, None] * standardised_errors(asked, table)
-        return self.kinds.inside(self.scale.means(mean, errors, WEIGHTS))
+        return self.kinds.reaching(*self._reached(asked)).inside(
+            self.scale.means(mean, errors, WEIGHTS)
+        )
 
     def sample(self, asked: Questions, seeds: Sequence[Any], n: int) -> Array:
         """Paths (B, n, Q, C).
@@ -233,6 +235,7 @@ class ForecastLaw:
         parts = [mean, scale, self._white_share(asked), asked.own_lead, self.share(asked)]
         mean, scale, white, own_lead, share = (part.reshape(shape) for part in parts)
         new = unseen(asked).reshape(shape)
+        low, high = (part.reshape(shape)[:, None] for part in self._reached(asked))
         at_once = max(1, _MOST_VALUES // (n * shape[1] * n_channels))
         for start in range(0, n_series, at_once):
             rows = slice(start, start + at_once)
@@ -241,8 +244,17 @@ class ForecastLaw:
             )
             errors = [np.where(new[rows], one, self.quantiles(one, share[rows])) for one in z]
             paths = [mean[rows] + scale[rows] * one for one in errors]
-            values[rows] = self.kinds.attainable(self.scale.back(np.stack(paths, axis=1)))
+            kinds = self.kinds.reaching(low[rows], high[rows])
+            values[rows] = kinds.attainable(self.scale.back(np.stack(paths, axis=1)))
         return values
+
+    def _reached(self, asked: Questions) -> tuple[Array, Array]:
+        """Lowest and highest (P, C) of what the series can be, NaN = not known.
+
+        It can be its last value; logarithms keep what they model above zero.
+        """
+        last = np.where(unseen(asked), np.nan, self.scale.back(asked.history.last))
+        return np.where(self.scale.logs, self.kinds.lower, last), last
 
     def _white_share(self, asked: Questions) -> Array:
         """Shares (P, C) of the variance of the errors that are new at every time."""

@@ -37,7 +37,7 @@ class ValueScale:
 
     Attributes:
         logs: (C,) bool.
-        lowest: (C,) smaller values of such a channel are taken as this one.
+        lowest: (C,) what zero and less are taken for in such a channel.
         spread: (C,) standard deviations of the values as they came.
         above: (C,) share in [0, 1] of the way from the median to the mean of a law of logarithms
             that held-out values confirm.
@@ -68,7 +68,8 @@ class ValueScale:
         """Values (..., C) on the scale of the model."""
         if not self.logs.any():
             return values
-        positive = np.where(self.logs, np.maximum(values, self.lowest), 1.0)
+        known = np.where(values <= 0, self.lowest, values)
+        positive = np.where(self.logs, known, 1.0)
         return np.where(self.logs, np.log(positive), values)
 
     def back(self, values: Array) -> Array:

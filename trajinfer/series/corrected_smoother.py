@@ -14,7 +14,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries
-from trajinfer.data.channel_kinds import ChannelKinds
+from trajinfer.data.channel_kinds import ChannelKinds, extremes
 from trajinfer.filling.cross_channel import CrossChannel
 from trajinfer.filling.linear_prior import PriorFamily
 from trajinfer.filling.share_of_network import Comparison
@@ -70,7 +70,8 @@ class CorrectedSmoother:
         if self.kinds is None:
             return samples
         known = observed_at(data, times)[:, None]
-        return np.where(np.isnan(known), self.kinds.attainable(samples), known)
+        seen = (part[:, None] for part in extremes(data.flat_values, data.layout.starts))
+        return np.where(np.isnan(known), self.kinds.reaching(*seen).attainable(samples), known)
 
     def mean(self, data: IrregularSeries, weights: Array, times: Array) -> Array:
         """Means (B, Q, C) in the units of the data."""
@@ -79,7 +80,8 @@ class CorrectedSmoother:
         if self.kinds is None:
             return means
         known = observed_at(data, times)
-        return np.where(np.isnan(known), self.kinds.inside(means), known)
+        seen = extremes(data.flat_values, data.layout.starts)
+        return np.where(np.isnan(known), self.kinds.reaching(*seen).inside(means), known)
 
     def law(self, data: IrregularSeries, weights: Array, times: Array, seed: int) -> Normal:
         """Standardised law (B, Q, C) of new observations, found in groups of similar length."""

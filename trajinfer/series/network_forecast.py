@@ -14,7 +14,7 @@ from trajinfer._core.devices import home_of
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries, TimeAxis
-from trajinfer.data.channel_kinds import ChannelKinds
+from trajinfer.data.channel_kinds import ChannelKinds, extremes
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.series.encoder import Encoding
 from trajinfer.series.forecast_examples import Examples
@@ -132,7 +132,10 @@ class NetworkForecast:
         order = TimeOrder.of(later)
         law = self.law(past, order.times)
         means = self.series.scaling.in_units(law.mean.mean(0))
-        return order.restore(means if self.kinds is None else self.kinds.inside(means), axis=1)
+        if self.kinds is not None:
+            seen = extremes(past.flat_values, past.layout.starts)
+            means = self.kinds.reaching(*seen).inside(means)
+        return order.restore(means, axis=1)
 
     def samples(self, past: IrregularSeries, later: Array, n: int, seed: int) -> Array:
         """Draws (B, n, Q, C) in the units of the data.
@@ -149,8 +152,10 @@ class NetworkForecast:
         generator = torch_generator(spawn(seed, 1)[0])
         noise = torch.randn((n, *law.mean.shape[1:]), generator=generator)
         samples = self.series.scaling.in_units(law.mean[path] + law.stddev[path] * noise)
-        values = samples if self.kinds is None else self.kinds.attainable(samples)
-        return order.restore(values.transpose(1, 0, 2, 3), axis=2)
+        if self.kinds is not None:
+            seen = extremes(past.flat_values, past.layout.starts)
+            samples = self.kinds.reaching(*seen).attainable(samples)
+        return order.restore(samples.transpose(1, 0, 2, 3), axis=2)
 
     def law(
         self,
