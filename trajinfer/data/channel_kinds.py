@@ -27,7 +27,7 @@ class ChannelKinds:
     A value x below a bound b is moved inside. Where values at the bound occur, such as no rain, it
     becomes b. Where they do not, the map
 
-    $$x \mapsto b + \delta\, e^{(x - b)/\delta - 1} \quad\text{for } x < b + \delta$$
+    $$x \mapsto b + \frac{\delta}{2 - (x - b)/\delta} \quad\text{for } x < b + \delta$$
 
     is used, which increases, is smooth, ends above b and leaves values above $b + \delta$ alone;
     $\delta$ is the distance from b below which 1 % of the training values lie. Upper bounds are
@@ -142,8 +142,7 @@ def _above(x: Array, bound: Array, margin: Array) -> Array:
     width = np.where(margin > 0, margin, 1.0)
     base = np.where(np.isfinite(bound), bound, 0.0)
     low = x - base < width
-    squeezed = base + width * np.exp(np.minimum((x - base) / width, 1.0) - 1.0)
-    # far below, the exponential is lost in rounding; the value then lies on the bound
+    squeezed = base + width / (2.0 - np.minimum((x - base) / width, 1.0))
     moved = np.where(margin > 0, np.where(low, squeezed, x), np.maximum(x, base))
     return np.where(np.isfinite(bound), moved, x)
 
