@@ -51,6 +51,15 @@ def test_bad_input_is_one_line(fails, table, arguments, message):
     assert message in fails("generate", *columns(table), *arguments, *QUICK[2:])
 
 
+def test_too_few_series_for_a_report_are_refused_before_the_fit(fails, table, tmp_path):
+    frame = pd.read_csv(table)
+    frame[frame["who"] < 51].to_csv(table, index=False)
+    asked = "generate", *columns(table), "--report", *QUICK[:2], "--out", tmp_path / "result"
+    said = fails(*asked)
+    assert "every fourth of the series out, 12 of 51, and compares with 20 at least" in said
+    assert "lost in draws" not in said
+
+
 @pytest.mark.slow
 def test_a_report_takes_series_of_unequal_length(run, table, tmp_path):
     frame = pd.read_csv(table).iloc[:-1]

@@ -91,6 +91,16 @@ def record(sensor):
 ONE_RECORD = ("record.csv", "--id", "")
 
 
+def test_one_record_is_filled_in_whole_as_the_refusal_advises(record, run, fails):
+    assert "trajinfer impute --model gru" in fails("impute", *ONE_RECORD)
+    tiny = ("--set", "max_epochs=1", "--set", "hidden=4", "--no-figures", "--out", "result")
+    done = run("impute", *ONE_RECORD, "--model", "gru", *tiny)
+    assert done.exit_code == 0, done.output
+    filled = pd.read_csv("result/imputed.csv", parse_dates=["time"])
+    pd.testing.assert_series_equal(filled["time"], record["time"], check_dtype=False)
+    assert filled[["inside", "outside"]].notna().all(axis=None)
+
+
 def test_a_long_record_is_cut_and_put_together_again(record, run):
     done = run("anomaly", *ONE_RECORD, "--window", "1D", *ONE_PART)
     assert done.exit_code == 0, done.output

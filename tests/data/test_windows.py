@@ -109,6 +109,14 @@ def test_a_table_of_the_pieces_becomes_one_of_the_whole(long, many):
         windows.joined_table(windows.pieces.to_frame().iloc[1:])
 
 
+@pytest.mark.parametrize("name", [None, "who"])
+def test_series_that_are_their_own_pieces_keep_their_table(name):
+    table = record().assign(who="a")
+    series = IrregularSeries.from_frame(table, id=name, time="when", channels=["a", "b"])
+    filled = series.to_frame()
+    pd.testing.assert_frame_equal(Windows(series, series).joined_table(filled), filled)
+
+
 def test_windows_without_an_observation_teach_nothing_and_are_kept():
     values = np.array([[1.0, 2, np.nan, np.nan, 5, 6]])
     windows = Windows.cut(IrregularSeries.from_arrays(np.arange(6.0), values), 2)

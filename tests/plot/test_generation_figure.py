@@ -1,8 +1,11 @@
+import numpy as np
 import pandas as pd
 import pytest
 
-from trajinfer import plot
+from trajinfer import IrregularSeries, plot
 from trajinfer._core.errors import InputError
+from trajinfer.data import Trajectories
+from trajinfer.evaluation.generation.trial import GeneratorTrial
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
@@ -34,3 +37,26 @@ def test_a_table_of_another_kind_is_refused():
         plot.generation(TABLE.drop(columns="limit"))
     with pytest.raises(InputError, match="none"):
         plot.generation(TABLE[:0])
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 6])
+def test_every_channel_of_the_series_stands_beside_that_of_the_draws(n_channels):
+    rng = np.random.default_rng(0)
+    names = tuple("abcdef"[:n_channels])
+    real = rng.normal(size=(30, 7, n_channels))
+    series = IrregularSeries.from_arrays(np.arange(7.0), real, channels=names)
+    values = 3 * rng.normal(size=(50, 7, n_channels))
+    drawn = Trajectories(np.arange(7.0), values, features=names, axis=series.axis)
+    trial = GeneratorTrial(None, series, drawn, (), np.zeros(30, dtype=bool), None)
+    axes = trial.figures()["synthetic"]().axes
+    assert len(axes) == 2 * min(n_channels, 4)
+    for c, (left, right) in enumerate(zip(axes[::2], axes[1::2], strict=True)):
+        assert left.get_ylabel() == right.get_ylabel() == names[c]
+        assert left.get_ylim() == right.get_ylim()
+        assert left.get_xlim() == right.get_xlim()
+        low, high = left.get_ylim()
+        for shown in (real[..., c], values[:40, :, c]):
+            assert low < shown.min()
+            assert shown.max() < high
+        np.testing.assert_allclose(right.collections[0].get_segments()[2][:, 1], values[2, :, c])
+        assert "30 series" in axes[0].get_title()

@@ -75,6 +75,16 @@ def test_occupation_draws_laws_and_shares(ax):
         plot.occupation(series, ts, laws[:, :2], ax=ax)
 
 
+def test_occupation_shows_data_at_the_visits_where_these_are_few(ax):
+    series = jumps.simulate(RATES, [1, 0, 0], 50, [5.0, 6.0, 8.0], random_state=0)
+    plot.occupation(series, np.linspace(0, 3, 4), np.full((4, 3), 1 / 3), ax=ax)
+    dots = [c.lines[0].get_xydata() for c in ax.containers]
+    np.testing.assert_allclose([d[:, 0] for d in dots], [[0, 1, 3]] * 3)
+    seen = series.flat_states.reshape(50, 3)
+    shares = [(seen == s).mean(axis=0) for s in range(3)]
+    np.testing.assert_allclose([d[:, 1] for d in dots], shares)
+
+
 def test_posterior_ribbon_fills_the_unit_interval(ax):
     series = JumpSeries.from_arrays([[0.0, 1.0]], [[0, 2]], categories=[0, 1, 2])
     model = jumps.MarkovJumpProcess.from_rates(RATES)

@@ -121,8 +121,9 @@ class Windows:
             raise InputError("the table is not of these windows; give that of model.fill(pieces)")
         times = self.whole.axis.decode(self.whole.flat_times)[rows]
         table = table.assign(**{columns.time: times})
-        if columns.id is None:
-            table = table.drop(columns=(self.pieces.table or columns).id)
+        name = (self.pieces.table or columns).id
+        if columns.id is None:  # of one series, whose pieces may be named and may be itself
+            table = table if name is None else table.drop(columns=name)
         else:
             names = pd.Index(list(self.whole.ids)).take(self.whole.layout.series[rows])
             table[columns.id] = names.to_numpy()

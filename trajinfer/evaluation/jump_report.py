@@ -62,7 +62,8 @@ class JumpReport:
     def text(self) -> str:
         """The tables and the log-likelihood, for people."""
         parts = [table_text(table, digits=4) for table in self._tables.values()]
-        parts.append(f"log-likelihood {self.model.log_likelihood_:.3f} by {self.model.method_}")
+        model = self.model
+        parts.append(f"log-likelihood {model.log_likelihood_:.3f}, method {model.method_}")
         return "\n\n".join(parts)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:

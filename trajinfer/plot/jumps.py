@@ -149,7 +149,7 @@ def occupation(
         ts: (T,) times of the model's law, from the first observation on.
         laws: (T, S) probabilities.
         ax: axes to draw into; None makes a figure.
-        n_bins: number of times at which the data are shown.
+        n_bins: most times at which the data are shown: those of the visits, where these are few.
 
     Raises:
         InputError: if shapes do not fit.
@@ -161,7 +161,7 @@ def occupation(
             f"laws must be ({len(times)}, {len(series.categories)}), got {table.shape}"
         )
     axes = new_axes(ax)
-    shown = (np.arange(n_bins) + 0.5) * float(times.max()) / n_bins
+    shown = _shown_times(series, float(times.max()), n_bins)
     count = prevalence_counts(series, shown, carry="middle")
     total = np.maximum(count.sum(axis=1), 1)[:, None]
     share = count / total
@@ -177,6 +177,13 @@ def occupation(
     axes.set_ylim(-0.02, 1.02)
     legend_above(axes, title="lines: model, dots: data")
     return axes
+
+
+def _shown_times(series: JumpSeries, until: float, n_bins: int) -> Array:
+    """Times since the first observation of each path: of all visits, or the middles of bins."""
+    since = series.flat_times - series.flat_times[series.layout.starts][series.layout.series]
+    visits = np.unique(since[since <= until])
+    return visits if len(visits) <= n_bins else (np.arange(n_bins) + 0.5) * until / n_bins
 
 
 def prevalence(data: Any, *, ax: Axes | None = None) -> Axes:

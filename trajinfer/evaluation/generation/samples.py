@@ -18,7 +18,7 @@ from trajinfer.evaluation.generation.visits import as_paths_of_visits, share_a_g
 from trajinfer.metrics import as_paths
 
 _NAMES = ("real_train", "real_holdout", "synthetic")
-_FEWEST = 20
+FEWEST = 20
 _FEWEST_TIMES = 3
 _PSEUDO_GROUPS = 12
 _FAR = 100.0
@@ -126,9 +126,9 @@ def _rows_of(series: IrregularSeries) -> list[Array]:
 
 
 def _require_enough(n: int, name: str) -> None:
-    if n < _FEWEST:
+    if n < FEWEST:
         raise InputError(
-            f"{name} holds {n} series; at least {_FEWEST} are needed for figures that mean anything"
+            f"{name} holds {n} series; at least {FEWEST} are needed for figures that mean anything"
         )
 
 

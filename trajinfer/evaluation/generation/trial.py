@@ -13,7 +13,8 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer.data import IrregularSeries, Trajectories
 from trajinfer.evaluation.generation.report import GenerationReport, generation_report
-from trajinfer.plot.later import figure_of
+from trajinfer.evaluation.generation.samples import FEWEST
+from trajinfer.plot.later import MOST_CHANNELS, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +33,7 @@ def _every_fourth(series: IrregularSeries, groups: Array | None) -> Array:
         (B,) whether a series is held out.
 
     Raises:
-        InputError: for fewer than eight.
+        InputError: for fewer than eight, or fewer than 20 series held out.
     """
     labels = np.arange(len(series)) if groups is None else groups
     order = np.unique(labels, return_inverse=True)[1]
@@ -41,7 +42,14 @@ def _every_fourth(series: IrregularSeries, groups: Array | None) -> Array:
             f"a report needs at least {2 * _EVERY} series or groups, got {order.max() + 1}; "
             "leave it out, or give more of them"
         )
-    return np.asarray(order % _EVERY == _EVERY - 1)
+    held_out = np.asarray(order % _EVERY == _EVERY - 1)
+    if held_out.sum() < FEWEST:
+        raise InputError(
+            f"a report holds every fourth of the series out, {held_out.sum()} of {len(series)}, "
+            f"and compares with {FEWEST} at least; leave it out, or give more series, such as the "
+            "windows of longer ones (--window)"
+        )
+    return held_out
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class GeneratorTrial:
 
     Attributes:
         generator: the fitted generator.
+        series: B series, those it was fitted to and those held out.
         drawn: its draws.
         losses: what draws lose of the series, in sentences.
         held_out: (B,) which series it was not fitted to.
@@ -57,6 +66,7 @@ class GeneratorTrial:
     """
 
     generator: Any
+    series: IrregularSeries
     drawn: Trajectories
     losses: tuple[str, ...]
     held_out: Array
@@ -85,7 +95,8 @@ class GeneratorTrial:
 
         Raises:
             InputError: as the generator's `fit` and `generation_report`; for fewer than eight
-                groups, and values <= 0 of transform "relative", where it is to be judged.
+                groups or 20 series held out, and values <= 0 of transform "relative", where it is
+                to be judged.
         """
         held_out = _every_fourth(series, groups) if judge else np.zeros(len(series), dtype=bool)
         train = series[np.flatnonzero(~held_out)]
@@ -97,7 +108,7 @@ class GeneratorTrial:
             progress(f"lost in draws: {sentence}")
         drawn = fitted.sample(n)
         if not judge:
-            return cls(fitted, drawn, losses, held_out, None)
+            return cls(fitted, series, drawn, losses, held_out, None)
         parts = _comparable(fitted, train, series[np.flatnonzero(held_out)], drawn)
         report = generation_report(
             *parts,
@@ -105,7 +116,7 @@ class GeneratorTrial:
             random_state=generator.get_params()["random_state"],
             progress=progress,
         )
-        return cls(fitted, drawn, losses, held_out, report)
+        return cls(fitted, series, drawn, losses, held_out, report)
 
     def summary(self) -> dict[str, Any]:
         """Plain data."""
@@ -132,14 +143,26 @@ class GeneratorTrial:
         }
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Functions that draw the first draws and the report, by name."""
+        """Functions that draw the series beside the first draws, and the report, by name."""
         drawn, n = self.drawn, _SHOWN
         ts = drawn.ts[:n] if drawn.ts.ndim == 2 else drawn.ts
         some = Trajectories(ts, drawn.values[:n], features=drawn.features, axis=drawn.axis)
-        figures = {"synthetic": figure_of(plot.trajectories, some, size=(6.0, 3.8))}
+        rows = min(len(self.series.channels), MOST_CHANNELS)
+        size, panels = (9.0, 2.6 * rows), (rows, 2)
+        figures = {"synthetic": figure_of(_beside, self.series, some, size=size, panels=panels)}
         if self.report is not None:
             figures["report"] = figure_of(self.report.plot, size=(6.0, 5.0))
         return figures
+
+
+def _beside(series: IrregularSeries, drawn: Trajectories, *, ax: Any) -> None:
+    """Channels from above to below: series on the left and draws on the right, to one scale."""
+    for c, (left, right) in enumerate(np.reshape(ax, (-1, 2))):
+        plot.series(series, channel=c, max_series=_SHOWN, ax=left)
+        plot.trajectories(drawn, dims=c, ax=right, label="draws")
+        right.sharex(left)
+        right.sharey(left)
+        left.autoscale()
 
 
 def _comparable(generator: Any, *parts: Any) -> Sequence[Any]:
