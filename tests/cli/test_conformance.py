@@ -11,6 +11,7 @@ import pytest
 import typer
 
 import trajinfer
+from tests.cli.on_data import ON_DATA
 from tests.cli.small_estimators import ByMean, LastValue, Resample, UsualValues
 from trajinfer import JumpSeries
 from trajinfer.cli import app, classify, forecast, generate, hurst, impute, jump_settings
@@ -19,17 +20,6 @@ from trajinfer.cli.models import DYNAMICS, Model
 from trajinfer.fractional.estimate import HurstMethod
 
 COMMANDS = typer.main.get_command(app).commands
-ON_DATA = {
-    "fit": ("--features", "x", "--set", "n_refinements=0", "--n", "5"),
-    "evaluate": ("--features", "x", "--set", "n_refinements=0"),
-    "forecast": ("--channels", "x", "--horizon", "1", "--model", "last", "--n", "5"),
-    "classify": ("--channels", "x", "--label", "state", "--model", "mean"),
-    "generate": ("--channels", "x", "--n", "5"),
-    "impute": ("--channels", "x"),
-    "anomaly": ("--channels", "x"),
-    "jumps": ("--state", "state", "--method", "mle"),
-    "hurst": ("--channels", "x", "--method", "variogram"),
-}
 EVERY = {"--out", "--json", "--dry-run", "--quiet", "--verbose", "--config", "--set", "--sep"}
 EVERY |= {"--decimal", "--encoding", "--missing", "--time"}
 WITHOUT_CHANCE = {"hurst"}

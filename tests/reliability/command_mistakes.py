@@ -3,18 +3,7 @@
 import numpy as np
 import pandas as pd
 
-ON_DATA = {
-    "fit": ("--features", "x", "--set", "n_refinements=0", "--n", "5"),
-    "evaluate": ("--features", "x", "--set", "n_refinements=0"),
-    "forecast": ("--channels", "x", "--horizon", "1", "--model", "last", "--n", "5"),
-    "classify": ("--channels", "x", "--label", "state", "--model", "mean"),
-    "generate": ("--channels", "x", "--n", "5"),
-    "impute": ("--channels", "x"),
-    "anomaly": ("--channels", "x"),
-    "jumps": ("--state", "state", "--method", "mle"),
-    "hurst": ("--channels", "x", "--method", "variogram"),
-}
-"""What each command is told beside its table, so that it is quick and right."""
+from tests.cli.on_data import ON_DATA
 
 VALUES = ("", " ", "nan", "inf", "-inf", "-1", "0", "1", "2", "3.5", "1e400", "1e-320", "9" * 30)
 VALUES += ("x", "y", "id", "time", "state", "é", "\N{SNOWMAN}", "a,b", ",", "x,x", "x=", "=", "x=1")
