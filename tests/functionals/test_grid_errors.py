@@ -6,6 +6,7 @@ from scipy.integrate import quad
 from scipy.linalg import expm
 from scipy.special import ndtr
 
+from tests.functionals.coarse_grids import COARSE
 from trajinfer.functionals import (
     Diffusion,
     Functional,
@@ -27,7 +28,6 @@ from trajinfer.processes import AffineDrift, Brownian, DoubleWell, GeometricBrow
 
 X = np.random.default_rng(1).uniform(-0.9, 0.9, (30, 2))
 RADIUS, LEVEL = 1.5, 0.5
-COARSE = pytest.mark.filterwarnings("ignore:cells are so wide", "ignore:a share .* meets the edge")
 
 
 def turning(speed, dim=2):
@@ -147,8 +147,10 @@ def room(x):
 
 
 def test_laws_state_their_distance_from_the_truth():
+    def start(x):
+        return np.exp(-((x - [1.0, 0.0]) ** 2).sum(axis=1) / 0.18)
+
     spring, matrix = turning(2.0)
-    start = lambda x: np.exp(-((x - [1.0, 0.0]) ** 2).sum(axis=1) / 0.18)  # noqa: E731
     box = {"domain": ([-4.0, -4.0], [4.0, 4.0]), "resolution": 40}
     later, rest = density(spring, start, [0.5], **box), stationary(spring, **box)
     mean = expm(matrix * 0.5) @ [1.0, 0.0]

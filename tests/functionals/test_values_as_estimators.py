@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV
 
+from tests.functionals.coarse_grids import COARSE
 from trajinfer import InputError, MarkovJumpProcess, Trajectories, simulate
 from trajinfer.functionals import (
     Diffusion,
@@ -108,9 +109,6 @@ def by_passage(table):
 
 def by_density(table):
     return density(NAMED, table, [0.5], **BOX).masses
-
-
-COARSE = pytest.mark.filterwarnings("ignore:cells are so wide", "ignore:a share .* meets the edge")
 
 
 @COARSE
