@@ -62,17 +62,6 @@ class GapLaw:
         inside = np.interp(free, self.free, self.gaps) + above
         return np.asarray(np.where(free < low, below, inside))
 
-    def free_gap(self, gap: Array) -> Array:
-        """The free gaps that give these; one of those that give zero."""
-        low, high = self.gaps[0], self.gaps[-1]
-        if self.zeros > 0:
-            below = np.full(gap.shape, self.free[0] - self.spread)
-        else:
-            below = self.free[0] + self.spread * np.log(np.minimum(gap, low) / low)
-        above = np.maximum(gap - high, 0) / self._steepness
-        inside = np.interp(gap, self.gaps, self.free) + above
-        return np.asarray(np.where(gap < low, below, inside))
-
     @property
     def _steepness(self) -> float:
         return float((self.gaps[-1] - self.gaps[0]) / (self.free[-1] - self.free[0]))
