@@ -29,3 +29,11 @@ def test_the_model_before_answers_and_saves(fitted, case, tmp_path):
     for other in (refused, again):
         assert np.array_equal(case.draw(other), case.draw(model))
     assert pages(refused, tmp_path) == pages(model, tmp_path)
+
+
+def test_a_sampler_is_set_without_a_fit():
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    model = trajinfer.ScoreDensity(n_evaluations=4, max_epochs=1, random_state=0).fit(points)
+    coarse = model.sample(20, random_state=1)
+    fine = model.set_params(n_evaluations=60).sample(20, random_state=1)
+    assert not np.allclose(coarse, fine, atol=1e-6)

@@ -23,7 +23,7 @@ from trajinfer._core.fit_report import fit_report
 from trajinfer._core.packing import pack, unpack
 
 _CHECKPOINT = "checkpoint"
-_FITTED_WITH = "_fitted_with"
+_FITTED_WITH, _LAST_VALID = "_fitted_with", "_last_valid"
 # of settings: what changes the course of a fit, and not its result
 _OF_THE_COURSE = {_CHECKPOINT, "callbacks", "verbose", "n_jobs"}
 
@@ -34,10 +34,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     A subclass keeps everything that `fit` learned in attributes that end in `_`, all of kinds that
     `trajinfer._core.packing` can write. Then `save` and `trajinfer.load` need nothing more. A fit
     that raises or is interrupted leaves the estimator as it was before; a fit that begins forgets
-    what an earlier one learned. Settings that are changed after a fit wait for the next one: until
-    it succeeds, the fitted estimator answers, saves and reports by those it was fitted with. The
-    verbs of an estimator, which are its public functions, give the same answers under any default
-    dtype or device, gradient mode and autocast of torch.
+    what an earlier one learned. Settings that are changed after a fit hold for what is asked next,
+    such as those of a sampler; after a refit that was refused the estimator answers, saves and
+    reports by those it was last fitted with. The verbs of an estimator, which are its public
+    functions, give the same answers under any default dtype or device, gradient mode and autocast
+    of torch.
 
     Attributes:
         accepts: what data the class can be fitted to.
@@ -106,22 +107,22 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         write_text(target, fit_report(self, figures).html())
         return target
 
-    def _settings_of_fit(self) -> dict[str, Any]:
-        """The settings that the last fit was made with, by name."""
-        return dict(vars(self).get(_FITTED_WITH) or self.get_params(deep=False))
+    def _valid_settings(self) -> dict[str, Any]:
+        """The present settings by name; after a refit that was refused, those of the last fit."""
+        return dict(vars(self).get(_LAST_VALID) or self.get_params(deep=False))
 
-    def _setting_of_fit(self, name: str) -> Any:
-        """A setting that the last fit was made with; before any, the present one."""
-        return self._settings_of_fit()[name]
+    def _valid_setting(self, name: str) -> Any:
+        """One of `_valid_settings`."""
+        return self._valid_settings()[name]
 
-    def _as_fitted(self) -> Self:
-        """An estimator yet to be fitted, with the settings that this one was fitted with."""
-        unfitted: Self = clone(type(self)(**self._settings_of_fit()))
+    def _unfitted(self) -> Self:
+        """An estimator yet to be fitted, with the valid settings of this one."""
+        unfitted: Self = clone(type(self)(**self._valid_settings()))
         return unfitted
 
     def _settings_to_save(self) -> dict[str, Any]:
         """The settings by name; a subclass replaces those that hold code."""
-        settings = self._settings_of_fit()
+        settings = self._valid_settings()
         settings |= dict.fromkeys({_CHECKPOINT} & settings.keys())
         return settings | dict(self.training_only)
 
@@ -206,14 +207,15 @@ def _whole(fit: Callable[..., Any]) -> Callable[..., Any]:
         before = dict(vars(self))
         for name in fitted_attributes(self):
             delattr(self, name)
-        vars(self).pop(_FITTED_WITH, None)
+        fitted_with = vars(self).pop(_FITTED_WITH, None)
+        vars(self).pop(_LAST_VALID, None)
         self._is_fitting = True
         try:
             with _checkpoint(self, args, kwargs):
                 result = fit(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
-            vars(self).update(before)
+            vars(self).update(before | ({_LAST_VALID: fitted_with} if fitted_with else {}))
             raise
         del self._is_fitting
         self._fitted_with = self.get_params(deep=False)

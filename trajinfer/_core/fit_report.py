@@ -31,13 +31,13 @@ def fit_report(estimator: Any, figures: Mapping[str, Any] | None = None) -> Page
     name = type(estimator).__name__
     page = Page(f"{name}: report of a fit")
     _outcome(page, estimator)
-    page.heading("Settings").pairs(estimator._settings_of_fit())
+    page.heading("Settings").pairs(estimator._valid_settings())
     describe_fit(page, estimator)
     for caption, figure in (figures or {}).items():
         page.heading(caption).picture(_png(caption, figure), caption)
     page.heading("To repeat it")
     return page.verbatim(
-        f"from trajinfer import {name}\n\nmodel = {estimator._as_fitted()!r}\nmodel.fit(data)\n\n"
+        f"from trajinfer import {name}\n\nmodel = {estimator._unfitted()!r}\nmodel.fit(data)\n\n"
         f"# the seed of this fit was {estimator.seed_}"
     )
 

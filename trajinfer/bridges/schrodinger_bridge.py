@@ -344,7 +344,7 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
             return self.bridge_.velocity(time, points).numpy()
 
     def _settings_to_save(self) -> dict[str, Any]:
-        for sde in (self._setting_of_fit("reference"), self.reference_):
+        for sde in (self._valid_setting("reference"), self.reference_):
             if sde is not None:
                 require_savable(sde)
         return super()._settings_to_save()

@@ -173,7 +173,7 @@ class SnapshotQuestions(Estimator):
             )
 
     def _count(self, n: int | None) -> int:
-        asked = self._setting_of_fit("n_particles") if n is None else n
+        asked = self._valid_setting("n_particles") if n is None else n
         return require_integer(asked, "n", least=1)
 
     def _generator(self, random_state: RandomState, purpose: str) -> torch.Generator:

@@ -79,11 +79,11 @@ def cell_intervals(
     data = bridge.given_snapshots
 
     def identity() -> dict[str, Any]:
-        return {"estimator": bridge._as_fitted(), "data": data, "n": n, "ask": ask}
+        return {"estimator": bridge._unfitted(), "data": data, "n": n, "ask": ask}
 
     with checkpointed(checkpoint, "cell_intervals", identity):
         seed = once("seed", seed_from, random_state)
-        settled = bridge._as_fitted().set_params(random_state=bridge.seed_)
+        settled = bridge._unfitted().set_params(random_state=bridge.seed_)
         tasks = SeededTasks("refit", spawn(seed, n), (settled, data, ask))
         answers = fan_out(_refitted, tasks, n_jobs=n_jobs, quiet=(ConvergenceWarning,))
     levels = [(1 - level) / 2, (1 + level) / 2]

@@ -185,14 +185,14 @@ class ValueFunction(Estimator):
             raise InputError("elasticities_ are computed before the value function is saved")
 
         def values(process: Any) -> Array:
-            other = self._as_fitted().set_params(random_state=self.seed_)
+            other = self._unfitted().set_params(random_state=self.seed_)
             return np.asarray(other.fit(process, self._points).predict(self._points))
 
         return elasticities(self._dynamics, values)
 
     def _settings(self) -> dict[str, Any]:
         words = ("resolution", "domain", "features", "n_paths", "step")
-        settings = self._settings_of_fit()
+        settings = self._valid_settings()
         return {name: settings[name] for name in words}
 
     def _states(self, X: Any) -> Array:
@@ -218,7 +218,7 @@ class ValueFunction(Estimator):
 
     def _later(self, t: Any) -> Any:
         """The solution with less time to go."""
-        functional = self._setting_of_fit("functional")
+        functional = self._valid_setting("functional")
         if functional is None or functional.horizon is None or "_dynamics" not in vars(self):
             raise InputError(
                 "t= is for questions with a horizon, before the value function is saved; leave t "
@@ -232,7 +232,7 @@ class ValueFunction(Estimator):
             )
         names, dim = names_of(self._dynamics), getattr(self._dynamics, "dim", 1)
         question = replace(functional.on(names, dim), horizon=left)
-        method, settings = self._setting_of_fit("method"), self._settings()
+        method, settings = self._valid_setting("method"), self._settings()
         return solve_by(
             method, question, self._dynamics, self._points, seed=self.seed_, **settings
         )[0]

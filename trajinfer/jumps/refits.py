@@ -60,7 +60,7 @@ class RefittedJumpProcess(FittedJumpProcess):
         n = require_integer(n, "n", least=1)
         if self.method_ == "given":
             return np.tile(self.model_.rates, (n, 1, 1))
-        worker = self._as_fitted().set_params(n_states=None, random_state=seed)
+        worker = self._unfitted().set_params(n_states=None, random_state=seed)
 
         def identity() -> dict[str, Any]:
             return {"estimator": worker, "paths": series, "n": n}
@@ -121,7 +121,7 @@ class RefittedJumpProcess(FittedJumpProcess):
         asked = GroupingPlan(clock, n_times, n_gaps, n_imputations, n_bootstrap)
         times = self.prevalence_times(series, 11)[1:] if ts is None else ts
         given = self.model_ if self.method_ == "given" else None
-        refit = SameSettings(self._as_fitted().set_params(n_states=None), given)
+        refit = SameSettings(self._unfitted().set_params(n_states=None), given)
 
         def identity() -> dict[str, Any]:
             return {"model": self.model_, "refit": refit, "paths": series, "plan": asked}

@@ -210,7 +210,7 @@ class ScoreDensity(Estimator):
         check_is_fitted(self)
         n = self.model_.n_points if n is None else require_integer(n, "n", least=1)
         seed = self._seed(random_state)
-        settings = tuple(map(self._setting_of_fit, ("n_evaluations", "method", "churn")))
+        settings = tuple(map(self._valid_setting, ("n_evaluations", "method", "churn")))
         if out is None:
             return self.model_.sample(n, seed, *settings)
         return written_draws(
@@ -247,7 +247,7 @@ class ScoreDensity(Estimator):
         require_integer(n, "n", least=1)
         points = self._asked(X, missing=True)
         seed = self._seed(random_state)
-        settings = map(self._setting_of_fit, ("n_evaluations", "churn"))
+        settings = map(self._valid_setting, ("n_evaluations", "churn"))
         return self.model_.impute(points, n, seed, *settings)
 
     def sample_given(

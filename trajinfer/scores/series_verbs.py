@@ -314,7 +314,7 @@ class SeriesVerbs(Estimator):
         """Minus the mean CRPS of values hidden for the occasion, in training deviations."""
         check_is_fitted(self)
         data = self._asked(X)
-        shown = data.drop_observations(self._setting_of_fit("hide"), self.model_.seed)
+        shown = data.drop_observations(self._valid_setting("hide"), self.model_.seed)
         hidden = data.mask & ~shown.mask
         if not hidden.any():
             raise InputError("nothing can be hidden from these series; give more observations")
@@ -371,7 +371,7 @@ class SeriesVerbs(Estimator):
         return self.model_.draws(past, times, n, seed, **self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        settings = self._settings_of_fit()
+        settings = self._valid_settings()
         return {
             "n_evaluations": int(settings["n_evaluations"]),
             "churn": float(settings["churn"]),

@@ -259,7 +259,7 @@ class StochasticInterpolant(SnapshotQuestions):
                 to learn a score by.
         """
         self._check_fitted()
-        if self._setting_of_fit("coupling") == "exact":
+        if self._valid_setting("coupling") == "exact":
             raise InputError(
                 "with coupling='exact' no noise is mixed in, and no score is learned; use "
                 "coupling='entropic'"
@@ -290,10 +290,10 @@ class StochasticInterpolant(SnapshotQuestions):
         self._check_fitted()
         points, time = self._points(X), self._time(t)
         self._require_inside(np.array([time]))
-        return self.model_.velocity_and_score(points, time, self._setting_of_fit("churn"))
+        return self.model_.velocity_and_score(points, time, self._valid_setting("churn"))
 
     def _way(self) -> Way:
-        settings = self._settings_of_fit()
+        settings = self._valid_settings()
         return Way(int(settings["n_evaluations"]), float(settings["churn"]))
 
     def _drawing_seed(self, random_state: RandomState, purpose: str) -> int:

@@ -167,7 +167,7 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
     @property
     def coherent_paths(self) -> bool:
         """Whether samples are paths along the query times, not only right at each of them."""
-        return bool(self._setting_of_fit("dynamics") == "lead")
+        return bool(self._valid_setting("dynamics") == "lead")
 
     @property
     def horizon_(self) -> float:
@@ -266,7 +266,7 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
         examples = examples_of(data, model.horizon, model.window, 1)
         future = examples.future
         ahead = (
-            future.values[:, :, self._known_channels()] if self._setting_of_fit("future") else None
+            future.values[:, :, self._known_channels()] if self._valid_setting("future") else None
         )
         draws = Seeds.of(self.seed_).draws
         drawn = self._drawn(examples.past, future.times, 100, draws, future=ahead).samples
@@ -376,11 +376,11 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
 
     def _known_channels(self) -> list[int]:
         channels = self._lead_model().channels
-        return [channels.index(name) for name in self._setting_of_fit("future")]
+        return [channels.index(name) for name in self._valid_setting("future")]
 
     def _known(self, future: Any, later: Array) -> dict[str, Array]:
         """Values of the channels that are known ahead, as `future=`, where there are such."""
-        names = self._setting_of_fit("future")
+        names = self._valid_setting("future")
         if future is None and not names:
             return {}
         if future is None or not names:

@@ -319,9 +319,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         check_is_fitted(self)
         series = self.model_.series
         data = series.series(X)
-        shown = data.drop_observations(
-            self._setting_of_fit("hide"), spawn(series.seeds.draws, 2)[1]
-        )
+        shown = data.drop_observations(self._valid_setting("hide"), spawn(series.seeds.draws, 2)[1])
         hidden = data.mask & ~shown.mask
         if not hidden.any():
             raise InputError(
