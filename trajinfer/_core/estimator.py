@@ -186,6 +186,11 @@ def fitted_attributes(estimator: Any) -> dict[str, Any]:
     }
 
 
+def _are_others(settings: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:
+    """Whether any setting is another object than it was."""
+    return any(settings[name] is not value for name, value in earlier.items())
+
+
 def _checkpoint(estimator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The folder of the setting `checkpoint`, for the length of a fit to this data."""
 
@@ -215,7 +220,9 @@ def _whole(fit: Callable[..., Any]) -> Callable[..., Any]:
                 result = fit(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
-            vars(self).update(before | ({_LAST_VALID: fitted_with} if fitted_with else {}))
+            vars(self).update(before)
+            if fitted_with is not None and _are_others(self.get_params(deep=False), fitted_with):
+                vars(self)[_LAST_VALID] = fitted_with
             raise
         del self._is_fitting
         self._fitted_with = self.get_params(deep=False)
