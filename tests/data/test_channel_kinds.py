@@ -91,3 +91,19 @@ def test_given_bounds_are_kept_and_wrong_ones_refused(rng):
     ]:
         with pytest.raises(InputError, match=words):
             of(x, channels=("a",), bounds=bounds)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_known_values_stay_where_they_are_near_either_bound(sign):
+    """A channel bounded on one side, and a series far nearer to that bound than those seen."""
+    seen = sign * np.random.default_rng(0).uniform(50, 500, (200, 1))
+    bounds = (0.0, None) if sign > 0 else (None, 0.0)
+    kinds = ChannelKinds.of(seen, ["x"], {"x": bounds})
+    near = sign * np.array([[0.01], [0.02], [0.5]])
+    assert (np.abs(kinds.inside(near)) > 10).all()
+    reached = kinds.reaching(near.min(axis=0), near.max(axis=0))
+    np.testing.assert_array_equal(reached.inside(near), near)
+    beyond = reached.inside(-near)
+    assert (sign * beyond > 0).all()
+    unknown = kinds.reaching(np.array([np.nan]), np.array([np.nan]))
+    np.testing.assert_array_equal(unknown.inside(near), kinds.inside(near))
