@@ -21,7 +21,7 @@ from trajinfer.fractional.estimate import HurstMethod
 
 COMMANDS = typer.main.get_command(app).commands
 EVERY = {"--out", "--json", "--dry-run", "--quiet", "--verbose", "--config", "--set", "--sep"}
-EVERY |= {"--decimal", "--encoding", "--missing", "--time"}
+EVERY |= {"--decimal", "--encoding", "--missing", "--time", "--figures", "--report"}
 WITHOUT_CHANCE = {"hurst"}
 FOR_EACH = pytest.mark.parametrize("name", ON_DATA)
 
@@ -63,8 +63,7 @@ def tables(tmp_path, monkeypatch):
 
 def given(name, *more):
     file = "moving.csv" if name == "jumps" else "table.csv"
-    plain = ("--no-figures",) if "--figures" in flags(name) else ()
-    return (name, file, *ON_DATA[name], *plain, *more)
+    return (name, file, *ON_DATA[name], "--no-figures", *more)
 
 
 def require_same_tables(one, other):
@@ -123,10 +122,9 @@ def test_help_lists_every_flag(run, name):
 
 
 @FOR_EACH
-def test_figures_are_drawn_where_they_are_wanted(run, tables, name):
-    if "--figures" not in flags(name):
-        pytest.skip("it draws nothing")
-    assert run(*[a for a in given(name) if a != "--no-figures"]).exit_code == 0
+def test_every_command_ends_with_a_figure(run, tables, name):
+    shown = [a for a in given(name, "--out", "result") if a != "--no-figures"]
+    assert run(*shown).exit_code == 0
     assert list((tables / "result").glob("*.png"))
 
 

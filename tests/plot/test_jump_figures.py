@@ -58,11 +58,22 @@ def test_a_rate_stands_on_its_own_arrow(ax):
     assert [place["1.5"], place["2.5"]] == pytest.approx([side * 0.15, -side * 0.15])
 
 
-def test_ticks_of_rates_are_plain_numbers(ax):
-    plot.rates([[-1.0, 0.35], [0.25, -0.25]], ax=ax)
-    words = [t.get_text() for t in ax.figure.axes[1].get_yticklabels()]
-    assert words[0] == "0.25"
-    assert words[-1] == "0.35"
+@pytest.mark.parametrize(
+    ("low", "top", "words"),
+    [
+        (0.25, 0.35, ["0.25", "0.3", "0.35"]),
+        (0.0123, 0.87, ["0.02", "0.05", "0.1", "0.2", "0.5"]),
+        (0.05, 45.0, ["0.1", "1", "10"]),
+        (0.5, 0.5, ["0.5"]),
+        (1.23e-7, 1.27e-7, ["1.24e-07", "1.26e-07"]),
+    ],
+)
+def test_ticks_of_rates_are_numbers_of_few_digits(ax, low, top, words):
+    plot.rates([[-top, top], [low, -low]], ax=ax)
+    bar = ax.figure.axes[1]
+    shown = [t.get_text() for t in bar.get_yticklabels()]
+    np.testing.assert_allclose(bar.get_yticks(), [float(word) for word in shown], rtol=1e-6)
+    assert shown == words
 
 
 def test_occupation_draws_laws_and_shares(ax):

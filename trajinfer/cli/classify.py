@@ -8,8 +8,8 @@ from trajinfer.cli.class_split import ClassSplit, ClassTask
 from trajinfer.cli.command import command
 from trajinfer.cli.fitting import fitting
 from trajinfer.cli.models import Model, model_of, neural
+from trajinfer.cli.options import DrawingTrainingRun
 from trajinfer.cli.options import Model as ModelName
-from trajinfer.cli.options import TrainingRun
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.series import SeriesFile, Statics
 from trajinfer.cli.settings import SeededSettings
@@ -17,7 +17,7 @@ from trajinfer.cli.settings import SeededSettings
 MODELS: dict[str, Model] = {**neural("NeuralSDEClassifier")}
 
 
-@command(TrainingRun)
+@command(DrawingTrainingRun)
 def classify(
     file: SeriesFile,
     settings: SeededSettings,
@@ -45,7 +45,10 @@ def classify(
 
 
 def _result(fitted: Any, task: ClassTask) -> Result:
+    from trajinfer import plot
     from trajinfer.evaluation.series.classification import accuracy_of_minirocket, prediction_table
+    from trajinfer.plot.later import figure_by_channel, figure_of
+    from trajinfer.plot.observations import channels
 
     table = prediction_table(fitted, task.unseen)
     accuracy, rocket = None, None
@@ -61,4 +64,9 @@ def _result(fitted: Any, task: ClassTask) -> Result:
         "accuracy": accuracy,
         "accuracy_of_minirocket": rocket,
     }
-    return Result(summary, "\n".join(lines), {"predictions": table})
+    size = (max(4.0, 0.6 * len(fitted.classes_) + 2.2), max(3.2, 0.4 * len(fitted.classes_) + 1.4))
+    figures = {
+        "classes": figure_of(plot.classes, table, size=size),
+        "data": figure_by_channel(channels, task.train, n_channels=len(task.train.channels)),
+    }
+    return Result(summary, "\n".join(lines), {"predictions": table}, figures=figures)

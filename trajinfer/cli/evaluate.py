@@ -10,16 +10,16 @@ from trajinfer._core.text import table_text
 from trajinfer.cli.bridge import BridgeSettings
 from trajinfer.cli.command import command
 from trajinfer.cli.console import say
-from trajinfer.cli.options import Run, names
+from trajinfer.cli.options import DrawingRun, names
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.snapshots import SnapshotFile
 
 
-@command(out=None)
+@command(DrawingRun, out=None)
 def evaluate(
     file: SnapshotFile,
     settings: BridgeSettings,
-    run: Run,
+    run: DrawingRun,
     scoring: Annotated[str, typer.Option(help="w1, w2, mmd or energy, or several: w1,w2.")] = "w1",
 ) -> Job:
     """Score a bridge at every snapshot, each held out in turn, beside the exact-OT line."""
@@ -39,6 +39,9 @@ def evaluate(
     ]
 
     def work() -> Result:
+        from trajinfer import plot
+        from trajinfer.plot.later import figure_of
+
         scores = leave_one_snapshot_out(
             estimator,
             snapshots,
@@ -46,11 +49,16 @@ def evaluate(
             progress=lambda text: say(text, quiet=run.quiet),
         )
         means = mean_scores(scores)
+        figures = {
+            f"scores_{metric}": figure_of(plot.scores, scores, metric=metric, size=(6.4, 4.0))
+            for metric in metrics
+        }
         title = "distance to each snapshot, held out (smaller is better)"
         return Result(
             {"scores": scores, "mean_scores": means},
             f"{title}\n{table_text(scores)}\n\nmeans\n{table_text(means)}",
             {"scores": scores},
+            figures=figures,
             converged=bool(scores["converged"].all()),
         )
 

@@ -48,11 +48,14 @@ class Horizon(Options):
     hold_out_after: Annotated[
         str | None, typer.Option(help="Learn up to this time and score what came after it.")
     ] = None
-    steps: Annotated[int, typer.Option(help="Number of times up to the horizon.")] = 20
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Equal steps up to the horizon; if not given, in the data's rhythm."),
+    ] = None
 
     def check(self) -> None:
         """Refuse both or neither of the two ways, and no steps."""
-        if not 1 <= self.steps <= _MOST_STEPS:
+        if self.steps is not None and not 1 <= self.steps <= _MOST_STEPS:
             raise InputError(f"--steps must lie between 1 and {_MOST_STEPS}, got {self.steps}")
         if (self.horizon is None) == (self.hold_out_after is None):
             raise InputError("give either --horizon, how far to go, or --hold-out-after, a time")
@@ -66,7 +69,7 @@ class Horizon(Options):
         if self.hold_out_after is not None:
             return _held_out(series, self.hold_out_after)
         length = series.axis.duration(duration_of(str(self.horizon)), "--horizon")
-        return _ahead(series, length, self.steps)
+        return _ahead(series, length) if self.steps is None else _even(series, length, self.steps)
 
 
 def _held_out(series: IrregularSeries, cutoff: str) -> ForecastTask:
@@ -78,7 +81,18 @@ def _held_out(series: IrregularSeries, cutoff: str) -> ForecastTask:
     return ForecastTask(past, later.times, reach, later.values, script)
 
 
-def _ahead(series: IrregularSeries, length: float, steps: int) -> ForecastTask:
+def _ahead(series: IrregularSeries, length: float) -> ForecastTask:
+    from trajinfer.data import times_ahead
+
+    script = [
+        "from trajinfer.data import times_ahead",
+        "past = series",
+        f"ts = times_ahead(past, {length!r})",
+    ]
+    return ForecastTask(series, times_ahead(series, length), length, None, script)
+
+
+def _even(series: IrregularSeries, length: float, steps: int) -> ForecastTask:
     import numpy as np
 
     share = np.arange(1, steps + 1) / steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -21,6 +21,7 @@ _AUC = 0.6
 _EXACT = 1e-8
 _HALVES = 2
 _MOST_COLUMNS = 300
+_MOST_PAIRS = 3
 
 
 def lost(names: Sequence[str], real: Array, drawn: Array) -> tuple[str, ...]:
@@ -28,26 +29,35 @@ def lost(names: Sequence[str], real: Array, drawn: Array) -> tuple[str, ...]:
 
     A difference counts where it is large (a share of power at the main period off by a fifth, a
     spread by a quarter, a far quantile by half, a correlation by .15) and, where its error is
-    known, four standard errors from none.
+    known, four standard errors from none. What a classifier tells comes first; of pairs of channels
+    the three furthest off are named, and the others counted.
 
     Args:
         names: of the C channels.
         real: series (n, T, C), NaN where missing or after the end.
         drawn: (m, T', C).
     """
-    found = [
+    area = _classifier_area(real, drawn)
+    told = f"a classifier tells draws from series (area under the curve {area:.2f})"
+    found = [told] if area > _AUC else []
+    found += [
         sentence
         for c, name in enumerate(names)
         for sentence in _of_channel(name, real[..., c], drawn[..., c])
     ]
     rows = [part.reshape(-1, len(names)) for part in (real, drawn)]
     rows = [part[~np.isnan(part).all(axis=1)] for part in rows]
-    found += _between_channels(names, *rows)
-    found += _missing(names, rows[0])
-    area = _classifier_area(real, drawn)
-    if area > _AUC:
-        found.append(f"a classifier tells draws from series (area under the curve {area:.2f})")
+    found += _worst(_between_channels(names, *rows), "pairs of channels correlate otherwise")
+    found += _worst(_missing(names, rows[0]), "pairs of channels, one missing as the other has it")
     return tuple(found)
+
+
+def _worst(found: Iterable[tuple[float, str]], others: str) -> list[str]:
+    """The sentences on the largest sizes, and how many more there are."""
+    ordered = sorted(found, key=lambda pair: -pair[0])
+    left = len(ordered) - _MOST_PAIRS
+    told = [sentence for _, sentence in ordered[:_MOST_PAIRS]]
+    return [*told, f"{left} more {others}"] if left > 0 else told
 
 
 def _of_channel(name: str, real: Array, drawn: Array) -> Iterator[str]:
@@ -82,15 +92,19 @@ def _of_channel(name: str, real: Array, drawn: Array) -> Iterator[str]:
             )
 
 
-def _between_channels(names: Sequence[str], real: Array, drawn: Array) -> Iterator[str]:
+def _between_channels(
+    names: Sequence[str], real: Array, drawn: Array
+) -> Iterator[tuple[float, str]]:
     for c in range(len(names)):
         for k in range(c):
             pair = [_correlation(rows[:, k], rows[:, c]) for rows in (real, drawn)]
-            if abs(pair[1] - pair[0]) > _CORRELATION:
-                yield f"{names[k]} and {names[c]} correlate by {pair[1]:.2f}, not {pair[0]:.2f}"
+            off = abs(pair[1] - pair[0])
+            if off > _CORRELATION:
+                told = f"{names[k]} and {names[c]} correlate by {pair[1]:.2f}, not {pair[0]:.2f}"
+                yield off, told
 
 
-def _missing(names: Sequence[str], real: Array) -> Iterator[str]:
+def _missing(names: Sequence[str], real: Array) -> Iterator[tuple[float, str]]:
     """Missing values that depend on other values: their pattern is kept, this dependence is not."""
     for c, name in enumerate(names):
         hole = np.isnan(real[:, c]).astype(float)
@@ -99,7 +113,8 @@ def _missing(names: Sequence[str], real: Array) -> Iterator[str]:
                 continue
             size = _correlation(hole, real[:, k])
             if abs(size) > _CORRELATION:
-                yield f"{name}: that values are missing depends on {other} (correlation {size:.2f})"
+                told = f"{name}: that values are missing depends on {other}"
+                yield abs(size), f"{told} (correlation {size:.2f})"
 
 
 def _spread_and_error(x: Array) -> tuple[float, float]:

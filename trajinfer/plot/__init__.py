@@ -3,6 +3,7 @@
 from trajinfer.plot.anomalies import anomalies
 from trajinfer.plot.calibration import calibration
 from trajinfer.plot.cell_sets import fate_map, flow
+from trajinfer.plot.classes import classes
 from trajinfer.plot.fields import velocity
 from trajinfer.plot.fractional import variogram
 from trajinfer.plot.functionals import fates, passage, value
@@ -18,10 +19,12 @@ from trajinfer.plot.jumps import (
 from trajinfer.plot.observations import series
 from trajinfer.plot.populations import held_out, snapshots, trajectories
 from trajinfer.plot.progress import forecast, history
+from trajinfer.plot.scores import scores
 
 __all__ = [
     "anomalies",
     "calibration",
+    "classes",
     "fate_map",
     "fates",
     "flow",
@@ -34,6 +37,7 @@ __all__ = [
     "passage",
     "prevalence",
     "rates",
+    "scores",
     "series",
     "snapshots",
     "state_posterior",

@@ -19,6 +19,7 @@ from trajinfer.plot.style import (
     ORANGE,
     VERMILION,
     legend_above,
+    log_ticks,
     new_axes,
     show_times,
     time_label,
@@ -55,8 +56,9 @@ def rates(data: Any, *, ax: Axes | None = None, states: Sequence[Hashable] | Non
     norm = colors.LogNorm(min(low, 0.999 * top), top)
     # squares would be pushed over the edge of the figure by the layout, labels and all
     image = axes.imshow(np.maximum(off, low), cmap="viridis", norm=norm, aspect="auto")
-    bar = axes.figure.colorbar(image, ax=axes, label="rate", ticks=np.geomspace(low, top, 5))
-    bar.ax.set_yticklabels([f"{tick:.2g}" for tick in np.geomspace(low, top, 5)])
+    ticks = log_ticks(low, top)
+    bar = axes.figure.colorbar(image, ax=axes, label="rate", ticks=ticks)
+    bar.ax.set_yticklabels([f"{tick:.5g}" for tick in ticks])
     bar.ax.minorticks_off()
     if n <= _NUMBERS_UP_TO:
         for i, j in np.argwhere(np.isfinite(off)):

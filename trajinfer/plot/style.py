@@ -23,6 +23,7 @@ TIME_MAP = "viridis"
 SPEED_MAP = "cividis"
 MAX_PATHS = 200
 _COLUMNS = 6
+_MANY_DECADES, _FEW_TICKS, _SAME = 3, 3, 1e-9
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000  # of dates that matplotlib can show
 
 Dims = int | str | Sequence[int | str] | None
@@ -169,6 +170,28 @@ def add_time_bar(ax: Axes, mappable: Any, axis: TimeAxis) -> None:
         whole = ticker.MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True)
         bar.ax.yaxis.set_major_locator(whole)
     show_times(bar.ax.yaxis, axis)
+
+
+def log_ticks(low: float, top: float) -> Array:
+    """Numbers of few digits on a logarithmic scale from low to top.
+
+    Powers of ten where there are many; 1, 2 and 5 of every decade; even steps within a small range.
+    One number stands for itself.
+    """
+    if top - low <= _SAME * top:
+        return np.array([top])
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.floor(np.log10(top)) + 1)
+    digits = [1.0] if len(decades) > _MANY_DECADES else [1.0, 2.0, 5.0]
+    inside = _between(np.outer(decades, digits).ravel(), low, top)
+    if len(inside) >= _FEW_TICKS:
+        return inside
+    steps = import_extra("matplotlib.ticker", "plot").MaxNLocator(4, steps=[1, 2, 5, 10])
+    return _between(np.asarray(steps.tick_values(low, top)), low, top)
+
+
+def _between(ticks: Array, low: float, top: float) -> Array:
+    rounding = _SAME * top
+    return ticks[(ticks >= low - rounding) & (ticks <= top + rounding)]
 
 
 def make_opaque(legend: Any) -> None:

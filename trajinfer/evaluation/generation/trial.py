@@ -19,7 +19,7 @@ from trajinfer.plot.later import MOST_CHANNELS, figure_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_EVERY, _SHOWN = 4, 40
+_EVERY, _SHOWN, _TOLD = 4, 40, 5
 
 
 def _every_fourth(series: IrregularSeries, groups: Array | None) -> Array:
@@ -104,7 +104,7 @@ class GeneratorTrial:
         systems = {"groups": groups[~held_out]} if pooled and groups is not None else {}
         fitted = generator.fit(train, **systems)
         losses = () if pooled or not hasattr(fitted, "losses") else tuple(fitted.losses(train))
-        for sentence in losses:
+        for sentence in _first(losses):
             progress(f"lost in draws: {sentence}")
         drawn = fitted.sample(n)
         if not judge:
@@ -153,6 +153,12 @@ class GeneratorTrial:
         if self.report is not None:
             figures["report"] = figure_of(self.report.plot, size=(6.0, 5.0))
         return figures
+
+
+def _first(losses: Sequence[str]) -> list[str]:
+    """The first sentences, and how many more the summary holds."""
+    left = len(losses) - _TOLD
+    return [*losses[:_TOLD], *([f"{left} more, listed in summary.json"] if left > 0 else [])]
 
 
 def _beside(series: IrregularSeries, drawn: Trajectories, *, ax: Any) -> None:
