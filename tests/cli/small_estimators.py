@@ -95,7 +95,7 @@ class UsualValues(BaseEstimator):
         return self
 
     def fill(self, X, *, level):
-        middle = np.broadcast_to(self.mean_, X.values.shape)
+        middle = np.broadcast_to(self.mean_, X.flat_values.shape)
         return filled_table(X, middle, middle - self.sd_, middle + self.sd_)
 
     def interpolate(self, X, ts):

@@ -53,7 +53,7 @@ def test_a_long_table_has_a_row_for_every_filled_value():
         {"id": [1, 1, 2, 2], "t": [0, 1, 0, 1], "name": ["a", "b", "a", "b"], "x": [1, 2, 3, 4]}
     )
     series = IrregularSeries.from_frame(frame, id="id", time="t", variable="name", value="x")
-    answers = np.full(series.values.shape, 2.5)
+    answers = np.full(series.flat_values.shape, 2.5)
     table = filled_table(series, answers, answers - 1, answers + 1)
     assert table["x"].tolist() == [1, 2.5, 2.5, 2, 3, 2.5, 2.5, 4]
     assert table["x_filled"].tolist() == [False, True, True, False] * 2

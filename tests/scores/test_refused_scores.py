@@ -233,15 +233,13 @@ def test_settings_are_refused_before_work(estimator, data, settings, words):
     assert not hasattr(model, "model_")
 
 
-LONG = IrregularSeries.from_arrays(np.arange(2600.0), np.zeros((1, 2600, 2)))
-
-
-@pytest.mark.parametrize("verb", ["anomaly", "p_values", "log_likelihood", "fill"])
-def test_a_series_of_more_values_than_one_covariance_is_for_is_refused(verb):
+def test_more_shared_times_than_one_covariance_is_for_are_refused():
+    walks = np.random.default_rng(0).normal(size=(20, 2600, 2))
     with pytest.raises(InputError, match=r"5200 values .*Windows"):
-        getattr(FITTED, verb)(LONG)
+        ScoreSeries().fit(IrregularSeries.from_arrays(np.arange(2600.0), walks))
 
 
-def test_more_times_than_one_covariance_is_for_are_refused():
+def test_more_times_under_a_condition_than_one_covariance_is_for_are_refused():
+    ts = np.linspace(0, 4, 2600)
     with pytest.raises(InputError, match="fewer times"):
-        FITTED.interpolate(SERIES[:1], np.linspace(0, 4, 2600), n=1)
+        FITTED.condition(SERIES[:1], LinearObservation(np.ones((1, 5200)), [0.0], [[1.0]]), ts, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ def filled_table(series: IrregularSeries, answers: Array, low: Array, high: Arra
     """The table of the series with answers where nothing was observed.
 
     Args:
-        series: B series at T times with C channels.
-        answers: (B, T, C) for what is not known.
-        low, high: (B, T, C) ends of their intervals.
+        series: series of N entries and C channels.
+        answers: (N, C) for what is not known.
+        low, high: (N, C) ends of their intervals.
 
     Returns:
         The columns of `series.to_frame()`, and per column of values `<name>_filled`, which says
@@ -27,15 +28,15 @@ def filled_table(series: IrregularSeries, answers: Array, low: Array, high: Arra
 
     Example:
         >>> series = IrregularSeries.from_arrays([0.0, 1.0], [[[5.0], [np.nan]]], channels=["x"])
-        >>> whole = np.full((1, 2, 1), 6.0)
+        >>> whole = np.full((2, 1), 6.0)
         >>> filled_table(series, whole, whole - 1, whole + 1)["x"].tolist()
         [5.0, 6.0]
     """
-    whole = series.with_values(np.where(series.mask, series.values, answers))
-    table, names = whole.to_frame(), list(series.channels)
-    parts = [part[series.present] for part in (~series.mask, low, high)]
+    filled = np.isnan(series.flat_values)
+    whole = replace(series, flat_values=np.where(filled, answers, series.flat_values))
+    table, names, parts = whole.to_frame(), list(series.channels), [filled, low, high]
     if series.table is not None and series.table.value is not None:
-        kept = whole.mask[series.present]
+        kept = ~np.isnan(whole.flat_values)
         parts, names = [part[kept][:, None] for part in parts], [series.table.value]
     ends: dict[str, Any] = {}
     for c, name in enumerate(names):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from scipy import sparse
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -14,8 +16,39 @@ from trajinfer._core.checks import Array
 _ROUNDS = 10
 _LEAST_NOISE = 1e-4
 
-Observed = tuple[Array, Array]
-"""Values (n,) of a series, and the shares (n, D) of the knots in them."""
+_LEAST_SHARE = 1e-12
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Values of a series, as lines between D knots and noise.
+
+    A series of more values than there are knots is turned: some D values carry all that is said of
+    the knots, the others are noise alone.
+
+    Attributes:
+        values: (n,).
+        reach: (n, D) shares of the knots in them.
+        n_rest, rest: number of values that are noise alone, and the sum of their squares.
+    """
+
+    values: Array
+    reach: Array
+    n_rest: int = 0
+    rest: float = 0.0
+
+    @classmethod
+    def of(cls, values: Array, reach: sparse.csr_array[np.float64]) -> Self:
+        """From the values and shares of all entries."""
+        n, dim = reach.shape
+        if n <= dim:
+            return cls(values, reach.toarray())
+        spectrum, axes = np.linalg.eigh((reach.T @ reach).toarray())
+        kept = spectrum > _LEAST_SHARE * spectrum[-1]
+        root, axes = np.sqrt(spectrum[kept]), axes[:, kept]
+        turned = axes.T @ (reach.T @ values) / root
+        rest = max(float(values @ values - turned @ turned), 0.0)
+        return cls(turned, root[:, None] * axes.T, n - len(root), rest)
 
 
 @dataclass(frozen=True)
@@ -34,21 +67,24 @@ class Parts:
     covariances: Array
     noise: float
 
-    def log_density(self, values: Array, reach: Array) -> float:
+    def log_density(self, seen: Observed) -> float:
         """Of the values of a series."""
-        return float(np.logaddexp.reduce(self.log_parts(values, reach)))
+        return float(np.logaddexp.reduce(self.log_parts(seen)))
 
-    def log_parts(self, values: Array, reach: Array) -> Array:
+    def log_parts(self, seen: Observed) -> Array:
         """(K,) logarithm of weight times density, up to a constant."""
+        values, reach = seen.values, seen.reach
         total = reach @ self.covariances @ reach.T + self.noise**2 * np.eye(len(values))
         factor = np.linalg.cholesky(total)
         off = values - self.means @ reach.T
         z = np.linalg.solve(factor, off[..., None])[..., 0]
         log_det = np.log(np.einsum("knn->kn", factor)).sum(-1)
-        return np.asarray(np.log(self.weights) - 0.5 * (z**2).sum(-1) - log_det)
+        alone = 0.5 * seen.rest / self.noise**2 + seen.n_rest * np.log(self.noise)
+        return np.asarray(np.log(self.weights) - 0.5 * (z**2).sum(-1) - log_det - alone)
 
-    def posterior(self, values: Array, reach: Array) -> tuple[Array, Array]:
+    def posterior(self, seen: Observed) -> tuple[Array, Array]:
         """Means (K, D) and covariances (K, D, D) at the knots given a series."""
+        values, reach = seen.values, seen.reach
         cross = self.covariances @ reach.T
         total = reach @ cross + self.noise**2 * np.eye(len(values))
         gain = np.linalg.solve(total, cross.swapaxes(1, 2)).swapaxes(1, 2)
@@ -70,7 +106,7 @@ def maximised(
     """
     parts, shares = start, None
     if count > 1:
-        rows = np.stack([start.posterior(*one)[0][0] for one in series])
+        rows = np.stack([start.posterior(one)[0][0] for one in series])
         with threadpool_limits(1):
             labels = KMeans(count, n_init=3, random_state=seed % 2**32).fit_predict(rows)
         shares = np.eye(count)[labels]
@@ -86,19 +122,21 @@ def _round(
     dim, k = start.means.shape[1], len(parts.weights) if shares is None else shares.shape[1]
     mass, first = np.full(k, 1e-9), np.zeros((k, dim))
     second, errors, n_values = np.zeros((k, dim, dim)), 0.0, 0
-    for i, (values, reach) in enumerate(series):
-        moved, left = parts.posterior(values, reach)
+    for i, one in enumerate(series):
+        moved, left = parts.posterior(one)
         if shares is None:
-            logits = parts.log_parts(values, reach)
+            logits = parts.log_parts(one)
             share = np.exp(logits - np.logaddexp.reduce(logits))
         else:
             share, moved, left = shares[i], np.repeat(moved, k, 0), np.repeat(left, k, 0)
         mass += share
         first += share[:, None] * moved
         second += share[:, None, None] * (left + moved[:, :, None] * moved[:, None, :])
-        off = (values - moved @ reach.T) ** 2 + np.einsum("nd,kde,ne->kn", reach, left, reach)
-        errors += float((share[:, None] * off).sum())
-        n_values += len(values)
+        reach = one.reach
+        off = (one.values - moved @ reach.T) ** 2
+        off += np.einsum("nd,kde,ne->kn", reach, left, reach)
+        errors += float((share[:, None] * off).sum()) + one.rest
+        n_values += len(one.values) + one.n_rest
     means = (first + start.means) / (mass + 1)[:, None]
     spread = second / mass[:, None, None] - _outer(first / mass[:, None], means)
     weight = strength * dim

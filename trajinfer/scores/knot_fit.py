@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from trajinfer.diffusion.mixture import GaussianMixture
 from trajinfer.diffusion.scale_mixture import fit_scale_mixture
 from trajinfer.metrics import crps
 from trajinfer.scores.exact_draws import exact_draws
-from trajinfer.scores.incomplete_mixture import Parts, maximised
-from trajinfer.scores.knot_law import KnotLaw, reach_of
+from trajinfer.scores.incomplete_mixture import Observed, Parts, maximised
+from trajinfer.scores.kernel import likeliest_kernel
+from trajinfer.scores.knot_law import KnotLaw, sparse_reach
+from trajinfer.scores.long_entries import surprise_along
 from trajinfer.scores.mixture_choice import fit_parts
+from trajinfer.scores.seen import Seen
 from trajinfer.scores.surprise import Scores, surprise_of, tails_left_out
 from trajinfer.scores.tails import Tails
 
@@ -28,25 +31,8 @@ _PARTS = (2, 3, 4, 6)
 _ROWS_A_PART = 15
 _HELD = 40
 _LEVEL = 1.005
-_LENGTHS = (0.03, 0.1, 0.3, 1.0)
-_NOISES = (0.02, 0.1, 0.3)
 _STRENGTHS = (0.5, 2.0, 8.0)
 _SMOOTH = 1.0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One series as entries: times (n,), channels (n,), values (n,)."""
-
-    times: Array
-    channels: Array
-    values: Array
-
-
-def seen(times: Array, values: Array) -> Seen:
-    """The observed entries of values (T, C), NaN = not observed, times first."""
-    rows, channels = np.nonzero(~np.isnan(values))
-    return Seen(times[rows], channels, values[rows, channels])
 
 
 def fit_complete(
@@ -149,15 +135,17 @@ def fit_incomplete(
     series, unless those held out are to stay `unseen`.
     """
     series = series[:_MOST_SERIES]
-    mean = _smooth_mean(series, knots, n_channels)
-    prior, noise = _kernel(series[:_FEW], mean, knots, n_channels)
-    reaches = [reach_of(one.times, one.channels, knots, n_channels) for one in (*series, *held)]
-    seen_parts = list(zip((one.values for one in (*series, *held)), reaches, strict=True))
+    seen_parts = [
+        Observed.of(one.values, sparse_reach(one.times, one.channels, knots, n_channels))
+        for one in (*series, *held)
+    ]
     learned, aside = seen_parts[: len(series)], seen_parts[len(series) :]
+    mean = _smooth_mean(learned, knots, n_channels)
+    prior, noise = likeliest_kernel(series[:_FEW], mean, knots, n_channels)
     start = Parts(np.ones(1), mean[None], prior[None], noise)
 
     def score(parts: Parts) -> float:
-        return float(np.mean([parts.log_density(*one) for one in aside]))
+        return float(np.mean([parts.log_density(one) for one in aside]))
 
     tried = {strength: maximised(learned, start, 1, strength, seed) for strength in _STRENGTHS}
     strength = max(tried, key=lambda one: score(tried[one]))
@@ -182,11 +170,7 @@ def fit_incomplete(
 
     def scores_under(parts: Parts) -> Scores:
         law = _law_of(parts, knots, n_channels)
-        return lambda i: (
-            surprise_of(
-                law.entries(everyone[i].times, everyone[i].channels), everyone[i].values
-            ).normal_score
-        )
+        return lambda i: surprise_along(law, everyone[i]).normal_score
 
     everyone = (*series, *held)
     numbers = np.split(np.arange(len(everyone)), [len(series)])
@@ -213,64 +197,14 @@ def _rate(covariance: Array, mean: Array, knots: Array, n_channels: int) -> Arra
     return np.asarray(np.maximum((steps / np.diff(knots)[:, None]).mean(axis=0), 1e-12))
 
 
-def _smooth_mean(series: Sequence[Seen], knots: Array, n_channels: int) -> Array:
+def _smooth_mean(series: Sequence[Observed], knots: Array, n_channels: int) -> Array:
     """Penalised least squares of all values on lines between knots, (J C,)."""
     size = len(knots) * n_channels
     gram, right = 1e-3 * np.eye(size), np.zeros(size)
     for one in series:
-        reach = reach_of(one.times, one.channels, knots, n_channels)
-        gram += reach.T @ reach
-        right += reach.T @ one.values
+        gram += one.reach.T @ one.reach
+        right += one.reach.T @ one.values
     if len(knots) > 2:
         bend = np.diff(np.eye(len(knots)), 2, axis=0)
         gram += _SMOOTH * np.kron(bend.T @ bend, np.eye(n_channels))
     return np.asarray(np.linalg.solve(gram, right))
-
-
-def _kernel(
-    series: Sequence[Seen], mean: Array, knots: Array, n_channels: int
-) -> tuple[Array, float]:
-    """The likeliest stationary covariance at the knots, and the noise of an observation."""
-    span = float(knots[-1] - knots[0]) or 1.0
-    best: tuple[float, Array, float] = (-np.inf, np.eye(len(knots) * n_channels), 0.1)
-    for smooth in (False, True):
-        for length in _LENGTHS:
-            for noise in _NOISES:
-                value, size = _kernel_fit(
-                    series, mean, knots, n_channels, smooth, length * span, noise
-                )
-                if value > best[0]:
-                    gaps = np.abs(knots[:, None] - knots)
-                    kernel = np.kron(correlation(gaps, length * span, smooth), np.eye(n_channels))
-                    kernel += 1e-6 * np.eye(len(kernel))
-                    best = (value, size * kernel, float(noise * np.sqrt(size)))
-    return best[1], best[2]
-
-
-def correlation(gaps: Array, length: float, smooth: bool) -> Array:
-    """exp(-(gap/length)^2/2) where smooth, else exp(-gap/length)."""
-    return np.asarray(np.exp(-0.5 * (gaps / length) ** 2) if smooth else np.exp(-gaps / length))
-
-
-def _kernel_fit(
-    series: Sequence[Seen],
-    mean: Array,
-    knots: Array,
-    n_channels: int,
-    smooth: bool,
-    length: float,
-    noise: float,
-) -> tuple[float, float]:
-    """Log-likelihood at the best variance, and that variance."""
-    square, log_det, count = 0.0, 0.0, 0
-    for one in series:
-        same = one.channels[:, None] == one.channels
-        gaps = np.abs(one.times[:, None] - one.times)
-        matrix = same * correlation(gaps, length, smooth) + noise**2 * np.eye(len(gaps))
-        off = one.values - reach_of(one.times, one.channels, knots, n_channels) @ mean
-        factor = np.linalg.cholesky(matrix + 1e-9 * np.eye(len(gaps)))
-        square += float((np.linalg.solve(factor, off) ** 2).sum())
-        log_det += 2 * float(np.log(np.diag(factor)).sum())
-        count += len(off)
-    size = square / count
-    return -0.5 * (count * np.log(size) + log_det), size

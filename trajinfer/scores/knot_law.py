@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from trajinfer._core.checks import Array
@@ -58,6 +59,10 @@ class KnotLaw:
         covariances = reach @ self.mixture.covariances @ reach.T
         return means, covariances + torch.as_tensor(self._beside(times, channels))
 
+    def variance(self, channels: Array) -> Array:
+        """(n,) of the noise of entries."""
+        return np.asarray(np.maximum(self.noise[channels], _LEAST) ** 2)
+
     def entries(self, times: Array, channels: Array) -> GaussianMixture:
         """The law of n entries; see `at`."""
         return GaussianMixture(self.mixture.weights, *self.at(times, channels))
@@ -65,7 +70,7 @@ class KnotLaw:
     def _beside(self, times: Array, channels: Array) -> Array:
         """(n, n) covariance of the noise, and of what is outside the knots."""
         same = channels[:, None] == channels
-        extra = np.diag(np.maximum(self.noise[channels], _LEAST) ** 2)
+        extra = np.diag(self.variance(channels))
         for beyond in (times - self.knots[-1], self.knots[0] - times):
             far = np.maximum(beyond, 0.0)
             extra = extra + same * self.rate[channels] * np.minimum(far[:, None], far)
@@ -87,12 +92,20 @@ def require_few(n: int) -> None:
 
 def reach_of(times: Array, channels: Array, knots: Array, n_channels: int) -> Array:
     """(n, J C) shares of the values at the knots in the value of a line at n entries."""
+    return np.asarray(sparse_reach(times, channels, knots, n_channels).toarray())
+
+
+def sparse_reach(
+    times: Array, channels: Array, knots: Array, n_channels: int
+) -> sparse.csr_array[np.float64]:
+    """The same without its zeros: two shares an entry."""
     places = np.interp(times, knots, np.arange(len(knots)))
     left = np.minimum(places.astype(int), max(len(knots) - 2, 0))
     share = places - left
-    rows = np.arange(len(times))
-    reach = np.zeros((len(times), len(knots) * n_channels))
-    reach[rows, left * n_channels + channels] = 1 - share
-    if len(knots) > 1:
-        reach[rows, (left + 1) * n_channels + channels] += share
-    return reach
+    right = np.minimum(left + 1, len(knots) - 1)
+    columns = np.stack([left, right], axis=1) * n_channels + channels[:, None]
+    rows = np.repeat(np.arange(len(times)), 2)
+    shares = np.stack([1 - share, share], axis=1).ravel()
+    return sparse.csr_array(
+        (shares, (rows, columns.ravel())), shape=(len(times), len(knots) * n_channels)
+    )

@@ -128,7 +128,8 @@ class ScoreSeries(SeriesVerbs):
         seed = once("seed", seed_from, self.random_state)
         seeds = Seeds.of(seed)
         schema = schema_of(data, self.bounds)
-        shown = np.stack([k.forward(data.values[..., c]) for c, k in enumerate(schema)], axis=-1)
+        flat = np.asarray(data.flat_values)
+        shown = np.stack([k.forward(flat[:, c]) for c, k in enumerate(schema)], axis=-1)
         scaling = Standardisation.of(shown)
         grid = _grid(data)
         order = np.random.default_rng(seeds.split).permutation(len(data))
@@ -150,7 +151,7 @@ class ScoreSeries(SeriesVerbs):
         parts = [pasts[i] for i in rows], [pasts[i] for i in held]
         unseen = self.model == "network"
         if _is_complete(data):
-            latent = scaling.apply(shown)
+            latent = scaling.apply(shown).reshape(data.shape)
             known = latent[rows], latent[held]
             knots = once(
                 "mixture", fit_complete, grid, *known, self.n_components, seeds.weights, unseen
@@ -194,10 +195,11 @@ class ScoreSeries(SeriesVerbs):
             return model
         n = math.ceil(_ROWS_OF_GAPS / len(model.grid))
         drawn = replace(model, exact=None).sample(n, model.grid, seed, **self._settings())
-        real = np.asarray(data.values)
+        real = np.asarray(data.flat_values)
         if len(exact.grid):
             # cells that never change tell nothing of gaps
-            drawn, real = (np.where(np.isnan(exact.still), x, np.nan) for x in (drawn, real))
+            whole = real.reshape(data.shape)
+            drawn, real = (np.where(np.isnan(exact.still), x, np.nan) for x in (drawn, whole))
         rows = (x.reshape(-1, len(kinds)) for x in (real, drawn))
         return replace(model, exact=replace(exact, hung=fit_hung(places, *rows)))
 
@@ -227,7 +229,6 @@ class ScoreSeries(SeriesVerbs):
                 "are needed; cut a long series by trajinfer.data.Windows (--window), or fill gaps "
                 "by NeuralSDEInterpolator (trajinfer impute --model gru), which learns from one"
             )
-        require_few(int(data.mask.sum(axis=(1, 2)).max()))
         missing = np.isnan(data.flat_values).all(axis=0)
         if missing.any():
             raise InputError(
@@ -240,7 +241,10 @@ class ScoreSeries(SeriesVerbs):
                 "add it after sampling"
             )
         ChannelKinds.of(np.asarray(data.flat_values), data.channels, self.bounds)
-        return data.compact()
+        compact = data.compact()
+        if _is_complete(compact):
+            require_few(compact.shape[1] * compact.shape[2])
+        return compact
 
     def _check_settings(self) -> None:
         require_settings(self)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer.scores.corrected import Corrected
-from trajinfer.scores.knot_fit import Seen
 from trajinfer.scores.knot_law import KnotLaw
 from trajinfer.scores.posterior_mixture import PosteriorMixture
+from trajinfer.scores.seen import Seen
 from trajinfer.scores.series_network import Places, SeriesNetwork
 
 _UNCONDITIONAL = 0.25

@@ -16,8 +16,8 @@ from trajinfer.data import IrregularSeries
 from trajinfer.scores.corrected import Corrected
 from trajinfer.scores.correction import Learned, Schedule, learn_correction
 from trajinfer.scores.density_model import denoised_draws
-from trajinfer.scores.knot_fit import Seen
 from trajinfer.scores.knot_law import KnotLaw, reach_of
+from trajinfer.scores.seen import Seen
 from trajinfer.scores.series_examples import SeriesExamples, SeriesLaw
 from trajinfer.scores.series_network import SeriesNetwork
 

@@ -22,11 +22,12 @@ from trajinfer.generation.schema import ChannelSchema
 from trajinfer.scores.corrected import Corrected
 from trajinfer.scores.density_model import denoised_draws
 from trajinfer.scores.exact_support import ExactSupport
-from trajinfer.scores.knot_fit import Seen, seen
 from trajinfer.scores.knot_law import KnotLaw
+from trajinfer.scores.long_entries import drawn_along, is_long, log_density_along, surprise_along
+from trajinfer.scores.seen import Seen, seen
 from trajinfer.scores.series_examples import SeriesLaw
 from trajinfer.scores.series_network import SeriesNetwork
-from trajinfer.scores.surprise import Oddness, surprise_of
+from trajinfer.scores.surprise import Oddness
 
 _PARTICLES_A_PATH, _FEWEST_PARTICLES = 4, 200
 
@@ -115,10 +116,9 @@ class SeriesScoreModel:
 
     def pasts(self, series: IrregularSeries) -> list[Seen]:
         """What is observed of every series, standardised."""
-        latent = self.latent(series.values)
-        return [
-            seen(series.times[i, :n], latent[i, :n]) for i, n in enumerate(map(int, series.lengths))
-        ]
+        ends = np.cumsum(series.lengths)[:-1]
+        times, latent = np.split(series.flat_times, ends), self.latent(series.flat_values)
+        return [seen(t, z) for t, z in zip(times, np.split(latent, ends), strict=True)]
 
     def sample(self, n: int, ts: Array, seed: int, **settings: Any) -> Array:
         """Draw n series at rising times (T,), (n, T, C)."""
@@ -130,8 +130,13 @@ class SeriesScoreModel:
         question = Question.of(past, ts, len(self.channels))
         entries = question.entries.values[None]
         if not question.known.all():
-            drawn = denoised_draws(self.given(question), n, random_state=seed, **settings)
-            entries = np.where(question.known, entries, drawn.numpy())
+            if self.network is None and is_long(len(question.known)):
+                drawn = drawn_along(self.knots, past, question.entries[~question.known], n, seed)
+                entries = np.repeat(entries, n, axis=0)
+                entries[:, ~question.known] = drawn
+            else:
+                found = denoised_draws(self.given(question), n, random_state=seed, **settings)
+                entries = np.where(question.known, entries, found.numpy())
         return self._shown(np.broadcast_to(entries, (n, entries.shape[1])), question, ts)
 
     def given(self, question: Question) -> Corrected:
@@ -190,14 +195,13 @@ class SeriesScoreModel:
         """
         if not len(past.values):
             return 0.0
-        density = self.knots.entries(past.times, past.channels)
-        values = torch.as_tensor(past.values)[None]
         if self.network is None:
-            found = density.log_prob(values)
+            found = log_density_along(self.knots, past)
         else:
-            nothing = _nothing_known(past)
-            found = log_likelihood(self.given(nothing), values, levels=self.levels)
-        return float(found[0]) - float(np.log(self.scaling.scale[past.channels]).sum())
+            values = torch.as_tensor(past.values)[None]
+            denoiser = self.given(_nothing_known(past))
+            found = float(log_likelihood(denoiser, values, levels=self.levels)[0])
+        return found - float(np.log(self.scaling.scale[past.channels]).sum())
 
     def oddness(self, past: Seen) -> Oddness:
         """Of every entry (n,) given all others.
@@ -205,7 +209,7 @@ class SeriesScoreModel:
         Of the law in closed form, in standard units. The entry's normal score spreads as those of
         series that the law has not seen, `Tails`; the p-value is the chance of one further out.
         """
-        found = surprise_of(self.knots.entries(past.times, past.channels), past.values)
+        found = surprise_along(self.knots, past)
         tails, z = self.knots.tails, found.normal_score
         return Oddness(-(found.log_density + tails.log_ratio(z)), tails.p_values(z))
 

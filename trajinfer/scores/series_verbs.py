@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,14 @@ from trajinfer._core.errors import ExtrapolationWarning, InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import Forecast, IrregularSeries, Trajectories
-from trajinfer.data.filled_table import filled_table
 from trajinfer.data.input import as_series
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.data.written_draws import written_draws
 from trajinfer.data.written_forecasts import written_forecasts
 from trajinfer.data.written_predictions import mean_path, written_predictions
 from trajinfer.diffusion.observation import LinearObservation, Reward
-from trajinfer.metrics import crps
-from trajinfer.scores.knot_fit import Seen
-from trajinfer.scores.knot_law import require_few
+from trajinfer.scores.own_times import crps_of_hidden, filled_from
+from trajinfer.scores.seen import Seen
 from trajinfer.scores.series_score_model import SeriesScoreModel
 from trajinfer.scores.surprise import Oddness
 
@@ -208,13 +206,8 @@ class SeriesVerbs(Estimator):
         check_is_fitted(self)
         require_fraction(level, "level")
         data = self._asked(X)
-        samples = self._paths(data, data.times, _MEAN_DRAWS, random_state).samples
-        tail = 50 * (1 - level)
-        low, middle, high = np.percentile(
-            samples, [tail, 50, 100 - tail], axis=1, method="inverted_cdf"
-        )
         smooth = [kind in ("real", "positive") for kind in self.channel_kinds_.values()]
-        return filled_table(data, np.where(smooth, samples.mean(axis=1), middle), low, high)
+        return filled_from(self._along(data, _MEAN_DRAWS, random_state), data, smooth, level)
 
     def condition(
         self,
@@ -315,12 +308,11 @@ class SeriesVerbs(Estimator):
         check_is_fitted(self)
         data = self._asked(X)
         shown = data.drop_observations(self._valid_setting("hide"), self.model_.seed)
-        hidden = data.mask & ~shown.mask
+        hidden = ~np.isnan(data.flat_values) & np.isnan(shown.flat_values)
         if not hidden.any():
             raise InputError("nothing can be hidden from these series; give more observations")
-        drawn = self._paths(shown, data.times, 100, None).samples.transpose(1, 0, 2, 3)
         scale = np.where(self.scale_ > 0, self.scale_, 1.0)
-        return -float(np.mean(crps((drawn / scale)[:, hidden], (data.values / scale)[hidden])))
+        return -crps_of_hidden(self._along(shown, 100, None), data, hidden, scale)
 
     @property
     def scale_(self) -> Array:
@@ -356,6 +348,13 @@ class SeriesVerbs(Estimator):
         samples = order.restore(np.stack(drawn), axis=2)
         return Forecast(samples, asked, model.channels, data.ids, model.axis, data)
 
+    def _along(self, data: IrregularSeries, n: int, random_state: RandomState) -> Iterator[Array]:
+        """Draws (n, T, C) of one series after the other, at its own times."""
+        seeds = self.model_.seeds(self._seed(random_state), len(data))
+        times = np.split(data.flat_times, data.layout.ends[:-1])
+        for past, own, seed in zip(self.model_.pasts(data), times, seeds, strict=True):
+            yield self._drawn(past, own, n, seed)
+
     def _written(
         self,
         out: str | Path,
@@ -386,7 +385,6 @@ class SeriesVerbs(Estimator):
             raise InputError(
                 f"X must have the channels {self.model_.channels}, got {data.channels}"
             )
-        require_few(int(data.mask.sum(axis=(1, 2)).max(initial=0)))
         return data
 
     def _warn_outside(self, times: Array) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import special
+from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer.diffusion.mixture import GaussianMixture
@@ -55,8 +56,18 @@ def surprise_of(law: GaussianMixture, row: Array) -> Surprise:
     precision = torch.linalg.inv(law.covariances)
     variance = 1 / precision.diagonal(dim1=-2, dim2=-1)
     off = torch.einsum("knm,km->kn", precision, x - law.means) * variance
+    return among_parts(off, variance, law.log_parts(x[None])[0])
+
+
+def among_parts(off: Tensor, variance: Tensor, whole: Tensor) -> Surprise:
+    """Of entries of which every part says how far off they are.
+
+    Args:
+        off: (K, n) from the mean given all other entries.
+        variance: (K, n) given all other entries.
+        whole: (K,) logarithm of weight times density of the row.
+    """
     own = -0.5 * (off.square() / variance + variance.log() + _LOG_TWO_PI)
-    whole = law.log_parts(x[None])[0]
     others = torch.log_softmax(whole[:, None] - own, dim=0)
     density = torch.logsumexp(others + own, dim=0).numpy()
     z, weights = (off / variance.sqrt()).numpy(), others.numpy()

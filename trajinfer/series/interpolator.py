@@ -308,7 +308,7 @@ class NeuralSDEInterpolator(SeriesEstimator):
         samples = model.samples(data, weights, asked.times, _DRAWS_OF_INTERVALS, seed)
         tail = 50 * (1 - level)
         low, high = np.percentile(samples, [tail, 100 - tail], axis=1, method="weibull")
-        return filled_table(asked, means, low, high)
+        return filled_table(asked, *map(asked.layout.flatten, (means, low, high)))
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None) -> float:
