@@ -13,15 +13,18 @@ import pytest
 import torch
 from sklearn.base import clone
 
+import trajinfer
 from tests.conformance import estimators as cases
 from tests.conformance import sdes
+from tests.conformance.answers_on_devices import ANSWERS, few_labelled_walks, verbs_of
 from tests.conformance.on_devices import on_devices
 from tests.conformance.second_device import StrayTensor, second_device
 from tests.sde.problems import Decay
-from trajinfer import InputError, load
+from trajinfer import InputError, SchrodingerBridge, ValueFunction, estimate, load, simulate
 from trajinfer import sde as tsde
 from trajinfer._core.devices import device_of, require_cpu
 from trajinfer._core.seeding import seeded
+from trajinfer.functionals import exceedance
 from trajinfer.generation import (
     CDECritic,
     DirectedChainGenerator,
@@ -31,6 +34,7 @@ from trajinfer.generation import (
     SigKernelMMD,
     TransitionLikelihood,
 )
+from trajinfer.processes import OrnsteinUhlenbeck
 from trajinfer.scores import ScoreDensity, ScoreSeries, StochasticInterpolant
 from trajinfer.series import (
     NeuralSDEClassifier,
@@ -40,50 +44,21 @@ from trajinfer.series import (
 )
 from trajinfer.training import Checkpoint, Loss, Recipe
 
-CPU_ALONE = ("MarkovJumpProcess", "SchrodingerBridge", "FractionalSDE")
+CPU_ALONE = ("MarkovJumpProcess", "SchrodingerBridge", "FractionalSDE", "ValueFunction")
 
 
 class Job(NamedTuple):
-    """A fit, and the answers of it that are asked for."""
+    """A fit, and the verbs that are asked of it."""
 
     name: str
-    make: object
+    make: partial
     data: object
-    answers: object
+    verbs: tuple[str, ...]
 
-
-def _forecasts(model):
-    (walks,) = cases.random_walks()
-    return model.forecast(walks[:2], [4.0, 5.0], 3).samples, model.predict(walks[:2], [4.0])
-
-
-def _interpolations(model):
-    (walks,) = cases.random_walks()
-    return model.interpolate(walks[:2], [0.5, 2.0], 3).samples, model.predict(walks[:2], [0.5])
-
-
-def _densities(model):
-    return model.sample(5), model.impute([[0.5, np.nan]], n=2)
-
-
-def _log_densities(model):
-    (X,) = cases.points()
-    return (model.score_samples(X[:1]),)
-
-
-def _of_series(model):
-    (walks,) = cases.random_walks()
-    return model.sample(3).values, model.forecast(walks[:2], [4.0], n=3).samples
-
-
-def _series(model):
-    return (model.sample(3).values, model.sample(2, [0.0, 1.0, 3.0]).values)
-
-
-def few_labelled_walks():
-    """Ten walks with a class each."""
-    walks, labels = cases.labelled_walks()
-    return walks[:10], labels[:10]
+    @property
+    def estimator(self):
+        """The name of its class."""
+        return self.make.func.__name__
 
 
 def prices():
@@ -92,58 +67,47 @@ def prices():
     return (cases.IrregularSeries.from_arrays(np.arange(20.0), np.exp(steps.cumsum(1))),)
 
 
-def _between_snapshots(model):
-    return model.sample(3).values, model.marginal(0.5, 3), model.velocity([[0.0, 1.0]], 0.5)
-
-
 TINY = {"hidden": 2, "layers": 1, "max_epochs": 1, "n_samples": 1, "step": 2.0}
 ALONE = {"experts": (), **TINY}
 GENERATOR = {"hidden": (4,), "chain_steps": 1, "transform": "standard"}
 SCORE = {"hidden": 8, "layers": 1, "max_epochs": 1, "n_evaluations": 3}
+FORECASTS = ("forecast", "predict")
 LIKELIHOOD = TransitionLikelihood(n_steps=2, batch_size=16)
-
-
-def _classes(model):
-    return (model.predict_proba(cases.random_walks()[0]),)
-
-
-def _numbers(model):
-    return (model.predict(cases.random_walks()[0]),)
 
 
 def _classifier(*args, **kwargs):
     make = partial(NeuralSDEClassifier, *args, **{**ALONE, **kwargs})
-    return make, few_labelled_walks, _classes
+    return make, few_labelled_walks, ("predict_proba",)
 
 
 def _generator(**kwargs):
     make = partial(DirectedChainGenerator, **{**GENERATOR, **kwargs})
-    return make, cases.random_walks, _series
+    return make, cases.random_walks, ("sample",)
 
 
 QUICK = (
     Job("classifier", *_classifier()),
-    Job("regressor", partial(NeuralSDERegressor, "gru", **ALONE), few_labelled_walks, _numbers),
+    Job("regressor", partial(NeuralSDERegressor, "gru", **ALONE), few_labelled_walks, ("predict",)),
     Job(
         "interpolator",
         partial(NeuralSDEInterpolator, "gru", n_hidings=1, **TINY),
         cases.random_walks,
-        _interpolations,
+        ("interpolate", "predict"),
     ),
-    Job("forecaster", partial(NeuralSDEForecaster, **TINY), cases.random_walks, _forecasts),
+    Job("forecaster", partial(NeuralSDEForecaster, **TINY), cases.random_walks, FORECASTS),
     Job(
         "latent forecaster",
         partial(NeuralSDEForecaster, "gru", horizon=1.5, **TINY),
         cases.random_walks,
-        _forecasts,
+        FORECASTS,
     ),
     Job("generator", *_generator(loss=LIKELIHOOD, neighbour="one")),
-    Job("density", partial(ScoreDensity, **SCORE), cases.points, _densities),
+    Job("density", partial(ScoreDensity, **SCORE), cases.points, ("sample", "impute")),
     Job(
         "interpolant",
         partial(StochasticInterpolant, **SCORE),
         cases.stacked_snapshots,
-        _between_snapshots,
+        ("sample", "marginal", "velocity"),
     ),
 )
 
@@ -161,7 +125,7 @@ SLOW = (
         "forecaster langevin",
         partial(NeuralSDEForecaster, "langevin", horizon=1.5, **TINY),
         cases.random_walks,
-        _forecasts,
+        FORECASTS,
     ),
     *(
         Job(f"generator {noise}", *_generator(loss=LIKELIHOOD, noise=noise))
@@ -184,27 +148,35 @@ SLOW = (
             memory=Memory(n_steps=2, ensemble=1, hidden=(4,)),
         ),
         prices,
-        lambda model: (model.sample(3).values,),
+        ("sample",),
     ),
-    Job("log density", partial(ScoreDensity, **SCORE), cases.points, _log_densities),
-    Job("series", partial(ScoreSeries, "network", **SCORE), cases.random_walks, _of_series),
+    Job(
+        "series",
+        partial(ScoreSeries, "network", **SCORE),
+        cases.random_walks,
+        ("sample", "forecast"),
+    ),
 )
 
 
-def _check(job, elsewhere):
+# one fit of every estimator that works on a device
+OF_EVERY_ESTIMATOR = tuple({job.estimator: job for job in (*SLOW, *QUICK)}.values())
+
+
+def _check(job, verbs, elsewhere):
+    asked = ANSWERS[job.estimator]
     with elsewhere() as device:
         model = job.make(random_state=0, device=device).fit(*job.data())
-        answers = job.answers(model)
+        answers = [asked[verb](model) for verb in verbs]
     for answer in answers:
-        assert type(answer) is np.ndarray
-        assert np.isfinite(answer).all()
+        assert np.isfinite(np.asarray(answer)).all()
 
 
 @on_devices
 @pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
 @pytest.mark.parametrize("job", QUICK, ids=lambda job: job.name)
 def test_fits_and_answers_elsewhere(job, elsewhere):
-    _check(job, elsewhere)
+    _check(job, job.verbs, elsewhere)
 
 
 @pytest.mark.slow
@@ -212,7 +184,26 @@ def test_fits_and_answers_elsewhere(job, elsewhere):
 @pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
 @pytest.mark.parametrize("job", SLOW, ids=lambda job: job.name)
 def test_every_kind_fits_and_answers_elsewhere(job, elsewhere):
-    _check(job, elsewhere)
+    _check(job, job.verbs, elsewhere)
+
+
+@pytest.mark.slow
+@on_devices
+@pytest.mark.filterwarnings("ignore::trajinfer._core.errors.ExtrapolationWarning")
+@pytest.mark.parametrize("job", OF_EVERY_ESTIMATOR, ids=lambda job: job.estimator)
+def test_every_verb_answers_elsewhere(job, elsewhere):
+    _check(job, ANSWERS[job.estimator], elsewhere)
+
+
+def test_every_estimator_is_fitted_elsewhere_or_refuses_it():
+    """An estimator without a job above, or a verb without a question, fails here."""
+    fitted = {job.estimator for job in OF_EVERY_ESTIMATOR}
+    assert sorted([*fitted, *CPU_ALONE]) == sorted(
+        case.name for case in (*cases.CASES, cases.VALUES)
+    )
+    assert {name: verbs_of(getattr(trajinfer, name)) for name in fitted} == {
+        name: set(verbs) for name, verbs in ANSWERS.items()
+    }
 
 
 # torch says of its own device "meta" that copies onto it do nothing
@@ -261,7 +252,7 @@ def _losses(device, path, stop):
         return recipe.fit(module, objective, 40).history[-1]["loss"]
 
 
-@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+@cases.WITH_VALUES
 def test_a_device_that_is_not_there_is_refused_before_work(case, monkeypatch):
     with pytest.raises(InputError, match="device must be"):
         case.make(device="tpu").fit(*case.data())
@@ -271,7 +262,7 @@ def test_a_device_that_is_not_there_is_refused_before_work(case, monkeypatch):
 
 
 def test_every_estimator_takes_a_device():
-    assert all("device" in case.make().get_params() for case in cases.CASES)
+    assert all("device" in case.make().get_params() for case in (*cases.CASES, cases.VALUES))
 
 
 class _Stray(Decay):
@@ -314,6 +305,40 @@ def test_every_process_moves_where_it_stands(case, elsewhere):
         assert ys.device == y0.device
         assert process.volatility.tolist() == volatility
         assert torch.isfinite(ys).all().item()
+
+
+EXCEEDANCE = exceedance(0.5, 1.0)
+OF_PROCESSES = {
+    "simulate": lambda spring: (
+        simulate(
+            spring, torch.zeros_like(spring.values()["mean"]), [0.0, 1.0], 3, random_state=0
+        ).values
+    ),
+    "estimate": lambda spring: estimate(EXCEEDANCE, spring, [[0.0]], n=20, random_state=0).value,
+    "values": lambda spring: (
+        ValueFunction(EXCEEDANCE, resolution=20, random_state=0)
+        .fit(spring, [[0.0]])
+        .predict([[0.0]])
+    ),
+    "bridge": lambda spring: (
+        SchrodingerBridge(spring, n_refinements=0, random_state=0)
+        .fit(cases.stacked_snapshots()[0][:, :1], cases.stacked_snapshots()[1])
+        .velocity([[0.0]], 0.5)
+    ),
+}
+
+
+@on_devices
+@pytest.mark.parametrize("door", OF_PROCESSES)
+def test_a_process_that_stands_elsewhere_is_taken(door, elsewhere):
+    ask, spring = OF_PROCESSES[door], OrnsteinUhlenbeck(1.0, [0.3], volatility=1.0)
+    here = ask(spring)
+    with elsewhere() as device:
+        there = ask(spring.to(device))
+        assert spring.values()["mean"].device.type == torch.device(device).type
+    assert np.isfinite(there).all()
+    if elsewhere is second_device or door != "simulate":  # which draws on the device itself
+        np.testing.assert_allclose(there, here, rtol=1e-9)
 
 
 @pytest.mark.slow

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from itertools import chain
+from typing import Any, TypeVar
 
 import torch
 
 from trajinfer._core.errors import InputError
 
 Device = str | torch.device | None
+Anything = TypeVar("Anything")
 
 
 def device_of(device: Device) -> torch.device:
@@ -45,8 +48,19 @@ def require_cpu(device: Device, reason: str) -> None:
 
 
 def home_of(module: Any) -> torch.device:
-    """The device of the weights of a module."""
-    return next(module.parameters()).device  # type: ignore[no-any-return]
+    """The device of the weights of a module; the CPU for what has none, or is no module."""
+    if not isinstance(module, torch.nn.Module):
+        return torch.device("cpu")
+    weights = chain(module.parameters(), module.buffers())
+    return next((weight.device for weight in weights), torch.device("cpu"))
+
+
+def on_cpu(given: Anything) -> Anything:
+    """What stands on the CPU as it is; of a module that stands elsewhere, a copy there."""
+    if home_of(given).type == "cpu":
+        return given
+    copied: Any = copy.deepcopy(given)
+    return copied.cpu()  # type: ignore[no-any-return]
 
 
 def _found(device: Device) -> torch.device:

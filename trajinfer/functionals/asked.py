@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array
+from trajinfer._core.devices import on_cpu
 from trajinfer._core.errors import InputError
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
@@ -40,6 +41,7 @@ def as_dynamics(process: Any) -> Dynamics:
     Args:
         process: a fitted `SchrodingerBridge` or `MarkovJumpProcess`, an SDE, rates (S, S), a
             forecaster or generator whose samples are paths, `Trajectories` or `IrregularSeries`.
+            Of an SDE on another device, a copy on the CPU is asked.
 
     Returns:
         A `Diffusion`, a `Chain` or a `PathSource`.
@@ -69,6 +71,7 @@ def _of_process(process: Process) -> Diffusion:
         raise InputError(
             f"the volatility of {type(process).__name__} is not known; give volatility= a number"
         )
+    process = on_cpu(process)
     fields = FieldsOfProcess.of(process)
     affine = process.affine(fields.parameters)
     known = None
@@ -93,6 +96,7 @@ def _of_sde(sde: SDE) -> Diffusion:
 
 
 def _of_any_sde(sde: Any) -> Diffusion:
+    sde = on_cpu(sde)
     problem = Problem(sde)
     if getattr(sde, "dim", None) is None:
         raise InputError(

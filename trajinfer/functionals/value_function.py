@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array
+from trajinfer._core.devices import Device, require_cpu
 from trajinfer._core.errors import InputError
 from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
@@ -51,6 +52,8 @@ class ValueFunction(Estimator):
         n_paths: simulated paths; None takes 2000.
         step: of the simulated paths; None takes one that resolves the drift.
         random_state: seed of what is drawn on the way.
+        device: None, "cpu" or "auto": values are found in double precision on the CPU, of a process
+            that stands elsewhere by a copy.
 
     Attributes:
         method_: what was chosen, and why.
@@ -77,6 +80,7 @@ class ValueFunction(Estimator):
     n_paths: int | None = None
     step: float | None = None
     random_state: RandomState = None
+    device: Device = None
 
     def fit(self, process: Any, X: Any = None) -> Self:
         """Find the values.
@@ -89,6 +93,7 @@ class ValueFunction(Estimator):
         Raises:
             InputError: for questions or settings that do not fit the process.
         """
+        require_cpu(self.device, "values are found in double precision on the CPU")
         if not isinstance(self.functional, Functional):
             raise InputError(
                 "functional must be a Functional, such as hitting_time(above(1.0)), got "

@@ -17,7 +17,9 @@ from trajinfer._core.checks import (
     require_finite,
     require_increasing,
     require_integer,
+    unmasked,
 )
+from trajinfer._core.devices import home_of
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import RandomState, seed_from, spawn, torch_generator
 from trajinfer.data import Snapshots, TimeAxis, Trajectories
@@ -42,7 +44,7 @@ def simulate(
     """Draw sample paths of a process.
 
     Processes with a known transition law are drawn exactly; others are solved with steps of at most
-    `step`.
+    `step`, on the device where the process stands.
 
     Args:
         process: the SDE.
@@ -65,7 +67,7 @@ def simulate(
         >>> simulate(Brownian(volatility=1.0), [0.0], [0, 1, 2], n=5, random_state=0)
         Trajectories(5 paths, 3 times, dim 1)
     """
-    labels = ts if isinstance(ts, pd.Index) else np.ravel(ts)
+    labels = ts if isinstance(ts, pd.Index) else np.ravel(unmasked(ts))
     axis = TimeAxis.of(labels)
     times = axis.encode(labels)
     require_finite(times, "ts")
@@ -79,6 +81,7 @@ def simulate(
         raise InputError(f"y0 must have {process.dim} columns, got {start.shape[1]}")
     if len(times) == 1:
         return Trajectories(times, start.unsqueeze(1).numpy(), axis=axis)
+    start = start.to(home_of(process))
     exact = isinstance(process, Process) and process.has_exact_step
     with torch.no_grad():
         solution = solve(
@@ -89,7 +92,7 @@ def simulate(
             step=None if exact else step or default_step(process, start, times),
             random_state=seed_noise,
         )
-    return Trajectories(times, solution.ys.numpy(), axis=axis)
+    return Trajectories(times, solution.ys.cpu().numpy(), axis=axis)
 
 
 @independent_of_global_state

@@ -12,6 +12,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from trajinfer._core.checks import Array, as_array
+from trajinfer._core.devices import on_cpu
 from trajinfer._core.errors import InputError
 from trajinfer.data import Snapshots
 from trajinfer.data.scaling import moments
@@ -27,6 +28,8 @@ _UNLIKE_UNITS, _NEIGHBOURS = 10.0, 1000
 
 def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Snapshots) -> SDELike:
     """Copy the reference, adapt its neutral starts to the data, and settle its volatility.
+
+    The copy stands on the CPU.
 
     Args:
         reference: an SDE; None for Brownian motion.
@@ -52,7 +55,7 @@ def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Sna
             f"the reference {type(given).__name__} has dimension {given.dim}, the "
             f"snapshots have {snapshots.dim}; choose a reference of their dimension"
         )
-    process = given.copy()
+    process = on_cpu(given.copy())
     center, scale = snapshot_moments(snapshots)
     process.adapt_to(center, _positive(scale), _typical_duration(snapshots))
     _settle_volatility(process, volatility, snapshots)
@@ -66,7 +69,7 @@ def _foreign(reference: SDELike, volatility: Any) -> SDELike:
             "volatility= applies to the processes of trajinfer; this reference has its own "
             "diffusion g, so set it there"
         )
-    return copy.deepcopy(reference)
+    return on_cpu(copy.deepcopy(reference))
 
 
 def _settle_volatility(process: Process, volatility: Any, snapshots: Snapshots) -> None:
