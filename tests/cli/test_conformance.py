@@ -46,16 +46,16 @@ def tables(tmp_path, monkeypatch):
     monkeypatch.setattr(trajinfer, "DirectedChainGenerator", Resample, raising=False)
     monkeypatch.setattr(trajinfer, "ScoreSeries", UsualValues, raising=False)
     rng = np.random.default_rng(0)
-    who = np.repeat(np.arange(16), 6)
+    who = np.repeat(np.arange(24), 6)
     table = pd.DataFrame(
         {
             "id": who,
-            "time": np.tile(np.arange(6), 16),
-            "x": rng.normal(size=96).cumsum(),
+            "time": np.tile(np.arange(6), 24),
+            "x": rng.normal(size=144).cumsum(),
             "state": np.where(who % 2, "ill", "well"),
         }
     )
-    table.loc[rng.random(96) < 0.3, "state"] = "well"
+    table.loc[rng.random(144) < 0.3, "state"] = "well"
     table.to_csv("moving.csv", index=False)
     table.assign(state=np.where(who % 2, "ill", "well")).to_csv("table.csv", index=False)
     return tmp_path
@@ -241,7 +241,7 @@ def test_a_column_of_numbers_but_for_one_cell_is_refused(run, fails, tables, nam
     (tables / "table.csv").write_text("\n".join(lines) + "\n")
     arguments = [a for a in given(name) if a not in ("--channels", "--features", "x")]
     message = fails(*arguments, "--quiet")
-    assert "column 'x' holds numbers but for 1 of 96 cells, such as '-' in row 5" in message
+    assert "column 'x' holds numbers but for 1 of 144 cells, such as '-' in row 5" in message
     assert "--missing" in message
     if name in ("forecast", "classify", "generate", "impute", "anomaly"):
         done = run(*arguments, "--missing", "-", "--quiet")

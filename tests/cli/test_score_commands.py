@@ -1,6 +1,7 @@
 """`impute`, `anomaly` and `generate --model score` with the law of series itself."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -91,11 +92,13 @@ def record(sensor):
 ONE_RECORD = ("record.csv", "--id", "")
 
 
-def test_one_record_is_filled_in_whole_as_the_refusal_advises(record, run, fails):
-    assert "trajinfer impute --model gru" in fails("impute", *ONE_RECORD)
+@pytest.mark.parametrize("named", [False, True])
+def test_one_record_is_filled_in_whole(record, run, named):
+    """By the network that learns from one series, also where no model is named."""
     tiny = ("--set", "max_epochs=1", "--set", "hidden=4", "--no-figures", "--out", "result")
-    done = run("impute", *ONE_RECORD, "--model", "gru", *tiny)
+    done = run("impute", *ONE_RECORD, *(("--model", "gru") if named else ()), *tiny)
     assert done.exit_code == 0, done.output
+    assert 'dynamics = "gru"' in Path("result/config.toml").read_text()
     filled = pd.read_csv("result/imputed.csv", parse_dates=["time"])
     pd.testing.assert_series_equal(filled["time"], record["time"], check_dtype=False)
     assert filled[["inside", "outside"]].notna().all(axis=None)
@@ -120,12 +123,47 @@ def test_a_long_record_is_cut_and_put_together_again(record, run):
     assert pd.read_csv("result/synthetic.csv").groupby("window").size().eq(6).all()
 
 
-@pytest.mark.parametrize("command", ["impute", "anomaly", "generate"])
-def test_the_advice_on_one_long_record_works(command, record, fails, run):
-    """What the refusal names is an option, and its Python is what --dry-run prints and runs."""
-    asked = (command, *ONE_RECORD, "--set", "n_components=1")
-    asked += ("--model", "score") if command == "generate" else ()
-    assert "Windows (--window)" in fails(*asked, "--no-figures", "--quiet")
+@pytest.mark.parametrize(
+    ("command", "table"), [("impute", "imputed"), ("anomaly", "scores"), ("generate", "synthetic")]
+)
+def test_one_long_record_is_cut_into_the_windows_that_are_told(record, run, fails, command, table):
+    """Drawing, whose result are windows, asks for the length; its advice works as it stands."""
+    asked = (command, *ONE_RECORD, "--set", "n_components=1", "--no-figures", "--quiet")
+    asked += () if command == "anomaly" else ("--model", "score")
+    if command == "generate":
+        said = fails(*asked)
+        assert said.endswith("such as --window 1D")
+    else:
+        done = run(*asked, "--out", "unasked")
+        assert done.exit_code == 0, done.output
+        assert "30 windows of 1D (--window)" in done.stdout
+    done = run(*asked, "--window", "1D", "--out", "asked")
+    assert done.exit_code == 0, done.output
+    if command != "generate":
+        same = [pd.read_csv(f"{folder}/{table}.csv") for folder in ("unasked", "asked")]
+        pd.testing.assert_frame_equal(*same)
     script = run(*asked, "--window", "1D", "--dry-run").stdout
     assert "windows = Windows.cut(series, '1D')" in script
     exec(compile(script, "script", "exec"), {})
+
+
+@pytest.mark.parametrize("command", ["impute", "anomaly", "generate"])
+def test_too_short_a_record_is_refused_before_anything_is_fitted(record, run, fails, command):
+    record[:100].to_csv("short.csv", index=False)
+    asked = (command, "short.csv", "--id", "", "--no-figures")
+    asked += ("--model", "score") if command == "impute" else ()
+    assert "as many windows of 6 times, got 1 series of 100 times together" in fails(*asked)
+    assert "fitting" not in run(*asked).stderr
+
+
+def test_windows_of_one_row_are_left_out_of_what_is_drawn_from(record, run):
+    """A record that ends at midnight has a last day of one row."""
+    late = record["time"].iloc[-1] + pd.Timedelta("4h")
+    more = pd.DataFrame({"inside": [20.0], "outside": [10.0], "time": [late]})
+    pd.concat([record, more]).to_csv("record.csv", index=False)
+    asked = ("generate", *ONE_RECORD, "--window", "1D", "--model", "score")
+    done = run(*asked, "--set", "n_components=1", "--no-figures", "--n", "20")
+    assert done.exit_code == 0, done.output
+    assert "1 windows of one row left out" in done.stderr
+    script = run(*asked, "--set", "n_components=1", "--dry-run").stdout
+    assert "series = series[series.lengths >= 2]" in script

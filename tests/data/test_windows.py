@@ -132,3 +132,36 @@ def test_a_length_that_cuts_nothing_of_use_is_refused(length, says):
     times = pd.date_range("2024", periods=5, freq="1D")
     with pytest.raises(InputError, match=says):
         Windows.cut(IrregularSeries.from_arrays(times, np.zeros((1, 5))), length)
+
+
+@pytest.mark.parametrize(
+    ("times", "length"),
+    [
+        (pd.date_range("2024-01-01", periods=24 * 30, freq="h"), "1D"),
+        (pd.date_range("2020-01-01", periods=400), "7D"),
+        (pd.date_range("1960-01-01", periods=500, freq="MS"), "365D"),
+        (pd.to_timedelta(np.arange(3000), unit="s"), "1min"),
+        (np.arange(300) * 0.5, 3.5),
+        (np.arange(5000), 24.0),
+    ],
+)
+def test_a_usual_length_cuts_a_record_into_enough_windows(times, length):
+    record = IrregularSeries.from_arrays(times, np.zeros((1, len(times))))
+    assert Windows.usual_length(record) == length
+    pieces = Windows.cut(record, length).pieces
+    assert len(pieces) >= 20
+    assert pieces.lengths.mean() >= 6
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        np.arange(119.0),
+        pd.date_range("2020-01-01", periods=100),
+        pd.date_range("1990-01-01", periods=130, freq="MS"),
+    ],
+)
+def test_a_record_too_short_for_windows_is_refused(times):
+    record = IrregularSeries.from_arrays(times, np.zeros((1, len(times))))
+    with pytest.raises(InputError, match="from 20 series at least, or from as many windows of 6"):
+        Windows.usual_length(record)

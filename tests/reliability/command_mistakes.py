@@ -46,11 +46,11 @@ _NOT_HERE = {"nproc", "out", "help", "report"}
 
 
 def table(rng):
-    """Sixteen series of a number and of two labels that change along some of them."""
-    who = np.repeat(np.arange(16), 6)
-    states = np.where((who % 2 == 0) | (rng.random(96) < 0.3), "well", "ill")
-    columns = {"id": who, "time": np.tile(np.arange(6), 16), "state": states}
-    return pd.DataFrame({**columns, "x": rng.normal(size=96).cumsum(), "y": rng.normal(size=96)})
+    """24 series of a number and of two labels that change along some of them."""
+    who = np.repeat(np.arange(24), 6)
+    states = np.where((who % 2 == 0) | (rng.random(144) < 0.3), "well", "ill")
+    columns = {"id": who, "time": np.tile(np.arange(6), 24), "state": states}
+    return pd.DataFrame({**columns, "x": rng.normal(size=144).cumsum(), "y": rng.normal(size=144)})
 
 
 def _named(option, rng):

@@ -52,7 +52,6 @@ FITS = {
         ),
     ),
 }
-SHORTEST = 25  # letters of an error that still says what was expected and what to do
 
 
 def _answers(door, n, seed):
@@ -82,7 +81,7 @@ def _check(door, n, seed):
         warnings.simplefilter("ignore")
         ours, foreign = _answers(door, n, seed)
     assert foreign == []
-    assert [message for message in ours if len(message) < SHORTEST] == []
+    assert [message for message in ours if len(message) < mistakes.SHORTEST] == []
     assert len(ours) > n / 5  # the mistakes are mistakes
 
 

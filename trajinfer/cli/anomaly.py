@@ -35,12 +35,13 @@ def anomaly(
 ) -> Job:
     """Score how surprising every value is given all others of its series.
 
-    The law is learned from the same series, 20 or more; --window 1D cuts a long record into days.
+    The law is learned from the same series, 20 or more; fewer are cut into windows (--window 1D).
     """
     if not above >= 0:
         raise InputError(f"--above must be a number >= 0, got {above}")
     series, reading = file.read()
     call = SCORE["score"].call(settings)
+    window = window.usual(series)
     windows, name = window.cut(series), window.pieces
     asked = [
         f"scores = {window.joining('joined', f'model.anomaly({name})')}",
@@ -50,12 +51,15 @@ def anomaly(
 
     def answer(fitted: Any) -> Result:
         scores, p_values = fitted.anomaly(windows.pieces), fitted.p_values(windows.pieces)
-        return _result(series, windows.joined(scores), windows.joined(p_values), above)
+        told = window.told(windows)
+        return _result(series, windows.joined(scores), windows.joined(p_values), above, told)
 
     return fitting(call, file, windows.observed, answer, script)
 
 
-def _result(series: IrregularSeries, scores: Array, p_values: Array, above: float) -> Result:
+def _result(
+    series: IrregularSeries, scores: Array, p_values: Array, above: float, told: list[str]
+) -> Result:
     from trajinfer.evaluation.series import anomaly_table
     from trajinfer.plot.anomalies import anomalies_by_channel
     from trajinfer.plot.later import figure_by_channel
@@ -69,7 +73,7 @@ def _result(series: IrregularSeries, scores: Array, p_values: Array, above: floa
         f"series_{i}": figure_by_channel(anomalies_by_channel, series, scores, series=i, **shape)
         for i in worst
     }
-    lines = [f"{len(listed)} of {len(table)} values score above {above:g}"]
+    lines = [*told, f"{len(listed)} of {len(table)} values score above {above:g}"]
     lines += ["", table_text(listed.head(_SHOWN))] if len(listed) else []
     summary = {"series": len(series), "above": above, "listed": len(listed)}
     tables = {"scores": table, "anomalies": listed}

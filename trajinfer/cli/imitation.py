@@ -83,19 +83,32 @@ class Imitation(Window):
         """The series of the file.
 
         Raises:
-            InputError: for groups that are no numbers, no series of two rows, or as for
-                `SeriesFile.read`.
+            InputError: for too few series, groups that are no numbers, no series of two rows, or as
+                for `SeriesFile.read`.
         """
         series, reading, categories = file.read_with_categories(statics=self.group or "")
+        self._require_enough(series)
         if self.window is not None:
             series = self.cut(series).observed
             reading = [*reading, *self.script, "series = windows.observed"]
-        if self.drop_short:
+        # the edges of windows leave single rows, which nobody has written as a series
+        if self.drop_short or (self.window is not None and (series.lengths < 2).any()):
             series, left_out = _long_enough(series, file.id)
-            say(f"{left_out} series of one row left out", quiet=quiet or not left_out)
+            what = "series" if self.window is None else "windows"
+            say(f"{left_out} {what} of one row left out", quiet=quiet or not left_out)
             reading = [*reading, "series = series[series.lengths >= 2]"]
         groups = None if self.group is None else _groups(series, self.group)
         return ImitationTask(series, categories, groups, self.n, reading)
+
+    def _require_enough(self, series: IrregularSeries) -> None:
+        from trajinfer.data.windows import FEWEST_FOR_A_LAW, Windows
+
+        if self.too_few(series):
+            length = Windows.usual_length(series)
+            raise InputError(
+                f"a law cannot be learned from {len(series)} series, at least {FEWEST_FOR_A_LAW} "
+                f"are needed; draw windows of longer ones, such as --window {length}"
+            )
 
 
 def _long_enough(series: IrregularSeries, column: str) -> tuple[IrregularSeries, int]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trajinfer.data import Windows
 
 MODELS: dict[str, Model] = {**SCORE, **neural("NeuralSDEInterpolator")}
-_MOST_FIGURES, _USUAL_LEVEL = 6, 0.95
+_MOST_FIGURES, _USUAL_LEVEL, _OF_FEW = 6, 0.95, "gru"
 
 
 @command(DrawingTrainingRun)
@@ -32,25 +32,31 @@ def impute(
 ) -> Job:
     """Fill in the empty cells of series, with intervals; what was observed is kept.
 
-    Models: score and score_network (20 series or more, or one that --window cuts), and langevin,
-    linear_noise, geometric, free, ode, cde, latent_sde, gru, ode_rnn.
+    Models: score and score_network (20 series or more, or windows of fewer), and langevin,
+    linear_noise, geometric, free, ode, cde, latent_sde, gru, ode_rnn; gru if not given for few.
     """
     share = _USUAL_LEVEL if level is None else level
     if not 0 < share < 1:
         raise InputError(f"--level must lie in (0, 1), got {share}")
-    known = model_of(model, MODELS)
+    model_of(model, MODELS)
     series, reading = file.read()
+    name = _OF_FEW if model is None and window.too_few(series) else model
+    known = model_of(name, MODELS)
+    window = window.usual(series) if name in (None, *SCORE) else window
     call = known.call(settings, named=model is not None)
     windows, pieces = window.cut(series), window.pieces
     filling = window.joining("joined_table", f"model.fill({pieces}, level={share})")
     learning = call.script(f".fit({window.observed})")
     script = [*reading, *window.script, *learning, f"filled = {filling}"]
-    return fitting(
-        call, file, windows.observed, lambda fitted: _result(fitted, windows, share), script
-    )
+    told = window.told(windows)
+
+    def answer(fitted: Any) -> Result:
+        return _result(fitted, windows, share, told)
+
+    return fitting(call, file, windows.observed, answer, script)
 
 
-def _result(fitted: Any, windows: Windows, level: float) -> Result:
+def _result(fitted: Any, windows: Windows, level: float, told: list[str]) -> Result:
     from trajinfer.plot.later import figure_by_channel
     from trajinfer.plot.progress import forecasts
 
@@ -64,6 +70,6 @@ def _result(fitted: Any, windows: Windows, level: float) -> Result:
         f"series_{i}": figure_by_channel(forecasts, drawn, series=i, observed=some[i], n_channels=n)
         for i in range(len(some))
     }
-    lines = [f"{name}: {n} of {len(empty)} cells filled in" for name, n in filled.items()]
+    lines = [*told, *(f"{name}: {n} of {len(empty)} cells filled in" for name, n in filled.items())]
     summary = {"series": len(series), "filled": filled, "level": level}
     return Result(summary, "\n".join(lines), {"imputed": table}, figures=figures)

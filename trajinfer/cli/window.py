@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -23,6 +23,30 @@ class Window(Options):
         str | None,
         typer.Option(help="Cut long series into windows of this length, such as 24 or 1D."),
     ] = None
+
+    def too_few(self, series: IrregularSeries) -> bool:
+        """Whether a law can be learned neither from the series nor from windows asked for."""
+        from trajinfer.data.windows import FEWEST_FOR_A_LAW
+
+        return self.window is None and len(series) < FEWEST_FOR_A_LAW
+
+    def usual(self, series: IrregularSeries) -> Self:
+        """Windows of a usual length, where a law is to be learned from few series.
+
+        Raises:
+            InputError: if they are too short for enough windows.
+        """
+        from trajinfer.data import Windows
+
+        if not self.too_few(series):
+            return self
+        return replace(self, window=str(Windows.usual_length(series)))
+
+    def told(self, windows: Windows) -> list[str]:
+        """A line on the windows, if there are any."""
+        if self.window is None:
+            return []
+        return [f"{len(windows.pieces)} windows of {self.window} (--window)"]
 
     def cut(self, series: IrregularSeries) -> Windows:
         """The windows of the series, the series themselves if none were asked for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,6 +16,9 @@ from trajinfer.data.series_tables import Table, with_types
 from trajinfer.data.time_axis import TimeAxis
 
 _ROUNDING = 1e-9  # of a window: a time that should lie on its edge
+FEWEST_FOR_A_LAW = 20  # series, or windows of one, from which a law of series is learned
+_USUAL = ("1min", "1h", "1D", "7D", "30D", "365D")
+_FEWEST_ROWS, _MOST_ROWS = 6, 24  # of a usual window
 _DIGITS = 12  # of a window, beyond which numbers differ by rounding
 
 
@@ -83,6 +87,30 @@ class Windows:
         )
         return cls(series, pieces)
 
+    @classmethod
+    def usual_length(cls, series: IrregularSeries) -> Any:
+        """A length that cuts series into 20 windows or more, of six times each on average.
+
+        Of dates and durations the shortest of a minute, an hour, a day, a week, 30 and 365 days; of
+        numbers 6 to 24 usual steps, as the number of times allows.
+
+        Raises:
+            InputError: if the series are too short for 20 windows.
+        """
+        n = len(series.flat_times)
+        first = _first_midnight(series.axis)
+        for length in _usual_lengths(series) if n >= _FEWEST_ROWS * FEWEST_FOR_A_LAW else ():
+            size = series.axis.duration(length)
+            number = np.floor((series.flat_times - first) / size + _ROUNDING)
+            count = len(np.unique(np.stack([series.layout.series, number]), axis=1).T)
+            if count >= FEWEST_FOR_A_LAW and n >= _FEWEST_ROWS * count:
+                return length
+        raise InputError(
+            f"a law is learned from {FEWEST_FOR_A_LAW} series at least, or from as many windows of "
+            f"{_FEWEST_ROWS} times, got {len(series)} series of {n} times together; give more or "
+            "longer ones"
+        )
+
     @property
     def observed(self) -> IrregularSeries:
         """The pieces in which anything was observed, from which a law is learned."""
@@ -145,6 +173,14 @@ def _since(starts: Array, series: IrregularSeries, size: float) -> Array:
         return np.asarray(size * np.round(passed / size, _DIGITS))
     axis = series.axis.since_start()
     return axis.encode(axis.decode(passed))
+
+
+def _usual_lengths(series: IrregularSeries) -> Sequence[Any]:
+    if series.axis.kind != "number":
+        return _USUAL
+    n = len(series.flat_times) // (2 * FEWEST_FOR_A_LAW)
+    rows = int(np.clip(n, _FEWEST_ROWS, _MOST_ROWS))
+    return (float(f"{rows * _steps(series):.6g}"),)
 
 
 def _steps(series: IrregularSeries) -> float:

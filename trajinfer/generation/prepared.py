@@ -15,11 +15,11 @@ from trajinfer.data import IrregularSeries, Trajectories
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.open_table import OpenTable
+from trajinfer.data.windows import FEWEST_FOR_A_LAW
 from trajinfer.generation.constraints import LinearConstraints
 from trajinfer.generation.observed import ObservedPaths
 from trajinfer.generation.offset import Offset
 
-_FEWEST = 20
 # complete rows per channel that show which channels are redundant
 _FEWEST_ROWS = 3
 _CPU = torch.device("cpu")
@@ -99,10 +99,10 @@ def prepare(
             moves.
     """
     data = series_to_learn(X) if isinstance(X, OpenTable) else to_series(X)
-    if len(data) < _FEWEST:
+    if len(data) < FEWEST_FOR_A_LAW:
         raise InputError(
-            f"a law cannot be learned from n_samples={len(data)} series, at least {_FEWEST} are "
-            "needed; cut a long series by trajinfer.data.Windows (--window)"
+            f"a law cannot be learned from n_samples={len(data)} series, at least "
+            f"{FEWEST_FOR_A_LAW} are needed; cut a long series by trajinfer.data.Windows (--window)"
         )
     short = np.flatnonzero(np.asarray(data.lengths) < 2)
     if len(short):

@@ -19,6 +19,7 @@ from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.input import as_series
 from trajinfer.data.scaling import Standardisation, is_constant
+from trajinfer.data.windows import FEWEST_FOR_A_LAW
 from trajinfer.generation.schema import ChannelSchema, schema_of
 from trajinfer.scores.correction import Learned
 from trajinfer.scores.exact_support import ExactSupport
@@ -31,7 +32,6 @@ from trajinfer.scores.series_score_model import SeriesScoreModel
 from trajinfer.scores.series_verbs import SeriesVerbs
 from trajinfer.scores.settings import require_settings, schedule_of
 
-_FEWEST = 20
 _GRID = 20
 _ROWS_OF_GAPS = 20_000
 
@@ -223,10 +223,11 @@ class ScoreSeries(SeriesVerbs):
 
     def _read(self, X: Any) -> IrregularSeries:
         data = as_series(X)
-        if len(data) < _FEWEST:
+        if len(data) < FEWEST_FOR_A_LAW:
             raise InputError(
-                f"a law cannot be learned from n_samples={len(data)} series, at least {_FEWEST} "
-                "are needed; cut a long series by trajinfer.data.Windows (--window), or fill gaps "
+                f"a law cannot be learned from n_samples={len(data)} series, at least "
+                f"{FEWEST_FOR_A_LAW} are needed; cut a long series by trajinfer.data.Windows "
+                "(--window), or fill gaps "
                 "by NeuralSDEInterpolator (trajinfer impute --model gru), which learns from one"
             )
         missing = np.isnan(data.flat_values).all(axis=0)
