@@ -210,6 +210,21 @@ def test_learned_growth_under_the_true_movement_has_the_right_slope():
     assert bridge.mass([END])[0] == pytest.approx(grown_mass(END))
 
 
+def test_a_contrast_is_bounded_no_more_in_five_dimensions_than_in_one():
+    rng = np.random.default_rng(0)
+    levels = (np.arange(200) + 0.5) / 200
+    clouds = []
+    for t in (0.0, END):
+        spread = np.sqrt(SPREAD**2 + NOISE**2 * t)
+        others = spread * rng.standard_normal((200, 4))
+        clouds.append(np.column_stack([norm.ppf(levels, grown_mean(t), spread), others]))
+    data = Snapshots([0.0, END], clouds, sizes=[1.0, grown_mass(END)])
+    bridge = SchrodingerBridge(Brownian(dim=5, volatility=NOISE), growth="learn", random_state=0)
+    slope = np.polyfit(clouds[0][:, 0], bridge.fit(data).growth_[0], 1)[0]
+    # .81 +- .03 over draws of the other coordinates; .49 if the bound were that of one dimension
+    assert slope == pytest.approx(SLOPE, rel=0.15)
+
+
 def test_the_slope_of_the_search_is_that_of_its_objective():
     rng = np.random.default_rng(0)
     problem = Problem.of(

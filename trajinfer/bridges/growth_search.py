@@ -6,12 +6,14 @@ of mass,
 
 $\sum_k \min_\pi \mathrm{KL}(\pi \,\|\, r \otimes q)
 + \tfrac{c}{2} \sum_k \left[\log \sum_i a_i e^{G_i} - \log \tfrac{N_{k+1}}{N_k}\right]^2
-+ \tfrac{\rho}{2} |w|^2$.
++ \tfrac{\rho}{2 D} |w|^2$.
 
 The first term is what the reference must be bent, over all couplings of the grown starts with the
 ends: where the reference is true this is maximum likelihood. The second asks the same rate to
-explain how the total mass changes in every segment. The third bounds contrasts of growth. It is one
-rate for all times: what moves and what grows in one pair of snapshots alone cannot be told apart.
+explain how the total mass changes in every segment. The third bounds contrasts of growth. Features
+are as wide as the population, whose diameter grows with the root of its dimension D; divided by D,
+the bound on a contrast along one direction is the same in every dimension. It is one rate for all
+times: what moves and what grows in one pair of snapshots alone cannot be told apart.
 
 Where the reference is far from the data, its noise is widened until partners lie within two
 standard deviations of each other, so that movement has a price that growth can meet, and contrasts
@@ -45,7 +47,7 @@ from trajinfer.references.transitions import Transitions
 logger = logging.getLogger(__name__)
 
 _POINTS, _CENTRES = 300, 100
-_RIDGE, _COUNTS = 0.07, 30.0
+_RIDGE, _COUNTS = 0.1, 30.0
 _REACH, _WIDENINGS = 4.0, 8
 _ROUNDS, _ITERATIONS = 3, 40
 _ACCURACY = 1e-5
@@ -68,7 +70,8 @@ def learn_rate(problem: Problem, transitions: Transitions, sizes: Array, seed: i
         wide = [replace(s, cost=s.cost / heat) for s in segments]
         log_ratios = np.diff(np.log(np.asarray(sizes, dtype=np.float64)))
         duration = float(problem.times.diff().mean())
-        return _Search(wide, log_ratios, duration, _RIDGE * heat**0.5).run(rate)
+        ridge = _RIDGE * heat / few.points[0].shape[1]
+        return _Search(wide, log_ratios, duration, ridge).run(rate)
 
 
 @dataclass(frozen=True)
