@@ -1,4 +1,4 @@
-"""Classical continuations of a past, each channel by itself: smoothing and autoregression."""
+"""Classical continuations of a past, each channel by itself: smoothing, autoregression, filters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trajinfer.forecasting.history import History, LeadUnits
 from trajinfer.forecasting.pairs import Pairs
 from trajinfer.forecasting.smoothing import SEASONS, TRENDS, reach
 
-CONTINUATIONS = ("damped_trend", "seasonal_trend", "autoregression")
+CONTINUATIONS = ("damped_trend", "seasonal_trend", "autoregression", "structural")
 _MOST_ROWS = 5000
 _SHARPNESS = 2.0
 
@@ -33,7 +33,7 @@ class Continuations:
     autoregressions: tuple[Autoregression, ...]
 
     def __call__(self, asked: Questions, units: LeadUnits) -> Array:
-        """Increments (P, C, 3) in units of the expected size."""
+        """Increments (P, C, 4) in units of the expected size."""
         past = asked.history
         found = np.empty((*asked.size.shape, len(CONTINUATIONS)))
         for c, regression in enumerate(self.autoregressions):
@@ -43,6 +43,7 @@ class Continuations:
                 found[:, c, k] = answers @ shares if answers.size else np.nan
             before = past.states[c].steps_back[past.row, :-1]
             found[:, c, 2] = regression(past.last[:, c], before, lead)
+            found[:, c, 3] = _structural(asked, lead, units, c)
         return found / asked.size[:, :, None]
 
 
@@ -57,7 +58,7 @@ def fit_continuations(
     n_independent: float,
     weights: Array | None = None,
 ) -> tuple[list[Continuations], Array]:
-    r"""Continuations for each part, and what they say of the pairs that it holds out, (P, C, 3).
+    r"""Continuations for each part, and what they say of the pairs that it holds out, (P, C, 4).
 
     The smoothings are averaged with shares $\propto m^{-2 n}$ by their mean squared errors m on the
     pairs that may be learned from, in which there are n independent stretches; the autoregression
@@ -133,6 +134,18 @@ def _shares(miss: Array, n: float) -> Array:
     square = np.maximum(np.square(miss[known]).mean(axis=0), 1e-300)
     share = (square / square.min()) ** (-_SHARPNESS * max(n, 1.0))
     return np.asarray(share / share.sum())
+
+
+def _structural(asked: Questions, lead: Array, units: LeadUnits, channel: int) -> Array:
+    """Increments (P,) at leads (P,); NaN where no structure is asked for."""
+    past, structures = asked.history, units.structures[channel]
+    if structures is None:
+        return np.full(len(lead), np.nan)
+    steps, phase = (
+        lead / units.gap[channel],
+        (past.time + asked.lead) / (units.periods[channel] or 1),
+    )
+    return past.states[channel].structural.increments(past.row, steps, phase, structures)
 
 
 def _smoothings(asked: Questions, units: LeadUnits, channel: int) -> tuple[Array, Array]:

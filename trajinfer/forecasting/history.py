@@ -20,6 +20,8 @@ from trajinfer.forecasting.observations import (
 from trajinfer.forecasting.range_maximum import RangeMaximum
 from trajinfer.forecasting.recent_steps import recent_steps
 from trajinfer.forecasting.smoothing import SEASONS, TRENDS, Smoothed, smoothed
+from trajinfer.forecasting.structural_filter import filtered
+from trajinfer.forecasting.structures import StructuralStates, Structures
 from trajinfer.forecasting.variogram import Variogram
 
 _WINDOWS = (0.25, 0.5, 1.0, 2.0)
@@ -43,6 +45,7 @@ class LeadUnits:
         lags: slopes reach this many values back.
         periods: (C,) of the seasons, 0 = none.
         curves: that the series have in common, one per channel; None where none is asked for.
+        structures: that a series may be made of, one per channel; None where none is asked for.
     """
 
     center: Array
@@ -54,6 +57,7 @@ class LeadUnits:
     lags: tuple[int, ...]
     periods: Array
     curves: tuple[CommonCurve | None, ...]
+    structures: tuple[Structures | None, ...]
 
     @property
     def depth(self) -> int:
@@ -76,6 +80,7 @@ class ChannelStates:
         reached: (R,) how many of these steps lie within the past.
         trend, seasonal: smoothed levels minus the last value, slopes, and seasons; the last one is
             of all values of the channel, and all of `seasonal` is (., 0) where there is no period.
+        structural: states of all structures; no answer where none is asked for.
         first: (R,) time of the first value.
         sums: (R, M, 2, p + 1) of the past as `sums_so_far` has them; 0 where nothing was observed,
             and (R, 0, 2, 1) where there is no common curve.
@@ -85,6 +90,7 @@ class ChannelStates:
     reached: Array
     trend: Smoothed
     seasonal: Smoothed
+    structural: StructuralStates
     first: Array
     sums: Array
 
@@ -242,9 +248,18 @@ def _states(
         np.where(past.seen, reached, 0),
         trend,
         seasonal,
+        _structural(channel, past, units, index),
         past.times[past.first],
         _sums_of_curve(channel, past, units, index),
     )
+
+
+def _structural(channel: Channel, past: _Past, units: LeadUnits, index: int) -> StructuralStates:
+    structures = units.structures[index]
+    if structures is None or not len(channel.values):
+        return StructuralStates.none(len(past.at))
+    gap, period = float(units.gap[index]), float(units.periods[index])
+    return filtered(channel, structures, gap, period).at(past.at, past.seen)
 
 
 def _sums_of_curve(channel: Channel, past: _Past, units: LeadUnits, index: int) -> Array:

@@ -13,10 +13,12 @@ from trajinfer.forecasting.common_curve import CommonCurve
 from trajinfer.forecasting.history import LeadUnits
 from trajinfer.forecasting.observations import Channel, Observations
 from trajinfer.forecasting.pairs import PairSource
+from trajinfer.forecasting.structures import Structures
 from trajinfer.forecasting.variogram import Variogram
 
 _VARIOGRAM_PAIRS = 20_000
 _FEWEST_SERIES, _MOST_VALUES = 3, 20_000
+_MOST_OF_ONE = 1000
 
 
 def measured(
@@ -32,7 +34,7 @@ def measured(
     The centres are means in which series count by their weights (B,), where there are any; all
     else is of all alike.
     """
-    center, scale, gaps, variograms, periods, curves = [], [], [], [], [], []
+    center, scale, gaps, variograms, periods, curves, structures = [], [], [], [], [], [], []
     span = float(np.max(data.spans))
     for c in range(data.values.shape[1]):
         channel = data.channel(c)
@@ -48,6 +50,7 @@ def measured(
         periods.append(shown_period(channel, span))
         variograms.append(_variogram(own, horizon, rng))
         curves.append(None if np.isfinite(window) else _curve(channel, periods[-1]))
+        structures.append(None if np.isfinite(window) else _structures(channel, periods[-1]))
     return LeadUnits(
         np.array(center),
         np.array(scale),
@@ -58,6 +61,7 @@ def measured(
         lags,
         np.array(periods),
         tuple(curves),
+        tuple(structures),
     )
 
 
@@ -66,6 +70,13 @@ def _curve(channel: Channel, period: float) -> CommonCurve | None:
     several = np.count_nonzero(np.diff(channel.starts)) >= _FEWEST_SERIES
     few = len(channel.values) <= _MOST_VALUES
     return CommonCurve.of(channel, period) if several and few else None
+
+
+def _structures(channel: Channel, period: float) -> Structures | None:
+    """For one series or two, and few values: of many other experts learn what they are made of."""
+    several = np.count_nonzero(np.diff(channel.starts)) >= _FEWEST_SERIES
+    few = 0 < len(channel.values) <= _MOST_OF_ONE
+    return Structures.of(seasonal=period > 0) if few and not several else None
 
 
 def _variogram(own: Observations, horizon: float, rng: np.random.Generator) -> Variogram:

@@ -64,9 +64,9 @@ class NeuralSDEForecaster(LeadFindings, SeriesEstimator):
     \quad u = \gamma \log h + \theta h.$$
 
     The mean m is a convex mixture of simple experts (persistence, slopes, means, seasons),
-    exponential smoothing, an autoregression, a ridge, boosted trees and a network, with the shares
-    that predict held-out series best. Positive channels are modelled by their logarithms where an
-    autoregression of these is clearly the more likely. The scale s is
+    exponential smoothing, an autoregression, a structural model, a ridge, boosted trees and a
+    network, with the shares that predict held-out series best. Positive channels are modelled by
+    their logarithms where an autoregression of these is clearly the more likely. The scale s is
     that of the network or of the held-out errors, Q maps to their quantiles, and the memory
     $\gamma, \theta$ of Z and the correlation of the channels are those of the held-out errors.
     Paths are paths: more query times change nothing in law, and they start at the last
