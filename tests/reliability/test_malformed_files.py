@@ -105,15 +105,70 @@ def test_a_damaged_file_of_another_format_is_refused(kind, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", BINARY)
-def test_many_damaged_files_of_other_formats(kind, tmp_path):
-    _check_binary(kind, 170, 1, tmp_path)
+def test_five_hundred_damaged_files_of_other_formats(kind, tmp_path):
+    _check_binary(kind, 500, 1, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_many_files_at_every_command(command, tmp_path, monkeypatch):
+def test_five_hundred_files_at_every_command(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _check(command, 120, 1, tmp_path)
+    _check(command, 500, 1, tmp_path)
+
+
+SETTINGS = """# trajinfer fit table.csv
+[SchrodingerBridge]
+n_refinements = 0
+volatility = [0.5, 0.25]
+random_state = 3
+
+[SchrodingerBridge.reference]
+name = "brownian"
+"""
+VALUES = ("0", "-1", "1e400", "nan", "inf", "true", '""', '"x"', "[]", "[1, 'a']", "{}", "{a = 1}")
+VALUES += ("1979-05-27", "9" * 30, "[[1], [2, 3]]", '"brownian"', '"\\u0000"')
+
+
+def _other_value(text, rng):
+    """Another value, or another key, in one line of the settings."""
+    lines = text.decode().split("\n")
+    k = rng.choice([k for k, line in enumerate(lines) if "=" in line])
+    key, value = lines[k].split(" = ")
+    other = str(rng.choice(VALUES))
+    lines[k] = f"{key} = {other}" if rng.random() < 0.7 else f"{other} = {value}"
+    return "\n".join(lines).encode()
+
+
+IN_SETTINGS = mistakes.BYTES | mistakes.BINARY | {"value": _other_value}
+
+
+def _check_settings(n, seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    table, path = tmp_path / "table.csv", tmp_path / "config.toml"
+    mistakes.snapshot_table(rng).to_csv(table, index=False)
+    command = ["fit", str(table), "--time", "t", "--no-figures", "--out", str(tmp_path / "o")]
+    codes = []
+    for k in range(n + 1):
+        name, text = "nothing", SETTINGS.encode()
+        if k:
+            name = "value" if rng.random() < 0.5 else str(rng.choice(list(IN_SETTINGS)))
+            text = IN_SETTINGS[name](text, rng)
+        path.write_bytes(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = CliRunner().invoke(app, [*command, "--config", str(path)])
+        codes.append(_ended(result, f"{name}: {text!r}"))
+    assert codes[0] == 0  # nothing was done to the first
+    assert codes.count(1) > n / 4
+
+
+def test_damaged_settings_are_refused(tmp_path):
+    _check_settings(20, 0, tmp_path)
+
+
+@pytest.mark.slow
+def test_five_hundred_damaged_settings(tmp_path):
+    _check_settings(500, 1, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,26 @@ def as_array(value: Any, name: str, *, ndim: int | None = None) -> Array:
     return array
 
 
+def as_rows(value: Any, name: str) -> list[Any]:
+    """What a list, an array or anything like it holds, one after the other.
+
+    Raises:
+        InputError: for what holds nothing in an order, such as a number, a function or a set.
+    """
+    try:
+        return _in_order(value)
+    except TypeError as error:
+        raise InputError(
+            f"{name} must be a list or an array, got {type(value).__name__} ({error})"
+        ) from error
+
+
+def _in_order(value: Any) -> list[Any]:
+    if isinstance(value, (set, frozenset)):
+        raise TypeError("a set has no order")
+    return list(value)
+
+
 def unmasked(value: Any) -> Any:
     """Values without a numpy mask: what it hides becomes NaN, NaT or None. Tensors become arrays.
 

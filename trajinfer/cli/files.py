@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import codecs
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from trajinfer._core.damaged import reading
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.extras import import_extra
 from trajinfer.cli.options import Options, names
@@ -24,19 +24,6 @@ _SEPARATORS = (";", "\t", "|", ",")
 _NUMBER = r"0|-?[1-9][0-9]{0,17}"
 _WRITTEN = rf"({_NUMBER})(\.0)?"
 _NO_NUMBER = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Errors of a reader of another format, which promises none of a kind, as one of ours."""
-    try:
-        yield
-    except Exception as error:
-        words = " ".join(str(error).split())[:300] or type(error).__name__
-        raise InputError(
-            f"{path} cannot be read: {words}; it is damaged, or no {path.suffix[1:]}: write it "
-            "again, or take another file"
-        ) from error
 
 
 def every_digit(version: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ def reference_names() -> dict[str, type[Process]]:
 
 def check_reference(reference: Any) -> None:
     """Refuse a reference without a name, or with an argument that its process does not take."""
-    if not isinstance(reference, Mapping) or "name" not in reference:
+    if not isinstance(reference, Mapping) or not isinstance(reference.get("name"), str):
         raise InputError(
             "the reference needs a name, e.g. --reference lotka_volterra; known: "
             f"{', '.join(reference_names())}"

@@ -8,9 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
+from trajinfer._core.damaged import reading
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
-from trajinfer.cli.files import TableFile, reading
+from trajinfer.cli.files import TableFile
 from trajinfer.cli.options import Time, call_of, names
 from trajinfer.cli.population import Population, Rows
 

@@ -31,7 +31,10 @@ def period_starts(labels: Iterable[Any]) -> pd.DatetimeIndex | None:
         >>> period_starts(["1991 W06"])[0].date()
         datetime.date(1991, 2, 4)
     """
-    codes, known = pd.factorize(pd.Index(labels, dtype=object))
+    try:
+        codes, known = pd.factorize(pd.Index(labels, dtype=object))
+    except TypeError:  # a list among them
+        return None
     if not len(known) or not all(isinstance(label, str) for label in known):
         return None
     for start in (_quarter, _week, _month):

@@ -17,7 +17,7 @@ from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import series_arrays, series_tables
 from trajinfer.data.hiding import partly_hidden
 from trajinfer.data.joining import joined_fields
-from trajinfer.data.names import column_names
+from trajinfer.data.names import column_names, listed
 from trajinfer.data.open_table import OpenTable
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.ragged_series import RaggedSeries
@@ -178,11 +178,11 @@ class IrregularSeries(RaggedSeries):
             flat_times,
             flat_values,
             lengths,
-            channels=tuple(channels or ()),
+            channels=tuple(map(str, listed(channels, "channels"))),
             labels=None if labels is None else series_arrays.parse_labels(labels),
             statics=known,
             static_names=names,
-            ids=tuple(ids) if ids is not None else (),
+            ids=listed(ids, "ids"),
             axis=axis,
         )
 

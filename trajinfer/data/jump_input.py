@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trajinfer._core.checks import Array, as_array, unmasked
+from trajinfer._core.checks import Array, as_array, as_rows, unmasked
 from trajinfer._core.errors import InputError
 from trajinfer.data.columns import as_table, is_number, numbers_of, require_columns, series_of_rows
 from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
+from trajinfer.data.names import listed
 from trajinfer.data.ragged import RaggedLayout
 from trajinfer.data.series_arrays import parse_times, require_order
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
@@ -133,9 +134,10 @@ def checked(
     """
     if (layout.lengths < 1).any():
         raise InputError(f"path {int(layout.lengths.argmin())} has no observation; leave it out")
-    if ids is not None and len(ids) != len(layout.lengths):
-        raise InputError(f"{len(ids)} ids for {len(layout.lengths)} paths; give one each")
-    require_order(times, layout, ids, kind="path")
+    named = listed(ids, "ids")
+    if ids is not None and len(named) != len(layout.lengths):
+        raise InputError(f"{len(named)} ids for {len(layout.lengths)} paths; give one each")
+    require_order(times, layout, named or None, kind="path")
     labels = np.full(layout.size, None, dtype=object) if labels is None else labels
     codes, names, candidates = encode(labels, categories)
     kinds = None if observation is None else observation_codes(observation)
@@ -159,7 +161,7 @@ def checked(
         "flat_observation": kinds,
         "candidates": candidates,
         "flat_signal": measured,
-        "ids": tuple(ids) if ids is not None else (),
+        "ids": named,
         "axis": axis,
     }
 
@@ -171,10 +173,12 @@ def _flattened(values: Any, name: str) -> tuple[Array, RaggedLayout]:
         if values.ndim not in (1, 2):
             raise InputError(f"{name} must be (B, T) or (T,), got shape {values.shape}")
         array = np.atleast_2d(values)
+        if not len(array):
+            raise InputError(f"{name} holds no path; give one at least")
         return array.ravel(), RaggedLayout(np.full(len(array), array.shape[1]))
-    rows = list(values)
+    rows = as_rows(values, name)
     if not rows:
-        raise InputError(f"{name} holds no path")
+        raise InputError(f"{name} holds no path; give one at least")
     nested = [hasattr(row, "__len__") and not isinstance(row, (str, bytes)) for row in rows]
     paths = [_flat_path(path) for path in (rows if all(nested) else [rows])]
     plain = all(path.dtype != object for path in paths)

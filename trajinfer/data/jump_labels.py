@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from trajinfer._core.checks import Array
+from trajinfer._core.checks import Array, as_rows
 from trajinfer._core.errors import InputError, nearest
 from trajinfer.data.plain_labels import as_python, require_one_spelling
 
@@ -36,7 +36,11 @@ def encode(
         InputError: for labels that are no names of states, unknown or of mixed kinds, and for
             categories that repeat.
     """
-    order = None if categories is None else _distinct([_plain(label) for label in categories])
+    order = (
+        None
+        if categories is None
+        else _distinct([_plain(label) for label in as_rows(categories, "categories")])
+    )
     if labels.dtype.kind in "iub" and order is None:
         names, codes = np.unique(labels, return_inverse=True)
         _require_label(names[0])
@@ -46,7 +50,12 @@ def encode(
     single = as_objects([_scalar(label) for label in labels])
     sets = _sets(single)
     single[list(sets)] = None
-    codes, distinct = pd.factorize(single, use_na_sentinel=True)
+    try:
+        codes, distinct = pd.factorize(single, use_na_sentinel=True)
+    except TypeError as error:
+        raise InputError(
+            f"labels are whole numbers or names, got what is neither ({error}): write it as text"
+        ) from error
     alone = [_plain(label) for label in distinct]
     known = list(dict.fromkeys([*alone, *(label for s in sets.values() for label in s)]))
     require_one_spelling(known)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from trajinfer._core.checks import Array
+from trajinfer._core.damaged import reading
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
 from trajinfer._core.memory import in_words, memory_bytes
@@ -75,7 +76,7 @@ def stored_cells(
     """
     bound = memory_bytes(memory)
     io = import_extra("anndata.io", "anndata")
-    with _store(path) as store:
+    with _store(path) as store, reading(path):
         obs, var = io.read_elem(store["obs"]), io.read_elem(store["var"])
         obsm: dict[str, Any] = dict.fromkeys(store["obsm"]) if "obsm" in store else {}
         layers = tuple(store["layers"]) if "layers" in store else ()
@@ -104,7 +105,9 @@ def _store(path: Path) -> Iterator[Any]:
             store = import_extra("h5py", "anndata").File(path, "r")
     except OSError as error:
         raise InputError(f"{path} cannot be read as AnnData ({error})") from error
-    if "obs" not in store or "var" not in store:
+    with reading(path):
+        whole = "obs" in store and "var" in store
+    if not whole:
         raise InputError(f"{path} is no AnnData: it has no obs and var; write it by adata.write_*")
     try:
         yield store

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trajinfer._core.damaged import reading
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.memory import in_words, memory_bytes
-from trajinfer.data.parquet import PartialDataWarning, dataset_of, row_groups
+from trajinfer.data.parquet import PartialDataWarning, dataset_of, frame_of, row_groups, rows_of
 
 _BYTES_PER_NUMBER = 3 * 8  # the rows, their parts by time, and one more while they are sorted
 
@@ -40,7 +41,8 @@ def read_points(
     for name in columns:
         if name not in names:
             raise InputError(f"{source} has no column {name!r}; {nearest(name, names)}")
-    n_rows = dataset.count_rows()
+    with reading(source):
+        n_rows = dataset.count_rows()
     if not n_rows:
         raise InputError(f"{source} has no rows")
     share = bound / (n_rows * len(columns) * _BYTES_PER_NUMBER)
@@ -52,9 +54,9 @@ def read_points(
             stacklevel=3,
         )
     rng, parts = np.random.default_rng(0), []
-    for group in row_groups(dataset):
-        rows = group.to_table(schema=dataset.schema, columns=columns)
+    for group in row_groups(dataset, source):
+        rows = rows_of(group, source, columns, schema=dataset.schema)
         if share < 1:
             rows = rows.take(np.flatnonzero(rng.random(len(rows)) < share))
-        parts.append(rows.to_pandas())
+        parts.append(frame_of(rows, source))
     return pd.concat(parts, ignore_index=True)

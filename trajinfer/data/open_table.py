@@ -16,7 +16,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.memory import in_words, memory_bytes
 from trajinfer.data.columns import numbered
-from trajinfer.data.parquet import PartialDataWarning, dataset_of, row_groups
+from trajinfer.data.parquet import PartialDataWarning, dataset_of, frame_of, row_groups, rows_of
 from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
 logger = logging.getLogger(__name__)
@@ -87,14 +87,14 @@ class OpenTable(Generic[Container]):
         for name in wanted:
             if name not in names:
                 raise InputError(f"{source} has no column {name!r}; {nearest(name, names)}")
-        groups = tuple(row_groups(dataset))
+        groups = row_groups(dataset, source)
         found, ends = [], []
         for group in groups:
-            rows = group.to_table(schema=dataset.schema, columns=[id, time]).to_pandas()
+            rows = frame_of(rows_of(group, source, [id, time], schema=dataset.schema), source)
             if rows[id].isna().any():
                 raise InputError(f"{source} has rows without {id!r}; leave them out")
             found.append(numbered(rows[id], id))
-            ends.append(rows[time].agg(["min", "max"]))
+            ends.append(_plain(rows[time]).agg(["min", "max"]))
         if not sum(len(codes) for codes, _ in found):
             raise InputError(f"{source} has no rows")
         axis = TimeAxis.of(pd.concat(ends).dropna().astype(ends[0].dtype), time_unit)
@@ -125,7 +125,7 @@ class OpenTable(Generic[Container]):
         if not len(chosen):
             raise InputError(f"the index {index!r} takes no series; index series by their number")
         parts = [
-            self.groups[g].to_table(columns=list(self.columns)).take(rows).to_pandas()
+            frame_of(rows_of(self.groups[g], self.path, self.columns).take(rows), self.path)
             for g, rows in self.runs.rows(chosen)
         ]
         return self.make(_in_order(pd.concat(parts, ignore_index=True), *self.columns[:2]))
@@ -220,6 +220,12 @@ def _ranges(first: Array, length: Array) -> Array:
     before = np.cumsum(length) - length
     numbers: Array = np.arange(length.sum()) + np.repeat(first - before, length)
     return numbers
+
+
+def _plain(times: pd.Series[Any]) -> pd.Series[Any]:
+    """What categories stand for; other times as they are."""
+    categories = getattr(times, "cat", None)
+    return times if categories is None else times.astype(categories.categories.dtype)
 
 
 def _in_order(rows: pd.DataFrame, id: str, time: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from trajinfer.data.time_axis import TimeAxis
 
 _N_EVEN, _MOST = 20, 60
 _MOST_SLOTS = 2000  # five minutes of a week
-_WEEK = 7 * 86_400
+_WEEK, _MONDAY = 7 * 86_400, pd.Timestamp("1970-01-05").as_unit("s")
 _FEWEST_STEPS, _FEWEST_WEEKS = 4, 3
 _USUAL = 0.8  # share of the steps, or of the times in a week, from which there is a rhythm
 _STRAY = 0.05  # share of the times that may lie outside of it, such as a Saturday worked
@@ -169,9 +169,6 @@ def _within(times: Array, last: float, reach: float) -> Array:
     """Those after the last one, up to the reach."""
     rounding = _ROUNDING * reach
     return times[(times > last + rounding) & (times <= last + reach + rounding)]
-
-
-_MONDAY = pd.Timestamp("1970-01-05").as_unit("s")
 
 
 def _on_the_clock(axis: TimeAxis, times: Array) -> pd.DatetimeIndex:

@@ -46,14 +46,14 @@ def parse_times(times: Any, layout: RaggedLayout, time_unit: TimeUnit) -> tuple[
         InputError: if there are more or fewer times than values.
     """
     times = unmasked(times)
-    nested = isinstance(times, (list, tuple)) and len(times) > 0 and np.ndim(times[0]) == 1
+    nested = isinstance(times, (list, tuple)) and len(times) > 0 and len(_shape(times[0])) == 1
     n_series = len(layout.lengths)
     if nested and [len(row) for row in times] == layout.lengths.tolist():
         labels = _chained(times)
         axis = TimeAxis.of(labels, time_unit)
         return axis.encode(labels), axis
     labels = _chained(times) if nested else times
-    shape = (len(times), len(labels) // len(times)) if nested else np.shape(labels)
+    shape = (len(times), len(labels) // len(times)) if nested else _shape(labels)
     equal = not nested or len({len(row) for row in times}) == 1
     if not equal or shape not in {(n_series, layout.longest), (layout.longest,)}:
         raise InputError(
@@ -66,6 +66,15 @@ def parse_times(times: Any, layout: RaggedLayout, time_unit: TimeUnit) -> tuple[
     grid = np.broadcast_to(axis.encode(labels).reshape(shape), layout.present.shape)
     _refuse_times_without_values(grid, layout)
     return layout.flatten(grid), axis
+
+
+def _shape(times: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(times)
+    except ValueError as error:
+        raise InputError(
+            f"times must be one row, or a list with a row of times for each series ({error})"
+        ) from error
 
 
 def parse_statics(statics: Any) -> tuple[Array | None, tuple[str, ...]]:
@@ -162,7 +171,7 @@ def _flat_values(values: Any) -> tuple[Array, RaggedLayout]:
         if array.ndim != 3:
             raise InputError(f"values must be (B, T, C), got shape {array.shape}")
         lengths = np.full(len(array), array.shape[1])
-        data = array.reshape(-1, array.shape[2])
+        data = array.reshape(array.shape[0] * array.shape[1], array.shape[2])
     if not data.size or not lengths.all():
         empty = np.flatnonzero(lengths == 0)
         where = f"series {empty[0]} has" if len(empty) else f"values {data.shape} hold"

@@ -13,6 +13,7 @@ import pandas as pd
 from trajinfer._core.checks import (
     Array,
     as_array,
+    as_rows,
     require_finite,
     require_increasing,
     require_weights,
@@ -31,6 +32,7 @@ from trajinfer.data.clouds import (
     without_massless_times,
 )
 from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
+from trajinfer.data.names import feature_names
 from trajinfer.data.open_cells import is_cell_store, stored_cells
 from trajinfer.data.open_snapshots import read_points
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
@@ -78,7 +80,7 @@ class Snapshots:
         times = axis.encode(self.times)
         if times.ndim != 1:
             raise InputError(f"times must be one row of K numbers, got shape {times.shape}")
-        points = tuple(as_points(p, k, times) for k, p in enumerate(self.points))
+        points = tuple(as_points(p, k, times) for k, p in enumerate(as_rows(self.points, "points")))
         if len(points) != len(times) or not points:
             raise InputError(f"got {len(points)} snapshots for {len(times)} times; give one each")
         require_finite(times, "times")
@@ -86,7 +88,7 @@ class Snapshots:
         dims = {p.shape[1] for p in points}
         if len(dims) > 1:
             raise InputError(f"all snapshots must have the same number of columns, got {dims}")
-        features = None if self.features is None else tuple(str(f) for f in self.features)
+        features = feature_names(self.features)
         if features is not None and len(features) != points[0].shape[1]:
             raise InputError(f"{len(features)} feature names for {points[0].shape[1]} columns")
         if features is not None and len(set(features)) < len(features):
@@ -172,7 +174,7 @@ class Snapshots:
             unique,
             tuple(np.split(points[order], starts)),
             None if mass is None else tuple(np.split(mass[order], starts)),
-            None if features is None else tuple(features),
+            feature_names(features),
             axis,
         )
 

@@ -15,6 +15,7 @@ from trajinfer._core.checks import (
     require_finite,
     require_fraction,
     require_weights,
+    unmasked,
 )
 from trajinfer._core.errors import InputError
 from trajinfer.data.columns import (
@@ -24,6 +25,7 @@ from trajinfer.data.columns import (
     numbers_of,
     require_columns,
 )
+from trajinfer.data.names import feature_names
 from trajinfer.data.row_index import indexed_rows
 from trajinfer.data.time_axis import TimeAxis, TimeUnit, nearest_time
 from trajinfer.data.weighted_interval import weighted_quantiles
@@ -64,7 +66,7 @@ class Trajectories:
     branches: Array | None = None
 
     def __post_init__(self) -> None:
-        axis = self.axis if self.axis is not None else TimeAxis.of(np.ravel(self.ts))
+        axis = self.axis if self.axis is not None else TimeAxis.of(np.ravel(unmasked(self.ts)))
         ts = axis.encode(self.ts)
         values = as_array(self.values, "values", ndim=3)
         if ts.shape not in {values.shape[1:2], values.shape[:2]}:
@@ -72,7 +74,7 @@ class Trajectories:
                 f"ts must be (T,) or (B, T) for values (B, T, D) = {values.shape}, got {ts.shape}"
             )
         require_finite(ts, "ts")
-        features = None if self.features is None else tuple(str(f) for f in self.features)
+        features = feature_names(self.features)
         if features is not None and len(features) != values.shape[2]:
             raise InputError(f"{len(features)} feature names for {values.shape[2]} coordinates")
         weights = None if self.weights is None else _normalised(self.weights, values)

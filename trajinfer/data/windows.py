@@ -97,8 +97,7 @@ class Windows:
         Raises:
             InputError: if the series are too short for 20 windows.
         """
-        n = len(series.flat_times)
-        first = _first_midnight(series.axis)
+        n, first = len(series.flat_times), _first_midnight(series.axis)
         for length in _usual_lengths(series) if n >= _FEWEST_ROWS * FEWEST_FOR_A_LAW else ():
             size = series.axis.duration(length)
             number = np.floor((series.flat_times - first) / size + _ROUNDING)

@@ -20,7 +20,10 @@ def read_ts(path: Path) -> IrregularSeries:
     Raises:
         DatasetError: if the file does not follow the layout, or carries time stamps.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeError as error:
+        raise DatasetError(f"{path} is no text in utf-8 ({error}); take another file") from error
     header = [line.lower().split() for line in lines if line.startswith("@")]
     entries = {words[0]: words[1:] for words in header}
     if "@data" not in entries or entries.get("@timestamps", ["false"])[0] == "true":

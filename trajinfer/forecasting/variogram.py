@@ -11,6 +11,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 
 _BINS = 24
+_PULL = 1e-6
 _FEWEST = 8
 _FEWEST_IN_BIN = 3
 
@@ -61,7 +62,10 @@ class Variogram:
             [np.ones(len(centre)), -np.expm1(-x), -np.expm1(-(x**2)), centre / high]
         )
         weight = np.sqrt(count) / np.maximum(mean, 1e-3 * mean.max())
-        found, _ = nnls(shapes * weight[:, None], mean * weight)
+        rows = shapes * weight[:, None]
+        # shapes that few bins cannot tell apart share, whichever way nnls solves
+        pull = _PULL * np.diag(np.linalg.norm(rows, axis=0))
+        found, _ = nnls(np.vstack([rows, pull]), np.append(mean * weight, np.zeros(len(pull))))
         k = len(scales)
         return cls(
             float(found[0]), found[1 : k + 1], found[k + 1 : 2 * k + 1], scales, found[-1] / high
