@@ -58,7 +58,7 @@ class HiddenCoordinates(SnapshotEstimator):
     def _states(self, X: Any) -> Array:
         """States (n, D), hidden coordinates included."""
         if not isinstance(self.bridge_, HiddenBridge):
-            return self._points(X)
+            return super()._states(X)
         names = self.bridge_.coordinates.names(self.snapshots_.features)
         states = as_array(X, "X", ndim=2)
         if states.shape[1] != len(names):

@@ -36,7 +36,6 @@ from trajinfer.bridges.kept_rounds import n_refinements_in
 from trajinfer.bridges.learned_drifts import with_learned_drift
 from trajinfer.bridges.mixture_bridge import MixtureBridge
 from trajinfer.data import Trajectories
-from trajinfer.data.written_draws import written_draws
 from trajinfer.processes import simulate
 from trajinfer.processes.base import require_savable
 from trajinfer.references.dynamics import Reference
@@ -235,8 +234,7 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         """
         self._check_fitted()
         if out is not None:
-            seed = seed_from(self._generator(random_state, "sample"))
-            return written_draws(out, self.bridge_, self._count(n), seed, {"ts": ts}, self.sample)
+            return self._written(out, self.sample, ts, n, random_state)
         order = self._ascending(self.snapshots_.labels if ts is None else ts)
         times, rank = order.times[0], order.rank[0]
         self._require_inside(times)
@@ -275,20 +273,26 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         return self.bridge_.draw(np.array([time]), count, generator)[:, 0]
 
     def forecast(
-        self, ts: Any, n: int | None = None, *, random_state: RandomState = None
-    ) -> Trajectories:
+        self,
+        ts: Any,
+        n: int | None = None,
+        *,
+        random_state: RandomState = None,
+        out: str | Path | None = None,
+    ) -> Trajectories | Path:
         """Paths beyond the last snapshot: the refined reference, started at its points.
 
         Args:
             ts: (T,) times in any order, or one time, none before the last snapshot.
-            n: number of paths; None takes `n_particles`.
-            random_state: None uses the estimator's.
+            n, random_state, out: as for `sample`.
 
         Raises:
             InputError: for times before the last snapshot.
             SolverError: if the refined reference explodes.
         """
         self._check_fitted()
+        if out is not None:
+            return self._written(out, self.forecast, ts, n, random_state)
         order = self._ascending(ts)
         times, rank = order.times[0], order.rank[0]
         last = self.snapshots_.times[-1]
@@ -301,7 +305,9 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         values = self._forecast(times, self._count(n), generator)
         return self._trajectories(times[rank], values[:, rank])
 
-    def predict(self, X: Any, t0: Any = None, ts: Any = None) -> Array:
+    def predict(
+        self, X: Any, t0: Any = None, ts: Any = None, *, out: str | Path | None = None
+    ) -> Array | Path:
         """Mean positions at ts of individuals that stand at X at time t0.
 
         Args:
@@ -309,21 +315,13 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
             t0: their time; None takes the first snapshot's.
             ts: (T,) times, or one time, none before t0; None takes the last snapshot's. Beyond the
                 last snapshot the means are those of the refined reference.
+            out: folder to write tables to (id, which is a row's number or its name in a table, time
+                and position, in parquet), 10 000 individuals at a time; a killed call goes on.
 
         Returns:
-            (n, T, D), the times in the order asked.
+            (n, T, D), the times in the order asked; the folder where there is an `out`.
         """
-        self._check_fitted()
-        points = self._states(X)
-        start = self.snapshots_.times[0] if t0 is None else self._time(t0)
-        order = self._ascending(self.snapshots_.labels[-1:] if ts is None else ts)
-        times = order.times[0]
-        self._require_inside(np.array([start]))
-        if times[0] < start:
-            raise InputError(f"ts must not lie before t0 = {start:g}, got {times[0]:g}")
-        with torch.no_grad():
-            means = self.bridge_.expected(torch.as_tensor(points), start, times)
-        return means[:, order.rank[0]]
+        return self._predicted(X, t0, ts, out)
 
     def velocity(self, X: Any, t: Any) -> Array:
         """Drift (n, D) of the fitted path law at positions X (n, D) and time t.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from trajinfer.bridges.finite_clouds import CORRECTED
 from trajinfer.bridges.parameter_covariance import ParameterLaw
 from trajinfer.bridges.snapshot_questions import SnapshotQuestions
 from trajinfer.data import Snapshots
+from trajinfer.data.written_draws import written_draws
 from trajinfer.hidden import HiddenBridge
 from trajinfer.processes import Process
 from trajinfer.sde import SDELike
@@ -130,3 +133,17 @@ class SnapshotEstimator(SnapshotQuestions):
                 "out of the reference to learn them, with n_refinements above 0"
             )
         return ParameterLaw.of(self.bridge_)
+
+    @property
+    def _law(self) -> AnyBridge:
+        return self.bridge_
+
+    def _expected(self, points: Array, start: float, times: Array) -> Array:
+        with torch.no_grad():
+            return self.bridge_.expected(torch.as_tensor(points), start, times)
+
+    def _written(
+        self, out: str | Path, draw: Callable[..., Any], ts: Any, n: int | None, seed: RandomState
+    ) -> Path:
+        own = seed_from(self._generator(seed, draw.__name__))
+        return written_draws(out, self.bridge_, self._count(n), own, {"ts": ts}, draw)

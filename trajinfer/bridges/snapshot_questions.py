@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from trajinfer.data.input import as_snapshots, require_table
 from trajinfer.data.scaling import Standardisation
 from trajinfer.data.time_axis import nearest_time
 from trajinfer.data.time_order import TimeOrder
+from trajinfer.data.written_positions import written_positions
 from trajinfer.metrics import MetricName, metric_names, score_of
 from trajinfer.references.reference import snapshot_moments
 
@@ -55,6 +57,15 @@ class SnapshotQuestions(Estimator):
     @abstractmethod
     def _check_fitted(self) -> None:
         """Refuse questions before `fit`."""
+
+    @property
+    @abstractmethod
+    def _law(self) -> Any:
+        """The fitted law of paths."""
+
+    @abstractmethod
+    def _expected(self, points: Array, start: float, times: Array) -> Array:
+        """Mean positions (n, T, D) at rising times of individuals at points (n, D) at the start."""
 
     def _read_snapshots(
         self,
@@ -112,6 +123,35 @@ class SnapshotQuestions(Estimator):
             for k, (label, points) in enumerate(zip(held_out.labels, held_out.points))
         ]
         return -float(np.mean(distances))
+
+    def _predicted(
+        self, X: Any, t0: Any, ts: Any, out: str | Path | None, **settings: Any
+    ) -> Array | Path:
+        """Mean positions (n, T, D), or the folder that they are written to.
+
+        Args:
+            X, t0, ts, out: as for `predict`.
+            settings: of the estimator, that the means depend on.
+        """
+        self._check_fitted()
+        points = self._states(X)
+        if out is None:
+            return self._mean_paths(points, t0, ts).values
+        ids = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(points))
+        asked = {"t0": t0, "ts": ts}
+        return written_positions(
+            out, points, ids, self._law, asked, self._mean_paths, settings=settings
+        )
+
+    def _mean_paths(self, points: Array, t0: Any, ts: Any) -> Trajectories:
+        """Mean positions from points (n, D) at time t0 on, at times ts in the order asked."""
+        start = self.snapshots_.times[0] if t0 is None else self._time(t0)
+        order = self._ascending(self.snapshots_.labels[-1:] if ts is None else ts)
+        times, rank = order.times[0], order.rank[0]
+        self._require_inside(np.array([start]))
+        if times[0] < start:
+            raise InputError(f"ts must not lie before t0 = {start:g}, got {times[0]:g}")
+        return self._trajectories(times[rank], self._expected(points, start, times)[:, rank])
 
     def _ascending(self, ts: Any) -> TimeOrder:
         return TimeOrder.of(self.snapshots_.axis.queries(ts, 1))
@@ -184,6 +224,10 @@ class SnapshotQuestions(Estimator):
         seed_draws = spawn(self.seed_, 3)[2]
         sequence = np.random.SeedSequence([seed_draws, *words.tolist()])
         return torch_generator(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+    def _states(self, X: Any) -> Array:
+        """States (n, D)."""
+        return self._points(X)
 
     def _state_names(self) -> tuple[str, ...] | None:
         """Names (D,) of the coordinates of states."""

@@ -33,7 +33,7 @@ def written_draws(
         n: number of draws.
         seed: of all draws.
         asked: the question, likewise, by name.
-        sample: number of draws, the question, random_state= -> a table, or draws with `to_frame`,
+        sample: n=, the question, random_state= -> a table, or draws with `to_frame`,
             counted from 0 in its column "path" or "id", which goes on from piece to piece.
         settings: of the estimator, that the draws depend on.
 
@@ -47,7 +47,7 @@ def written_draws(
 
     def drawn(rows: slice) -> pd.DataFrame:
         count, own = min(rows.stop, n) - rows.start, seeds[rows.start // PIECE]
-        found = sample(count, **asked, random_state=own)
+        found = sample(n=count, **asked, random_state=own)
         if isinstance(found, pd.DataFrame):  # of points, which have no numbers
             return found
         table = found.to_frame()
@@ -57,6 +57,7 @@ def written_draws(
         return table.assign(**{number: table[number] + rows.start})
 
     def identity() -> dict[str, Any]:
-        return {**asked, **settings, "n": n, "seed": seed, "model": identity_of(model)}
+        known = {"verb": sample.__name__, "n": n, "seed": seed, "model": identity_of(model)}
+        return {**asked, **settings, **known}
 
     return write_pieces(out, "draws", identity, n, PIECE, drawn)

@@ -14,6 +14,7 @@ from trajinfer._core.errors import InputError
 from trajinfer.data.forecast import Forecast
 from trajinfer.data.input import as_series
 from trajinfer.data.irregular_series import IrregularSeries
+from trajinfer.data.jump_series import JumpSeries
 from trajinfer.data.open_table import OpenTable
 from trajinfer.data.pieces import NOTHING, PIECE, identity_of, write_pieces
 
@@ -26,23 +27,25 @@ def written_predictions(
     predict: Callable[..., Forecast | pd.DataFrame],
     *,
     settings: Mapping[str, Any] = NOTHING,
+    read: Callable[[Any], IrregularSeries | JumpSeries] = as_series,
 ) -> Path:
     """Write what `predict` gives, some series at a time; a call that was killed goes on.
 
     Args:
         out: the folder.
-        X: an open table, or what `as_series` takes.
+        X: an open table, or what `read` takes.
         model: the fitted model, which belongs to what the folder is of.
         asked: the question, likewise, by name.
         predict: some of the series, the question -> means as a forecast of one path, or a table.
         settings: of the estimator, that the answers depend on.
+        read: from data to series.
 
     Raises:
         InputError: for times of single series, or if the folder holds the answer to another call.
     """
     if np.ndim(asked["ts"]) > 1:
         raise InputError("out= takes times that all series share; give one row of them")
-    series = X if isinstance(X, OpenTable) else as_series(X)
+    series = X if isinstance(X, OpenTable) else read(X)
     at_once = min(PIECE, series.at_once()) if isinstance(series, OpenTable) else PIECE
 
     def identity() -> dict[str, Any]:

@@ -121,7 +121,8 @@ class BridgeReport:
             "history": pd.DataFrame(self.bridge.history_).drop(columns=["parameters"]),
         }
         if self.later:
-            tables["forecast"] = self.bridge.forecast(self.later, self.n).to_frame()
+            ahead = self.bridge.forecast(self.later, self.n)
+            tables["forecast"] = cast(Trajectories, ahead).to_frame()
         if self.scores is not None:
             tables["scores"] = self.scores
         return tables

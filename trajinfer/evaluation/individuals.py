@@ -130,7 +130,7 @@ def individual_scores(
         predicted = {
             "persistence": x,
             "exact_ot_line": (1 - share) * x + share * y[partner],
-            "bridge_means": bridge.predict(x, train.labels[k], [label])[:, 0],
+            "bridge_means": cast(Array, bridge.predict(x, train.labels[k], [label]))[:, 0],
             "bridge_samples": _own_samples(bridge, k, label, draws),
             "true_pairs": (1 - share) * x + share * y,
         }
@@ -164,7 +164,7 @@ def forecast_scores(
             "persistence": y,
             "exact_ot_line": y + share * (y - x[arrived]),
             "mean_shift": y + share * (y.mean(axis=0) - x.mean(axis=0)),
-            "bridge_means": bridge.predict(y, last, [label])[:, 0],
+            "bridge_means": cast(Array, bridge.predict(y, last, [label]))[:, 0],
             "bridge_samples": _own_samples(bridge, len(train) - 1, label, draws),
         }
         rows += [_errors(name, label, cloud, observed) for name, cloud in predicted.items()]

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from trajinfer._core.checks import Array, require_fraction
 from trajinfer._core.errors import IdentifiabilityWarning, InputError, nearest
-from trajinfer._core.estimator import Estimator
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data.input import as_jump_series
 from trajinfer.data.jump_series import JumpSeries
@@ -23,6 +22,7 @@ from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.written_draws import written_draws
 from trajinfer.jumps.model import JumpModel
 from trajinfer.jumps.rate_intervals import Intervals, Uncertainty
+from trajinfer.jumps.states_of_paths import StatesOfPaths
 from trajinfer.markov import rates as derived
 from trajinfer.markov.emission import GaussianEmission
 
@@ -42,7 +42,7 @@ _QUANTITIES: dict[str, Callable[[Array], Any]] = {
 }
 
 
-class FittedJumpProcess(Estimator):
+class FittedJumpProcess(StatesOfPaths):
     """Read-only views of the fitted model and of its uncertainty.
 
     Attributes:
@@ -191,48 +191,6 @@ class FittedJumpProcess(Estimator):
         """Log-likelihood per observation, in nats; larger is better."""
         series = as_jump_series(X)
         return self.log_likelihood(series) / max(series.n_observations, 1)
-
-    def predict_proba(self, X: Any, ts: Any) -> Array:
-        """Probabilities of the states at the times `ts`, given all observations of each path.
-
-        Args:
-            X: the observations.
-            ts: one time, (T,) or (B, T), in any order, not before the first observation of a path;
-                later than its last one is a forecast.
-
-        Returns:
-            (B, T, S).
-
-        Raises:
-            InputError: if a time is too early or a label unknown.
-        """
-        check_is_fitted(self)
-        return self.model_.predict_proba(as_jump_series(X), ts)
-
-    def most_probable_states(self, X: Any) -> JumpSeries:
-        """The most probable states at the observation times, jointly along each path.
-
-        Where `predict_proba` gives the law of each state alone, this is the one sequence of states
-        with the largest probability given all observations of the path (Viterbi's algorithm).
-
-        Args:
-            X: the observations; an entry that is missing gets a state as well.
-
-        Returns:
-            The same paths and times with these states.
-
-        Raises:
-            InputError: if a label is unknown, or the observations have probability 0.
-
-        Example:
-            >>> from trajinfer.jumps import MarkovJumpProcess
-            >>> model = MarkovJumpProcess.from_rates([[-1, 1], [1, -1]], label_noise=0.1)
-            >>> labels = JumpSeries.from_arrays([0, 0.1, 0.2, 0.3], [[0, 0, 1, 0]])
-            >>> model.most_probable_states(labels).states.tolist()
-            [[0, 0, 0, 0]]
-        """
-        check_is_fitted(self)
-        return self.model_.most_probable_states(as_jump_series(X))
 
     def sample(
         self,

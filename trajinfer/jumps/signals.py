@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def states_from_signal(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", IdentifiabilityWarning)
             model = MarkovJumpProcess(n_states, method="map", emission=emission).fit(bare)
-        found = model.predict_proba(bare, series.times)
+        found = cast(Array, model.predict_proba(bare, series.times))
         fitted = emission if model.emission_ is None else model.emission_
         order = np.argsort(np.argsort(fitted.means))
         states[seen] = order[series.layout.flatten(found.argmax(axis=2))][seen]

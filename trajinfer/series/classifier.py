@@ -177,21 +177,25 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
         return self.model_.mixture
 
     @renamed(series="X")
-    def predict_proba(self, X: Any, ts: Any = None) -> Array:
+    def predict_proba(
+        self, X: Any, ts: Any = None, *, out: str | Path | None = None
+    ) -> Array | Path:
         """Probabilities of the classes, averaged over paths of the noise.
 
         Args:
             X: B series.
             ts: times, one row for all series or one each; None: after the last observation.
+            out: as for `predict`, which writes the probabilities as well.
 
         Returns:
             (B, K), or (B, T, K) of what was known at the times: nothing that comes later counts,
             and before the first observation stand the frequencies of training. The mixture was
-            fitted to whole series.
+            fitted to whole series. The folder where there is an `out`.
         """
         check_is_fitted(self)
-        data = self.model_.series.series(X)
-        return self._answers(data, ts, self.model_.frequencies)
+        if out is not None:
+            return self._written(X, ts, out)
+        return self._probabilities(X, ts)
 
     @renamed(series="X")
     def predict(self, X: Any, ts: Any = None, *, out: str | Path | None = None) -> Array | Path:
@@ -205,17 +209,21 @@ class NeuralSDEClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[m
                 memory of an open table allows; a call that was killed goes on. It takes no ts.
         """
         check_is_fitted(self)
-        if out is not None:
-            require_no_times(ts)
-            return written_predictions(out, X, self.model_, {"ts": None}, self._table)
-        return self._likeliest(X, ts)
+        return self._likeliest(X, ts) if out is None else self._written(X, ts, out)
+
+    def _written(self, X: Any, ts: Any, out: str | Path) -> Path:
+        require_no_times(ts)
+        return written_predictions(out, X, self.model_, {"ts": None}, self._table)
+
+    def _probabilities(self, X: Any, ts: Any = None) -> Array:
+        return self._answers(self.model_.series.series(X), ts, self.model_.frequencies)
 
     def _likeliest(self, X: Any, ts: Any = None) -> Array:
-        best = self.predict_proba(X, ts).argmax(-1)
+        best = self._probabilities(X, ts).argmax(-1)
         return np.asarray(self.classes_[best])
 
     def _table(self, series: IrregularSeries, ts: None) -> pd.DataFrame:
-        shares = self.predict_proba(series)
+        shares = self._probabilities(series)
         best = self.classes_[shares.argmax(-1)]
         each = {f"probability of {c}": shares[:, k] for k, c in enumerate(self.classes_)}
         return pd.DataFrame({"id": list(series.ids), "predicted": best, **each})

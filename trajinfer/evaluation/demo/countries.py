@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -258,7 +258,7 @@ class CountriesReport:
         """Mean way (N, T, 2) of every country through one decade, in plotted units."""
         grid = np.linspace(t0, t1, 9)
         ways = self.bridge.predict(self.data.train.points[k], t0, grid)
-        original = self.data.original(ways)
+        original = self.data.original(cast(Array, ways))
         return np.stack([10 ** original[..., 0], original[..., 1]], axis=-1)
 
     def _name_some(self, ax: Any, n: int = 5) -> None:
