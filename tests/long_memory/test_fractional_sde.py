@@ -133,7 +133,8 @@ def test_the_guide_is_the_conditional_law():
         guide = model.proposal(steps, grid.values, at.noise)
         paths, _ = model.rollout(steps, guide, 4000, torch.Generator().manual_seed(1))
     found = paths[:, 0, grid.queries[0], 0]
-    expected = ExactProcess(basis, at).draws(grid, 4000, 2, [0])[0, :, :, 0]
+    process = ExactProcess(basis, at)
+    expected = process.draws(grid, 4000, process.seeds(2, [0]))[0, :, :, 0]
     error = torch.Generator().manual_seed(3)
     found = found + at.noise * torch.randn(found.shape, generator=error, dtype=torch.float64)
     size = expected.std(0)

@@ -173,7 +173,6 @@ def _filtered(
         directions: (S, D) of the start by which the means are differentiated.
     """
     size, n_all = moves.row.shape[-1] + 1, observations.columns.shape[-1]
-    decay = pad(moves.decay, (1, 0))
     top = torch.cat([moves.stay[..., None], moves.row], dim=-1)
     shape = np.broadcast_shapes(
         top.shape[:-2], observations.observed.shape[:-1], observations.columns.shape[:-2]
@@ -185,13 +184,20 @@ def _filtered(
         law[..., size + n_all :] = directions
     data = pad(observations.columns, (size, n_directions))
     side_noise = torch.cat([moves.own[..., None], moves.with_y], dim=-1)
+    n_means = n_all + n_directions
+    decay = pad(moves.decay, (1, 0))
+    both = torch.cat(
+        [decay[..., :, None] * decay[..., None, :], decay[..., None].expand(*decay.shape, n_means)],
+        dim=-1,
+    )
     steps = [
         _Step(*step)
         for step in zip(
             top.unbind(-2),
             decay.unbind(-2),
+            both.unbind(-3),
             side_noise.unbind(-2),
-            moves.among.unbind(-3),
+            pad(moves.among, (1, n_means, 1, 0)).unbind(-3),
             strict=True,
         )
     ]
@@ -227,27 +233,31 @@ class _Step(NamedTuple):
     Attributes:
         top: (..., S) first row of the flow.
         decay: (..., S) the rest of its diagonal, after a 0.
+        both: (..., S, S + M) what is left of covariances and means between coordinates but the
+            first, whose row and column are 0.
         side_noise: (..., S) covariance of the noise of the first coordinate with that of all.
-        among: (..., J, J) covariance of the noise of the others.
+        among: (..., S, S + M) covariance of the noise of the others, 0 elsewhere.
     """
 
     top: Tensor
     decay: Tensor
+    both: Tensor
     side_noise: Tensor
     among: Tensor
 
 
 def _advance(law: Tensor, step: _Step) -> None:
     """Covariance and means (..., S, S + M), in place, by one step."""
-    first = step.top[..., None, :] @ law
-    law.mul_(step.decay[..., None])
-    law[..., :1, :] = first
-    covariance = law[..., : step.top.shape[-1]]
-    side = covariance @ step.top[..., None] + step.side_noise[..., None]
-    covariance.mul_(step.decay[..., None, :])
-    covariance[..., :1] = side
-    covariance[..., 0, 1:] += step.side_noise[..., 1:]
-    covariance[..., 1:, 1:] += step.among
+    size = step.top.shape[-1]
+    first = (step.top[..., None, :] @ law)[..., 0, :]
+    torch.addcmul(step.among, law, step.both, out=law)
+    # covariances are symmetric: what the first row of the flow makes of rows, it makes of columns
+    own = first[..., :size]
+    side = step.decay * own + step.side_noise
+    side[..., 0] += (step.top * own).sum(-1)
+    law[..., 0] = side
+    law[..., 0, :size] = side
+    law[..., 0, size:] = first[..., size:]
 
 
 def _joined(start: Tensor, blocks: _Blocks) -> Whitened:

@@ -92,9 +92,7 @@ class LinearFractionalModel:
         among = ou_covariance(self.nodes, steps)
         own_rate, shares = self._exponentials()
         mixed = decayed_time(theta + self.nodes, h)
-        with_y = own_rate[..., None] * mixed
-        for j in range(len(self.nodes)):  # a matrix product would copy `among` for each parameter
-            with_y = with_y + shares[..., j : j + 1] * among[..., j, :]
+        with_y = own_rate[..., None] * mixed + _shared_product(shares, among)
         own = ((with_y + own_rate[..., None] * mixed) * shares).sum(-1)
         own = own + own_rate.square() * decayed_time(2 * self.theta, steps)
         near = self._near_a_pole()
@@ -171,6 +169,19 @@ class LinearFractionalModel:
         lower = torch.einsum("...tsi,...si->...ts", flows, cov[..., :, :, 0])
         late = torch.tril(torch.ones_like(lower))
         return torch.where(late > 0, lower, lower.mT)
+
+
+def _shared_product(shares: Tensor, among: Tensor) -> Tensor:
+    """Shares (..., J) times matrices (steps, J, J), which are not copied for each of the shares."""
+    axes = among.ndim - 2
+    if shares.ndim > axes and all(n == 1 for n in shares.shape[-1 - axes : -1]):
+        n_nodes, lead = shares.shape[-1], shares.shape[: -1 - axes]
+        beside = among.movedim(-2, 0).reshape(n_nodes, -1)
+        return (shares.reshape(-1, n_nodes) @ beside).reshape(*lead, *among.shape[:-2], n_nodes)
+    total = shares[..., :1] * among[..., 0, :]
+    for j in range(1, shares.shape[-1]):
+        total = total + shares[..., j : j + 1] * among[..., j, :]
+    return total
 
 
 def _divided_difference(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

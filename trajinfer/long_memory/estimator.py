@@ -16,6 +16,7 @@ from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.devices import Device, require_cpu
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer.data import IrregularSeries
+from trajinfer.data.grouping import similar_lengths
 from trajinfer.data.input import series_to_learn
 from trajinfer.data.scaling import Standardisation
 from trajinfer.fractional.nodes import default_nodes
@@ -142,7 +143,7 @@ class FractionalSDE(FractionalVerbs):
         seed = once("seed", seed_from, self.random_state)
         longest = float((series.last_times - series.first_times).max())
         ahead = _REACH * longest if self.horizon is None else series.axis.duration(self.horizon)
-        scaling = Standardisation.of(series.values)
+        scaling = Standardisation.of(series.flat_values)
         process, report = self._fitted(series, scaling, longest + ahead, seed)
         unit = float(np.log(scaling.scale) @ (~np.isnan(series.flat_values)).sum(axis=0))
         elbo = report.elbo - unit
@@ -175,7 +176,11 @@ class FractionalSDE(FractionalVerbs):
         hurst = fixed_hurst(self.hurst, self.latent_dim or len(series.channels))
         conjugate = self.drift == "linear" and self.likelihood == "gaussian"
         if self.inference != "variational" and conjugate and self.latent_dim is None:
-            return ExactProcess.fit(standardised_grid(series, scaling, span, None), basis, hurst)
+            grids = [
+                standardised_grid(series[rows], scaling, span, None)
+                for rows in similar_lengths(series.lengths, most=len(series))
+            ]
+            return ExactProcess.fit(grids, basis, hurst)
         step = median_gap(series) if self.step is None else float(self.step)
         widths = [self.hidden, self.hidden] if isinstance(self.hidden, int) else self.hidden
         inference = VariationalInference(

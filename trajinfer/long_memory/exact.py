@@ -38,35 +38,32 @@ class ExactProcess:
 
     @classmethod
     def fit(
-        cls, grid: ObservationGrid, basis: NoiseBasis, hurst: Array | None
+        cls, grids: Sequence[ObservationGrid], basis: NoiseBasis, hurst: Array | None
     ) -> tuple[ExactProcess, FitReport]:
         """Maximise the exact likelihood; nothing is drawn.
 
         Args:
-            grid: standardised observations.
+            grids: standardised observations, series of similar length in a grid.
             basis: of the noise.
             hurst: (C,) fixed indices, or None to learn them.
         """
-        linear = fit_linear(grid, basis, hurst)
+        linear = fit_linear(grids, basis, hurst)
         report = FitReport(
             linear.log_evidence, linear.interval, linear.converged, linear.n_iter, []
         )
         return cls(basis, linear.parameters), report
 
+    def seeds(self, seed: int, ids: Sequence[Hashable]) -> list[int]:
+        """By the name of each series."""
+        return seeds_by_name(seed, ids)
+
     def draws(
-        self,
-        grid: ObservationGrid,
-        n: int,
-        seed: int,
-        ids: Sequence[Hashable],
-        *,
-        noisy: bool = True,
+        self, grid: ObservationGrid, n: int, seeds: Sequence[int], *, noisy: bool = True
     ) -> Tensor:
-        """N draws of observations at the queries, (B, n, Q, C), by the name of each series."""
-        seeds = seeds_by_name(seed, ids)
+        """N draws of observations at the queries, (B, n, Q, C), by the seed of each series."""
         entries = grid.values[0].numel() * (len(self.basis.nodes) + 1) * n
         size = max(1, _LARGEST_PIECE // entries)
-        pieces = torch.arange(len(ids)).split(size)
+        pieces = torch.arange(len(seeds)).split(size)
         return torch.cat(
             [self._draws(grid.rows(rows), n, [seeds[i] for i in rows], noisy) for rows in pieces]
         )

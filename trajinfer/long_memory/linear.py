@@ -10,8 +10,9 @@ the Hurst index, $\theta$, $s/\sigma$ and $s_0/\sigma$ are searched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -120,20 +121,22 @@ class LinearFit:
     n_iter: int
 
 
-def fit_linear(grid: ObservationGrid, basis: NoiseBasis, hurst: Array | None) -> LinearFit:
+def fit_linear(
+    grids: Sequence[ObservationGrid], basis: NoiseBasis, hurst: Array | None
+) -> LinearFit:
     """Maximise the restricted likelihood of every channel.
 
     Args:
-        grid: the observations.
+        grids: the observations, series of similar length in a grid.
         basis: of the noise.
         hurst: (C,) fixed indices, or None to learn them.
     """
-    times, values, observed = arranged(grid)
+    parts = [arranged(grid) for grid in grids]
     fits = [
-        _Channel(basis, times, values[c], observed[c]).fit(
-            None if hurst is None else float(hurst[c])
-        )
-        for c in range(len(values))
+        _Channel(
+            basis, tuple(_Group(times, values[c], seen[c]) for times, values, seen in parts)
+        ).fit(None if hurst is None else float(hurst[c]))
+        for c in range(grids[0].values.shape[-1])
     ]
     parameters = LinearParameters(
         *(torch.cat([getattr(f.parameters, k) for f in fits]) for k in _FIELDS)
@@ -141,7 +144,7 @@ def fit_linear(grid: ObservationGrid, basis: NoiseBasis, hurst: Array | None) ->
     return LinearFit(
         parameters,
         np.concatenate([f.interval for f in fits]),
-        float(evidence_of(grid, basis, parameters).sum()),
+        sum(float(evidence_of(grid, basis, parameters).sum()) for grid in grids),
         all(f.converged for f in fits),
         max(f.n_iter for f in fits),
     )
@@ -157,14 +160,37 @@ def evidence_of(grid: ObservationGrid, basis: NoiseBasis, parameters: LinearPara
 _FIELDS = tuple(LinearParameters.__annotations__)
 
 
-@dataclass(frozen=True)
-class _Channel:
-    """Observations (B, N) of one channel."""
+class _Group(NamedTuple):
+    """Observations (B, N) of one channel in series of similar length."""
 
-    basis: NoiseBasis
     times: Tensor
     values: Tensor
     observed: Tensor
+
+    def first_stretch(self) -> _Group:
+        """The columns that hold the first few hundred observations of every series."""
+        seen = self.observed.sum(0).cumsum(0)
+        n = 1 + int((seen < _STRETCH * len(self.observed)).sum())
+        if n >= self.values.shape[-1]:
+            return self
+        return _Group(self.times[..., :n], self.values[:, :n], self.observed[:, :n])
+
+    def figures(self, model: LinearFractionalModel) -> tuple[Tensor, Tensor, int]:
+        """Products (P, 2, 2) of whitened values and ones, log-determinants (P,) and the count."""
+        columns = torch.nan_to_num(self.values)
+        columns = torch.stack([columns, torch.ones_like(columns)], dim=-1)
+        white = whitened(model, self.times, columns, self.observed)
+        repeats = len(self.values) // white.log_det.shape[-1]
+        n = int(self.observed.expand_as(self.values).sum())
+        return white.gram.sum(1), repeats * white.log_det.sum(1), n
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """Observations of one channel."""
+
+    basis: NoiseBasis
+    groups: tuple[_Group, ...]
 
     def fit(self, hurst: float | None) -> LinearFit:
         """The maximum for this channel; its evidence is left out."""
@@ -179,12 +205,14 @@ class _Channel:
             with torch.no_grad():
                 return stretch._profiled(_natural(points, hurst))[0].numpy()
 
-        stretch, n_valleys = self._first_stretch(), 3 if hurst is None else 1
+        stretch = _Channel(self.basis, tuple(group.first_stretch() for group in self.groups))
+        n_valleys = 3 if hurst is None else 1
         best = _highest(likelihoods, at_first, _starts(3), n_valleys)
-        if len(self.values) > 1:
+        n_series = sum(len(group.values) for group in self.groups)
+        if n_series > 1:
             free = _highest(likelihoods, at_first, _starts(4), n_valleys)
             # one parameter more for as many starts as there are series
-            if best.value - free.value > 0.5 * np.log(len(self.values)):
+            if best.value - free.value > 0.5 * np.log(n_series):
                 best = free
         natural = _natural(best.x[None], hurst)
         with torch.no_grad():
@@ -194,29 +222,18 @@ class _Channel:
         ends = (hurst, hurst) if hurst is not None else _hurst_interval(likelihoods, best.x)
         return LinearFit(parameters, np.array([ends]), np.nan, best.converged, best.n_iter)
 
-    def _first_stretch(self) -> _Channel:
-        """The columns that hold the first few hundred observations of every series."""
-        seen = self.observed.sum(0).cumsum(0)
-        n = 1 + int((seen < _STRETCH * len(self.observed)).sum())
-        if n >= self.values.shape[-1]:
-            return self
-        return _Channel(self.basis, self.times[..., :n], self.values[:, :n], self.observed[:, :n])
-
     def _profiled(self, natural: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Restricted log-likelihoods (P,), and the best means and volatilities."""
         hurst, theta, ratio, start = natural
         one = torch.ones_like(hurst)
         model = LinearParameters(hurst, theta, 0 * one, one, ratio, start).model(self.basis)
-        columns = torch.nan_to_num(self.values)
-        columns = torch.stack([columns, torch.ones_like(columns)], dim=-1)
-        white = whitened(model, self.times, columns, self.observed)
-        gram = white.gram.sum(1)
+        found = [group.figures(model) for group in self.groups]
+        gram = torch.stack([one[0] for one in found]).sum(0)
+        log_det = torch.stack([one[1] for one in found]).sum(0)
+        n = sum(one[2] for one in found) - 1
         size = gram[:, 1, 1]
         mean = gram[:, 0, 1] / size
-        n = self.observed.expand_as(self.values).sum() - 1
         variance = (gram[:, 0, 0] - mean * gram[:, 0, 1]) / n
-        repeats = len(self.values) // white.log_det.shape[-1]
-        log_det = repeats * white.log_det.sum(1)
         return -0.5 * (n * variance.log() + log_det + size.log()), mean, variance.sqrt()
 
 

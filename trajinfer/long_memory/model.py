@@ -10,6 +10,7 @@ import torch
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries, TimeAxis
+from trajinfer.data.grouping import by_group
 from trajinfer.data.scaling import Standardisation
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.long_memory.grid import ObservationGrid, merged_grid
@@ -99,15 +100,21 @@ class FractionalModel:
 
         Of observations, whose noise is drawn anew at each time, or of X alone, which are paths.
         """
-        order = TimeOrder.of(asked)
-        drawn = self.process.draws(
-            self._grid(series, order.times), n, seed, series.ids, noisy=noisy
-        )
-        return order.restore(self.scaling.invert(drawn.numpy()), axis=2)
+        order, seeds = TimeOrder.of(asked), self.process.seeds(seed, series.ids)
+
+        def drawn(rows: Array) -> Array:
+            grid = self._grid(series[rows], order.times[rows])
+            return self.process.draws(grid, n, [seeds[i] for i in rows], noisy=noisy).numpy()
+
+        return order.restore(self.scaling.invert(by_group(series.lengths, drawn)), axis=2)
 
     def means(self, series: IrregularSeries, asked: Array) -> Array:
         """Means of the observations at times (B, Q) given the series, (B, Q, C)."""
-        return self.scaling.invert(self.process.means(self._grid(series, asked)).numpy())
+
+        def means(rows: Array) -> Array:
+            return self.process.means(self._grid(series[rows], asked[rows])).numpy()
+
+        return self.scaling.invert(by_group(series.lengths, means))
 
     def sample(self, times: Array, n: int, seed: int) -> Array:
         """N new series of X at times (T,) since the start, (n, T, C)."""

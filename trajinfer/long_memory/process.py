@@ -47,9 +47,10 @@ class Process(Protocol):
     def is_latent(self) -> bool:
         """Whether the processes stand behind a decoder, rather than for the channels."""
 
-    def draws(
-        self, grid: ObservationGrid, n: int, seed: int, ids: Sequence[Hashable], *, noisy: bool
-    ) -> Tensor:
+    def seeds(self, seed: int, ids: Sequence[Hashable]) -> list[int]:
+        """Of the draws of every series."""
+
+    def draws(self, grid: ObservationGrid, n: int, seeds: Sequence[int], *, noisy: bool) -> Tensor:
         """N draws at the queries, (B, n, Q, C), of observations, or of X alone if not `noisy`."""
 
     def means(self, grid: ObservationGrid) -> Tensor:

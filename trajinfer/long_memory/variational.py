@@ -52,17 +52,15 @@ class VariationalProcess:
         """Of the linear part, (D,); the noise is that of the proposal."""
         return self.network.linear_parameters(self._noise())
 
+    def seeds(self, seed: int, ids: Sequence[Hashable]) -> list[int]:
+        """By the place of each series, whatever it is called."""
+        return [seed, *spawn(seed, len(ids) - 1)]
+
     def draws(
-        self,
-        grid: ObservationGrid,
-        n: int,
-        seed: int,
-        ids: Sequence[Hashable],
-        *,
-        noisy: bool = True,
+        self, grid: ObservationGrid, n: int, seeds: Sequence[int], *, noisy: bool = True
     ) -> Tensor:
-        """N draws at the queries, (B, n, Q, C), whatever the series are called."""
-        generator = torch_generator(spawn(seed, 2)[0])
+        """N draws at the queries, (B, n, Q, C), all by the seed of the first series."""
+        generator = torch_generator(spawn(seeds[0], 2)[0])
         with torch.no_grad():
             paths = self._paths(grid, n, generator)
             drawn = (
@@ -181,7 +179,7 @@ class VariationalInference:
             largest_step: bound on the steps of the grid.
         """
         loading, scores, noise = _decoder(grid.values, self.latent_dim)
-        linear = fit_linear(ObservationGrid(grid.times, scores, grid.queries), basis, hurst)
+        linear = fit_linear([ObservationGrid(grid.times, scores, grid.queries)], basis, hurst)
         start = linear.parameters
         network = GuidedProcess(
             basis,

@@ -15,11 +15,11 @@ from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import ChannelKinds, extremes
+from trajinfer.data.grouping import similar_lengths
 from trajinfer.filling.cross_channel import CrossChannel
 from trajinfer.filling.linear_prior import PriorFamily
 from trajinfer.filling.share_of_network import Comparison
 from trajinfer.series.encoder import Encoding
-from trajinfer.series.grouping import similar_lengths
 from trajinfer.series.hidden_values import HiddenValues
 from trajinfer.series.likelihood import coverage_factors, draws
 from trajinfer.series.series_batch import SeriesBatch

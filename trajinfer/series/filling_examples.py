@@ -11,10 +11,10 @@ from torch.distributions import Normal
 from trajinfer._core.checkpoint_folder import once
 from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
+from trajinfer.data.grouping import similar_lengths
 from trajinfer.filling.cross_channel import CrossChannel, Surroundings, fit_cross_channel
 from trajinfer.filling.hiding import Hiding, all_but
 from trajinfer.filling.linear_prior import PriorFamily, pool_of
-from trajinfer.series.grouping import similar_lengths
 from trajinfer.series.hidden_values import HiddenValues
 from trajinfer.series.series_batch import Scaling
 from trajinfer.series.smoothing import smoothed, smoothed_from_others, surroundings, tracks_of

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
+from trajinfer.data.grouping import in_groups
 from trajinfer.regression.mixture import mixture_of_numbers, mixture_of_probabilities
 from trajinfer.series.experts.panel import Panel
-from trajinfer.series.grouping import in_groups
 from trajinfer.series.series_batch import SeriesBatch
 from trajinfer.series.series_model import SeriesModel
 from trajinfer.series.series_rows import SeriesRows

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
+from trajinfer.data.grouping import similar_lengths
 from trajinfer.data.ragged import RaggedLayout
-from trajinfer.series.grouping import similar_lengths
 from trajinfer.series.objective import weighed
 from trajinfer.series.series_batch import Scaling, SeriesBatch
 from trajinfer.training import Loss

@@ -11,9 +11,9 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.data import IrregularSeries
+from trajinfer.data.grouping import in_groups
 from trajinfer.data.scaling import Standardisation
 from trajinfer.series.experts.resampling import resampled, shared_window
-from trajinfer.series.grouping import in_groups
 
 _TAPS, _SHORTEST = 9, 9
 _TRIPLES = np.array(list(combinations(range(_TAPS), 3)))  # the 84 kernels: 2 here, -1 elsewhere

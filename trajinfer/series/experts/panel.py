@@ -11,12 +11,12 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
+from trajinfer.data.grouping import in_groups
 from trajinfer.regression import BoostedTrees, BoostingSettings, fit_kernel_ridge, fit_ridge
 from trajinfer.regression.mixture import softmax, temperature
 from trajinfer.series.experts.convolutions import Convolutions
 from trajinfer.series.experts.resampling import resampled, shared_window
 from trajinfer.series.experts.summaries import summaries
-from trajinfer.series.grouping import in_groups
 
 ExpertName = Literal["linear", "kernel", "convolutions", "boosting"]
 EXPERTS: tuple[ExpertName, ...] = get_args(ExpertName)

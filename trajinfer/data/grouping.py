@@ -7,21 +7,23 @@ from collections.abc import Callable
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.data import IrregularSeries
+from trajinfer.data.irregular_series import IrregularSeries
 
 _MOST_PADDING = 3
 _MOST_TOGETHER = 512
 
 
-def similar_lengths(lengths: Array) -> list[Array]:
+def similar_lengths(lengths: Array, most: int = _MOST_TOGETHER) -> list[Array]:
     """Places of lengths (B,) in groups that padding makes at most three times as large.
 
-    A group holds 512 places at most.
+    Args:
+        lengths: (B,).
+        most: places that a group holds.
     """
     order = np.argsort(lengths, kind="stable")
     groups, start = [], 0
     while start < len(order):
-        own = lengths[order[start : start + _MOST_TOGETHER]]
+        own = lengths[order[start : start + most]]
         padded, whole = np.arange(1, len(own) + 1) * own, np.cumsum(own)
         too_wide = np.flatnonzero(padded > _MOST_PADDING * whole)
         stop = start + (int(too_wide[0]) if len(too_wide) else len(own))
@@ -37,10 +39,18 @@ def in_groups(series: IrregularSeries, answer: Callable[[IrregularSeries], Array
         series: B series.
         answer: (b, ...) for b series; that of a series does not depend on the others.
     """
-    groups = similar_lengths(series.lengths)
-    if len(groups) == 1:
-        return answer(series)
-    joined = np.concatenate([answer(series[group]) for group in groups])
+    return by_group(series.lengths, lambda rows: answer(series[rows]))
+
+
+def by_group(lengths: Array, answer: Callable[[Array], Array]) -> Array:
+    """Answers (B, ...) found in groups of similar length.
+
+    Args:
+        lengths: (B,).
+        answer: (b, ...) for places (b,) of the lengths.
+    """
+    groups = similar_lengths(lengths)
+    joined = np.concatenate([answer(group) for group in groups])
     result = np.empty_like(joined)
     result[np.concatenate(groups)] = joined
     return result
