@@ -50,9 +50,10 @@ def main(file: Path, picture: str) -> None:
             f"{name}: correlation with the clonal share {np.corrcoef(predicted, truth)[0, 1]:.3f}"
         )
         curve(right, predicted, counts, name, colour)
-    right.set(xlim=(0, 1), ylim=(0, 1), xlabel="share predicted", ylabel="share among sisters")
+    right.set(xlim=(-0.04, 1.04), ylim=(0, 1.04))
+    right.set(xlabel="share predicted", ylabel="share among sisters")
     right.set_title("calibration, two standard errors")
-    right.legend(loc="upper left")
+    right.legend(loc="lower right")
     figure.savefig(picture)
 
 

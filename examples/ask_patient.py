@@ -53,13 +53,15 @@ def main(picture: str) -> None:
     left.set(xlabel="years since entry", ylabel="bilirubin (mg/dl)", yscale="log")
     left.set_title("three patients, seen for two years")
     left.legend(fontsize="small", loc="upper left")
-    left.set_ylim(None, 20)
+    left.set(ylim=(None, 20), yticks=[0.5, 1, 2, 5, 10, 20], xticks=[0, 0.5, 1, 1.5, 2])
+    left.yaxis.set(major_formatter="{x:g}", minor_formatter="")
     order = np.argsort(risk)
     for rows, name, colour in zip(
         np.array_split(order, 3), ("low", "middle", "high"), (BLUE, GREEN, VERMILION)
     ):
         seen = kaplan_meier(later, last["years"], [asked.ids[b] for b in rows])
-        right.plot(YEARS, 1 - law.survival[rows].mean(axis=0), color=colour, label=f"{name} risk")
+        passed = np.append(0.0, 1 - law.survival[rows].mean(axis=0))
+        right.plot(np.append(0.0, YEARS), passed, color=colour, label=f"{name} risk")
         right.step(*seen, where="post", color=colour, linestyle=":")
         share = np.interp(6.0, *seen)
         print(f"{name}: within 6 years {risk[rows].mean():.2f} asked, {share:.2f} seen")

@@ -48,7 +48,7 @@ def test_galerkin_in_ten_dimensions():
     """Mean time to leave a ball; only the radius matters."""
     process = OrnsteinUhlenbeck(np.ones(10), np.zeros(10), volatility=1.2)
     leave = hitting_time(~ball(np.zeros(10), 1.5))
-    model = ValueFunction(leave, features=100, random_state=0).fit(process, np.zeros((1, 10)))
+    model = ValueFunction(leave, features=300, random_state=0).fit(process, np.zeros((1, 10)))
     direction = np.random.default_rng(1).normal(size=10)
     points = np.outer([0.0, 0.75, 1.35], direction / np.linalg.norm(direction))
     found = model.predict(points)

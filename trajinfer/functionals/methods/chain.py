@@ -46,7 +46,7 @@ class Killed:
         values = np.zeros((n, k))
         stops = np.asarray(-self.rates.sum(axis=1)).ravel()
         scale = np.abs(self.rates.diagonal()).max(initial=0.0)
-        ends = (stops > 1e-13 * scale) | (self.discount > 0)
+        ends = (np.abs(stops) > 1e-13 * scale) | (self.discount > 0)
         lost = ~_leads_to(self.rates, ends)
         endless = lost[:, None] & (self._ever(self.reward != 0))
         forever = np.stack([_leads_to(self.rates, column) for column in endless.T], axis=1)

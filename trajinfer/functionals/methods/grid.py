@@ -113,6 +113,15 @@ def moving_rate(drift: Array, diffusivity: Array, gap: Array) -> Array:
     return np.asarray(np.maximum(diffusivity / gap + drift / 2, np.maximum(drift, 0.0)))
 
 
+def central_rate(drift: Array, diffusivity: Array, gap: Array) -> Array:
+    """D/h + b/2, also where it is negative: no jumps, but central differences of the equation.
+
+    What is smooth across a cell comes out right to the second order however fast it moves; walls
+    that the drift leaves in less than a cell, and laws at rest in steep valleys, do not.
+    """
+    return np.asarray(diffusivity / gap + drift / 2)
+
+
 def added_noise(
     diffusion: Diffusion,
     grid: Grid,
@@ -163,7 +172,8 @@ def grid_rates(
         stop: the stopping set; None for none.
         t: the time at which drift and noise are taken.
         across: the rate across a face: `crossing_rate` for laws at rest, and for what is reached;
-            `moving_rate` for laws on the way.
+            `moving_rate` for laws on the way; `central_rate` for values where drift outweighs
+            noise.
 
     Raises:
         InputError: for more than three coordinates, or noise that is correlated.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,69 +24,81 @@ _FINER = 1.1
 _FINEST = 100.0
 
 
-def check_grid(
-    diffusion: Diffusion,
-    grids: Sequence[Grid],
-    rates: GridRates,
-    starts: Array,
-    discount: Array,
-    horizon: float | None,
-) -> tuple[float, float]:
-    """Look at the time that paths from the starts spend in each cell until they stop.
+@dataclass(frozen=True, eq=False)
+class Blur:
+    """By how much jumps between cells raise the noise where a law is.
 
-    Args:
-        diffusion: what moves.
-        grids: two, the second with cells half as wide, which are combined.
-        rates: between the cells of the first.
-        starts: (n, D) states that do not stop.
-        discount: (N,) of the cells that go on.
-        horizon: T as a number; None for none.
-
-    Returns:
-        The share of that time spent where the domain cuts off the way, and the share by which the
-        cells of the second grid raise the noise.
-
-    Warns:
-        UserWarning: where more than 1e-4 of that time is spent where the domain cuts off the way,
-            or the cells raise the noise there by more than a tenth.
+    Attributes:
+        combined: that share in the limit of two grids, of cells so many times narrower.
+        fine: that share on the finer grid.
+        cells: how many there are along an axis, as `resolution` counts them.
     """
-    grid, finer = grids
-    spent = _time_spent(grid, rates, starts, discount, horizon)
-    total = spent.sum()
-    if total <= 0:
-        return 0.0, 0.0
-    edge = float(spent[rates.cut].sum() / total)
-    warn_of_edges(edge)
-    everywhere = np.zeros(len(grid.centers))
-    everywhere[rates.going] = spent
 
-    ratio = grid.sizes[0] / finer.sizes[0]
+    combined: Callable[[float], float]
+    fine: float
+    cells: int
 
-    def raised(parts: float) -> float:
-        """The share by which the noise is raised in the answer, of cells so many times narrower."""
-        rough, fine = (added_noise(diffusion, grid, everywhere, parts * r) for r in (1.0, ratio))
-        return abs(4 * fine - rough) / 3
+    @classmethod
+    def of(cls, diffusion: Diffusion, grids: Sequence[Grid], spent: Array) -> Blur:
+        """Of two grids, the second with cells half as wide; `spent` (N,) in the cells of the first.
 
-    warn_of_wide_cells(raised, (grid if diffusion.dim == 1 else finer).shape[0])
-    return edge, added_noise(diffusion, grid, everywhere, ratio)
+        A law that is nowhere is not blurred.
+        """
+        grid, finer = grids
+        ratio = grid.sizes[0] / finer.sizes[0]
+        cells = (grid if diffusion.dim == 1 else finer).shape[0]
+        if spent.sum() <= 0:
+            return cls(lambda _: 0.0, 0.0, cells)
+
+        def combined(parts: float) -> float:
+            rough, fine = (added_noise(diffusion, grid, spent, parts * r) for r in (1.0, ratio))
+            return abs(4 * fine - rough) / 3
+
+        return cls(combined, added_noise(diffusion, grid, spent, ratio), cells)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether cells of any width that fits blur the law."""
+        return self.combined(_FINEST) > _RAISED
+
+    def warn(self) -> None:
+        """Say so where it is by more than a tenth."""
+        warn_of_wide_cells(self.combined, self.cells)
 
 
-def _time_spent(
+def time_spent(
     grid: Grid, rates: GridRates, starts: Array, discount: Array, horizon: float | None
 ) -> Array:
-    """The time (N,) that goes by in the cells that go on, up to a factor."""
+    """The time (N,) that paths spend in each cell of the grid, up to a factor.
+
+    Args:
+        grid: the cells.
+        rates: between those that go on.
+        starts: (n, D) states that do not stop.
+        discount: of the cells that go on.
+        horizon: T as a number; None for none.
+    """
     law = shared_out(starts, grid)[rates.going]
     leaving = scipy.sparse.csr_array((rates.rates - scipy.sparse.diags_array(discount)).T)
+    spent, everywhere = np.zeros(len(law)), np.zeros(len(grid.centers))
     if horizon is None:
         # what would never stop is ended after very many steps
         slowest = _SLOWEST * np.abs(rates.rates.diagonal()).max(initial=1e-300)
         system = scipy.sparse.csc_matrix(slowest * scipy.sparse.eye_array(len(law)) - leaving)
-        return np.asarray(np.maximum(scipy.sparse.linalg.splu(system).solve(law), 0.0))
-    flow, spent = Flow(leaving), np.zeros(len(law))
-    for _ in range(_TIMES):
-        law = flow.move(horizon / _TIMES, law)
-        spent += np.maximum(law, 0.0)
-    return spent
+        spent = np.maximum(scipy.sparse.linalg.splu(system).solve(law), 0.0)
+    else:
+        flow = Flow(leaving)
+        for _ in range(_TIMES):
+            law = flow.move(horizon / _TIMES, law)
+            spent += np.maximum(law, 0.0)
+    everywhere[rates.going] = spent
+    return everywhere
+
+
+def share_cut_off(spent: Array, rates: GridRates) -> float:
+    """The share of the time (N,) spent where the domain cuts off the way."""
+    total = spent.sum()
+    return float(spent[rates.going][rates.cut].sum() / total) if total > 0 else 0.0
 
 
 def warn_of_edges(share: float) -> None:
@@ -118,8 +131,8 @@ def warn_of_wide_cells(raised: Callable[[float], float], cells: int) -> None:
         while raised(parts) > _RAISED:
             parts *= _FINER
         warnings.warn(
-            f"cells are so wide that the grid raises the noise by {now:.0%} where the law is; "
-            f"give resolution={int(np.ceil(cells * parts))}, a smaller domain=, or simulate",
+            f"cells are so wide that a jump across one raises the noise by {now:.0%} where the law "
+            f"is; give resolution={int(np.ceil(cells * parts))}, a smaller domain=, or simulate",
             UserWarning,
             stacklevel=3,
         )

@@ -16,7 +16,13 @@ from trajinfer._core.packing import packable
 from trajinfer.functionals.dynamics import Diffusion
 from trajinfer.functionals.methods.between import between
 from trajinfer.functionals.methods.chain import Killed
-from trajinfer.functionals.methods.grid import Grid, GridRates, grid_rates
+from trajinfer.functionals.methods.grid import (
+    FaceRate,
+    Grid,
+    GridRates,
+    crossing_rate,
+    grid_rates,
+)
 from trajinfer.questions.functional import Functional, Indicator, Value, values_at
 from trajinfer.questions.region import Region
 
@@ -110,16 +116,20 @@ class GridQuestions:
 
     @classmethod
     def of(
-        cls, functionals: Sequence[Functional], diffusion: Diffusion, grid: Grid
+        cls,
+        functionals: Sequence[Functional],
+        diffusion: Diffusion,
+        grid: Grid,
+        across: FaceRate = crossing_rate,
     ) -> GridQuestions:
-        """The questions on a grid.
+        """The questions on a grid; `across` is the rate across a face, as for `grid_rates`.
 
         Raises:
             InputError: for a part of the stopping set that lies between the centres of cells, or a
                 process that changes in time.
         """
         diffusion.require_steady(grid.centers)
-        rates = grid_rates(diffusion, grid, stopping_set(functionals[0]))
+        rates = grid_rates(diffusion, grid, stopping_set(functionals[0]), across=across)
         for region, _ in functionals[0].stopping:
             _require_seen(region, grid, rates)
         return cls(functionals, grid, rates)
