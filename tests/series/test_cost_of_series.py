@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from trajinfer import IrregularSeries, NeuralSDEClassifier, NeuralSDERegressor
+from trajinfer.data.grouping import in_groups, similar_lengths
 from trajinfer.filling.linear_prior import PriorFamily, fit_prior, pool_of
 from trajinfer.filling.linear_smoother import left_out, smooth
 from trajinfer.filling.tracks import Tracks
 from trajinfer.series.experts import convolutions
-from trajinfer.data.grouping import in_groups, similar_lengths
 from trajinfer.series.network import Shape
 from trajinfer.series.series_batch import Scaling
 from trajinfer.series.series_rows import SeriesRows

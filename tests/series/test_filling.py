@@ -1,10 +1,12 @@
 """Filled tables: what was observed stays, bounds hold, other channels at the time count."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trajinfer import InputError, IrregularSeries, NeuralSDEInterpolator, load
 from trajinfer.filling.cross_channel import Surroundings
+from trajinfer.series.corrected_smoother import CorrectedSmoother
 
 SMALL = {"hidden": 4, "max_epochs": 1, "n_samples": 2, "step": 2.0, "random_state": 0}
 
@@ -98,3 +100,26 @@ def test_a_channel_seen_once_or_twice_a_series_has_intervals_of_its_own_size(see
     # 60 independent series: a coverage of .9 leaves this range in one case of a thousand
     assert inside.mean() >= 0.75
     assert (high - low)[:, 0, 1].mean() < 2 * 2 * 1.645 * rare[:, 0].std()
+
+
+def test_a_long_series_is_filled_beside_none_of_the_others(model, monkeypatch):
+    """Times that laws are drawn at: those of the table three times at most, not 40 x 400."""
+    rng = np.random.default_rng(0)
+    lengths = [10] * 39 + [400]
+    values = [np.exp(rng.normal(size=(n, 2))) for n in lengths]
+    for part in values:
+        part[3] = np.nan, 1.0
+    times = [np.arange(float(n)) for n in lengths]
+    series = IrregularSeries.from_arrays(times, values, channels=["a", "b"])
+    sizes, samples = [], CorrectedSmoother.samples
+
+    def counted(self, data, weights, times, n, seed):
+        sizes.append(times.size)
+        return samples(self, data, weights, times, n, seed)
+
+    monkeypatch.setattr(CorrectedSmoother, "samples", counted)
+    table = model.fill(series)
+    model.score(series)
+    assert sum(sizes) <= 2 * 3 * len(table)
+    alone = model.fill(series[:1])
+    pd.testing.assert_series_equal(alone["a"], table["a"][:10], rtol=1e-6)

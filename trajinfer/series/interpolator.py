@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ from trajinfer._core.words import renamed, renamed_settings
 from trajinfer.data import Forecast, IrregularSeries
 from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.data.filled_table import filled_table
+from trajinfer.data.grouping import similar_lengths
 from trajinfer.data.input import as_series, series_to_learn
 from trajinfer.data.time_order import TimeOrder
 from trajinfer.data.written_forecasts import written_forecasts
@@ -302,13 +304,22 @@ class NeuralSDEInterpolator(SeriesEstimator):
         model = self.model_
         asked = as_series(X).on_axis(model.series.axis)
         data = model.series.series(asked)
-        weights = _relative_variances(asked, errors, data)
+        weights = None if errors is None else _relative_variances(asked, errors, data)
         seed = model.series.seeds.draws if random_state is None else seed_from(random_state)
-        means = model.mean(data, weights, asked.times)
-        samples = model.samples(data, weights, asked.times, _DRAWS_OF_INTERVALS, seed)
-        tail = 50 * (1 - level)
-        low, high = np.percentile(samples, [tail, 100 - tail], axis=1, method="weibull")
-        return filled_table(asked, *map(asked.layout.flatten, (means, low, high)))
+        ends, answers = (
+            [50 * (1 - level), 50 * (1 + level)],
+            np.empty((3, *asked.flat_values.shape)),
+        )
+        for rows, own in _groups(asked, seed):
+            part, known = asked[rows], data[rows]
+            shape = known.values.shape
+            sizes = np.ones(shape) if weights is None else weights[rows, : shape[1]]
+            drawn = model.samples(known, sizes, part.times, _DRAWS_OF_INTERVALS, own)
+            found = [model.mean(known, sizes, part.times)]
+            found += list(np.percentile(drawn, ends, axis=1, method="weibull"))
+            entries = asked.layout.take(rows)[1]
+            answers[:, entries] = [part.layout.flatten(answer) for answer in found]
+        return filled_table(asked, *answers)
 
     @renamed(series="X")
     def score(self, X: Any, y: Any = None) -> float:
@@ -320,16 +331,21 @@ class NeuralSDEInterpolator(SeriesEstimator):
         series = self.model_.series
         data = series.series(X)
         shown = data.drop_observations(self._valid_setting("hide"), spawn(series.seeds.draws, 2)[1])
-        hidden = data.mask & ~shown.mask
-        if not hidden.any():
+        if np.array_equal(np.isnan(data.flat_values), np.isnan(shown.flat_values)):
             raise InputError(
                 "nothing can be hidden from these series, so that no score can be had; give series "
                 "with more observations per channel, or a larger hide="
             )
         scale = series.scaling.values.scale
-        draws = self._sampled(shown, data.times, 100, None, series.seeds.draws).samples
-        drawn = draws.transpose(1, 0, 2, 3) / scale
-        return -float(np.mean(crps(drawn[:, hidden], (data.values / scale)[hidden])))
+        errors = []
+        for rows, seed in _groups(data, series.seeds.draws):
+            whole, part = data[rows], shown[rows]
+            hidden = whole.mask & ~part.mask
+            drawn = self._sampled(part, whole.times, 100, None, seed).samples / scale
+            errors.append(
+                crps(drawn.transpose(1, 0, 2, 3)[:, hidden], (whole.values / scale)[hidden])
+            )
+        return -float(np.mean(np.concatenate(errors)))
 
     def _asked(
         self, X: Any, ts: Any, errors: Any
@@ -354,6 +370,12 @@ class NeuralSDEInterpolator(SeriesEstimator):
         factors, plain = np.array(learned["calibration"]), PriorFamily(plain=True)
         estimator.model_ = CorrectedSmoother(series, share, factors, plain)
         return estimator
+
+
+def _groups(series: IrregularSeries, seed: int) -> Iterator[tuple[Array, int]]:
+    """Places of series of similar length, and a seed for each group, the first the one given."""
+    groups = similar_lengths(series.lengths)
+    yield from zip(groups, [seed, *spawn(seed, len(groups) - 1)], strict=True)
 
 
 def _relative_variances(whole: IrregularSeries, errors: Any, data: IrregularSeries) -> Array:
