@@ -78,6 +78,21 @@ def test_options_that_cannot_be_used_are_refused(sensor, fails, arguments, said)
     assert said in fails(arguments[0], *NAMES, *arguments[1:])
 
 
+def test_cells_at_the_ends_of_a_channel_are_told_apart_from_gaps(sensor, run):
+    """Before its first and after its last value; a channel without gaps there is not named."""
+    table = sensor.copy()
+    table.loc[(table["day"] < 3) & (table["hour"] < 12), "inside"] = np.nan
+    table.loc[(table["day"] == 5) & (table["hour"] == 20), "inside"] = np.nan
+    table["outside"] = sensor["outside"].fillna(10.0)
+    table.to_csv("sensor.csv", index=False)
+    done = run("impute", *NAMES, *ONE_PART, "--out", "result")
+    assert done.exit_code == 0, done.output
+    document = json.loads(Path("result/summary.json").read_text())
+    assert document["outside"] == {"inside": 3 * 3 + 1, "outside": 0}
+    assert "inside: 10 of 180 cells filled in\n  10 of them before its first" in done.stdout
+    assert done.stdout.count("of them before") == 1
+
+
 @pytest.fixture
 def record(sensor):
     """The same as one long record with dates, of which one day is missing throughout."""

@@ -138,6 +138,8 @@ def test_a_length_that_cuts_nothing_of_use_is_refused(length, says):
     ("times", "length"),
     [
         (pd.date_range("2024-01-01", periods=24 * 30, freq="h"), "1D"),
+        (pd.date_range("2024-01-01", periods=288 * 25, freq="5min"), "1D"),
+        (pd.date_range("2024-01-01", periods=288 * 15, freq="5min"), "1h"),
         (pd.date_range("2020-01-01", periods=400), "7D"),
         (pd.date_range("1960-01-01", periods=500, freq="MS"), "365D"),
         (pd.to_timedelta(np.arange(3000), unit="s"), "1min"),

@@ -16,7 +16,8 @@ from trajinfer.cli.settings import SeededSettings
 from trajinfer.cli.window import Window
 
 if TYPE_CHECKING:
-    from trajinfer.data import Windows
+    from trajinfer._core.checks import Array
+    from trajinfer.data import IrregularSeries, Windows
 
 MODELS: dict[str, Model] = {**SCORE, **neural("NeuralSDEInterpolator")}
 _MOST_FIGURES, _USUAL_LEVEL, _OF_FEW = 6, 0.95, "gru"
@@ -63,13 +64,33 @@ def _result(fitted: Any, windows: Windows, level: float, told: list[str]) -> Res
     series = windows.pieces
     table = windows.joined_table(fitted.fill(series, level=level))
     empty = ~series.mask[series.present]
-    filled = {name: int(n) for name, n in zip(series.channels, empty.sum(axis=0), strict=True)}
+    filled, outside = (
+        {name: int(n) for name, n in zip(series.channels, counts, strict=True)}
+        for counts in (empty.sum(axis=0), _outside(windows.whole))
+    )
     some = series[: min(len(series), _MOST_FIGURES)]
     drawn, n = fitted.interpolate(some, some.times), len(series.channels)
     figures = {
         f"series_{i}": figure_by_channel(forecasts, drawn, series=i, observed=some[i], n_channels=n)
         for i in range(len(some))
     }
-    lines = [*told, *(f"{name}: {n} of {len(empty)} cells filled in" for name, n in filled.items())]
-    summary = {"series": len(series), "filled": filled, "level": level}
+    lines = list(told)
+    for name, n in filled.items():
+        lines.append(f"{name}: {n} of {len(empty)} cells filled in")
+        if outside[name]:
+            lines.append(
+                f"  {outside[name]} of them before its first or after its last value, where it may "
+                "go to the mean and not along a trend: look at the figure"
+            )
+    summary = {"series": len(series), "filled": filled, "outside": outside, "level": level}
     return Result(summary, "\n".join(lines), {"imputed": table}, figures=figures)
+
+
+def _outside(series: IrregularSeries) -> Array:
+    """(C,) cells before the first and after the last value of a channel in their series."""
+    import numpy as np
+
+    seen = series.mask
+    begun = np.maximum.accumulate(seen, axis=1)
+    goes_on = np.maximum.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray((~(begun & goes_on))[series.present].sum(axis=0))

@@ -17,8 +17,10 @@ from trajinfer.data.time_axis import TimeAxis
 
 _ROUNDING = 1e-9  # of a window: a time that should lie on its edge
 FEWEST_FOR_A_LAW = 20  # series, or windows of one, from which a law of series is learned
-_USUAL = ("1min", "1h", "1D", "7D", "30D", "365D")
-_FEWEST_ROWS, _MOST_ROWS = 6, 24  # of a usual window
+# seasons first: a window that is one knows the hour of the day, or the month of the year
+_USUAL = ("1D", "365D", "7D", "30D", "1h", "1min")
+_FEWEST_ROWS, _MOST_ROWS = 6, 300  # of a usual window
+_MOST_STEPS = 24
 _DIGITS = 12  # of a window, beyond which numbers differ by rounding
 
 
@@ -89,10 +91,10 @@ class Windows:
 
     @classmethod
     def usual_length(cls, series: IrregularSeries) -> Any:
-        """A length that cuts series into 20 windows or more, of six times each on average.
+        """A length that cuts series into 20 windows or more, of 6 to 300 times each on average.
 
-        Of dates and durations the shortest of a minute, an hour, a day, a week, 30 and 365 days; of
-        numbers 6 to 24 usual steps, as the number of times allows.
+        Of dates and durations the first of a day, 365 days, a week, 30 days, an hour and a minute;
+        of numbers 6 to 24 usual steps, as the number of times allows.
 
         Raises:
             InputError: if the series are too short for 20 windows.
@@ -102,7 +104,7 @@ class Windows:
             size = series.axis.duration(length)
             number = np.floor((series.flat_times - first) / size + _ROUNDING)
             count = len(np.unique(np.stack([series.layout.series, number]), axis=1).T)
-            if count >= FEWEST_FOR_A_LAW and n >= _FEWEST_ROWS * count:
+            if count >= FEWEST_FOR_A_LAW and _FEWEST_ROWS <= n / count <= _MOST_ROWS:
                 return length
         raise InputError(
             f"a law is learned from {FEWEST_FOR_A_LAW} series at least, or from as many windows of "
@@ -178,7 +180,7 @@ def _usual_lengths(series: IrregularSeries) -> Sequence[Any]:
     if series.axis.kind != "number":
         return _USUAL
     n = len(series.flat_times) // (2 * FEWEST_FOR_A_LAW)
-    rows = int(np.clip(n, _FEWEST_ROWS, _MOST_ROWS))
+    rows = int(np.clip(n, _FEWEST_ROWS, _MOST_STEPS))
     return (float(f"{rows * _steps(series):.6g}"),)
 
 
