@@ -11,6 +11,7 @@ from trajinfer import Forecast, Trajectories
 from trajinfer._core.seeding import seed_from
 from trajinfer.data.filled_table import filled_table
 from trajinfer.evaluation.series import persistence
+from trajinfer.scores.surprise import Oddness
 
 
 @dataclass(eq=False, repr=False)
@@ -105,11 +106,9 @@ class UsualValues(BaseEstimator):
         samples = (self.mean_ + self.sd_ * noise).transpose(1, 0, 2, 3)
         return Forecast(samples, ts, X.channels, X.ids, X.axis, X)
 
-    def anomaly(self, X):
-        return ((X.values - self.mean_) / self.sd_) ** 2
-
-    def p_values(self, X):
-        return chi2.sf(self.anomaly(X), 1)
+    def oddness(self, X):
+        squares = ((X.values - self.mean_) / self.sd_) ** 2
+        return Oddness(squares, chi2.sf(squares, 1))
 
     def save(self, path):
         path.mkdir()

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trajinfer.scores.series_score_model import SeriesScoreModel
+
 ONE_PART = ("--set", "n_components=1", "--no-figures", "--quiet")
 
 
@@ -47,9 +49,14 @@ def test_gaps_are_filled_and_what_was_observed_is_kept(sensor, run):
     assert inside[empty].mean() > 0.8
 
 
-def test_the_value_that_surprises_is_listed_first(sensor, run):
+def test_the_value_that_surprises_is_listed_first(sensor, run, monkeypatch):
+    scored, oddness = [], SeriesScoreModel.oddness
+    monkeypatch.setattr(
+        SeriesScoreModel, "oddness", lambda model, past: scored.append(1) or oddness(model, past)
+    )
     done = run("anomaly", *NAMES, *ONE_PART)
     assert done.exit_code == 0, done.output
+    assert len(scored) == sensor["day"].nunique()
     listed = pd.read_csv("result/anomalies.csv")
     assert listed.iloc[0][["series", "time", "channel"]].tolist() == [7, 12, "inside"]
     assert len(pd.read_csv("result/scores.csv")) == sensor[["inside", "outside"]].count().sum()

@@ -88,6 +88,7 @@ ANSWERS = {
         "log_likelihood": lambda model: model.log_likelihood(walks()),
         "anomaly": lambda model: model.anomaly(walks()),
         "p_values": lambda model: model.p_values(walks()),
+        "oddness": lambda model: model.oddness(walks()).score,
         "score": lambda model: model.score(walks()),
     },
     "StochasticInterpolant": {

@@ -162,6 +162,9 @@ def test_p_values_stand_beside_the_scores():
     odd[1, 2] += 6.0
     asked = as_lines(odd[..., 0])
     p, scores = model.p_values(asked), model.anomaly(asked)
+    both = model.oddness(asked)
+    np.testing.assert_array_equal(both.score, scores)
+    np.testing.assert_array_equal(both.p_value, p)
     assert p.shape == scores.shape == (3, 5, 1)
     assert p[1, 2, 0] == p.min() < 1e-4
     assert ((p >= 0) & (p <= 1)).all()

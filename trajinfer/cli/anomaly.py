@@ -44,13 +44,14 @@ def anomaly(
     window = window.usual(series)
     windows, name = window.cut(series), window.pieces
     asked = [
-        f"scores = {window.joining('joined', f'model.anomaly({name})')}",
-        f"p_values = {window.joining('joined', f'model.p_values({name})')}",
+        f"odd = model.oddness({name})",
+        f"scores = {window.joining('joined', 'odd.score')}",
+        f"p_values = {window.joining('joined', 'odd.p_value')}",
     ]
     script = [*reading, *window.script, *call.script(f".fit({window.observed})"), *asked]
 
     def answer(fitted: Any) -> Result:
-        scores, p_values = fitted.anomaly(windows.pieces), fitted.p_values(windows.pieces)
+        scores, p_values = fitted.oddness(windows.pieces)
         told = window.told(windows)
         return _result(series, windows.joined(scores), windows.joined(p_values), above, told)
 

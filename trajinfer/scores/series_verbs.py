@@ -269,7 +269,8 @@ class SeriesVerbs(Estimator):
         """
         check_is_fitted(self)
         data = self._asked(X)
-        slopes: Array = np.nansum(self.model_.log_slope(data.values), axis=(1, 2))
+        by_time = np.nansum(self.model_.log_slope(data.flat_values), axis=1)
+        slopes: Array = np.add.reduceat(by_time, data.layout.starts)
         parts = [self.model_.log_density(past) for past in self.model_.pasts(data)]
         return slopes + parts
 
@@ -281,7 +282,7 @@ class SeriesVerbs(Estimator):
         or further where a law of few series does not know them well: beyond what the law says,
         values spread as those of series that stay out of its fit, by Student's t.
         """
-        return self._by_entry(X, lambda found: found.score)
+        return self.oddness(X).score
 
     def p_values(self, X: Any) -> Array:
         """Chance of a value as far out, given all others of its series, or further, (B, T, C).
@@ -289,18 +290,19 @@ class SeriesVerbs(Estimator):
         Two-sided, under the law of `anomaly`, NaN where nothing was observed. Of values of series
         that were not learned, and are as those that were, one in twenty has .05 or less.
         """
-        return self._by_entry(X, lambda found: found.p_value)
+        return self.oddness(X).p_value
 
-    def _by_entry(self, X: Any, answer_of: Callable[[Oddness], Array]) -> Array:
-        """An answer for every value, (B, T, C)."""
+    def oddness(self, X: Any) -> Oddness:
+        """`anomaly` and `p_values`, the fields `score` and `p_value`, for the work of one."""
         check_is_fitted(self)
         data = self._asked(X)
-        answer = np.full(data.values.shape, np.nan)
+        answer = Oddness(*np.full((2, *data.shape), np.nan))
         for i, past in enumerate(self.model_.pasts(data)):
             if not len(past.values):
                 continue
             rows = np.searchsorted(data.times[i, : data.lengths[i]], past.times)
-            answer[i, rows, past.channels] = answer_of(self.model_.oddness(past))
+            for whole, own in zip(answer, self.model_.oddness(past), strict=True):
+                whole[i, rows, past.channels] = own
         return answer
 
     def score(self, X: Any, y: Any = None) -> float:

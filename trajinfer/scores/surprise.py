@@ -35,11 +35,11 @@ class Surprise(NamedTuple):
 
 
 class Oddness(NamedTuple):
-    """Of the n entries of a row, under the law of rows that were not learned.
+    """Of entries given all others, under the law of rows that were not learned.
 
     Attributes:
-        score: (n,) minus the log-density.
-        p_value: (n,) two-sided.
+        score: minus the log-density; (n,) of a row, (B, T, C) of series.
+        p_value: two-sided.
     """
 
     score: Array
