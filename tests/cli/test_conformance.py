@@ -122,7 +122,7 @@ def test_help_lists_every_flag(run, name):
 
 
 @FOR_EACH
-def test_every_command_ends_with_a_figure(run, tables, name):
+def test_figures_are_drawn_by_every_command(run, tables, name):
     shown = [a for a in given(name, "--out", "result") if a != "--no-figures"]
     assert run(*shown).exit_code == 0
     assert list((tables / "result").glob("*.png"))

@@ -82,10 +82,10 @@ def _held_out(series: IrregularSeries, cutoff: str) -> ForecastTask:
 
 
 def _ahead(series: IrregularSeries, length: float) -> ForecastTask:
-    from trajinfer.data import times_ahead
+    from trajinfer.forecasting import times_ahead
 
     script = [
-        "from trajinfer.data import times_ahead",
+        "from trajinfer.forecasting import times_ahead",
         "past = series",
         f"ts = times_ahead(past, {length!r})",
     ]

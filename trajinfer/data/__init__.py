@@ -4,7 +4,6 @@ from trajinfer.data.forecast import Forecast
 from trajinfer.data.input import as_jump_series, as_series, as_snapshots
 from trajinfer.data.irregular_series import IrregularSeries
 from trajinfer.data.jump_series import JumpSeries
-from trajinfer.data.rhythm import times_ahead
 from trajinfer.data.snapshots import Snapshots
 from trajinfer.data.time_axis import TimeAxis
 from trajinfer.data.trajectories import Trajectories
@@ -21,5 +20,4 @@ __all__ = [
     "as_jump_series",
     "as_series",
     "as_snapshots",
-    "times_ahead",
 ]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from trajinfer import IrregularSeries
-from trajinfer.data import times_ahead
+from trajinfer.forecasting import times_ahead
 
 
 def series_at(times, n=1):
