@@ -27,6 +27,7 @@ from trajinfer.references.between import (
 from trajinfer.references.dynamics import Reference
 from trajinfer.references.linalg import cholesky
 from trajinfer.references.marginal_error import missed_marginals
+from trajinfer.references.pinned_paths import draw_pinned, noise_is_even
 from trajinfer.references.problem import Problem
 from trajinfer.references.quadrature import Quadrature
 from trajinfer.references.static_likelihood import pair_cost
@@ -34,6 +35,7 @@ from trajinfer.references.stratified import draw_atoms, draw_partners
 from trajinfer.references.transitions import Transitions
 
 _CHUNK_ELEMENTS = 2**24
+_DIFFERENCE = 1e-3
 
 
 @packable
@@ -46,8 +48,8 @@ class MultiMarginalBridge:
         transitions: its transition laws.
         couplings: of the K-1 segments.
         quadrature: of transition densities that are not Gaussian; the couplings, and the law of the
-            end given a position, are under these, the paths between two given points under the
-            Gaussian laws.
+            end given a position, are under these, and paths are drawn as they are; means of paths
+            between two given points are under the Gaussian laws.
         growth: of the mass; None where it does not change. The couplings are then between
             populations in the middle of the segments.
     """
@@ -155,16 +157,25 @@ class MultiMarginalBridge:
         plan = self.plan_at(first, self._share(first, float(ts[0])))
         atoms = draw_atoms(self._alive(first, plan), n, generator)
         pieces, legs = [], []
+        draw = draw_pinned if self._bends else draw_between
         for k in range(first, last + 1):
             partners = draw_partners(self.plan(k) if k > first else plan, atoms, generator)
             ends = self.problem.points[k][atoms], self.problem.points[k + 1][partners]
             final = k == self.problem.n_segments - 1
             span = self.problem.span(k)
-            pieces.append(draw_between(self.transitions, span, ends, ts, generator, with_end=final))
+            pieces.append(draw(self.transitions, span, ends, ts, generator, with_end=final))
             legs.append((k, segment_times(ts, *span, final=final), *ends))
             atoms = partners
         values = torch.cat(pieces, dim=1).numpy()
         return values, None if self.growth is None else self.growth.descendants(legs).numpy()
+
+    @property
+    def _bends(self) -> bool:
+        """Whether paths between two points are to be weighted guesses, and can be."""
+        if self.quadrature is None:
+            return False
+        t, grid = float(self.problem.times[0]), self.quadrature.grid.unsqueeze(1)
+        return noise_is_even(self.transitions.dynamics, t, grid)
 
     def _share(self, k: int, t: float) -> float:
         start, end = self.problem.span(k)
@@ -183,6 +194,9 @@ class MultiMarginalBridge:
             return dynamics.drift(rows, x)
         k = self.problem.segment_of(t)
         remaining = self.problem.times[k + 1] - t
+        if self.quadrature is not None:
+            rate = dynamics.covariance_rate(rows, x).reshape(-1, 1)
+            return dynamics.drift(rows, x) + rate * self._slope(k, start, x, remaining)
         law = self.transitions(start, x.unsqueeze(0), remaining.reshape(1), with_flow=True)
         target = self._end_weights(k, start, x, remaining) @ self.problem.points[k + 1]
         factor, _ = cholesky(law.covariance)
@@ -242,11 +256,23 @@ class MultiMarginalBridge:
 
     def _end_weights(self, k: int, t: Tensor, x: Tensor, remaining: Tensor) -> Tensor:
         """Probability of every end atom of segment k from x (n, D) at time t, (n, M)."""
+        return torch.softmax(self._end_logits(k, t, x, remaining), dim=1)
+
+    def _end_logits(self, k: int, t: Tensor, x: Tensor, remaining: Tensor) -> Tensor:
         end = self.problem.points[k + 1]
         g = self.couplings.of(k).g
         size = max(1, _CHUNK_ELEMENTS // max(1, end.numel()))
-        logits = [g - self._cost(t, rows, remaining, end) for rows in x.split(size)]
-        return torch.softmax(torch.cat(logits), dim=1)
+        return torch.cat([g - self._cost(t, rows, remaining, end) for rows in x.split(size)])
+
+    def _slope(self, k: int, t: Tensor, x: Tensor, remaining: Tensor) -> Tensor:
+        """Derivative (n, 1) of log h on a line, by central differences."""
+        rate = self.transitions.dynamics.covariance_rate(t.expand(len(x), 1), x).reshape(-1, 1)
+        step = _DIFFERENCE * (rate * remaining).sqrt()
+        up, down = (
+            self._end_logits(k, t, x + side * step, remaining).logsumexp(1, keepdim=True)
+            for side in (1, -1)
+        )
+        return (up - down) / (2 * step)
 
     def _cost(self, t: Tensor, x: Tensor, remaining: Tensor, end: Tensor) -> Tensor:
         """Minus the log transition densities (n, M) from x (n, D) to the end points (M, D)."""

@@ -9,6 +9,9 @@ keeps the ends (x, y), draws positions z between them from those bridges, and re
 $E[b + \Sigma \nabla_z \log q(y \mid z) \mid z]$ forwards,
 $E[-b + \Sigma \nabla_z \log q(z \mid x) \mid z]$ backwards.
 
+Where the drift of the reference is not affine, these bridges are drawn by weighted guesses, and x
+and y are positions of the same path, so near z that the drift between them is nearly linear.
+
 Every turn so returns to the reference itself. Were the simulated paths turned round, a turn would
 take for the reference whatever the one before erred by, and the errors would add up.
 
@@ -39,13 +42,17 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.checkpoint_folder import once
+from trajinfer._core.errors import NotConverged
 from trajinfer._core.packing import packable
 from trajinfer._core.seeding import spawn, torch_generator
 from trajinfer.bridges.local_features import LocalFeatures
 from trajinfer.references.bridge_law import bridge_law
 from trajinfer.references.linalg import apply, cholesky
+from trajinfer.references.pinned_paths import pinned_paths
 from trajinfer.references.problem import Problem
+from trajinfer.references.quadrature import bending, straight_parts
 from trajinfer.references.stratified import draw_atoms
+from trajinfer.references.tied_drifts import backward_drifts, forward_controls
 from trajinfer.references.transitions import Transitions
 
 logger = logging.getLogger(__name__)
@@ -176,6 +183,11 @@ class ProportionalFit:
             noise = step**0.5 * apply(factor, normal)
             middle = x + step / 2 * self._drift(node, x, numbers, backwards) + noise / 2
             x = x + step * self._drift(node, middle, numbers, backwards) + noise
+        if not bool(torch.isfinite(x).all()):
+            raise NotConverged(
+                "simulated paths of backend='ipf' run away to where nothing told their drift; take "
+                "a larger volatility, or backend='auto'"
+            )
         return x
 
     def _drift(self, node: int, x: Tensor, numbers: Tensor, backwards: bool) -> Tensor:
@@ -229,6 +241,8 @@ class ProportionalFit:
         self, start: Tensor, end: Tensor, generator: torch.Generator, *, backwards: bool
     ) -> tuple[Tensor, Tensor]:
         """Positions (S, N, D) on bridges of the reference, and controls or drifts there."""
+        if self.transitions.dynamics.affine is None:
+            return self._on_pinned(start, end, generator, backwards=backwards)
         t0, t1 = self.problem.span(self.segment)
         begin, duration = start.new_full((1,), t0), start.new_full((1,), t1 - t0)
         law = bridge_law(self.transitions, begin, start.unsqueeze(0), duration, self.shares)
@@ -239,6 +253,26 @@ class ProportionalFit:
             return seen, law.backward_drift(positions).squeeze(1)
         known = torch.stack([self._of_reference(node, z) for node, z in enumerate(seen)])
         return seen, law.conditional_drift(positions, ends).squeeze(1) - known
+
+    def _on_pinned(
+        self, start: Tensor, end: Tensor, generator: torch.Generator, *, backwards: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The same where the drift of the reference is not affine."""
+        span = self.problem.span(self.segment)
+        found, effective = pinned_paths(
+            self.transitions, span, (start, end), self.shares, generator
+        )
+        logger.info("paths between two points: %.2f of the guesses count", effective)
+        times = torch.cat([found.new_tensor(span[:1]), self.times, found.new_tensor(span[1:])])
+        paths = torch.cat([start.unsqueeze(0), found, end.unsqueeze(0)])
+        tied = backward_drifts if backwards else forward_controls
+        return found, tied(self.transitions, times, paths, self._reach)
+
+    @cached_property
+    def _reach(self) -> int:
+        """Nodes over which the drift of the reference is nearly linear."""
+        parts = straight_parts(bending(self.transitions, self.problem.batches))
+        return max(1, len(self.shares) // parts)
 
     def _solved(self, gram: Tensor, moment: Tensor, ridges: Tensor) -> Tensor:
         weight = ridges.reshape(-1, 1) * self.features.steepness + _TINY

@@ -120,9 +120,7 @@ def quadrature_for(transitions: Transitions, batches: Sequence[SegmentBatch]) ->
     if not size > _MOST_BENDING:
         return None
     longest = max(float(batch.durations.max()) for batch in batches)
-    # within a part the bending falls with its length to the power 3/2
-    n_parts = min(_MOST_PARTS, math.ceil((size / _BENDING_OF_PARTS) ** (2 / 3)))
-    part = longest / n_parts
+    part = longest / straight_parts(size)
     low = min(float(torch.minimum(b.start.min(), b.end.min())) for b in batches)
     high = max(float(torch.maximum(b.start.max(), b.end.max())) for b in batches)
     probe = torch.linspace(low, high, 200, dtype=batches[0].start.dtype).reshape(-1, 1)
@@ -137,6 +135,15 @@ def quadrature_for(transitions: Transitions, batches: Sequence[SegmentBatch]) ->
         return None
     grid = torch.as_tensor(np.linspace(low - margin, high + margin, n_nodes))
     return Quadrature.of(transitions.dynamics, grid, part)
+
+
+def straight_parts(size: float) -> int:
+    """Parts of a segment of this bending, each short enough for the linear-noise equations.
+
+    Within a part the bending falls with its length to the power 3/2.
+    """
+    parts = math.ceil(math.pow(size / _BENDING_OF_PARTS, 2 / 3))
+    return min(max(parts, 1), _MOST_PARTS)
 
 
 def bending(transitions: Transitions, batches: Sequence[SegmentBatch]) -> float:
