@@ -1,9 +1,9 @@
-"""Entries laid end to end: padding, taking, joining, groups of similar size."""
+"""Entries laid end to end: padding, taking, joining."""
 
 import numpy as np
 import pytest
 
-from trajinfer.data.ragged import RaggedLayout, buckets
+from trajinfer.data.ragged import RaggedLayout
 
 
 @pytest.fixture
@@ -36,15 +36,3 @@ def test_taking_keeping_joining(layout):
     keep = np.array([True, False, False, True, True, False, False])
     assert layout.keep(keep).lengths.tolist() == [1, 2, 0]
     assert RaggedLayout.join([taken, layout]).lengths.tolist() == [1, 4, 1, 2, 4, 1]
-
-
-@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0, 10.0])
-def test_groups_are_of_similar_size_and_few(ratio):
-    sizes = np.random.default_rng(0).integers(1, 1000, 200)
-    groups = buckets(sizes, ratio)
-    assert sorted(np.concatenate(groups)) == list(range(200))
-    assert all(sizes[group].max() <= ratio * sizes[group].min() for group in groups)
-    padded = sum(len(group) * sizes[group].max() for group in groups)
-    assert padded <= ratio * sizes.sum()
-    if ratio > 1:
-        assert len(groups) <= 2 + np.log(1000) / np.log(ratio)

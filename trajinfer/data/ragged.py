@@ -105,27 +105,3 @@ class RaggedLayout:
     def join(cls, parts: Sequence[Self]) -> Self:
         """The layout of the series of several, one after the other."""
         return cls(np.concatenate([part.lengths for part in parts]))
-
-
-def buckets(sizes: Array, ratio: float = 2.0) -> list[Array]:
-    """Rows of similar size, so that padding each group to its largest costs little.
-
-    Args:
-        sizes: (B,) positive sizes of the rows, such as lengths or numbers of steps.
-        ratio: bound on the largest size over the smallest one within a group.
-
-    Returns:
-        Groups of row numbers, ascending within a group, small sizes first.
-
-    Example:
-        >>> [group.tolist() for group in buckets(np.array([3, 50, 2, 4]))]
-        [[0, 2, 3], [1]]
-    """
-    order = np.argsort(sizes, kind="stable")
-    groups, start = [], 0
-    while start < len(order):
-        bound = ratio * sizes[order[start]]
-        stop = int(np.searchsorted(sizes[order], bound, side="right"))
-        groups.append(np.sort(order[start:stop]))
-        start = stop
-    return groups
