@@ -1,7 +1,11 @@
 """`import trajinfer` brings nothing with it, and no room needs an extra to be imported."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+
+import trajinfer
 
 EXTRAS = ("matplotlib", "pooch", "plotly", "anndata", "pyarrow", "h5py", "xarray")
 EXTRAS += ("sktime", "arviz_base")
@@ -41,3 +45,24 @@ def test_everything_imports_where_no_extra_is_installed():
         "except ImportError as error: print(error)"
     )
     assert "pip install 'trajinfer[plot]'" in out
+
+
+# what estimators are made of; the rest takes as long to load as many a fit
+SMALL_PARTS = {"base", "exceptions", "utils"}
+
+
+def test_parts_of_scikit_learn_are_loaded_where_they_are_used():
+    """A worker that starts for a bootstrap does not load clusters and trees that it never asks.
+
+    The rooms of evaluation are loaded when they are asked for.
+    """
+    package = Path(trajinfer.__file__).parent
+    found = {
+        f"{path.relative_to(package)}: {node.module}"
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in ("evaluation", "adapters")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn.")
+        if node.module.split(".")[1] not in SMALL_PARTS
+    }
+    assert found == set()

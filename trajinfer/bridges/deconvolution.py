@@ -22,13 +22,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajinfer._core.checks import Array, as_array
 from trajinfer._core.errors import InputError
 from trajinfer.data import Snapshots
 from trajinfer.diffusion.em import log_densities
+from trajinfer.diffusion.first_shares import first_shares
 
 _MOST_PARTS, _FEWEST_POINTS = 8, 10
 _ROUNDS, _STILL = 200, 1e-5
@@ -158,9 +157,7 @@ def _fitted(y: Array, mass: Array, k: int, seed: int) -> NoisyMixture:
     """A mixture of K parts by expectation and maximisation."""
     shares = np.ones((len(y), 1))
     if k > 1:
-        with threadpool_limits(1):
-            groups = KMeans(k, n_init=3, random_state=seed % 2**32).fit(y, sample_weight=mass)
-        shares = np.eye(k)[groups.labels_]
+        shares = first_shares(y, k, seed, mass)
     current = NoisyMixture.of(y, mass, shares)
     for _ in range(_ROUNDS):
         after = NoisyMixture.of(y, mass, current.shares)

@@ -6,11 +6,10 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajinfer._core.checks import Array, as_array, require_finite, require_integer
 from trajinfer._core.errors import InputError
+from trajinfer.diffusion.first_shares import first_shares
 from trajinfer.diffusion.shrinkage import shrunk_moments
 
 _VARIANCE_KEPT = 0.9995
@@ -98,7 +97,7 @@ def _principal(covariance: Array) -> tuple[Array, Array, int]:
 
 
 def _em(scores: Array, k: int, seed: int, shrinkages: _Shrinkages) -> tuple[Array, Array, Array]:
-    shares = _first_shares(scores, k, seed)
+    shares = first_shares(scores, k, seed)
     before = -np.inf
     for _ in range(_ROUNDS):
         weights, means, covariances = _maximise(scores, shares, shrinkages)
@@ -111,13 +110,6 @@ def _em(scores: Array, k: int, seed: int, shrinkages: _Shrinkages) -> tuple[Arra
             break
         before = now
     return weights, means, covariances
-
-
-def _first_shares(scores: Array, k: int, seed: int) -> Array:
-    with threadpool_limits(1):
-        labels = KMeans(k, n_init=3, random_state=seed % 2**32).fit_predict(scores)
-    shares: Array = np.eye(k)[labels]
-    return shares
 
 
 def _maximise(scores: Array, shares: Array, shrinkages: _Shrinkages) -> tuple[Array, Array, Array]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from trajinfer._core.checks import Array
 
@@ -164,6 +161,11 @@ def _spectrum(x: Array) -> Array:
 
 def _classifier_area(real: Array, drawn: Array) -> float:
     """Area under the curve of trees on values and steps, on series they have not learned."""
+    # imported here, since they take longer to load than the room
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     length = min(real.shape[1], drawn.shape[1])
     parts = [x[:, :length] for x in (real, drawn)]
     table = np.concatenate(

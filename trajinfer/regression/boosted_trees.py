@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajinfer._core.checks import Array
@@ -76,6 +75,9 @@ class BoostedTrees:
             settings: of the trees.
             seed: of the choice of features.
         """
+        # imported here, since fits without trees would pay for it
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
         kind = HistGradientBoostingClassifier if n_classes else HistGradientBoostingRegressor
         model = kind(
             max_iter=settings.rounds,

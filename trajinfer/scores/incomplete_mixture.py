@@ -8,10 +8,9 @@ from typing import Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajinfer._core.checks import Array
+from trajinfer.diffusion.first_shares import first_shares
 
 _ROUNDS = 10
 _LEAST_NOISE = 1e-4
@@ -107,9 +106,7 @@ def maximised(
     parts, shares = start, None
     if count > 1:
         rows = np.stack([start.posterior(one)[0][0] for one in series])
-        with threadpool_limits(1):
-            labels = KMeans(count, n_init=3, random_state=seed % 2**32).fit_predict(rows)
-        shares = np.eye(count)[labels]
+        shares = first_shares(rows, count, seed)
     for _ in range(_ROUNDS):
         parts, shares = _round(series, parts, start, shares, strength)
     return parts

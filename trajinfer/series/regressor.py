@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -149,6 +148,8 @@ class NeuralSDERegressor(RegressorMixin, LabelledEstimator):  # type: ignore[mis
     @renamed(series="X")
     def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
         """Coefficient of determination, at most 1; 0 is the mean of the numbers."""
+        from sklearn.metrics import r2_score  # here, since fits do without it
+
         check_is_fitted(self)
         predicted = self._numbers(X)
         numbers = number_labels(as_series(X).labels if y is None else y, len(predicted))
