@@ -379,7 +379,9 @@ def test_columns_in_another_order_or_of_another_name_are_refused(tmp_path):
         with pytest.raises(InputError, match=r"columns of these series are \('b', 'a'\)"):
             one.predict(read(["b", "a"]))
         with pytest.raises(InputError, match="those of the fit were"):
-            one.predict(IrregularSeries.from_arrays(series.times, series.values, channels="ac"))
+            one.predict(
+                IrregularSeries.from_arrays(series.times, series.values, channels=["a", "c"])
+            )
         unnamed = IrregularSeries.from_arrays(series.times, series.values)
         np.testing.assert_array_equal(one.predict_proba(unnamed), one.predict_proba(series))
 
