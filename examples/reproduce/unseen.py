@@ -199,6 +199,10 @@ def cuts(
                 pasts.append(series[[row]].until(clock[cut]))
                 times.append(clock[ahead])
                 values.append(table[ahead])
+    if not times:
+        raise ValueError(
+            f"no two rows of a series are within {horizon:g}; ask for a longer horizon"
+        )
     longest = max(map(len, times))
     later = np.stack([np.pad(t, (0, longest - len(t)), mode="edge") for t in times])
     truth = np.full((len(times), longest, len(series.channels)), np.nan)

@@ -73,7 +73,8 @@ class Panel:
 
     Attributes:
         series: at most fifty of them, chosen at random.
-        horizon: a fifth of the different times, one at least.
+        horizon: a fifth of the different times, one at least, and never less than the usual gap
+            of a series, as where most series have times of their own.
     """
 
     series: IrregularSeries
@@ -90,9 +91,16 @@ class Panel:
         table = table[rows >= 3]
         made = IrregularSeries.from_frame(table, id=id_column, time=clock, channels=channels)
         chosen = np.random.default_rng(0).permutation(len(made))[:MOST_SERIES]
-        times = np.unique(made.flat_times)
+        return cls.of(made[np.sort(chosen)], np.unique(made.flat_times))
+
+    @classmethod
+    def of(cls, series: IrregularSeries, times: np.ndarray) -> Panel:
+        """Series of a table that has these different times, ascending."""
         ahead = max(1, round(len(times) / 5))
-        return cls(made[np.sort(chosen)], float(times[-1] - times[-1 - ahead]))
+        inner = np.ones(len(series.flat_times) - 1, dtype=bool)
+        inner[np.cumsum(series.lengths)[:-1] - 1] = False
+        gap = np.median(np.diff(series.flat_times)[inner])
+        return cls(series, float(max(times[-1] - times[-1 - ahead], gap)))
 
 
 def damped_trend(

@@ -44,14 +44,17 @@ def test_kernel_ridge_learns_what_is_not_linear(rng):
     assert np.mean((model(other) - truth) ** 2) < 0.3 * truth.var()
 
 
-def test_parts_are_predicted_by_refits_without_them(rng):
+@pytest.mark.parametrize("sizes", [None, 1.0])
+def test_parts_are_predicted_by_refits_without_them(rng, sizes):
     """Two targets, one with holes; the penalty is the one of the smallest held-out error."""
     x = np.column_stack([np.ones(60), rng.normal(size=(60, 5))])
     y = x[:, 1:3] + rng.normal(size=(60, 2))
     y[::7, 1] = np.nan
     held = np.arange(60) % 3
     trains = [held != part for part in range(3)]
-    maps, predicted = fit_ridge_by_parts(x, y, held, trains, (np.arange(6),) * 2)
+    size = None if sizes is None else np.exp(sizes * rng.normal(size=60))
+    maps, predicted = fit_ridge_by_parts(x, y, held, trains, (np.arange(6),) * 2, size)
+    weight = np.ones(60) if size is None else size**2
     for c in range(2):
         known = ~np.isnan(y[:, c])
         errors, answers = [], []
@@ -60,9 +63,10 @@ def test_parts_are_predicted_by_refits_without_them(rng):
             answer = np.empty(60)
             for part in range(3):
                 rows = known & trains[part]
-                own = np.linalg.solve(x[rows].T @ x[rows] + shrink, x[rows].T @ y[rows, c])
+                left = x[rows].T * weight[rows]
+                own = np.linalg.solve(left @ x[rows] + shrink, left @ y[rows, c])
                 answer[held == part] = x[held == part] @ own
             answers.append(answer)
-            errors.append(np.mean((answer - y[:, c])[known] ** 2))
+            errors.append(np.mean(weight[known] * (answer - y[:, c])[known] ** 2))
         np.testing.assert_allclose(predicted[:, c], answers[int(np.argmin(errors))], atol=1e-4)
     np.testing.assert_allclose(maps[1](x)[held == 1], predicted[held == 1], atol=1e-10)

@@ -10,7 +10,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 from trajinfer.forecasting.observations import Channel
 
-_MOST_KNOTS, _FEWEST_SERIES = 6, 3
+_MOST_KNOTS, _FEWEST_SERIES = 12, 3
 
 
 @packable
@@ -47,9 +47,13 @@ class CommonCurve:
         place = np.arange(self.width)
         return np.asarray((place >= 2) & (place < 2 + len(self.knots)))
 
+    def clock(self, times: Array, first: Array) -> Array:
+        """What the clock shows (n,) at times (n,) of series that began at times (n,)."""
+        return np.asarray((times - (first if self.by_age else self.origin)) / self.unit)
+
     def __call__(self, times: Array, first: Array) -> Array:
         """(n, p) at times (n,) of series that began at times (n,)."""
-        clock = (times - (first if self.by_age else self.origin)) / self.unit
+        clock = self.clock(times, first)
         columns = [np.ones(len(times)), clock, *np.maximum(clock - self.knots[:, None], 0.0)]
         if self.period > 0:
             turn = 2 * np.pi * (times - self.origin) / self.period
@@ -85,7 +89,7 @@ class CommonCurve:
 
     def _bent(self, times: Array, first: Array, by_age: bool, most: int) -> CommonCurve:
         """With a clock and at most so many knots at quantiles of what it shows."""
-        clock = (times - (first if by_age else self.origin)) / self.unit
+        clock = replace(self, by_age=by_age).clock(times, first)
         count = max(min(most, len(np.unique(np.round(clock, 9))) - 2), 0)
         ranks = np.arange(1, count + 1) / (count + 1)
         return replace(self, by_age=by_age, knots=np.unique(np.quantile(clock, ranks)))

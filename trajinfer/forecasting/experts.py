@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from trajinfer._core.checks import Array
-from trajinfer.forecasting.features import Design, Questions
+from trajinfer.forecasting.design import Design
+from trajinfer.forecasting.features import Questions
 from trajinfer.forecasting.history import LeadUnits
 
 SIMPLE = (
@@ -58,11 +61,13 @@ def ridge_columns(
     They are all columns, or its own where there are many channels or few pairs to learn from.
     """
     width = 1 + n_features + 2 * design.n_moves
+    ends = width + np.cumsum([0, *(len(size) for size in design.stretch_sizes)])
     if n_channels == 1 or (rich and n_channels <= MOST_JOINT_CHANNELS):
-        return (np.arange(width),) * n_channels
+        return (np.arange(ends[-1]),) * n_channels
+    stretches = [np.arange(*bounds) for bounds in itertools.pairwise(ends)]
     chosen = []
-    for own in design.own:
+    for own, last in zip(design.own, stretches, strict=True):
         moves = own[own < design.n_moves]
         products = [1 + n_features + k * design.n_moves + moves for k in range(2)]
-        chosen.append(np.concatenate([[0], 1 + own, *products]))
+        chosen.append(np.concatenate([[0], 1 + own, *products, last]))
     return tuple(chosen)

@@ -16,8 +16,9 @@ from trajinfer.data.channel_kinds import Bounds, ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles
 from trajinfer.forecasting.common_times import CommonOrigins, Independent, independent_stretches
 from trajinfer.forecasting.continuations import CONTINUATIONS, fit_continuations
+from trajinfer.forecasting.design import Design
 from trajinfer.forecasting.experts import SIMPLE, ridge_columns, simple_increments
-from trajinfer.forecasting.features import Design, Questions, questions
+from trajinfer.forecasting.features import Questions, questions
 from trajinfer.forecasting.folds import Folds, folds_of
 from trajinfer.forecasting.forests import fit_forests
 from trajinfer.forecasting.held_out import HeldOut, Judged
@@ -236,7 +237,9 @@ class LawFit:
         target = (truth - asked.history.last) / asked.size
         n_features, n_channels = features.shape[1], self.units.n_channels
         columns = ridge_columns(self.design, n_features, n_channels, rich=bool(names))
-        ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns)
+        # errors in units of the channel: else short leads of steep stretches would count most
+        size = (asked.size / np.sqrt(np.mean(asked.size**2, axis=0))).mean(axis=1)
+        ridges, ridge = fit_ridge_by_parts(products, target, held, trains, columns, size)
         del products
         continued, continuations = fit_continuations(
             self.past,

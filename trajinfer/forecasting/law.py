@@ -23,8 +23,9 @@ from trajinfer.data import IrregularSeries
 from trajinfer.data.channel_kinds import ChannelKinds
 from trajinfer.forecasting.calendar import CalendarCycles
 from trajinfer.forecasting.continuations import Continuations
+from trajinfer.forecasting.design import Design
 from trajinfer.forecasting.experts import simple_increments
-from trajinfer.forecasting.features import Design, Questions, questions
+from trajinfer.forecasting.features import Questions, questions
 from trajinfer.forecasting.history import LeadUnits, history
 from trajinfer.forecasting.lead_process import LeadProcess
 from trajinfer.forecasting.memory import noise_floor

@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.packing import packable
 
-PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
+PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 
 
 @packable
@@ -35,7 +35,12 @@ class LinearMaps:
 
 
 def fit_ridge_by_parts(
-    design: Array, target: Array, held: Array, trains: list[Array], columns: tuple[Array, ...]
+    design: Array,
+    target: Array,
+    held: Array,
+    trains: list[Array],
+    columns: tuple[Array, ...],
+    size: Array | None = None,
 ) -> tuple[list[LinearMaps], Array]:
     """A ridge per part, with the penalty of each target that predicts the held-out parts best.
 
@@ -45,6 +50,7 @@ def fit_ridge_by_parts(
         held: (P,) part in which each row is held out; -1: in none.
         trains: for each part, (P,) whether a row is learned from.
         columns: see `LinearMaps`.
+        size: (P,) factors of the errors, in learning and in the choice of the penalty; None: 1.
 
     Returns:
         The ridges, and what they predict of the parts they have not seen, (P, C); 0 for rows that
@@ -53,6 +59,7 @@ def fit_ridge_by_parts(
     predicted = np.zeros(target.shape)
     weights: list[list[Array]] = [[] for _ in trains]
     held_rows = [np.flatnonzero(held == part) for part in range(len(trains))]
+    size = np.ones(len(target)) if size is None else size
     by_holes: dict[bytes, list[int]] = {}
     for c in range(target.shape[1]):
         key = columns[c].tobytes() + np.packbits(np.isnan(target[:, c])).tobytes()
@@ -60,12 +67,13 @@ def fit_ridge_by_parts(
     chosen: dict[int, list[Array]] = {}
     for channels in by_holes.values():
         where = columns[channels[0]]
-        x = design if len(where) == design.shape[1] else design[:, where]
+        x = size[:, None] * (design if len(where) == design.shape[1] else design[:, where])
         known = ~np.isnan(target[:, channels[0]])
-        y = np.where(known[:, None], target[:, channels], 0.0)
+        y = size[:, None] * np.where(known[:, None], target[:, channels], 0.0)
         sums = _moments(x, y, known, held_rows, trains)
         for k, c in enumerate(channels):
-            chosen[c], predicted[:, c] = _best_penalty(x, y[:, k], known, held_rows, sums, k)
+            chosen[c], found = _best_penalty(x, y[:, k], known, held_rows, sums, k)
+            predicted[:, c] = found / size
     for part, own in enumerate(weights):
         own += [chosen[c][part] for c in range(target.shape[1])]
     return [LinearMaps(columns, tuple(own)) for own in weights], predicted
