@@ -205,6 +205,21 @@ def test_series_of_another_table(run, tmp_path, monkeypatch, winds):
     assert table[["series", "probability"]].to_numpy().tolist() == [["new", 1.0]]
 
 
+def test_another_table_is_read_as_that_of_the_fit(run, tmp_path, monkeypatch, winds):
+    monkeypatch.chdir(tmp_path)
+    days = pd.date_range("2025-01-01", periods=5)
+    table = pd.DataFrame({"storm": "new", "day": days, "wind": 40.0, "other": "calm"})
+    table.to_csv("new.csv", index=False)
+    table.drop(columns="storm").to_csv("alone.csv", index=False)
+    asking = ("ask", winds / "result", "--target", "wind>=64", "--horizon", "1d", "--no-figures")
+    for k, words in enumerate((["new.csv"], ["alone.csv", "--id", ""])):
+        done = run(*asking, "--out", f"answer{k}", "--series", *words)
+        assert done.exit_code == 0, done.output
+    named, alone = (pd.read_csv(f"answer{k}/answer.csv") for k in range(2))
+    assert named["series"].tolist() == ["new"]
+    assert alone["probability"].tolist() == named["probability"].tolist()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -214,7 +229,7 @@ def test_series_of_another_table(run, tmp_path, monkeypatch, winds):
             "can only be followed for some time; give the functional a --hor",
         ),
         (("--target", "wind>=64", "--horizon", "3d", "--from", "wind=3"), "goes on from series"),
-        (("--target", "wind>=64", "--horizon", "3d", "--from", "new"), "goes on from series"),
+        (("--target", "wind>=64", "--horizon", "3d", "--from", "new"), "write last, or name"),
     ],
 )
 def test_mistakes_with_forecasts_are_refused(fails, tmp_path, monkeypatch, winds, arguments, said):

@@ -7,12 +7,14 @@ from sklearn.exceptions import NotFittedError
 
 import trajinfer
 from trajinfer import (
+    DirectedChainGenerator,
     ExtrapolationWarning,
     InputError,
     IrregularSeries,
     MarkovJumpProcess,
     NeuralSDEForecaster,
     SchrodingerBridge,
+    ScoreSeries,
     Trajectories,
 )
 from trajinfer.functionals import (
@@ -170,7 +172,9 @@ def test_a_forecaster_is_counted_from_the_last_value(forecaster):
     assert answer.value.tolist() == [0, 0, 0]
     last = series.values[:3, -1, 0]
     reached = hitting_probability(above(float(last.min()) - 1.0), horizon=4.0)
-    assert estimate(reached, model, series[:3], n=50, random_state=0).value.tolist() == [1, 1, 1]
+    with pytest.warns(UserWarning, match="3 of the starts already lie in the stopping set"):
+        answer = estimate(reached, model, series[:3], n=50, random_state=0)
+    assert answer.value.tolist() == [1, 1, 1]
 
 
 def test_samples_that_are_no_paths_answer_for_one_time_alone(forecaster):
@@ -183,6 +187,41 @@ def test_samples_that_are_no_paths_answer_for_one_time_alone(forecaster):
         estimate(occupation(above(1.0), 4.0), apart, series[:2], n=10)
     answer = estimate(exceedance(-1e9, 4.0), apart, series[:2], n=10, random_state=0)
     assert answer.value.tolist() == [1.0, 1.0]
+
+
+def test_a_score_model_is_counted_anew_and_from_series():
+    """Walks of unit steps: from 0 at the first time, and on from the values at the fourth."""
+    rng = np.random.default_rng(0)
+    walks = np.concatenate([np.zeros((600, 1)), rng.normal(size=(600, 7)).cumsum(axis=1)], axis=1)
+    series = IrregularSeries.from_arrays(np.arange(8.0), walks[..., None])
+    model = ScoreSeries(n_components=1, random_state=0).fit(series)
+    rise = hitting_probability(above(2.0), horizon=4.0)
+    anew = estimate(rise, model, n=4000, step=1.0, random_state=1)
+    steps = rng.normal(size=(100_000, 4)).cumsum(axis=1).max(axis=1)
+    assert anew.value[0] == pytest.approx((steps >= 2).mean(), abs=0.04)
+    past = series[:3].until(3.0)
+    on = estimate(rise, model, past, n=4000, step=1.0, random_state=1)
+    truth = [(steps >= 2 - x).mean() for x in past.values[:, -1, 0]]
+    assert on.value == pytest.approx(truth, abs=0.04)
+
+
+def test_starts_in_the_stopping_set_are_told():
+    def stays(starts, times, n, seed):
+        return np.broadcast_to(np.reshape(starts, (-1, 1, 1, 1)), (2, n, len(times), 1))
+
+    source = PathSource(stays, "Source", 1, goes_on=True)
+    question = hitting_probability(above(1.0), horizon=1.0)
+    with pytest.warns(UserWarning, match="1 of the starts already lie in the stopping set"):
+        assert estimate(question, source, [0.0, 2.0], n=5).value.tolist() == [0.0, 1.0]
+
+
+def test_rows_with_times_of_their_own_are_not_followed():
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.uniform(0.5, 1.5, (30, 6)), axis=1)
+    series = IrregularSeries.from_arrays(times, rng.normal(size=(30, 6, 1)))
+    model = DirectedChainGenerator(transform="rows", random_state=0).fit(series)
+    with pytest.raises(InputError, match=r"times of their own.*transform='standard'"):
+        as_dynamics(model)
 
 
 def test_recorded_paths_are_counted():

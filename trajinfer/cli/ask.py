@@ -10,7 +10,7 @@ import typer
 
 from trajinfer._core.errors import InputError
 from trajinfer.cli.command import command
-from trajinfer.cli.options import DrawingRun, Id, Time
+from trajinfer.cli.options import DrawingRun
 from trajinfer.cli.output import Job, Result
 from trajinfer.cli.question import Question
 from trajinfer.cli.starts import series_of, start_of
@@ -23,8 +23,13 @@ def ask(
     table: Annotated[
         Path | None, typer.Option("--series", help="Table of the series to go on from.")
     ] = None,
-    id: Id = "id",
-    time: Time = "time",
+    id: Annotated[
+        str | None,
+        typer.Option(help="Its column that names the series; that of the fit if not given."),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Its column of times; that of the fit if not given.")
+    ] = None,
 ) -> Job:
     """Ask a fitted model which region is reached first, how likely, and how soon."""
     folder = _model_folder(model)
@@ -42,7 +47,7 @@ def ask(
     place = (
         start_of(asked.start, dynamics, model)
         if table is None
-        else series_of(table, id, time, fitted)
+        else series_of(table, id, time, fitted, model)
     )
     task = HittingQuestion(fitted, dynamics, regions, place, asked.duration, asked.n, asked.seed)
 

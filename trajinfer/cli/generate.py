@@ -52,6 +52,8 @@ def generate(
             progress=lambda text: say(text, quiet=run.quiet),
         )
         summary = {**call.summary(), **trial.summary()}
+        if aim.window is None:  # what is asked later goes on from whole series
+            summary["reading"] = file.as_read(aim.group or "")
         tables = {"synthetic": table_of_draws(trial.drawn, task.series, task.categories)}
         models = {"model": trial.generator}
         return Result(summary, trial.text(), tables, models, trial.texts(), trial.figures())

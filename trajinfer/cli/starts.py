@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trajinfer._core.errors import InputError
-from trajinfer.cli.files import TableFile
 from trajinfer.cli.output import SUMMARY
 from trajinfer.cli.typed_labels import by_text
 
@@ -67,11 +66,15 @@ def _paths_from(text: str, source: PathSource, folder: Path) -> Any:
             f"--from {text!r}: a {source.name} goes on from series, not from a state; write last, "
             "new, or name a table by --series"
         )
+    if text == "new" and not source.anew:
+        raise InputError(
+            f"--from new: a {source.name} goes on from series; write last, or name a table by "
+            "--series"
+        )
     if text == "new" or not source.goes_on:
         return None
-    summary = folder / SUMMARY
-    reading = json.loads(summary.read_text("utf-8")).get("reading") if summary.is_file() else None
-    if reading is None:
+    reading = _reading(folder)
+    if not reading:
         raise InputError(
             f"{folder} does not say from which table its model was fitted; name the series to go "
             "on from by --series table.csv"
@@ -84,25 +87,32 @@ def _paths_from(text: str, source: PathSource, folder: Path) -> Any:
         ) from error
 
 
-def series_of(path: Path, id: str, time: str, fitted: Any) -> Any:
+def series_of(path: Path, id: str | None, time: str | None, fitted: Any, folder: Path) -> Any:
     """The series of a table, with the channels that the model was fitted to.
 
     Args:
-        path: the table.
-        id, time: its columns.
+        path: the table, read as that of the fit was.
+        id, time: its columns; None for those of the fit.
         fitted: the model.
+        folder: of the run that fitted it.
 
     Raises:
         InputError: for a table without them.
     """
-    from trajinfer import IrregularSeries
+    from trajinfer.cli.series import SeriesFile
 
-    reader = TableFile(data=path)
-    reader.check()
-    frame, _ = reader.read_table(text=(id,), time=time)
     names = getattr(fitted, "feature_names_in_", None)
-    channels = None if names is None else list(map(str, names))
-    return IrregularSeries.from_frame(frame, id=id, time=time, channels=channels)
+    channels = "" if names is None else ",".join(map(str, names))
+    words = {"statics": "", "channels": channels, **_reading(folder), "data": str(path)}
+    given = {"id": id, "time": time}
+    return SeriesFile.again(words | {key: x for key, x in given.items() if x is not None})
+
+
+def _reading(folder: Path) -> dict[str, Any]:
+    """How the table of a run was read; empty where the run does not say."""
+    summary = folder / SUMMARY
+    known = json.loads(summary.read_text("utf-8")) if summary.is_file() else {}
+    return known.get("reading") or {}
 
 
 def _number(value: str, text: str) -> float:

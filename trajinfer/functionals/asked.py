@@ -16,11 +16,17 @@ from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
 from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource
 from trajinfer.functionals.fields import FieldsOfProblem, FieldsOfProcess
-from trajinfer.functionals.sources import of_forecaster, of_fractional, of_generator
+from trajinfer.functionals.sources import (
+    of_forecaster,
+    of_fractional,
+    of_generator,
+    of_score_series,
+)
 from trajinfer.generation import DirectedChainGenerator
 from trajinfer.jumps import JumpModel, MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
 from trajinfer.processes import FractionalBrownian, Process
+from trajinfer.scores import ScoreSeries
 from trajinfer.sde import SDE, SDELike
 from trajinfer.sde.conversion import convert
 from trajinfer.sde.problem import Problem
@@ -53,8 +59,8 @@ def as_dynamics(process: Any) -> Dynamics:
         return _of_any_sde(process)
     raise InputError(
         f"a {type(process).__name__} cannot be asked; give a fitted SchrodingerBridge, "
-        "MarkovJumpProcess, FractionalSDE, NeuralSDEForecaster or DirectedChainGenerator, an SDE, "
-        "or recorded Trajectories"
+        "MarkovJumpProcess, FractionalSDE, NeuralSDEForecaster, ScoreSeries or "
+        "DirectedChainGenerator, an SDE, or recorded Trajectories"
     )
 
 
@@ -184,6 +190,7 @@ def _of_rates(process: Any) -> Chain:
 as_dynamics.register(NeuralSDEForecaster)(of_forecaster)
 as_dynamics.register(FractionalSDE)(of_fractional)
 as_dynamics.register(DirectedChainGenerator)(of_generator)
+as_dynamics.register(ScoreSeries)(of_score_series)
 
 
 @as_dynamics.register

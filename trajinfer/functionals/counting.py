@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,25 @@ def paths_of(
     times = np.linspace(0.0, horizon, count + 1)
     if source.draw is None:
         raise InputError(f"no paths can be drawn from {source.name}")
-    return source.draw(source.last if x0 is None else x0, times, n, seed), times
+    starts = source.last if x0 is None else x0
+    paths = source.draw(starts, times, n, seed)
+    if starts is not None:
+        _tell_stopped(functional, paths[:, 0, 0])
+    return paths, times
+
+
+def _tell_stopped(functional: Functional, starts: Array) -> None:
+    """Warn of starts (B, D) at which nothing is left to ask."""
+    stopped = np.zeros(len(starts), dtype=bool)
+    for region, _ in functional.stopping:
+        stopped |= region.contains(starts)
+    if stopped.any():
+        warnings.warn(
+            f"{int(stopped.sum())} of the starts already lie in the stopping set; they have the "
+            "value paid there",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _recorded(source: PathSource, horizon: float | None) -> tuple[Array, Array]:

@@ -159,6 +159,7 @@ class PathSource:
         axis: the times.
         coherent: whether paths are right as paths, not only at each time.
         goes_on: whether paths can go on from series given as starts.
+        anew: whether paths can be drawn without any.
         recorded: `Trajectories`, where they were recorded.
         last: what the paths go on from, where nothing is given.
         notes: what was assumed, in words.
@@ -171,6 +172,7 @@ class PathSource:
     axis: TimeAxis = field(default_factory=TimeAxis)
     coherent: bool = True
     goes_on: bool = False
+    anew: bool = True
     recorded: Any = None
     last: Any = None
     notes: tuple[str, ...] = ()

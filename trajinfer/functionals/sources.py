@@ -10,11 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.seeding import spawn
-from trajinfer.data import Forecast, IrregularSeries, TimeAxis, Trajectories
+from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
 from trajinfer.data.input import as_series
 from trajinfer.functionals.dynamics import PathSource
 from trajinfer.generation import DirectedChainGenerator
 from trajinfer.long_memory import FractionalSDE
+from trajinfer.scores import ScoreSeries
 from trajinfer.series import NeuralSDEForecaster
 
 _HIDDEN = "the process behind the observations is asked, without the noise of observation"
@@ -23,7 +24,7 @@ _HIDDEN = "the process behind the observations is asked, without the noise of ob
 class _Forecaster(Protocol):
     n_features_in_: int
 
-    def forecast(self, X: Any, ts: Any, n: int, *, random_state: Any) -> Forecast: ...
+    def forecast(self, X: Any, ts: Any, *, n: int, random_state: Any) -> Any: ...
 
 
 def of_forecaster(process: NeuralSDEForecaster) -> PathSource:
@@ -42,7 +43,24 @@ def of_forecaster(process: NeuralSDEForecaster) -> PathSource:
         axis,
         coherent=bool(process.coherent_paths),
         goes_on=True,
+        anew=False,
     )
+
+
+def of_score_series(process: ScoreSeries) -> PathSource:
+    """New series from the first time of those fitted, or what goes on from those given."""
+    check_is_fitted(process)
+    model = process.model_
+    axis = model.axis
+
+    def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
+        if starts is not None:
+            return _ahead(process, starts, axis, times, n, seed)
+        drawn = process.sample(n, float(np.min(model.grid)) + times, random_state=seed)
+        return cast(Trajectories, drawn).values[None]
+
+    name, dim = type(process).__name__, int(process.n_features_in_)
+    return PathSource(draw, name, dim, _names(process), axis, goes_on=True)
 
 
 def of_fractional(process: FractionalSDE) -> PathSource:
@@ -73,6 +91,11 @@ def of_generator(process: DirectedChainGenerator) -> PathSource:
     """New series, from their first time on."""
     check_is_fitted(process)
     model = process.model_
+    if model.engine.own_times:
+        raise InputError(
+            "series of this generator are rows with times of their own, between which nothing is "
+            "known; fit one with transform='standard', a law in continuous time"
+        )
 
     def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
         if starts is not None:
@@ -96,7 +119,7 @@ def _ahead(
         )
     series = as_series(starts).on_axis(axis)
     asked = series.last_times[:, None] + times[1:]
-    samples = process.forecast(series, asked, n, random_state=seed).samples
+    samples = process.forecast(series, asked, n=n, random_state=seed).samples
     first = _last_values(series)
     start = np.broadcast_to(first[:, None, None, :], (len(series), n, 1, first.shape[1]))
     return np.concatenate([start, samples], axis=2)
