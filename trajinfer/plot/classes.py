@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NUMBERS_UP_TO = 12
 _DARK = 0.6
+_LETTERS = 15  # that stand beside each other
 
 
 def classes(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -51,7 +52,8 @@ def classes(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         for i, j in np.ndindex(count.shape):
             shade = "white" if share[i, j] > _DARK else "black"
             ax.text(j, i, str(count[i, j]), ha="center", va="center", color=shade)
-    ax.set_xticks(range(len(columns)), columns, rotation=0 if len("".join(columns)) < 40 else 90)
+    long = len(columns) * max(map(len, columns)) > _LETTERS
+    ax.set_xticks(range(len(columns)), columns, rotation=90 if long else 0)
     ax.set_yticks(range(len(rows)), rows)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("class" if "label" in table else "class not known")

@@ -17,9 +17,9 @@ _SIGNS = {
     "estimator": (BLUE, "o", "model"),
     "exact_ot_line": (ORANGE, "s", "exact OT line"),
     "persistence": (GREY, "v", "previous snapshot"),
-    "sampling_floor": (GREEN, "_", "sampling floor"),
+    "sampling_floor": (GREEN, "d", "sampling floor"),
 }
-_LONG = 40
+_LONG, _SIZE = 40, 40
 
 
 def scores(table: pd.DataFrame, *, metric: str | None = None, ax: Axes | None = None) -> Axes:
@@ -53,8 +53,9 @@ def scores(table: pd.DataFrame, *, metric: str | None = None, ax: Axes | None = 
         if name not in rows:
             continue
         value = rows[name].to_numpy(dtype=np.float64)
-        faces = [color if marker == "_" or not far else "none" for far in outside]
-        ax.scatter(place, value, c=faces, edgecolors=color, marker=marker, label=label, s=40)
+        faces = ["none" if far else color for far in outside]
+        ax.scatter(place, value, c=faces, edgecolors=color, marker=marker, s=_SIZE)
+        ax.scatter([], [], c=color, marker=marker, label=label, s=_SIZE)  # filled in the legend
     words = [str(time).removesuffix(" 00:00:00") for time in rows["time"]]
     ax.set_xticks(place, words, rotation=0 if len("".join(words)) < _LONG else 90)
     ax.set_xlabel("time that was held out (hollow: extrapolated)")
