@@ -184,6 +184,23 @@ def test_logarithms_are_taken_where_changes_follow_the_level(values, logs):
     np.testing.assert_allclose(scale.back(scale.into(data.values)), data.values)
 
 
+def test_growth_over_many_sizes_is_modelled_by_its_logarithms():
+    """Exponentials of twelve walks with drift, which end hundreds of times as high: all of them.
+
+    The squares of their errors are those of the last few values.
+    """
+    logs, ratio = [], []
+    for seed in range(12):
+        steps = 0.07 + 0.15 * np.random.default_rng(seed).normal(size=120)
+        values = np.exp(steps.cumsum())
+        _, data = table((np.arange(120.0), values))
+        scale = ValueScale.of(data, ChannelKinds.of(data.values), 4.0, np.random.default_rng(0))
+        logs.append(bool(scale.logs[0]))
+        ratio.append(values[-1] / values[0])
+    assert min(ratio) > 100
+    assert all(logs)
+
+
 def test_means_of_logarithms_are_those_that_held_out_values_confirm():
     """Lognormal values: the whole way where the spread is true, none where it is far too wide."""
     rng = np.random.default_rng(0)

@@ -3,8 +3,9 @@ r"""The scale that values are modelled on: as they are, or their logarithms.
 Positive values whose changes grow with their level, such as sales and populations, have even
 changes and even seasons in their logarithms. An autoregression on each scale says which is the
 more likely, the logarithms' with $\sum \log y$ added (Box and Cox, J. R. Stat. Soc. B 26 (1964),
-211). The logarithms are taken where they gain two units and more in log-likelihood and the
-squared error of their forecasts, taken back, is not clearly larger.
+211). The logarithms are taken where they gain two units and more in log-likelihood, unless the
+squared error of their forecasts, taken back, is half as large again and more, by two standard
+errors of as many independent ones as there are stretches of a horizon.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from trajinfer.forecasting.observations import Channel, Observations
 from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.recent_steps import recent_steps
 
-_CLEAR, _MOST_LOSS = 2.0, 1.5
+_CLEAR, _MOST_LOSS, _SURE = 2.0, 1.5, 2.0
 _FEWEST = 24
 _DEPTH, _DEEPEST = 8, 60
 _MOST_PAIRS = 5000
@@ -126,7 +127,8 @@ def _by_logarithms(
         return False
     gap = float(np.median(steps))
     period = round(shown_period(channel, float(own.spans.max())) / gap)
-    pairs = PairSource.of(own, horizon).draw(rng, _MOST_PAIRS, _MOST_PAIRS)
+    source = PairSource.of(own, horizon)
+    pairs, stretches = source.draw(rng, _MOST_PAIRS, _MOST_PAIRS), source.stretches(own, horizon)
     truth = channel.values[pairs.target]
     lead = channel.times[pairs.target] - channel.times[pairs.cut]
     criteria, squares = [], []
@@ -140,11 +142,21 @@ def _by_logarithms(
         answer = np.exp(reached) if logarithms else reached
         if logarithms:  # the mean lies above the exponential of the mean, in proportion
             answer *= (truth @ answer) / (answer @ answer)
-        squares.append(np.mean((truth - answer) ** 2))
+        squares.append((truth - answer) ** 2)
         criteria.append(regression.criterion)
     n = len(channel.values)
     gain = 0.5 * n * (criteria[0] - criteria[1] - 2 * np.log(channel.values).mean())
-    return bool(gain > _CLEAR and squares[1] <= _MOST_LOSS * squares[0])
+    return bool(gain > _CLEAR and not _clearly_larger(squares[1], squares[0], stretches))
+
+
+def _clearly_larger(squares: Array, others: Array, n_independent: float) -> bool:
+    """Whether the mean of squares is half as large again, by more than two standard errors.
+
+    Of values that grow a hundredfold the last few make the whole mean.
+    """
+    more = squares - others
+    error = float(more.std()) / np.sqrt(n_independent)
+    return bool(squares.mean() > _MOST_LOSS * others.mean() and more.mean() > _SURE * error)
 
 
 def _regression(
