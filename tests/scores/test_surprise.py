@@ -146,7 +146,8 @@ def test_values_of_series_that_were_not_learned_are_as_odd_as_they_are():
         learned, held, fresh = (autoregressive(rng, n, 16)[..., None] for n in (14, 4, 60))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            law = fit_complete(np.arange(16.0), learned, held, "auto", seed)
+            nothing = np.empty((0, learned[0].size))
+            law = fit_complete(np.arange(16.0), learned, held, "auto", seed, nothing)
         z = np.stack([surprise_of(law.mixture, row.ravel()).normal_score for row in fresh])
         called.append((law.tails.p_values(z) <= 0.05).mean())
         far.append((law.tails.p_values(z) <= 1e-4).mean())

@@ -7,6 +7,7 @@ values and given back to draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Self
@@ -103,6 +104,19 @@ class ExactSupport:
             c = relation.channel
             x[..., c] = np.where(hidden[:, c], relation.value(x), x[..., c])
         return x
+
+    def functions(self, scale: Array, linear: Sequence[bool]) -> Array:
+        """(M, J C) orthonormal functions that never change, of series in units of their own.
+
+        Args:
+            scale: (C,) of a channel, in the unit of its values.
+            linear: (C,) whether a channel is modelled as it is: of others only values are known.
+        """
+        others = ~np.asarray(linear, dtype=bool)
+        plain = (self.directions[..., others] == 0).all(axis=(1, 2))
+        shape = int(plain.sum()), int(np.prod(self.directions.shape[1:]))
+        flat = (self.directions[plain] * scale).reshape(shape)
+        return np.asarray(np.linalg.qr(flat.T)[0].T)
 
     def _projected(self, x: Array, hidden: Array, rows: Array, places: Array) -> Array:
         """Values whose hidden cells are moved, so that what never changes does not change here.

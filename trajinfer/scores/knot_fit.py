@@ -20,6 +20,7 @@ from trajinfer.scores.knot_law import KnotLaw, sparse_reach
 from trajinfer.scores.long_entries import surprise_along
 from trajinfer.scores.mixture_choice import fit_parts
 from trajinfer.scores.seen import Seen
+from trajinfer.scores.sized_choice import sized_if_likelier
 from trajinfer.scores.surprise import Scores, surprise_of, tails_left_out
 from trajinfer.scores.tails import Tails
 
@@ -36,14 +37,29 @@ _SMOOTH = 1.0
 
 
 def fit_complete(
-    knots: Array, values: Array, held: Array, n_components: Any, seed: int, unseen: bool = False
+    knots: Array,
+    values: Array,
+    held: Array,
+    n_components: Any,
+    seed: int,
+    unchanging: Array,
+    unseen: bool = False,
 ) -> KnotLaw:
     """The mixture of rows (B, J, C) that share all times.
 
     With "auto" there are as many parts as foretell hidden values of held-out rows best, by CRPS:
     a likelier law may fill in worse. Of those within half a per cent of the best the likeliest is
     taken. Beside free parts there are those that differ in size alone. What was chosen is fitted to
-    all rows, unless those held out are to stay `unseen`.
+    all rows, unless those held out are to stay `unseen`. Beside it is kept the law with sizes of
+    innovations, where "auto" finds held-out rows likelier under it.
+
+    Args:
+        knots: (J,) times.
+        values, held: rows to learn and rows to choose by.
+        n_components: number of parts, or "auto".
+        seed: of all starts.
+        unchanging: (M, J C) orthonormal functions of a row that are the same in all rows.
+        unseen: whether `held` stays out of the law, which then has no sizes.
     """
     rows, aside = (part.reshape(len(part), -1) for part in (values, held))
     rng = np.random.default_rng(seed)
@@ -68,10 +84,12 @@ def fit_complete(
     gaps = np.diff(knots)[:, None]
     rate = (steps**2 / gaps).mean(axis=(0, 1)) if len(knots) > 1 else np.ones(values.shape[2])
     tails = _tails_of_rows(laws[best], rows, aside, lambda some: _of_rows(some, counts[best], seed))
-    law = laws[best]
+    law, sized = laws[best], None
     if not unseen:
+        if n_components == "auto":
+            sized = sized_if_likelier(law, values, held, knots, unchanging, seed)
         law = _of_rows(_all_moving(np.concatenate([rows, aside]), rng), counts[best], seed)
-    return KnotLaw(law, knots, np.zeros(values.shape[2]), rate, tails)
+    return KnotLaw(law, knots, np.zeros(values.shape[2]), rate, tails, sized)
 
 
 def _all_moving(rows: Array, rng: np.random.Generator) -> Array:

@@ -13,6 +13,7 @@ from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
 from trajinfer.diffusion.mixture import GaussianMixture
+from trajinfer.scores.sized_law import SizedLaw
 from trajinfer.scores.tails import Tails
 
 _LEAST = 1e-4
@@ -32,6 +33,7 @@ class KnotLaw:
         noise: (C,) standard deviation of an observation around the path.
         rate: (C,) variance per unit of time outside the knots.
         tails: how far entries spread, given all others, in series that the law has not seen.
+        sized: the law of series whose innovations have sizes, where they are likelier under it.
     """
 
     mixture: GaussianMixture
@@ -39,6 +41,7 @@ class KnotLaw:
     noise: Array
     rate: Array
     tails: Tails = field(default_factory=Tails)
+    sized: SizedLaw | None = None
 
     @property
     def n_channels(self) -> int:
@@ -53,11 +56,20 @@ class KnotLaw:
         Raises:
             InputError: for more entries than one covariance is for.
         """
-        require_few(len(times))
-        reach = torch.as_tensor(reach_of(times, channels, self.knots, self.n_channels))
+        reach, beside = map(torch.as_tensor, self.shares(times, channels))
         means = self.mixture.means @ reach.T
         covariances = reach @ self.mixture.covariances @ reach.T
-        return means, covariances + torch.as_tensor(self._beside(times, channels))
+        return means, covariances + beside
+
+    def shares(self, times: Array, channels: Array) -> tuple[Array, Array]:
+        """Shares (n, J C) of the values at the knots in n entries, covariance (n, n) of the rest.
+
+        Raises:
+            InputError: as `at`.
+        """
+        require_few(len(times))
+        reach = reach_of(times, channels, self.knots, self.n_channels)
+        return reach, self._beside(times, channels)
 
     def variance(self, channels: Array) -> Array:
         """(n,) of the noise of entries."""

@@ -43,7 +43,9 @@ class ScoreSeries(SeriesVerbs):
     The law in closed form is that of values at knots, with lines between them. Where all series
     share their times and miss nothing, it is a mixture of Gaussians of whole series, with as many
     parts as foretell hidden values best; else a mixture fitted to series with times and holes of
-    their own, with as many parts as make held-out series likeliest.
+    their own, with as many parts as make held-out series likeliest. Series that share their times
+    are also tried with innovations whose sizes wander, `SizedLaw`, which draws whole
+    series, forecasts and gives likelihoods where held-out series are likelier under it.
 
     With `model="network"` a network with attention between the entries of a series moves its
     denoiser, so that it learns what the closed form does not hold. It is trained on series of which
@@ -150,11 +152,19 @@ class ScoreSeries(SeriesVerbs):
         pasts = model.pasts(data)
         parts = [pasts[i] for i in rows], [pasts[i] for i in held]
         unseen = self.model == "network"
+        exact = _exact_support(data, schema, grid)
         if _is_complete(data):
             latent = scaling.apply(shown).reshape(data.shape)
-            known = latent[rows], latent[held]
             knots = once(
-                "mixture", fit_complete, grid, *known, self.n_components, seeds.weights, unseen
+                "mixture",
+                fit_complete,
+                grid,
+                latent[rows],
+                latent[held],
+                self.n_components,
+                seeds.weights,
+                exact.functions(scaling.scale, [k.kind == "real" for k in schema]),
+                unseen,
             )
         else:
             times = knots_of(np.asarray(data.flat_times))
@@ -172,7 +182,7 @@ class ScoreSeries(SeriesVerbs):
             model,
             knots=knots,
             levels=levels_for(knots.mixture),
-            exact=_exact_support(data, schema, grid),
+            exact=exact,
         )
         learned = None
         if self.model == "network":

@@ -27,6 +27,7 @@ from trajinfer.scores.long_entries import drawn_along, is_long, log_density_alon
 from trajinfer.scores.seen import Seen, seen
 from trajinfer.scores.series_examples import SeriesLaw
 from trajinfer.scores.series_network import SeriesNetwork
+from trajinfer.scores.sized_law import SizedLaw
 from trajinfer.scores.surprise import Oddness
 
 _PARTICLES_A_PATH, _FEWEST_PARTICLES = 4, 200
@@ -45,6 +46,12 @@ class Question:
     entries: Seen
     known: Array
     places: Array
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether all that is not known comes after what is."""
+        times, known = self.entries.times, self.known
+        return not known.any() or bool(times[~known].min(initial=np.inf) > times[known].max())
 
     @classmethod
     def of(cls, past: Seen, ts: Array, n_channels: int) -> Self:
@@ -130,7 +137,11 @@ class SeriesScoreModel:
         question = Question.of(past, ts, len(self.channels))
         entries = question.entries.values[None]
         if not question.known.all():
-            if self.network is None and is_long(len(question.known)):
+            sized = self._sized(len(question.known))
+            if sized is not None and question.is_ahead:
+                shares = self.knots.shares(question.entries.times, question.entries.channels)
+                entries = sized.draws(*shares, question.known, entries[0], n, seed)
+            elif self.network is None and is_long(len(question.known)):
                 drawn = drawn_along(self.knots, past, question.entries[~question.known], n, seed)
                 entries = np.repeat(entries, n, axis=0)
                 entries[:, ~question.known] = drawn
@@ -138,6 +149,10 @@ class SeriesScoreModel:
                 found = denoised_draws(self.given(question), n, random_state=seed, **settings)
                 entries = np.where(question.known, entries, found.numpy())
         return self._shown(np.broadcast_to(entries, (n, entries.shape[1])), question, ts)
+
+    def _sized(self, n: int) -> SizedLaw | None:
+        """The law with sizes, where there is one and n entries are not too many for it."""
+        return None if self.network is not None or is_long(n) else self.knots.sized
 
     def given(self, question: Question) -> Corrected:
         """The denoiser of the entries of a question."""
@@ -195,7 +210,11 @@ class SeriesScoreModel:
         """
         if not len(past.values):
             return 0.0
-        if self.network is None:
+        sized = self._sized(len(past.values))
+        if sized is not None:
+            shares = self.knots.shares(past.times, past.channels)
+            found = sized.log_density(*shares, past.values)
+        elif self.network is None:
             found = log_density_along(self.knots, past)
         else:
             values = torch.as_tensor(past.values)[None]

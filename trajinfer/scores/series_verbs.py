@@ -220,7 +220,7 @@ class SeriesVerbs(Estimator):
     ) -> Forecast:
         """Paths given an observation or tilted by a reward of their values at ts; no retraining.
 
-        By sequential Monte Carlo, see `trajinfer.diffusion.condition`.
+        By sequential Monte Carlo, see `trajinfer.diffusion.condition`, under the mixture.
 
         Args:
             X: the observations.
@@ -264,8 +264,8 @@ class SeriesVerbs(Estimator):
     def log_likelihood(self, X: Any) -> Array:
         """Log-density of the observed values of every series, nats, (B,).
 
-        Exact for the law in closed form, else by the probability flow. Of channels that are not
-        "real" it is the density of the continuous value that is modelled.
+        Exact for the law in closed form, by particles where innovations have sizes, by the flow of
+        a network. Of channels that are not "real" it is that of the continuous value.
         """
         check_is_fitted(self)
         data = self._asked(X)
