@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-import numpy as np
-
 from trajinfer._core.checks import as_rows
 from trajinfer._core.errors import InputError
 
@@ -33,7 +31,7 @@ def listed(given: Any, name: str) -> tuple[Hashable, ...]:
     if given is None:
         return ()
     rows = None if isinstance(given, (str, bytes)) else as_rows(given, name)
-    if rows is None or np.ndim(given) > 1:
+    if rows is None or getattr(given, "ndim", 1) > 1:
         raise InputError(f"{name} must be a list of names, got {given!r:.60}; write ['a', 'b']")
     if not all(isinstance(row, Hashable) for row in rows):
         raise InputError(f"{name} must be text or numbers, got {rows!r:.60}")
