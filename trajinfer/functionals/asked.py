@@ -15,7 +15,6 @@ from trajinfer._core.errors import InputError
 from trajinfer.bridges import SchrodingerBridge
 from trajinfer.data import IrregularSeries, TimeAxis, Trajectories
 from trajinfer.functionals.dynamics import Chain, Diffusion, Dynamics, PathSource
-from trajinfer.functionals.fields import FieldsOfProblem, FieldsOfProcess
 from trajinfer.functionals.sources import (
     of_forecaster,
     of_fractional,
@@ -26,6 +25,7 @@ from trajinfer.generation import DirectedChainGenerator
 from trajinfer.jumps import JumpModel, MarkovJumpProcess
 from trajinfer.long_memory import FractionalSDE
 from trajinfer.processes import FractionalBrownian, Process
+from trajinfer.processes.fields import FieldsOfProblem, FieldsOfProcess
 from trajinfer.scores import ScoreSeries
 from trajinfer.sde import SDE, SDELike
 from trajinfer.sde.conversion import convert

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from trajinfer._core.checks import Array
-from trajinfer.processes import Process
+from trajinfer.processes.base import Process
 from trajinfer.sde.problem import Problem
 
 
