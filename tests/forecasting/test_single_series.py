@@ -143,23 +143,14 @@ def test_intervals_of_a_short_trend_cover():
     assert inside.mean() == pytest.approx(0.9, abs=3 * max(inside.std(), 0.1) / np.sqrt(12))
 
 
-TOO_NARROW = {("slope", 30): ".84"}
-
-
-def case(kind, n):
-    """A kind and a length; what intervals that are known to be too narrow cover."""
-    found = TOO_NARROW.get((kind, n))
-    known = pytest.mark.xfail(reason=f"they cover {found}", strict=True)
-    return pytest.param(kind, n, marks=() if found is None else known)
-
-
-CASES = [case(kind, n) for kind in KINDS for n in (30, 60, 150)]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "n"), CASES)
+@pytest.mark.parametrize("n", [30, 60, 150])
+@pytest.mark.parametrize("kind", KINDS)
 def test_intervals_of_one_series_cover_at_every_lead(kind, n):
-    """Sixty series: 85-96 % over all leads, 80-99 % at each, whose binomial error is 4 %."""
-    inside = covered(kind, n, 60)
+    """85-96 % over all leads, 80-99 % at each, whose binomial error is 4 % with sixty series.
+
+    Where the slope wanders the leads of a series are held or missed together, so more are asked.
+    """
+    inside = covered(kind, n, 160 if kind == "slope" else 60)
     assert 0.85 <= inside.mean() <= 0.96
     assert ((inside.mean(axis=0) >= 0.8) & (inside.mean(axis=0) <= 0.99)).all()

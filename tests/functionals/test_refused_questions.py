@@ -23,6 +23,7 @@ from trajinfer.functionals import (
     fate_probabilities,
     hitting_probability,
     hitting_time,
+    occupation,
     on_grid,
     outside,
     passage,
@@ -294,6 +295,41 @@ def test_it_is_refused_in_words(name):
     ask, words = REFUSED[name]
     with pytest.raises(InputError, match=words):
         ask()
+
+
+NO_REGION = [1.0, "x>=1", [1.0], {"a": 1.0}, np.array([1.0])]
+ASKING_A_REGION = {
+    "passage": lambda region: passage(LINE, region, [0.0], ts=[1.0]),
+    "fates": lambda region: fate_probabilities(LINE, [[0.0]], {"a": region, "b": above(1.0)}),
+    "hitting_probability": hitting_probability,
+    "before": lambda region: hitting_probability(above(1.0), before=region),
+    "hitting_time": hitting_time,
+    "occupation": lambda region: occupation(region, 1.0),
+    "union": lambda region: above(1.0) | region,
+    "intersection": lambda region: above(1.0) & region,
+}
+
+
+@pytest.mark.parametrize("given", NO_REGION, ids=repr)
+@pytest.mark.parametrize("ask", ASKING_A_REGION)
+def test_what_is_no_region_is_refused_wherever_one_is_asked_for(ask, given):
+    with pytest.raises(InputError, match=r"must be a region, got .*make one by above"):
+        ASKING_A_REGION[ask](given)
+
+
+@pytest.mark.parametrize("part", ["terminal", "running", "discount"])
+@pytest.mark.parametrize("given", ["x", [1.0], np.nan])
+def test_parts_of_a_question_are_numbers_or_functions(part, given):
+    with pytest.raises(InputError, match=f"{part} must be a finite number or a function"):
+        Functional(**{part: given}, horizon=1.0)
+
+
+@pytest.mark.parametrize("given", [above(1.0), None, "hitting_time"])
+def test_what_is_no_question_is_not_answered(given):
+    with pytest.raises(InputError, match="must be a Functional"):
+        estimate(given, LINE, [0.0])
+    with pytest.raises(InputError, match="must be a Functional"):
+        ValueFunction(given).fit(LINE, [[0.0]])
 
 
 def test_what_changes_in_time_is_simulated():

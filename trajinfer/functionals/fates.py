@@ -24,7 +24,7 @@ from trajinfer.functionals.methods.grid_values import stopping_set
 from trajinfer.functionals.methods.registry import choose_or_simulate, solve_by
 from trajinfer.functionals.monte_carlo import estimate, paths_each, shares
 from trajinfer.questions.functional import Functional
-from trajinfer.questions.region import Region, overlap
+from trajinfer.questions.region import Region, overlap, require_region
 
 FateMethod = Literal["auto", "exact", "grid", "galerkin", "simulate"]
 _METHODS = ("auto", "exact", "grid", "galerkin", "simulate")
@@ -137,8 +137,7 @@ def _checked_names(targets: Mapping[str, Region]) -> tuple[str, ...]:
     if _NONE in names:
         raise InputError("'none' is the fate of those that reach no target; choose another name")
     for name, region in targets.items():
-        if not isinstance(region, Region):
-            raise InputError(f"the target {name!r} is no region, got {type(region).__name__}")
+        require_region(region, f"the target {name!r}")
     return names
 
 

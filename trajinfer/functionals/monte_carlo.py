@@ -24,7 +24,7 @@ from trajinfer.functionals.methods import chain as chains
 from trajinfer.functionals.methods import scale_measure
 from trajinfer.functionals.methods.domain import natural_duration
 from trajinfer.functionals.walk import Rules, Stepper, Walkers
-from trajinfer.questions.functional import Functional, values_at
+from trajinfer.questions.functional import Functional, require_functional, values_at
 from trajinfer.questions.region import Region
 
 _EXITS = ("bridge", "weights", "plain")
@@ -122,6 +122,7 @@ def estimate(  # noqa: PLR0913 (each is one choice of the user)
         >>> bool(abs(exit.value[0] - 1.0) < 4 * exit.std_error[0] + exit.step_error[0])
         True
     """
+    require_functional(functional)
     dynamics = as_dynamics(process)
     question = functional.on(names_of(dynamics), getattr(dynamics, "dim", 1))
     if exits not in _EXITS:

@@ -30,7 +30,7 @@ from trajinfer.functionals.methods.grid_values import GridQuestions, stopping_se
 from trajinfer.functionals.methods.registry import choose_or_simulate
 from trajinfer.functionals.monte_carlo import estimate
 from trajinfer.questions.functional import Functional, hitting_probability, hitting_time
-from trajinfer.questions.region import Region
+from trajinfer.questions.region import Region, require_region
 
 PassageMethod = Literal["auto", "exact", "grid", "simulate"]
 _METHODS = ("auto", "exact", "grid", "simulate")
@@ -133,7 +133,8 @@ def passage(
         random_state: seed of what is drawn.
 
     Raises:
-        InputError: for durations that do not increase, or a method that does not fit.
+        InputError: for a target that is no region, durations that do not increase, or a method that
+            does not fit.
 
     Example:
         >>> from trajinfer.functionals import passage, outside
@@ -142,6 +143,7 @@ def passage(
         >>> law.survival.round(4).tolist()
         [[0.6854, 0.3708]]
     """
+    require_region(target, "target")
     dynamics = as_dynamics(process)
     target = target.on(names_of(dynamics), getattr(dynamics, "dim", 1))
     times = _durations(dynamics.axis, ts)

@@ -29,7 +29,7 @@ from trajinfer.functionals.dynamics import (
 from trajinfer.functionals.extrapolation import told_beyond
 from trajinfer.functionals.methods.grid_values import GridSolution
 from trajinfer.functionals.methods.registry import solve_by
-from trajinfer.questions.functional import Functional
+from trajinfer.questions.functional import Functional, require_functional
 
 Method = Literal["auto", "exact", "grid", "galerkin", "lstd", "martingale"]
 
@@ -94,13 +94,9 @@ class ValueFunction(Estimator):
             InputError: for questions or settings that do not fit the process.
         """
         require_cpu(self.device, "values are found in double precision on the CPU")
-        if not isinstance(self.functional, Functional):
-            raise InputError(
-                "functional must be a Functional, such as hitting_time(above(1.0)), got "
-                f"{type(self.functional).__name__}"
-            )
+        functional = require_functional(self.functional)
         dynamics = as_dynamics(process)
-        question = self.functional.on(names_of(dynamics), getattr(dynamics, "dim", 1))
+        question = functional.on(names_of(dynamics), getattr(dynamics, "dim", 1))
         seed = seed_from(self.random_state)
         points = _points(dynamics, X, question)
         if isinstance(dynamics, Diffusion):

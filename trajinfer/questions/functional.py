@@ -12,7 +12,7 @@ import numpy as np
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.questions.region import Channel, Region, overlap
+from trajinfer.questions.region import Channel, Region, overlap, require_region
 from trajinfer.questions.shapes import above
 
 Value = float | Callable[..., Any] | None
@@ -41,7 +41,8 @@ class Functional:
             stopping set, no discount and no terminal value.
 
     Raises:
-        InputError: if nothing would ever end it, or if the discount is negative without a horizon.
+        InputError: if nothing would ever end it, if the discount is negative without a horizon, or
+            for parts that are no numbers, callables or regions.
 
     Example:
         >>> Functional(running=1.0, stop=above(1.0)).ends_by_horizon
@@ -56,8 +57,8 @@ class Functional:
     power: int = 1
 
     def __post_init__(self) -> None:
-        if not callable(self.discount) and not np.isfinite(self.discount):
-            raise InputError(f"discount must be finite, got {self.discount!r}")
+        for name in ("terminal", "running", "discount"):
+            _require_value(getattr(self, name), name)
         negative = not callable(self.discount) and self.discount < 0
         if negative and self.horizon is None:
             raise InputError(
@@ -68,11 +69,12 @@ class Functional:
             raise InputError(
                 "this question would never end: give stop=, horizon= or a positive discount="
             )
-        if not (self.stop is None or isinstance(self.stop, (Region, Mapping))):
-            raise InputError(
-                f"stop must be a region, or a mapping from regions to values, got "
-                f"{type(self.stop).__name__}; make one by above, below, ball, box or states"
-            )
+        if isinstance(self.stop, Mapping):
+            for region, paid in self.stop.items():
+                require_region(region, "a key of stop")
+                _require_value(paid, "the value paid at a region of stop")
+        elif self.stop is not None:
+            require_region(self.stop, "stop, if it is no mapping from regions to values,")
         require_integer(self.power, "power", least=1)
         if self.power > 1 and (self.discounted or self.horizon is not None):
             raise InputError("power= above 1 is for hitting times without discount and horizon")
@@ -130,6 +132,27 @@ class Functional:
         return any(callable(part) and takes_time(part) for part in parts)
 
 
+def _require_value(part: Any, name: str) -> None:
+    """Refuse what is neither a finite number nor a callable; None stands for 0."""
+    known = isinstance(part, (float, int, np.floating, np.integer))
+    if not (part is None or callable(part) or (known and np.isfinite(part))):
+        raise InputError(f"{name} must be a finite number or a function of x, got {part!r:.60}")
+
+
+def require_functional(given: Any) -> Functional:
+    """The question that was given.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if not isinstance(given, Functional):
+        raise InputError(
+            "functional must be a Functional, such as hitting_time(above(1.0)), got "
+            f"{type(given).__name__}"
+        )
+    return given
+
+
 def values_at(part: Value, t: Any, x: Array) -> Array:
     """A part of a functional at the states x (n, D) or labels (n,), as numbers (n,).
 
@@ -177,11 +200,12 @@ def hitting_probability(
         horizon: a duration.
 
     Raises:
-        InputError: if both regions share states.
+        InputError: for what is no region, or if both share states.
     """
+    require_region(target, "target")
     if before is None:
         return Functional(stop={target: 1.0}, horizon=horizon)
-    _refuse_common([target, before])
+    _refuse_common([target, require_region(before, "before")])
     return Functional(stop={target: 1.0, before: 0.0}, horizon=horizon)
 
 
@@ -203,8 +227,11 @@ def hitting_time(target: Region, *, power: int = 1) -> Functional:
     Args:
         target: what is to be reached.
         power: the moment.
+
+    Raises:
+        InputError: for what is no region.
     """
-    return Functional(running=1.0, stop={target: 0.0}, power=power)
+    return Functional(running=1.0, stop={require_region(target, "target"): 0.0}, power=power)
 
 
 def _of_region(part: Any) -> bool:
@@ -229,8 +256,11 @@ def occupation(region: Region, horizon: Any) -> Functional:
     Args:
         region: where.
         horizon: a duration.
+
+    Raises:
+        InputError: for what is no region.
     """
-    return Functional(running=Indicator(region), horizon=horizon)
+    return Functional(running=Indicator(require_region(region, "region")), horizon=horizon)
 
 
 def exceedance(level: float, horizon: Any, channel: Channel = 0) -> Functional:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -58,13 +58,28 @@ class Region(ABC):
         return self
 
     def __or__(self, other: Region) -> Region:
-        return Union((self, other))
+        return Union((self, require_region(other, "the right side of |")))
 
     def __and__(self, other: Region) -> Region:
+        other = require_region(other, "the right side of &")
         return Complement(Union((Complement(self), Complement(other))))
 
     def __invert__(self) -> Region:
         return Complement(self)
+
+
+def require_region(given: Any, name: str) -> Region:
+    """The region that was given.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if not isinstance(given, Region):
+        raise InputError(
+            f"{name} must be a region, got {given!r:.60}; make one by above, below, outside, ball, "
+            "box, where or states"
+        )
+    return given
 
 
 @packable
