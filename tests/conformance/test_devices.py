@@ -24,7 +24,7 @@ from trajinfer import InputError, SchrodingerBridge, ValueFunction, estimate, lo
 from trajinfer import sde as tsde
 from trajinfer._core.devices import device_of, require_cpu
 from trajinfer._core.seeding import seeded
-from trajinfer.functionals import exceedance
+from trajinfer.functionals import above, below, density, exceedance, fate_probabilities, passage
 from trajinfer.generation import (
     CDECritic,
     DirectedChainGenerator,
@@ -320,6 +320,15 @@ OF_PROCESSES = {
         .fit(spring, [[0.0]])
         .predict([[0.0]])
     ),
+    "passage": lambda spring: (
+        passage(spring, above(0.5), [[0.0]], ts=[1.0], resolution=20, random_state=0).survival
+    ),
+    "fates": lambda spring: (
+        fate_probabilities(
+            spring, [[0.0]], {"up": above(0.5), "down": below(-0.5)}, random_state=0
+        ).probabilities
+    ),
+    "density": lambda spring: density(spring, [0.0], [1.0], resolution=20).mean,
     "bridge": lambda spring: (
         SchrodingerBridge(spring, n_refinements=0, random_state=0)
         .fit(cases.stacked_snapshots()[0][:, :1], cases.stacked_snapshots()[1])
