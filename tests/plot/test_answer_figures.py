@@ -40,6 +40,23 @@ def test_a_passage_starts_at_one_with_its_band_and_its_hazard():
     assert plot.passage(ts, survival[0]).get_xlabel() == "time since the start"
 
 
+@pytest.mark.parametrize(
+    ("longest", "unit", "shown"),
+    [
+        (3.0, "D", (3.0, "D")),
+        (1 / 72, "D", (20.0, "min")),
+        (0.5, "s", (500.0, "ms")),
+        (0.5, "year", (0.5, "year")),
+    ],
+)
+def test_short_passages_are_shown_in_a_unit_that_fits(longest, unit, shown):
+    axes = plot.passage([longest / 2, longest], [0.5, 0.2], hazard=[1.0, 2.0], unit=unit)
+    twin = axes.figure.axes[1].lines[0]
+    np.testing.assert_allclose(twin.get_ydata() * shown[0], np.array([1.0, 2.0]) * longest)
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), np.array([0.0, 0.5, 1.0]) * shown[0])
+    assert axes.get_xlabel() == f"time since the start ({shown[1]})"
+
+
 def test_a_passage_of_other_times_is_refused():
     with pytest.raises(InputError, match="must have 2 times"):
         plot.passage([1.0, 2.0], [[0.5]])

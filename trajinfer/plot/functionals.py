@@ -9,7 +9,7 @@ import numpy as np
 from trajinfer._core.checks import as_array
 from trajinfer._core.errors import InputError
 from trajinfer._core.extras import import_extra
-from trajinfer.plot.style import BLUE, CATEGORIES, GREY, legend_above, new_axes
+from trajinfer.plot.style import BLUE, CATEGORIES, GREY, in_fitting_unit, legend_above, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def passage(
         band: pair of arrays like `survival`, the ends of an interval.
         hazard: (T,) or (B, T) rates of arrival, dashed, on an axis of their own.
         names: of the starts.
-        unit: of the durations.
+        unit: of the durations; of time, it is a shorter one in the figure where they are short.
         ax: axes to draw into; None makes a figure.
 
     Raises:
@@ -83,6 +83,7 @@ def passage(
     lines = np.atleast_2d(as_array(survival, "survival"))
     if lines.shape[1] != len(times):
         raise InputError(f"survival must have {len(times)} times, got shape {lines.shape}")
+    own, (times, unit) = times, in_fitting_unit(times, unit)
     axes = new_axes(ax)
     x = np.concatenate([[0.0], times])
     for b, line in enumerate(lines):
@@ -96,7 +97,7 @@ def passage(
     axes.set_ylim(0, 1.02)
     if hazard is not None:
         twin = axes.twinx()
-        for b, line in enumerate(np.atleast_2d(as_array(hazard, "hazard"))):
+        for b, line in enumerate(np.atleast_2d(as_array(hazard, "hazard")) * (own[-1] / times[-1])):
             twin.plot(times, line, color=CATEGORIES[b % 6], linestyle="--")
         twin.set_ylabel("hazard (dashed)")
     if names is not None:

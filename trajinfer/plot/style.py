@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
@@ -25,6 +26,7 @@ MAX_PATHS = 200
 _COLUMNS = 6
 _MANY_DECADES, _FEW_TICKS, _SAME = 3, 3, 1e-9
 _FIRST_YEAR, _LAST_YEAR = 1000, 9000  # of dates that matplotlib can show
+_UNITS = ("D", "h", "min", "s", "ms", "us", "ns")
 
 Dims = int | str | Sequence[int | str] | None
 
@@ -84,6 +86,25 @@ def time_text(axis: TimeAxis, t: float) -> str:
     if axis.kind == "timedelta":
         return f"{t:g} {axis.unit}"
     return str(axis.decode(np.array([t]))[0]).removesuffix(" 00:00:00")
+
+
+def in_fitting_unit(durations: Array, unit: str) -> tuple[Array, str]:
+    """Durations in the largest unit, at most the one given, of which the longest is one or more.
+
+    Those in no unit of time stay as they are.
+
+    Example:
+        >>> in_fitting_unit(np.array([0.125, 0.5]), "D")
+        (array([ 3., 12.]), 'h')
+    """
+    if unit not in _UNITS or not durations.max(initial=0.0) > 0:
+        return durations, unit
+    own = pd.Timedelta(1, unit)
+    for shorter in _UNITS[_UNITS.index(unit) :]:
+        size = own / pd.Timedelta(1, shorter)
+        if durations.max() * size >= 1:
+            break
+    return durations * size, shorter
 
 
 def named_time(axis: TimeAxis, t: float) -> str:
