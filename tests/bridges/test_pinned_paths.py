@@ -28,14 +28,24 @@ def fitted(points, backend):
     return bridge.fit(Snapshots([0, 1], points))
 
 
-def test_marginals_and_velocity_across_a_barrier_are_those_of_the_grid():
-    points = clouds(0, 120)
+def compared_with_the_grid(points, backend, n_drawn):
+    """How far marginals and drifts are off at three times between the snapshots."""
     truth = DoubleWellBridge(*(x[:, 0] for x in points), STRENGTH, VOLATILITY)
-    bridge = fitted(points, "linear_noise")
-    for t in (0.25, 0.5, 0.75):
-        # Gaussian bridges were .09, .28 and .25 off, Gaussian velocities .58, .28 and .16
-        assert truth.distance(t, bridge.marginal(t, 2000)[:, 0]) < 0.06
-        assert truth.error(t, lambda x, t=t: bridge.velocity(x, t)) < 0.05
+    bridge = fitted(points, backend)
+    return [
+        (
+            truth.distance(t, bridge.marginal(t, n_drawn)[:, 0]),
+            truth.error(t, lambda x, t=t: bridge.velocity(x, t)),
+        )
+        for t in (0.25, 0.5, 0.75)
+    ]
+
+
+def test_marginals_and_velocity_across_a_barrier_are_those_of_the_grid():
+    # Gaussian bridges were .09, .28 and .25 off, Gaussian velocities .58, .28 and .16
+    for off, error in compared_with_the_grid(clouds(0, 120), "linear_noise", n_drawn=2000):
+        assert off < 0.06
+        assert error < 0.05
 
 
 def test_coordinates_that_do_not_meet_are_pinned_each_by_itself():
@@ -98,10 +108,7 @@ def test_drifts_tied_to_a_path_are_those_of_short_bridges():
 
 @pytest.mark.slow  # turns of proportional fitting: 25 CPU seconds
 def test_proportional_fitting_across_a_barrier_comes_near_the_grid():
-    points = clouds(0, 300)
-    truth = DoubleWellBridge(*(x[:, 0] for x in points), STRENGTH, VOLATILITY)
-    bridge = fitted(points, "ipf")
-    for t in (0.25, 0.5, 0.75):
-        # on Gaussian bridges marginals were .10 to .28 and drifts .61 to 1.09 off
-        assert truth.distance(t, bridge.marginal(t, 4000)[:, 0]) < 0.08
-        assert truth.error(t, lambda x, t=t: bridge.velocity(x, t)) < 0.35
+    # on Gaussian bridges marginals were .10 to .28 and drifts .61 to 1.09 off
+    for off, error in compared_with_the_grid(clouds(0, 300), "ipf", n_drawn=4000):
+        assert off < 0.08
+        assert error < 0.35

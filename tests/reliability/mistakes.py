@@ -29,9 +29,6 @@ def jump_table(rng):
     return table.assign(s=rng.choice(["u", "v"], 12))
 
 
-SHORTEST = 25  # letters of an error that still says what was expected and what to do
-
-
 class Stranger:
     """An object that no table should hold."""
 

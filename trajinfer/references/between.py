@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -30,12 +32,36 @@ def draw_between(
         generator: of the noise.
         with_end: whether the later snapshot belongs to the segment.
     """
+    x, y = ends
+
+    def drawn(inside: Array) -> Tensor:
+        return _law(transitions, span, x, inside).draw(y.unsqueeze(0), generator)[:, 0]
+
+    return joined(span, ends, ts, drawn, with_end=with_end)
+
+
+def joined(
+    span: tuple[float, float],
+    ends: tuple[Tensor, Tensor],
+    ts: Array,
+    inside: Callable[[Array], Tensor],
+    *,
+    with_end: bool,
+) -> Tensor:
+    """Positions (n, T_k, D) at those of the times that lie in a segment.
+
+    Args:
+        span: times of the two snapshots.
+        ends: positions (n, D) there.
+        ts: increasing times.
+        inside: (L,) times between the two -> positions (L, n, D).
+        with_end: whether the later snapshot belongs to the segment.
+    """
     (t0, t1), (x, y) = span, ends
-    inside = ts[(ts > t0) & (ts < t1)]
+    within = ts[(ts > t0) & (ts < t1)]
     pieces = [x.unsqueeze(1)] * int((ts == t0).sum())
-    if len(inside):
-        law = _law(transitions, span, x, inside)
-        pieces.append(law.draw(y.unsqueeze(0), generator)[:, 0].transpose(0, 1))
+    if len(within):
+        pieces.append(inside(within).transpose(0, 1))
     if with_end:
         pieces += [y.unsqueeze(1)] * int((ts == t1).sum())
     return torch.cat(pieces, dim=1) if pieces else x.new_zeros(len(x), 0, x.shape[1])

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from trajinfer._core.checks import Array
+from trajinfer.references.between import joined
 from trajinfer.references.bridge_law import BridgeLaw, bridge_law
 from trajinfer.references.dynamics import Dynamics
 from trajinfer.references.linalg import apply, cholesky
@@ -128,18 +129,16 @@ def draw_pinned(
     with_end: bool,
 ) -> Tensor:
     """Positions (n, T_k, D) at those of the times that lie in a segment, as `draw_between`."""
-    (t0, t1), (x, y) = span, ends
-    inside = ts[(ts > t0) & (ts < t1)]
-    pieces = [x.unsqueeze(1)] * int((ts == t0).sum())
-    if len(inside):
+    t0, t1 = span
+
+    def drawn(inside: Array) -> Tensor:
         wanted = torch.as_tensor((inside - t0) / (t1 - t0))
-        even = (torch.arange(_STEPS, dtype=x.dtype) + 0.5) / _STEPS
+        even = (torch.arange(_STEPS, dtype=ends[0].dtype) + 0.5) / _STEPS
         steps, places = torch.cat([wanted, even]).unique(return_inverse=True)
         paths, _ = pinned_paths(transitions, span, ends, steps, generator)
-        pieces.append(paths[places[: len(wanted)]].transpose(0, 1))
-    if with_end:
-        pieces += [y.unsqueeze(1)] * int((ts == t1).sum())
-    return torch.cat(pieces, dim=1) if pieces else x.new_zeros(len(x), 0, x.shape[1])
+        return paths[places[: len(wanted)]]
+
+    return joined(span, ends, ts, drawn, with_end=with_end)
 
 
 def noise_is_even(dynamics: Dynamics, t: float, x: Tensor) -> bool:
