@@ -17,6 +17,7 @@ from trajinfer import (
     ScoreSeries,
     Trajectories,
 )
+from trajinfer._core.seeding import seed_from
 from trajinfer.functionals import (
     Chain,
     Diffusion,
@@ -222,6 +223,26 @@ def test_rows_with_times_of_their_own_are_not_followed():
     model = DirectedChainGenerator(transform="rows", random_state=0).fit(series)
     with pytest.raises(InputError, match=r"times of their own.*transform='standard'"):
         as_dynamics(model)
+
+
+def test_generators_of_rows_are_counted_at_their_rows():
+    """Paths drawn for a question are those drawn at its rows."""
+    rng = np.random.default_rng(0)
+    walks = rng.normal(size=(100, 6, 1)).cumsum(axis=1)
+    series = IrregularSeries.from_arrays(np.arange(3.0, 15.0, 2.0), walks)
+    model = DirectedChainGenerator(random_state=0).fit(series)
+    question = hitting_probability(above(1.0), horizon=6.0)
+    found = estimate(question, model, n=500, random_state=0)
+    source = as_dynamics(model)
+    paths = source.draw(None, np.arange(0.0, 7.0, 2.0), 500, seed_from(0))
+    assert paths.shape == (1, 500, 4, 1)
+    assert found.value[0] == (paths[0, :, :, 0] >= 1.0).any(axis=1).mean()
+    survival = passage(model, above(1.0), ts=[2.0, 6.0], n=500, random_state=0).survival
+    assert survival[0, 1] == pytest.approx(1 - found.value[0])
+    with pytest.raises(InputError, match=r"2 to 10 after the first; the horizon is 5, take 4"):
+        estimate(exceedance(1.0, 5.0), model, n=50)
+    with pytest.raises(InputError, match="no step= to choose"):
+        estimate(question, model, n=50, step=0.5)
 
 
 def test_recorded_paths_are_counted():

@@ -13,6 +13,7 @@ from trajinfer.functionals.dynamics import PathSource, as_points, horizon_of
 from trajinfer.questions.functional import Functional, values_at
 
 _STEPS = 64
+_ROUNDING = 1e-6
 
 
 def count_paths(
@@ -47,17 +48,37 @@ def paths_of(
         raise InputError(
             f"a {source.name} can only be followed for some time; give the functional a horizon="
         )
-    count = 1 if not functional.is_path_question else _STEPS
-    if step is not None:
-        count = max(1, int(np.ceil(horizon / step - 1e-9)))
-    times = np.linspace(0.0, horizon, count + 1)
     if source.draw is None:
         raise InputError(f"no paths can be drawn from {source.name}")
+    if source.times is not None:
+        times = _rows_until(horizon, source.times, step)
+    else:
+        count = 1 if not functional.is_path_question else _STEPS
+        if step is not None:
+            count = max(1, int(np.ceil(horizon / step - 1e-9)))
+        times = np.linspace(0.0, horizon, count + 1)
     starts = source.last if x0 is None else x0
     paths = source.draw(starts, times, n, seed)
     if starts is not None:
         _tell_stopped(functional, paths[:, 0, 0])
     return paths, times
+
+
+def _rows_until(horizon: float, rows: Array, step: float | None) -> Array:
+    """Durations of the rows up to the horizon, which is that of a row.
+
+    Raises:
+        InputError: for another horizon, or steps.
+    """
+    near = np.abs(rows - horizon) <= _ROUNDING * rows[-1]
+    if not near.any():
+        raise InputError(
+            f"there are draws at rows alone, {rows[1]:g} to {rows[-1]:g} after the first; the "
+            f"horizon is {horizon:g}, take {rows[1:][np.argmin(np.abs(rows[1:] - horizon))]:g}"
+        )
+    if step is not None:
+        raise InputError("there are draws at rows alone, so that there is no step= to choose")
+    return rows[: int(near.argmax()) + 1]
 
 
 def _tell_stopped(functional: Functional, starts: Array) -> None:

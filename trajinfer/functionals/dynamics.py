@@ -161,6 +161,7 @@ class PathSource:
         goes_on: whether paths can go on from series given as starts.
         anew: whether paths can be drawn without any.
         recorded: `Trajectories`, where they were recorded.
+        times: (R,) durations from 0 on, at which alone paths can be drawn; None for any.
         last: what the paths go on from, where nothing is given.
         notes: what was assumed, in words.
     """
@@ -174,6 +175,7 @@ class PathSource:
     goes_on: bool = False
     anew: bool = True
     recorded: Any = None
+    times: Array | None = None
     last: Any = None
     notes: tuple[str, ...] = ()
 

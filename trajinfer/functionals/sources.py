@@ -97,15 +97,22 @@ def of_generator(process: DirectedChainGenerator) -> PathSource:
             "known; fit one with transform='standard', a law in continuous time"
         )
 
+    grid = model.engine.grid()
+    first = 0.0 if model.engine.from_start else float(np.min(grid))
+
     def draw(starts: Any, times: Array, n: int, seed: int) -> Array:
         if starts is not None:
             raise InputError("a generator draws its own starts; leave x0 out (None)")
-        first = 0.0 if model.engine.from_start else float(np.min(model.engine.grid()))
         drawn = model.sample(n, first + times, None, spawn(seed, 1)[0])
         return np.asarray(drawn.values[None])
 
     return PathSource(
-        draw, "DirectedChainGenerator", int(process.n_features_in_), _names(process), model.axis
+        draw,
+        "DirectedChainGenerator",
+        int(process.n_features_in_),
+        _names(process),
+        model.axis,
+        times=None if model.engine.any_time else grid - grid[0],
     )
 
 

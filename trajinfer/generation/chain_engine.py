@@ -59,6 +59,7 @@ class ChainEngine:
 
     from_start: ClassVar[bool] = False
     own_times: ClassVar[bool] = False
+    any_time: ClassVar[bool] = True
 
     @classmethod
     def fit(

@@ -17,6 +17,7 @@ class Engine(Protocol):
         dependence: of the links on their seeds; None without a chain.
         from_start: whether times are counted from the start of a series.
         own_times: whether every draw has times or a length of its own.
+        any_time: whether there are draws between the times of `grid`.
     """
 
     @property
@@ -34,6 +35,10 @@ class Engine(Protocol):
     @property
     def own_times(self) -> bool:
         """Whether every draw has times or a length of its own."""
+
+    @property
+    def any_time(self) -> bool:
+        """Whether there are draws between the times of `grid`."""
 
     def sample_with_times(self, n: int, seed: int) -> tuple[Array, Array]:
         """Times (T,) or (n, T), padded by the last one, and draws (n, T, D) there."""

@@ -56,6 +56,7 @@ class MemoryEngine:
     dependence: ClassVar[None] = None
     from_start: ClassVar[bool] = True
     own_times: ClassVar[bool] = False
+    any_time: ClassVar[bool] = False
 
     @cached_property
     def history(self) -> History:

@@ -86,6 +86,7 @@ class RowEngine:
     n_links: ClassVar[int] = 1
     dependence: ClassVar[None] = None
     from_start: ClassVar[bool] = False
+    any_time: ClassVar[bool] = False
 
     @classmethod
     def fit(cls, prepared: Prepared, seed: int) -> Self:
