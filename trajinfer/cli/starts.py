@@ -28,7 +28,7 @@ def start_of(text: str, dynamics: Any, folder: Path) -> Any:
     import numpy as np
 
     from trajinfer.functionals import Chain, Diffusion, PathSource
-    from trajinfer.questions.region import channel_number
+    from trajinfer.questions.channel import channel_number
 
     if isinstance(dynamics, Chain):
         labels = by_text(dynamics.states)

@@ -17,7 +17,7 @@ from trajinfer.excursions import slepian
 from trajinfer.excursions.counted import band, counted, kaplan_meier
 from trajinfer.excursions.covariance import Covariance
 from trajinfer.processes import OrnsteinUhlenbeck, Process
-from trajinfer.questions.region import channel_number
+from trajinfer.questions.channel import channel_number
 
 ExcursionMethod = Literal["auto", "slepian", "simulate", "count"]
 _POINTS = 1500

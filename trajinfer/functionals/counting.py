@@ -50,18 +50,22 @@ def paths_of(
         )
     if source.draw is None:
         raise InputError(f"no paths can be drawn from {source.name}")
-    if source.times is not None:
-        times = _rows_until(horizon, source.times, step)
+    if source.times is None:
+        times = _even_times(functional, horizon, step)
     else:
-        count = 1 if not functional.is_path_question else _STEPS
-        if step is not None:
-            count = max(1, int(np.ceil(horizon / step - 1e-9)))
-        times = np.linspace(0.0, horizon, count + 1)
+        times = _rows_until(horizon, source.times, step)
     starts = source.last if x0 is None else x0
     paths = source.draw(starts, times, n, seed)
     if starts is not None:
         _tell_stopped(functional, paths[:, 0, 0])
     return paths, times
+
+
+def _even_times(functional: Functional, horizon: float, step: float | None) -> Array:
+    count = _STEPS if functional.is_path_question else 1
+    if step is not None:
+        count = max(1, int(np.ceil(horizon / step - 1e-9)))
+    return np.linspace(0.0, horizon, count + 1)
 
 
 def _rows_until(horizon: float, rows: Array, step: float | None) -> Array:

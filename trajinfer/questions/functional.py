@@ -12,7 +12,8 @@ import numpy as np
 from trajinfer._core.checks import Array, require_integer
 from trajinfer._core.errors import InputError
 from trajinfer._core.packing import packable
-from trajinfer.questions.region import Channel, Region, overlap, require_region
+from trajinfer.questions.channel import Channel
+from trajinfer.questions.region import Region, overlap, require_region
 from trajinfer.questions.shapes import above
 
 Value = float | Callable[..., Any] | None

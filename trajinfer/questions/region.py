@@ -12,9 +12,9 @@ import numpy as np
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, nearest
 from trajinfer._core.packing import packable
+from trajinfer.questions.channel import Channel, channel_number
 from trajinfer.questions.intervals import Intervals
 
-Channel = int | str
 _STEP = 1e-5
 
 
@@ -378,23 +378,6 @@ def _axes(region: Region) -> set[Channel]:
     if isinstance(region, Complement):
         return _axes(region.inner)
     return {getattr(region, "channel", 0)}
-
-
-def channel_number(channel: Channel, names: Sequence[Hashable] | None, dim: int) -> int:
-    """The number of a channel.
-
-    Raises:
-        InputError: if there is no such channel.
-    """
-    if isinstance(channel, str):
-        known = [str(name) for name in names or ()]
-        if channel not in known:
-            hint = nearest(channel, known) if known else "the channels have no names: give a number"
-            raise InputError(f"there is no channel {channel!r}; {hint}")
-        return known.index(channel)
-    if not 0 <= channel < dim:
-        raise InputError(f"there is no channel {channel}; the process has {dim}, counted from 0")
-    return int(channel)
 
 
 def _require_size(point: tuple[float, ...], dim: int, name: str) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from trajinfer._core.checks import Array, as_array, require_finite
 from trajinfer._core.errors import InputError
+from trajinfer.questions.channel import Channel
 from trajinfer.questions.region import (
     Ball,
     Box,
-    Channel,
     HalfSpace,
     Outside,
     Region,
