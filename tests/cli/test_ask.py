@@ -63,6 +63,7 @@ def test_durations_in_the_unit_of_the_table(run, tmp_path, monkeypatch, bridge):
     assert found == pytest.approx(model.predict([0.3])[0], abs=1e-4)
     law = pd.read_csv("answer/passage.csv")
     assert law["time"].iloc[-1] == "1 days 12:00:00"
+    assert "method: within 1.5 D; " in done.output
     assert 1 - law["survival"].iloc[-1] == pytest.approx(found, abs=1e-3)
 
 

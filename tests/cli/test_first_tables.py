@@ -18,14 +18,15 @@ def test_a_table_of_one_series_needs_no_column_of_names(run, tmp_path, rng):
     )
     path = tmp_path / "one.csv"
     table.to_csv(path, index=False)
-    options = ("--time", "date", "--horizon", "5D", "--no-figures", "--quiet")
+    options = ("--time", "date", "--horizon", "5", "--no-figures")
     refused = run("forecast", path, *options)
     assert refused.exit_code == 1
     assert "say --id '' if the table is one series" in refused.output
     done = run("forecast", path, "--id", "", *options, "--out", tmp_path / "result")
     assert done.exit_code == 0, done.output
     summary = json.loads((tmp_path / "result/summary.json").read_text())
-    assert summary["series"] == 1
+    assert (summary["series"], summary["horizon"], summary["unit"]) == (1, 5.0, "D")
+    assert "1 series forecast, up to 5 D ahead" in done.output
 
 
 def test_the_printed_call_reads_one_series(run, tmp_path, rng):

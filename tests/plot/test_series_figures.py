@@ -84,6 +84,22 @@ def test_values_that_surprise_are_marked(ax):
     assert np.asarray(ax.collections[0].get_offsets()).tolist() == [[4.0, 4.0]]
 
 
+def test_a_long_record_is_its_range_and_its_mean_with_gaps_left_open(ax, rng):
+    times = np.delete(np.arange(4000.0), np.s_[1000:1500])
+    values = rng.normal(size=(1, len(times), 1))
+    data = IrregularSeries.from_arrays(times, values)
+    plot.anomalies(data, (values == values.max()) * 20.0, ax=ax)
+    band, odd = ax.collections
+    covered = band.get_datalim(ax.transData)
+    assert (covered.ymin, covered.ymax) == (values.min(), values.max())
+    (mean,) = ax.lines
+    where, means = mean.get_xdata(), mean.get_ydata()
+    assert np.isnan(means[(where > 1010) & (where < 1490)]).all()
+    first = times < (where[0] + where[1]) / 2
+    assert means[0] == pytest.approx(values[0, first, 0].mean())
+    assert np.asarray(odd.get_offsets())[0, 1] == values.max()
+
+
 def test_series_are_dots_where_they_were_seen_and_lines_between(ax):
     times = np.array([[0.0, 1.0, 2.0], [0.5, 1.5, 2.5]])
     values = np.arange(12.0).reshape(2, 3, 2)

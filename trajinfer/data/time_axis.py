@@ -198,6 +198,17 @@ class TimeAxis:
             raise InputError(f"{name} must be a positive duration, got {value!r}")
         return number
 
+    def in_words(self, length: float) -> str:
+        """A length of time on this axis with its unit, where it has one.
+
+        Example:
+            >>> TimeAxis.of(pd.to_datetime(["2020-01-01"]), unit="h").in_words(48.0)
+            '48 h'
+            >>> TimeAxis.of([1.0, 2.0]).in_words(0.5)
+            '0.5'
+        """
+        return f"{length:g} {self.unit or ''}".rstrip()
+
     def _length(self, value: Any, name: str) -> float:
         try:
             return float(self._ruler().encode([value])[0])

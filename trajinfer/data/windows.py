@@ -74,7 +74,7 @@ class Windows:
         if lengths.max() < 2:
             raise InputError(
                 f"no window of length {length} holds two times; give a longer one than the steps "
-                f"of the series, which are {_steps(series):g} {series.axis.unit or ''}".rstrip()
+                f"of the series, which are {series.axis.in_words(_steps(series))}"
             )
         owner, starts = series.layout.series[places], first + size * number[places]
         pieces = replace(

@@ -61,13 +61,15 @@ class HittingQuestion:
     def answer(self) -> HittingAnswer:
         """The probability from each start, its interval where one is known, times and their law."""
         table, method = self._probabilities()
-        notes, law = self.dynamics.notes, None
+        notes, law, axis = self.dynamics.notes, None, self.dynamics.axis
+        length = None if self.horizon is None else axis.duration(self.horizon)
+        if length is not None:
+            method = f"within {axis.in_words(length)}; {method}"
         if "before" in self.regions:
             return HittingAnswer(table, method, notes, None)
-        if self.horizon is None:
+        if length is None:
             table = table.assign(mean_time=self._mean_time())
         else:
-            length = self.dynamics.axis.duration(self.horizon)
             ts = np.linspace(length / _TIMES, length, _TIMES)
             target, seed = self.regions["target"], self.random_state
             n = min(self.n, paths_each(len(table)))

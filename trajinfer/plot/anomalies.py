@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trajinfer._core.checks import Array
 from trajinfer.data import IrregularSeries
 from trajinfer.plot.style import (
@@ -19,6 +21,8 @@ from trajinfer.plot.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_DOTS, _STRETCHES = 2000, 400
+
 
 def anomalies(
     data: IrregularSeries,
@@ -30,6 +34,8 @@ def anomalies(
     ax: Axes | None = None,
 ) -> Axes:
     """The values of one channel over time; those whose score lies above a bound are marked.
+
+    Of more than 2000 values the range and the mean are drawn, stretch by stretch.
 
     Args:
         data: the series.
@@ -49,7 +55,11 @@ def anomalies(
     times, values = data.times[series, seen], data.values[series, seen, dim]
     odd = scores[series, seen, dim] > above
     ax = new_axes(ax)
-    ax.plot(times, values, color=GREY, linewidth=1.0, marker=".", markersize=4, label="observed")
+    if len(times) > _DOTS:
+        _range_and_mean(ax, times, values)
+    else:
+        dots = {"marker": ".", "markersize": 4, "label": "observed"}
+        ax.plot(times, values, color=GREY, linewidth=1.0, **dots)
     if odd.any():
         label = f"score above {above:g}"
         ax.scatter(times[odd], values[odd], color=VERMILION, s=28, zorder=3, label=label)
@@ -57,6 +67,19 @@ def anomalies(
     ax.set_ylabel(coordinate_names(data.channels, len(data.channels))[dim])
     legend_above(ax)
     return ax
+
+
+def _range_and_mean(ax: Axes, times: Array, values: Array) -> None:
+    """Of each of even stretches of time: where dots would be one mass. Empty ones stay empty."""
+    edges = np.linspace(times[0], times[-1], _STRETCHES + 1)
+    stretch = np.searchsorted(edges[1:-1], times, side="right")
+    some, first = np.unique(stretch, return_index=True)
+    low, mean, high = np.full((3, _STRETCHES), np.nan)
+    low[some], high[some] = np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)
+    mean[some] = np.add.reduceat(values, first) / np.diff([*first, len(values)])
+    middle = (edges[:-1] + edges[1:]) / 2
+    ax.fill_between(middle, low, high, color=GREY, alpha=0.35, linewidth=0, label="range observed")
+    ax.plot(middle, mean, color=GREY, linewidth=1.0, label="mean")
 
 
 def anomalies_by_channel(

@@ -81,10 +81,8 @@ def time_label(axis: TimeAxis) -> str:
 
 def time_text(axis: TimeAxis, t: float) -> str:
     """A time in words: a number, a duration or a date."""
-    if axis.kind == "number":
-        return f"{t:g}"
-    if axis.kind == "timedelta":
-        return f"{t:g} {axis.unit}"
+    if axis.kind != "datetime":
+        return axis.in_words(t)
     return str(axis.decode(np.array([t]))[0]).removesuffix(" 00:00:00")
 
 

@@ -67,12 +67,14 @@ class ForecastReport:
             "series": len(self.past),
             "channels": self.past.channels,
             "horizon": self.horizon,
+            "unit": self.past.axis.unit,
             "scores": self.scores,
         }
 
     def text(self) -> str:
         """The same in a few lines, for people."""
-        lines = [f"{len(self.past)} series forecast"]
+        length = self.past.axis.in_words(self.horizon)
+        lines = [f"{len(self.past)} series forecast, up to {length} ahead"]
         for word, (count, drawn) in self._drawn().items():
             lines += [f"  figures show the first {drawn} of {count} {word}"] * (count > drawn)
         if self.scores is not None and self.calibration is not None:
