@@ -170,7 +170,7 @@ def growing(n, noise=0.05):
     ("values", "logs"),
     [
         (growing(60), True),
-        (growing(20), False),  # few values
+        (growing(19), False),  # few values
         (growing(60) - 0.9, False),  # not all of them positive
         (20 + np.random.default_rng(0).normal(size=60).cumsum(), False),
     ],
@@ -182,6 +182,18 @@ def test_logarithms_are_taken_where_changes_follow_the_level(values, logs):
     scale = ValueScale.of(data, kinds, 4.0, np.random.default_rng(0))
     assert scale.logs.tolist() == [logs]
     np.testing.assert_allclose(scale.back(scale.into(data.values)), data.values)
+
+
+@pytest.mark.parametrize(("grows", "least", "most"), [(True, 0.6, 1.0), (False, 0.0, 0.1)])
+def test_logarithms_of_twenty_values_are_taken_where_these_grow_in_proportion(grows, least, most):
+    taken = []
+    for seed in range(60):
+        walk = np.random.default_rng(seed).normal(size=20).cumsum()
+        values = np.exp(0.15 * (walk + np.arange(20) / 2)) if grows else walk - walk.min() + 2.0
+        _, data = table((np.arange(20.0), values))
+        scale = ValueScale.of(data, ChannelKinds.of(data.values), 2.0, np.random.default_rng(0))
+        taken.append(bool(scale.logs[0]))
+    assert least <= np.mean(taken) <= most
 
 
 def test_growth_over_many_sizes_is_modelled_by_its_logarithms():

@@ -118,11 +118,16 @@ def _seasonal(rng, n):
     return profile[np.arange(n) % 4] + 0.5 * rng.normal(size=n).cumsum() + 0.5 * rng.normal(size=n)
 
 
+def _growing(rng, n):
+    return np.exp(0.15 * (0.5 + rng.normal(size=n)).cumsum())
+
+
 KINDS = {
     "drift": _drifting,
     "slope": _wandering_slope,
     "return": _returning,
     "season": _seasonal,
+    "growth": _growing,
 }
 
 
@@ -154,3 +159,9 @@ def test_intervals_of_one_series_cover_at_every_lead(kind, n):
     inside = covered(kind, n, 160 if kind == "slope" else 60)
     assert 0.85 <= inside.mean() <= 0.96
     assert ((inside.mean(axis=0) >= 0.8) & (inside.mean(axis=0) <= 0.99)).all()
+
+
+@pytest.mark.slow
+def test_intervals_of_short_growth_cover():
+    """81 %, with an error of 2 %, where intervals of even changes hold 69 %."""
+    assert covered("growth", 20, 160).mean() >= 0.76

@@ -24,7 +24,7 @@ from trajinfer.forecasting.pairs import PairSource
 from trajinfer.forecasting.recent_steps import recent_steps
 
 _CLEAR, _MOST_LOSS, _SURE = 2.0, 1.5, 2.0
-_FEWEST = 24
+_FEWEST = 20
 _DEPTH, _DEEPEST = 8, 60
 _MOST_PAIRS = 5000
 _FAR_BELOW = 0.1
