@@ -21,7 +21,7 @@ from trajinfer.fractional.estimate import HurstMethod
 
 COMMANDS = typer.main.get_command(app).commands
 EVERY = {"--out", "--json", "--dry-run", "--quiet", "--verbose", "--config", "--set", "--sep"}
-EVERY |= {"--decimal", "--encoding", "--missing", "--time", "--figures", "--report"}
+EVERY |= {"--decimal", "--encoding", "--missing", "--dates", "--time", "--figures", "--report"}
 WITHOUT_CHANCE = {"hurst"}
 FOR_EACH = pytest.mark.parametrize("name", ON_DATA)
 

@@ -39,6 +39,28 @@ def test_the_printed_call_reads_one_series(run, tmp_path, rng):
     assert len(names["series"]) == 1
 
 
+@pytest.mark.parametrize("command", ["forecast", "jumps", "fit", "hurst"])
+def test_dates_may_be_written_with_the_year_last(run, fails, tmp_path, rng, command):
+    days = pd.date_range("2020-01-20", periods=60)
+    table = pd.DataFrame({"day": days, "x": rng.normal(size=60), "id": 0, "state": [1, 2] * 30})
+    by_command = {
+        "forecast": ("--id", "", "--channels", "x", "--horizon", "3D"),
+        "jumps": ("--id", "id", "--state", "state"),
+        "fit": ("--features", "x"),
+        "hurst": ("--channels", "x"),
+    }
+    path, arguments = tmp_path / "t.csv", (*by_command[command], "--time", "day", "--dry-run")
+    table.assign(day=days.strftime("%d/%m/%Y")).to_csv(path, index=False)
+    assert "say how dates are written by --dates" in fails(command, path, *arguments)
+    assert "'20/01/2020'" in fails(command, path, *arguments, "--dates", "%m/%d/%Y")
+    done = run(command, path, *arguments, "--dates", "%d/%m/%Y")
+    assert done.exit_code == 0, done.output
+    (dating,) = (line for line in done.stdout.splitlines() if line.startswith("frame['day'] = "))
+    names = {"frame": pd.read_csv(path), "pd": pd}
+    exec(dating, names)
+    assert (names["frame"]["day"] == days).all()
+
+
 def test_quarters_are_dates_and_a_cutoff_may_be_one(run, tmp_path, rng):
     quarters = [f"{year} Q{k}" for year in range(1990, 2005) for k in (1, 2, 3, 4)]
     path = tmp_path / "arrivals.csv"

@@ -7,7 +7,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, cross_val_score, train_test_split
 
-from trajinfer import IrregularSeries, JumpSeries
+from trajinfer import IrregularSeries, JumpSeries, Snapshots
 from trajinfer._core.errors import InputError
 from trajinfer.data import as_series
 from trajinfer.data.names import fits_columns
@@ -489,3 +489,24 @@ def test_memory_follows_the_number_of_entries():
     tracemalloc.stop()
     assert peak < 10 * size
     assert not {"times", "values"} & vars(series).keys(), "nothing padded was made"
+
+
+@pytest.mark.parametrize(
+    ("container", "columns"),
+    [
+        (IrregularSeries, {"id": "id", "channels": ["x"]}),
+        (JumpSeries, {"id": "id", "state": "s"}),
+        (Snapshots, {"features": ["x"]}),
+    ],
+)
+def test_missing_times_are_counted_and_placed(container, columns):
+    table = pd.DataFrame({"t": [0, 1, np.nan, 0], "x": 1.0, "id": [1, 1, 1, 2], "s": list("abab")})
+    with pytest.raises(InputError, match=r"column 't' has missing .* 1 of 4 rows, such as row 2"):
+        container.from_frame(table, time="t", **columns)
+
+
+def test_a_repeated_date_is_called_by_its_date():
+    days = pd.to_datetime(["2024-01-01", "2024-02-01", "2024-02-01"])
+    table = pd.DataFrame({"id": 0, "time": days, "x": [1.0, 2.0, 3.0]})
+    with pytest.raises(InputError, match=r"row 2 .* at time 2024-02-01; merge"):
+        IrregularSeries.from_frame(table, id="id", time="time")

@@ -49,6 +49,13 @@ def without(index, *places):
         (pd.date_range("2001-01-01", periods=12, freq="YS"), "800D", ["2013-01-01", "2014-01-01"]),
         (pd.date_range("2020-01-06", periods=30, freq="7D"), "14D", ["2020-08-03", "2020-08-10"]),
         (np.arange(1990, 2010), 3, [2010, 2011, 2012]),
+        # runs on some days, and counts at some whole hours
+        (
+            pd.Timestamp("2024-03-01") + pd.to_timedelta([0, 1, 4, 6, 7, 11, 18, 20], unit="D"),
+            "3D",
+            ["2024-03-22", "2024-03-23", "2024-03-24"],
+        ),
+        (np.array([0.0, 2.5, 3.0, 5.5, 9.0, 10.0, 14.5]), 1.2, [15.0, 15.5]),
         (np.arange(10) * 0.1, 0.2, [1.0, 1.1]),
         (
             pd.to_timedelta(np.arange(9) * 5, unit="min"),
@@ -83,7 +90,7 @@ def test_hours_of_weekdays_are_those_of_the_clock(zone):
     "times",
     [
         np.array([0.0, 1.0, 1.3, 4.0, 9.0, 11.0, 11.5]),
-        pd.to_datetime("2023-01-01") + pd.to_timedelta([0, 3, 4, 11, 30, 31, 47], unit="D"),
+        pd.to_datetime("2023-01-01") + pd.to_timedelta([0, 3, 4, 11, 30.2, 31, 47], unit="D"),
         np.array([0.0, 1.0]),
     ],
 )

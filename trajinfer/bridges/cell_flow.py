@@ -160,10 +160,11 @@ class CellFlow:
         for name, chosen in sets.items():
             mask = np.asarray(chosen(points.copy()) if callable(chosen) else chosen)
             if mask.shape != (len(points),) or mask.dtype != bool:
+                time = self.snapshots.axis.named(self.snapshots.times[k])
                 raise InputError(
                     f"set '{name}' must be a boolean mask over the {len(points)} cells at time "
-                    f"{self.snapshots.times[k]:g}, or a function of positions that gives one; got "
-                    f"{mask.dtype} of shape {mask.shape}"
+                    f"{time}, or a function of positions that gives one; got {mask.dtype} of shape "
+                    f"{mask.shape}"
                 )
             columns.append(mask)
         inside = np.stack(columns, axis=1)

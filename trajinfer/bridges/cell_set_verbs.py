@@ -183,18 +183,17 @@ class CellSetVerbs(SnapshotEstimator):
                 changes.
         """
         self._check_fitted()
-        order = self._ascending(ts)
+        order, named = self._ascending(ts), self.snapshots_.axis.named
         if order.times[0, 0] < self.snapshots_.times[0]:
-            raise InputError(
-                f"time {order.times[0, 0]:g} lies before the first snapshot; nothing is known there"
-            )
+            early = named(order.times[0, 0])
+            raise InputError(f"time {early} lies before the first snapshot; nothing is known there")
         if self.bridge_.growth is None:
             return np.ones(order.rank.shape[1])
         last = self.snapshots_.times[-1]
         if order.times[0, -1] > last:
             raise InputError(
-                f"time {order.times[0, -1]:g} lies after the last snapshot ({last:g}); growth is "
-                "known between snapshots only"
+                f"time {named(order.times[0, -1])} lies after the last snapshot ({named(last)}); "
+                "growth is known between snapshots only"
             )
         masses = np.array([self.bridge_.mass(t) for t in order.times[0].tolist()])
         return np.asarray(masses[order.rank[0]])

@@ -251,21 +251,21 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         """
         self._check_fitted()
         time = self._time(t)
-        first, last = self.snapshots_.times[[0, -1]]
+        (first, last), named = self.snapshots_.times[[0, -1]], self.snapshots_.axis.named
         generator = self._generator(random_state, f"marginal {time!r}")
         count = self._count(n)
         if time < first:
             warnings.warn(
-                f"time {time:g} lies before the first snapshot ({first:g}), which is taken "
-                "unchanged",
+                f"time {named(time)} lies before the first snapshot ({named(first)}), which is "
+                "taken unchanged",
                 ExtrapolationWarning,
                 stacklevel=2,
             )
             return self.bridge_.draw(np.array([first]), count, generator)[:, 0]
         if time > last:
             warnings.warn(
-                f"time {time:g} lies after the last snapshot ({last:g}); forecast by the refined "
-                "reference",
+                f"time {named(time)} lies after the last snapshot ({named(last)}); forecast by the "
+                "refined reference",
                 ExtrapolationWarning,
                 stacklevel=2,
             )
@@ -295,11 +295,11 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
             return self._written(out, self.forecast, ts, n, random_state)
         order = self._ascending(ts)
         times, rank = order.times[0], order.rank[0]
-        last = self.snapshots_.times[-1]
+        last, named = self.snapshots_.times[-1], self.snapshots_.axis.named
         if times[0] < last:
             raise InputError(
-                f"a forecast starts at the last snapshot ({last:g}), got {times[0]:g}; use sample "
-                "for times in between"
+                f"a forecast starts at the last snapshot ({named(last)}), got {named(times[0])}; "
+                "use sample for times in between"
             )
         generator = self._generator(random_state, "forecast")
         values = self._forecast(times, self._count(n), generator)
@@ -335,9 +335,8 @@ class SchrodingerBridge(HiddenCoordinates, CellSetVerbs):
         points = torch.as_tensor(self._states(X))
         time = self._time(t)
         if time < self.snapshots_.times[0]:
-            raise InputError(
-                f"time {time:g} lies before the first snapshot; nothing is known there"
-            )
+            named = self.snapshots_.axis.named(time)
+            raise InputError(f"time {named} lies before the first snapshot; nothing is known there")
         with torch.no_grad():
             return self.bridge_.velocity(time, points).numpy()
 

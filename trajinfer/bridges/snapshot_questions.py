@@ -150,7 +150,8 @@ class SnapshotQuestions(Estimator):
         times, rank = order.times[0], order.rank[0]
         self._require_inside(np.array([start]))
         if times[0] < start:
-            raise InputError(f"ts must not lie before t0 = {start:g}, got {times[0]:g}")
+            early, named = self.snapshots_.axis.named(times[0]), self.snapshots_.axis.named(start)
+            raise InputError(f"ts must not lie before t0 = {named}, got {early}")
         return self._trajectories(times[rank], self._expected(points, start, times)[:, rank])
 
     def _ascending(self, ts: Any) -> TimeOrder:
@@ -170,9 +171,9 @@ class SnapshotQuestions(Estimator):
         time = self._time(t)
         (index,), (found,) = nearest_time(np.array([[time]]), self.snapshots_.times)
         if not found:
-            raise InputError(
-                f"no snapshot at time {time:g}; times are {self.snapshots_.times.tolist()}"
-            )
+            named = self.snapshots_.axis.named
+            times = ", ".join(map(named, self.snapshots_.times))
+            raise InputError(f"no snapshot at time {named(time)}; times are {times}")
         return int(index)
 
     def _require_inside(self, times: Array) -> None:

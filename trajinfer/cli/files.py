@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _TEXT = (".csv", ".tsv", ".txt")
 _SEPARATORS = (";", "\t", "|", ",")
 _NUMBER = r"0|-?[1-9][0-9]{0,17}"
 _WRITTEN = rf"({_NUMBER})(\.0)?"
+_HOW_WRITTEN = "or say how dates are written by --dates, such as %m/%d/%Y, "
 _NO_NUMBER = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
 
 
@@ -50,6 +52,10 @@ class TableFile(Options):
             help="Texts that mean a missing value, by commas; always an empty cell, NA in numbers."
         ),
     ] = ""
+    dates: Annotated[
+        str | None,
+        typer.Option(help="How dates are written where the year is not first, such as %d.%m.%Y."),
+    ] = None
 
     def check(self) -> None:
         """Refuse a file that is not there or of another kind."""
@@ -106,7 +112,7 @@ class TableFile(Options):
             frame, call = self._read_text([name for name in text if name is not None])
         if frame.empty:
             raise InputError(f"{self.data} holds no rows")
-        frame, dating = with_dates(frame, time, self.data)
+        frame, dating = with_dates(frame, time, self.data, self.dates)
         return frame, ["import pandas as pd", f"frame = {call}", *dating]
 
     def require_id(self, frame: pd.DataFrame, id: str) -> None:
@@ -234,15 +240,27 @@ def _gaps_among_numbers(frame: pd.DataFrame, text: Iterable[str]) -> dict[Any, l
     return gaps
 
 
-def with_dates(frame: pd.DataFrame, time: str | None, path: Path) -> tuple[pd.DataFrame, list[str]]:
+def with_dates(
+    frame: pd.DataFrame, time: str | None, path: Path, pattern: str | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """The table with times written as text turned into dates, and the Python that does so.
 
+    Args:
+        frame: the table.
+        time: its column of times.
+        path: of its file, for messages.
+        pattern: how dates are written, as `datetime.strptime` reads it; None: year first.
+
     Raises:
-        InputError: if the times are text but no dates.
+        InputError: if the times are text but no dates, or none of this pattern.
     """
     from trajinfer.data.calendar import period_starts
 
-    if time is None or time not in frame.columns or not _is_text(frame[time]):
+    if time is None or time not in frame.columns:
+        return frame, []
+    if pattern is not None:
+        return _with_patterned_dates(frame, time, path, pattern)
+    if not _is_text(frame[time]):
         return frame, []
     starts = period_starts(frame[time])
     if starts is not None:
@@ -254,6 +272,25 @@ def with_dates(frame: pd.DataFrame, time: str | None, path: Path) -> tuple[pd.Da
         return dated, [f"frame[{time!r}] = pd.to_datetime(frame[{time!r}], format='ISO8601')"]
     lines = ["from trajinfer.data.far_dates import of_text"]
     return dated, [*lines, f"frame[{time!r}] = of_text(frame[{time!r}])"]
+
+
+def _with_patterned_dates(
+    frame: pd.DataFrame, time: str, path: Path, pattern: str
+) -> tuple[pd.DataFrame, list[str]]:
+    import pandas as pd
+
+    written = frame[time].astype("str") if not _is_text(frame[time]) else frame[time]
+    dates = pd.to_datetime(written, format=pattern, errors="coerce")
+    others = written[dates.isna() & frame[time].notna()]
+    if len(others):
+        raise InputError(
+            f"{path}: --dates {pattern!r} does not read {others.iloc[0]!r} in column {time!r} "
+            f"({len(others)} of {len(written)} cells); give the pattern of all dates, such as "
+            "%d.%m.%Y, or leave it out where the year is first"
+        )
+    text = "" if _is_text(frame[time]) else ".astype('str')"
+    call = f"pd.to_datetime(frame[{time!r}]{text}, format={pattern!r})"
+    return frame.assign(**{time: dates}), [f"frame[{time!r}] = {call}"]
 
 
 def _without_zeros(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -295,8 +332,14 @@ def _as_datetimes(column: pd.Series[Any], path: Path) -> Any:
         raise InputError(
             f"{path}: the times in column '{column.name}' must be numbers or dates such as "
             f"2024-05-31, 2024 Q2, 2024 W22 or 2024 May, got {example!r}; put a number or a date "
-            "in its place, or name another column by --time"
+            f"in its place, {_HOW_WRITTEN if _has_slashes(example) else ''}or name another column "
+            "by --time"
         ) from error
+
+
+def _has_slashes(value: Any) -> bool:
+    """Whether a text may be a date such as 31/12/2024 or 31.12.2024."""
+    return re.match(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}\b", str(value)) is not None
 
 
 def _is_date(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Which columns of a table hold numbers, where nobody said which to take."""
+"""Columns of a table: which hold numbers, where nobody said which to take; names; times."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pandas as pd
 from trajinfer._core.checks import Array
 from trajinfer._core.errors import InputError, UnusedColumnsWarning, nearest
 from trajinfer.data.number_advice import are_written_numbers, conversion, have_decimal_commas
+from trajinfer.data.time_axis import TimeAxis, TimeUnit
 
 _INDEX_NAME = re.compile(r"(Unnamed: \d+(\.\d+)*|)")
 _COUNTER_NAMES = ("index", "level_0", "rownames")
@@ -188,6 +189,23 @@ def numbers_of(frame: pd.DataFrame, name: Any) -> Array:
             f"column '{name}' is not numeric{_first_text(column)}; {conversion(column, name)}"
         )
     return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def times_of(frame: pd.DataFrame, name: Any, unit: TimeUnit) -> tuple[TimeAxis, Array]:
+    """The axis of a column of times, and its numbers (N,).
+
+    Raises:
+        InputError: if they are no times, or some are missing or infinite.
+    """
+    axis = TimeAxis.of(frame[name], unit)
+    numbers = axis.encode(frame[name])
+    lost = np.flatnonzero(~np.isfinite(numbers))
+    if len(lost):
+        raise InputError(
+            f"column '{name}' has missing or infinite times at {len(lost)} of {len(numbers)} rows, "
+            f"such as row {lost[0]} (counted from 0); drop these rows"
+        )
+    return axis, numbers
 
 
 def numbered(column: pd.Series, name: Any, *, sort: bool = False) -> tuple[Array, pd.Index]:

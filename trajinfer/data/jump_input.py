@@ -10,7 +10,14 @@ import pandas as pd
 
 from trajinfer._core.checks import Array, as_array, as_rows, unmasked
 from trajinfer._core.errors import InputError
-from trajinfer.data.columns import as_table, is_number, numbers_of, require_columns, series_of_rows
+from trajinfer.data.columns import (
+    as_table,
+    is_number,
+    numbers_of,
+    require_columns,
+    series_of_rows,
+    times_of,
+)
 from trajinfer.data.jump_labels import OBSERVATION_KINDS, as_objects, encode, observation_codes
 from trajinfer.data.names import listed
 from trajinfer.data.ragged import RaggedLayout
@@ -75,8 +82,7 @@ def from_frame(
     if state is None and signal is None:
         raise InputError("name the column of states= or of signal=")
     codes, ids = series_of_rows(df, id)
-    axis = TimeAxis.of(df[time], time_unit)
-    numbers = axis.encode(df[time])
+    axis, numbers = times_of(df, time, time_unit)
     order = np.lexsort((numbers, codes))
     if state is not None and isinstance(df[state].dtype, pd.CategoricalDtype):
         categories = list(df[state].cat.categories) if categories is None else categories

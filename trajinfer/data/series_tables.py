@@ -20,6 +20,7 @@ from trajinfer.data.columns import (
     numbers_of,
     require_columns,
     series_of_rows,
+    times_of,
 )
 from trajinfer.data.plain_labels import plain_label
 from trajinfer.data.ragged import RaggedLayout
@@ -66,21 +67,14 @@ def parse(df: Any, columns: Columns, duplicates: Duplicates, time_unit: TimeUnit
         InputError: see `IrregularSeries.from_frame`.
     """
     frame = _checked(df, columns, duplicates)
-    axis = TimeAxis.of(frame[columns.time], time_unit)
-    numbers = axis.encode(frame[columns.time])
-    lost = np.flatnonzero(~np.isfinite(numbers))
-    if len(lost):
-        raise InputError(
-            f"column '{columns.time}' has missing or infinite times at {len(lost)} of "
-            f"{len(numbers)} rows, such as row {lost[0]} (counted from 0); drop these rows"
-        )
+    axis, numbers = times_of(frame, columns.time, time_unit)
     codes, known = series_of_rows(frame, columns.id, sort=True)
     ids = tuple(known.tolist())
     channel, names, given = _observations(frame, columns)
     # in a long table the variables of a series may come one after the other
     lines = codes if channel is None else codes * (len(names) + 1) + channel
     _warn_of_disorder(lines, numbers)
-    places = _Places.of(codes, numbers)
+    places = _Places.of(codes, numbers, axis)
     cells = _cells(places, channel, given, len(names), duplicates)
     layout = RaggedLayout(np.bincount(places.series))
     require_observable(cells, layout)
@@ -240,19 +234,21 @@ class _Places:
         order: (N,) rows of the table, sorted.
         entry: (N,) number of the (series, time) of each sorted row.
         series, times: (E,) of each entry.
+        axis: of the times.
     """
 
     order: Array
     entry: Array
     series: Array
     times: Array
+    axis: TimeAxis
 
     @classmethod
-    def of(cls, codes: Array, numbers: Array) -> _Places:
+    def of(cls, codes: Array, numbers: Array, axis: TimeAxis) -> _Places:
         order = np.lexsort((numbers, codes))
         series, times = codes[order], numbers[order]
         new = np.r_[True, (np.diff(series) != 0) | (np.diff(times) != 0)]
-        return cls(order, np.cumsum(new) - 1, series[new], times[new])
+        return cls(order, np.cumsum(new) - 1, series[new], times[new], axis)
 
 
 def _cells(
@@ -291,11 +287,11 @@ def _refuse_repeats(places: _Places, keys: Array, rows: Array, duplicates: Dupli
     repeated = pd.Series(keys).duplicated().to_numpy()
     if repeated.any():
         first = rows[int(repeated.argmax())]
-        row, time = int(places.order[first]), places.times[places.entry[first]]
+        row, time = int(places.order[first]), places.axis.named(places.times[places.entry[first]])
         raise InputError(
             f"{int(repeated.sum())} rows repeat the time of another row of their series, such as "
-            f"row {row} (counted from 0) at time {time:g}; merge them, or say duplicates='mean' "
-            "or 'last'"
+            f"row {row} (counted from 0) at time {time}; merge them, or say duplicates='mean' or "
+            "'last'"
         )
 
 

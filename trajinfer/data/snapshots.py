@@ -31,7 +31,7 @@ from trajinfer.data.clouds import (
     require_whole_rows,
     without_massless_times,
 )
-from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns
+from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns, times_of
 from trajinfer.data.names import feature_names
 from trajinfer.data.open_cells import is_cell_store, stored_cells
 from trajinfer.data.open_snapshots import read_points
@@ -249,13 +249,13 @@ class Snapshots:
         """
         df = as_table(df)
         require_columns(df, [time, *(features or ()), *([] if weight is None else [weight])])
-        axis = TimeAxis.of(df[time], time_unit)  # its errors come before those of other columns
+        _, t = times_of(df, time, time_unit)  # its errors come before those of other columns
         if features is None:
             features = number_columns(df, (time, weight), "features=")
         if not features:
             raise InputError("features= names no column; name some, or leave it out for all")
         numbers = np.column_stack([numbers_of(df, name) for name in features])
-        require_whole_rows(numbers, features, df.index, axis.encode(df[time]))
+        require_whole_rows(numbers, features, df.index, t)
         snapshots = cls.from_arrays(
             numbers,
             df[time],
@@ -368,7 +368,8 @@ class Snapshots:
         indices, found = nearest_time(wanted[:, None], self.times)
         if not found.all():
             missing = wanted[~found][0]
-            raise InputError(f"no snapshot at time {missing:.15g}; times are {self.times.tolist()}")
+            times = ", ".join(map(self.axis.named, self.times))
+            raise InputError(f"no snapshot at time {self.axis.named(missing)}; times are {times}")
         return sorted({int(k) for k in indices})
 
     def _take(self, indices: Sequence[int]) -> Snapshots:

@@ -209,6 +209,17 @@ class TimeAxis:
         """
         return f"{length:g} {self.unit or ''}".rstrip()
 
+    def named(self, t: float) -> str:
+        """A time of this axis in words: a number, a duration or a date.
+
+        Example:
+            >>> TimeAxis.of(pd.to_datetime(["2020-01-01"])).named(31.0)
+            '2020-02-01'
+        """
+        if self.kind != "datetime":
+            return self.in_words(t)
+        return str(self.decode(np.array([t]))[0]).removesuffix(" 00:00:00")
+
     def _length(self, value: Any, name: str) -> float:
         try:
             return float(self._ruler().encode([value])[0])

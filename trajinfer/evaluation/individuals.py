@@ -198,7 +198,8 @@ def interval_coverage(
     for t, label, observed in _observed(train, later):
         k = int(np.searchsorted(train.times, t)) - 1
         if k < 0:
-            raise InputError(f"time {t:g} does not lie after the first snapshot; leave it out")
+            early = train.axis.named(t)
+            raise InputError(f"time {early} does not lie after the first snapshot; leave it out")
         samples = _own_samples(bridge, k, label, draws)
         tails = [(1 - level) / 2, (1 + level) / 2]
         lower, upper = np.quantile(samples, tails, axis=1, method="weibull")
@@ -286,7 +287,8 @@ def _observed(train: Snapshots, held_out: Snapshots) -> list[tuple[float, Any, A
 
 def _segment_before(train: Snapshots, t: float) -> int:
     if not train.times[0] < t < train.times[-1]:
-        raise InputError(f"time {t:g} does not lie between the snapshots; use forecast_scores")
+        named = train.axis.named(t)
+        raise InputError(f"time {named} does not lie between the snapshots; use forecast_scores")
     return int(np.searchsorted(train.times, t)) - 1
 
 

@@ -1,4 +1,4 @@
-"""The rhythm in which series were observed: even steps, months, or hours and days of a week."""
+"""The rhythm in which series were observed: even steps, months, hours and days of a week, days."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _WEEK, _MONDAY = 7 * 86_400, pd.Timestamp("1970-01-05").as_unit("s")
 _FEWEST_STEPS, _FEWEST_WEEKS = 4, 3
 _USUAL = 0.8  # share of the steps, or of the times in a week, from which there is a rhythm
 _STRAY = 0.05  # share of the times that may lie outside of it, such as a Saturday worked
+_WHOLE = 1e-3  # from a whole number of steps
 _ROUNDING = 1e-9  # of a horizon or a step
 
 
@@ -34,7 +35,8 @@ def times_ahead(series: IrregularSeries, horizon: Any) -> Array:
 
     A rhythm is a step that most observations keep, a number of months, or the days and hours of a
     week at which there are any: of prices on weekdays no time falls on a weekend. Where there is
-    none, and where it has no time within the horizon, the horizon is cut into 20 equal steps.
+    none but all steps are whole numbers of the shortest, such as a day, it is that one. Without
+    any, and where it has no time within the horizon, the horizon is cut into 20 equal steps.
 
     Args:
         series: B series; a rhythm is that of all of them together.
@@ -73,7 +75,7 @@ def rhythm_of(series: IrregularSeries) -> Rhythm | None:
         found = _Months.of(series, steps) or _Week.of(series)
         if found is not None:
             return found
-    return _EvenSteps.of(steps)
+    return _EvenSteps.of(steps) or _EvenSteps.dividing(steps)
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,16 @@ class _EvenSteps:
         """The usual step, where all others are whole numbers of it."""
         size = float(np.median(steps))
         number = steps / size
-        whole = np.abs(number - np.round(number)) < 1e-3
+        whole = np.abs(number - np.round(number)) < _WHOLE
         usual = whole & (np.round(number) == 1)
         return cls(size) if whole.mean() >= 1 - _STRAY and usual.mean() >= _USUAL else None
+
+    @classmethod
+    def dividing(cls, steps: Array) -> _EvenSteps | None:
+        """The shortest step, where all others are whole numbers of it."""
+        size = float(steps.min())
+        number = steps / size
+        return cls(size) if (np.abs(number - np.round(number)) < _WHOLE).all() else None
 
     def after(self, last: float, reach: float) -> Array:
         count = int(np.floor(reach / self.size * (1 + _ROUNDING)))

@@ -79,13 +79,6 @@ def time_label(axis: TimeAxis) -> str:
     return f"{name} ({axis.unit})" if axis.kind == "timedelta" else name
 
 
-def time_text(axis: TimeAxis, t: float) -> str:
-    """A time in words: a number, a duration or a date."""
-    if axis.kind != "datetime":
-        return axis.in_words(t)
-    return str(axis.decode(np.array([t]))[0]).removesuffix(" 00:00:00")
-
-
 def in_fitting_unit(durations: Array, unit: str) -> tuple[Array, str]:
     """Durations in the largest unit, at most the one given, of which the longest is one or more.
 
@@ -107,7 +100,7 @@ def in_fitting_unit(durations: Array, unit: str) -> tuple[Array, str]:
 
 def named_time(axis: TimeAxis, t: float) -> str:
     """A time with the name of its column, for titles: "year = 1990"."""
-    return f"{axis.name or 't'} = {time_text(axis, t)}"
+    return f"{axis.name or 't'} = {axis.named(t)}"
 
 
 def show_times(ticks: Any, axis: TimeAxis) -> None:

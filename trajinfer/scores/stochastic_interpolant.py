@@ -208,11 +208,11 @@ class StochasticInterpolant(SnapshotQuestions):
         """
         self._check_fitted()
         time = self._time(t)
-        first, last = self.snapshots_.times[[0, -1]]
+        (first, last), named = self.snapshots_.times[[0, -1]], self.snapshots_.axis.named
         if not first <= time <= last:
             warnings.warn(
-                f"time {time:g} lies outside the snapshots ({first:g} to {last:g}); the nearest "
-                "one is taken, with the noise of the reference after the last",
+                f"time {named(time)} lies outside the snapshots ({named(first)} to {named(last)}); "
+                "the nearest one is taken, with the noise of the reference after the last",
                 ExtrapolationWarning,
                 stacklevel=2,
             )
