@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.scale import __main__ as scale
 from tests.scale.jobs import JOBS
+from tests.scale.lengths import PANELS, rows_of
 
 
 def _holding(n):
@@ -40,3 +41,13 @@ def test_the_table_replaces_the_one_before():
     once = scale.written(page, "| a |\n")
     assert "| a |\n" in once
     assert scale.written(once, "| b |\n").replace("| b |", "| a |") == once
+
+
+def test_verbs_are_measured_on_panels_of_unequal_lengths():
+    fit, verb = rows_of("MarkovJumpProcess", ["short", "early"])
+    assert fit.startswith("| MarkovJumpProcess fit |")
+    assert verb.startswith("| MarkovJumpProcess log_likelihood |")
+    assert fit.count(" MB, ") == verb.count(" MB, ") == 2
+    short, early = (PANELS[name].series() for name in ("short", "early"))
+    assert short.last_times[0] - early.last_times[0] == 60 * 20
+    assert PANELS["long"].series().lengths[0] == 1000

@@ -7,7 +7,7 @@ of two numbers, so that filters do all the work: cost follows the number of obse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -105,13 +105,15 @@ def _level_and_spread(tracks: Tracks) -> tuple[Array, Array]:
 
 
 def _both(times: Array, values: Array, noise: Array, prior: Prior) -> tuple[_Back, _Back]:
-    """What smoothing makes of the values around their mean, and of ones in their place."""
+    """What smoothing makes of the values around their mean, and of ones in their place.
+
+    They go side by side, since what a step costs hardly depends on how many take it.
+    """
     ones = np.where(np.isnan(values), np.nan, 1.0)
-    found = []
-    for observed in (values - prior.center[:, None], ones):
-        passed = _forward(times, observed, noise, prior)
-        found.append(_backward(passed, prior.smoothness))
-    return found[0], found[1]
+    observed = np.concatenate([values - prior.center[:, None], ones])
+    rate, smoothness = np.tile(prior.rate, 2), np.tile(prior.smoothness, 2)
+    passed = _forward(np.tile(times, (2, 1)), observed, np.tile(noise, (2, 1)), rate, smoothness)
+    return _backward(passed, smoothness).halves()
 
 
 @dataclass(frozen=True)
@@ -142,18 +144,24 @@ class _Back:
     pull: Array
     precision: Array
 
+    def halves(self) -> tuple[_Back, _Back]:
+        """The first and the second half of the tracks."""
+        parts = [np.split(getattr(self, field.name), 2) for field in fields(self)]
+        first, second = zip(*parts, strict=True)
+        return _Back(*first), _Back(*second)
 
-def _forward(times: Array, values: Array, noise: Array, prior: Prior) -> _Passed:
-    """Filter values (M, n), NaN = not observed, with noise (M, n)."""
+
+def _forward(times: Array, values: Array, noise: Array, rate: Array, smoothness: Array) -> _Passed:
+    """Filter values (M, n), NaN = not observed, with noise (M, n) under M priors."""
     known = ~np.isnan(values.T)
     values, noise = np.where(known, values.T, 0.0), noise.T
-    steps = np.diff(times, prepend=times[:, :1], axis=1).T * prior.rate
+    steps = np.diff(times, prepend=times[:, :1], axis=1).T * rate
     means, errors, shares = np.zeros(steps.shape), np.zeros(steps.shape), np.zeros(steps.shape)
     covariances = np.zeros((len(steps), 2, steps.shape[1]))
     x, v, q = np.zeros((3, steps.shape[1]))
     p, r = np.ones((2, steps.shape[1]))
     for k in range(len(steps)):
-        x, v, p, q, r = moved(steps[k], prior.smoothness, x, v, p, q, r)
+        x, v, p, q, r = moved(steps[k], smoothness, x, v, p, q, r)
         means[k], covariances[k] = x, (p, q)
         error, share = np.where(known[k], values[k] - x, 0.0), known[k] / (p + noise[k])
         errors[k], shares[k] = error, share

@@ -15,6 +15,7 @@ from trajinfer._core.estimator import Estimator, of_model
 from trajinfer._core.seeding import RandomState, seed_from
 from trajinfer._core.words import renamed
 from trajinfer.data import Forecast, IrregularSeries, Trajectories, as_series
+from trajinfer.data.grouping import similar_lengths
 from trajinfer.data.lead_times import lead_times
 from trajinfer.data.names import fits_columns
 from trajinfer.data.time_order import TimeOrder
@@ -210,11 +211,26 @@ class FractionalVerbs(Estimator):
         """
         check_is_fitted(self)
         series = self._known(X)
-        history, asked, scored = last_fifth(series)
+        errors = np.concatenate(
+            [self._errors(series[rows]) for rows in similar_lengths(series.lengths)]
+        )
+        if not len(errors):
+            raise InputError(
+                "nothing is observed in the last fifth of the series, so that no forecast can be "
+                "scored; give longer series"
+            )
+        return -float(errors.mean())
+
+    def _errors(self, series: IrregularSeries) -> Array:
+        """CRPS (P,) of the P values known in the last fifth, in deviations of their channels."""
+        history, asked, values = last_fifth(series)
+        known = ~np.isnan(values)
+        if not known.any():
+            return np.empty(0)
         drawn = self.model_.draws(history, asked, _SCORED_DRAWS, self.seed_)
-        members = np.moveaxis(drawn, 1, 0)[:, scored]
-        scale = np.broadcast_to(self.model_.scaling.scale, scored.shape)[scored]
-        return -float(np.mean(np.asarray(crps(members, series.values[scored])) / scale))
+        scale = np.broadcast_to(self.model_.scaling.scale, known.shape)[known]
+        members = np.moveaxis(drawn, 1, 0)[:, known]
+        return np.asarray(crps(members, values[known]) / scale)
 
     @property
     def _ahead(self) -> float:
