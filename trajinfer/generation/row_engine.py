@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -18,9 +18,9 @@ from trajinfer._core.seeding import spawn
 from trajinfer.data import IrregularSeries
 from trajinfer.generation.prepared import Prepared
 from trajinfer.generation.relations import ChannelRelations
+from trajinfer.generation.rhythm import Rhythm
 from trajinfer.generation.row_history import (
-    HALF_LIVES,
-    SIZE_SHARE,
+    RunningPast,
     TrainingRows,
     averages_of,
     step_sizes,
@@ -68,6 +68,7 @@ class RowEngine:
         missing: (B, T, K) bool, values that training series miss, also after their ends.
         weight: (B,) of the training series.
         box: (2, K) bounds that the user gave, NaN = none.
+        rhythm: periods of the channels.
     """
 
     schema: tuple[ChannelSchema, ...]
@@ -82,6 +83,7 @@ class RowEngine:
     missing: Array
     weight: Array
     box: Array
+    rhythm: Rhythm = field(default_factory=Rhythm.none)
 
     n_links: ClassVar[int] = 1
     dependence: ClassVar[None] = None
@@ -121,7 +123,7 @@ class RowEngine:
         empty = cls(
             schema, (), (), relations, first, lengths, latent, step, shared, missing, weight, box
         )
-        return empty._with_laws(seed)
+        return replace(empty, rhythm=Rhythm.of(empty._filled, lengths))._with_laws(seed)
 
     def _with_laws(self, seed: int) -> Self:
         """The engine with the law of every channel, each of as many rows as foretell it best.
@@ -158,6 +160,7 @@ class RowEngine:
         past = self._features(
             [filled[record, column - lag] for lag in range(1, order + 1)],
             [part[record, column] for part in averages_of(filled)],
+            self.rhythm.foretold(filled)[record, column],
             self._statics(filled, self.lengths)[record],
             column,
             self.lengths[record],
@@ -187,6 +190,7 @@ class RowEngine:
         self,
         lagged: Sequence[Array],
         averages: Sequence[Array],
+        foretold: Array,
         static: Array,
         row: Array,
         length: Array,
@@ -198,12 +202,12 @@ class RowEngine:
             parts.append(np.log(length)[:, None])
         n_waves = _MANY_TIME_WAVES if self.shared and self.latent.shape[1] >= 12 else _TIME_WAVES
         turns = np.pi * row[:, None] / self.latent.shape[1] * np.arange(1, n_waves + 1)
-        return np.concatenate([*parts, static, np.cos(turns), np.sin(turns)], axis=1)
+        return np.concatenate([*parts, foretold, static, np.cos(turns), np.sin(turns)], axis=1)
 
     @property
     def is_needed(self) -> bool:
         """Whether the data show what an SDE in the channels loses, or are few for it."""
-        plain = all(k.kind == "real" and not len(k.levels) and not k.unit for k in self.schema)
+        plain = all(kind.is_free for kind in self.schema)
         plain = plain and not self.relations.smooth and not self.relations.order
         steps = np.diff(self.latent, axis=1).reshape(-1, len(self.schema)) / self._step_scale
         tails = np.nan_to_num(steps**4).sum(axis=0) > _HEAVY * (~np.isnan(steps)).sum(axis=0)
@@ -346,31 +350,26 @@ class RowEngine:
             for c, kind in enumerate(self.schema):
                 values[:, row, c] = kind.inverse(z[:, row, c])
                 z[:, row, c] = kind.forward(values[:, row, c])
-        averages = averages_of(z[:, : self.order], whole=False)
-        sizes = step_sizes(z[:, : self.order], whole=False)
+        past = RunningPast.after(z[:, : self.order], self.rhythm, n_rows)
         for row in range(self.order, n_rows):
             lagged = [z[:, row - lag] for lag in range(1, self.order + 1)]
-            past = {
-                order: self._features(lagged[:order], averages, static, np.full(n, row), length)
-                for order in set(self.orders)
-            }
+            known = past.averages, past.foretold, static, np.full(n, row), length
+            features_of = {o: self._features(lagged[:o], *known) for o in set(self.orders)}
             for c, (kind, law) in enumerate(zip(self.schema, self.laws, strict=True)):
                 if law is None:
                     z[:, row, c], values[:, row, c] = z[:, 0, c], values[:, 0, c]
                     continue
-                features = np.concatenate([past[self.orders[c]], z[:, row, :c]], axis=1)
-                drawn, like = law.draw(features, sizes / self._step_scale, z[:, row - 1, c], rng)
+                features = np.concatenate([features_of[self.orders[c]], z[:, row, :c]], axis=1)
+                drawn, like = law.draw(
+                    features, past.sizes / self._step_scale, past.last[:, c], rng
+                )
                 same = kind.inverse(like)
                 value = kind.inverse(drawn)
                 # rows that were at an atom, or in a channel of levels, hand their value on
                 handed = np.isin(same, kind.atoms) | (kind.kind == "levels")
                 values[:, row, c] = np.where(handed, same, value)
                 z[:, row, c] = kind.forward(values[:, row, c])
-            averages = [
-                part + (1 - 0.5 ** (1 / h)) * (z[:, row] - part)
-                for part, h in zip(averages, HALF_LIVES, strict=True)
-            ]
-            sizes = sizes + SIZE_SHARE * (np.abs(z[:, row] - z[:, row - 1]) - sizes)
+            past.append(z[:, row])
         return values, chosen
 
     def _finished(self, modelled: Array, chosen: Array) -> Array:

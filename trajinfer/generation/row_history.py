@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from trajinfer._core.checks import Array
+from trajinfer.generation.rhythm import Rhythm
 from trajinfer.generation.row_law import RowLaw
 
 HALF_LIVES = (3.0, 10.0)
@@ -54,6 +56,58 @@ class TrainingRows:
             importance=self.weight[chosen],
             has_atoms=has_atoms,
         )
+
+
+@dataclass
+class RunningPast:
+    """What is known of n series before the row that is drawn next.
+
+    Attributes:
+        rhythm: periods of the channels.
+        gains: (T, A, 3) of `rhythm`.
+        averages: (n, D) each, exponential averages of rows.
+        sizes: (n, D) of recent steps.
+        sums: (n, A, 3) of `rhythm`.
+        last: (n, D) the row before.
+        row: number of the row drawn next.
+    """
+
+    rhythm: Rhythm
+    gains: Array
+    averages: list[Array]
+    sizes: Array
+    sums: Array
+    last: Array
+    row: int
+
+    @classmethod
+    def after(cls, rows: Array, rhythm: Rhythm, n_rows: int) -> Self:
+        """After the first rows (n, p, D) of series of `n_rows`."""
+        return cls(
+            rhythm,
+            rhythm.gains(n_rows),
+            averages_of(rows, whole=False),
+            step_sizes(rows, whole=False),
+            rhythm.terms(rows, np.arange(rows.shape[1])).sum(axis=1),
+            rows[:, -1],
+            rows.shape[1],
+        )
+
+    @property
+    def foretold(self) -> Array:
+        """(n, A) the next row by its rhythm."""
+        return np.asarray((self.gains[self.row] * self.sums).sum(axis=-1))
+
+    def append(self, rows: Array) -> None:
+        """One more row (n, D)."""
+        shares = [1 - 0.5 ** (1 / half_life) for half_life in HALF_LIVES]
+        self.averages = [
+            part + share * (rows - part) for part, share in zip(self.averages, shares, strict=True)
+        ]
+        self.sizes = self.sizes + SIZE_SHARE * (np.abs(rows - self.last) - self.sizes)
+        self.sums = self.sums + self.rhythm.terms(rows, self.row)
+        self.last = rows
+        self.row += 1
 
 
 def averages_of(rows: Array, whole: bool = True) -> list[Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -234,16 +233,8 @@ class SeriesScoreModel:
 
     def log_slope(self, values: Array) -> Array:
         """(..., C) logarithm of how much the modelled value moves per unit of the value."""
-        columns = []
-        for c, kind in enumerate(self.schema):
-            x = values[..., c]
-            if kind.kind == "positive":
-                columns.append(-np.log(x))
-            elif kind.kind == "whole" and kind.low >= 0:
-                columns.append(-0.5 * np.log(np.maximum(x, 0) + 0.375) - math.log(2))
-            else:
-                columns.append(np.zeros_like(x))
-        return np.stack(columns, axis=-1)
+        slopes = [kind.log_slope(values[..., c]) for c, kind in enumerate(self.schema)]
+        return np.stack(slopes, axis=-1)
 
     def seeds(self, seed: int, n: int) -> Sequence[int]:
         """Seeds of n series, independent."""
