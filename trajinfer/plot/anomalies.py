@@ -58,8 +58,7 @@ def anomalies(
     if len(times) > _DOTS:
         _range_and_mean(ax, times, values)
     else:
-        dots = {"marker": ".", "markersize": 4, "label": "observed"}
-        ax.plot(times, values, color=GREY, linewidth=1.0, **dots)
+        ax.plot(times, values, ".-", color=GREY, linewidth=1.0, markersize=4, label="observed")
     if odd.any():
         label = f"score above {above:g}"
         ax.scatter(times[odd], values[odd], color=VERMILION, s=28, zorder=3, label=label)
