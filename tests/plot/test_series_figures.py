@@ -94,7 +94,7 @@ def test_a_long_record_is_its_range_and_its_mean_with_gaps_left_open(ax, rng):
     assert (covered.ymin, covered.ymax) == (values.min(), values.max())
     (mean,) = ax.lines
     where, means = mean.get_xdata(), mean.get_ydata()
-    assert np.isnan(means[(where > 1010) & (where < 1490)]).all()
+    assert np.isnan(means[(where > 1020) & (where < 1480)]).all()
     first = times < (where[0] + where[1]) / 2
     assert means[0] == pytest.approx(values[0, first, 0].mean())
     assert np.asarray(odd.get_offsets())[0, 1] == values.max()

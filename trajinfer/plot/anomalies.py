@@ -21,7 +21,7 @@ from trajinfer.plot.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_DOTS, _STRETCHES = 2000, 400
+_DOTS, _STRETCHES = 800, 200
 
 
 def anomalies(
@@ -35,7 +35,7 @@ def anomalies(
 ) -> Axes:
     """The values of one channel over time; those whose score lies above a bound are marked.
 
-    Of more than 2000 values the range and the mean are drawn, stretch by stretch.
+    Of more than 800 values the range and the mean are drawn, stretch by stretch.
 
     Args:
         data: the series.

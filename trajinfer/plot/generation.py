@@ -12,6 +12,7 @@ from trajinfer.plot.style import BLUE, GREY, VERMILION, legend_above, new_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LINEAR = 2.0
 _COLUMNS = ("value", "lower", "upper", "floor", "limit", "flagged")
 
 
@@ -46,9 +47,22 @@ def generation(table: Any, *, ax: Axes | None = None) -> Axes:
         ends = np.sort(np.stack([lower, upper]), axis=0)[:, chosen]
         ax.hlines(rows[chosen], *ends, color=color, linewidth=1.5)
         ax.plot(value[chosen], rows[chosen], "o", color=color, markersize=5)
-    # A copy can lie a hundred limits away; the scale stays linear around the limit.
-    ax.set_xscale("symlog", linthresh=2)
+    _show_limits(ax, float(np.nanmax(np.abs([value, lower, upper]), initial=0.0)))
     ax.set_yticks(rows, [str(name).replace("_", " ") for name in table.index])
-    ax.set_xlabel("distance from real against real, in units of the limit")
     legend_above(ax)
     return ax
+
+
+def _show_limits(ax: Axes, farthest: float) -> None:
+    """Name the axis of limits: a copy can lie a hundred away; it stays linear around the first."""
+    ax.set_xlabel("distance from real against real, in units of the limit")
+    if farthest <= _LINEAR:
+        return
+    low, high = ax.get_xlim()
+    ax.set_xscale("symlog", linthresh=_LINEAR)
+    tens = 10.0 ** np.arange(1, 16)
+    ticks = np.concatenate([-tens[::-1], [-1, 0, 1], tens])
+    ax.set_xticks(ticks[(ticks >= low) & (ticks <= high)])
+    ax.set_xticks([], minor=True)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_xlim(low, high)
