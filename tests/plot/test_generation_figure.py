@@ -8,6 +8,7 @@ from trajinfer.data import Trajectories
 from trajinfer.evaluation.generation.trial import GeneratorTrial
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+from matplotlib.figure import Figure  # noqa: E402
 
 TABLE = pd.DataFrame(
     {
@@ -35,7 +36,7 @@ def test_measures_stand_on_one_scale():
 @pytest.mark.parametrize("value", [0.04, 0.2, 3.0, -500.0, np.nan])
 def test_limits_are_named_by_plain_numbers(value):
     table = TABLE.assign(value=[0.03, value], lower=[0.02, value], upper=[0.04, value])
-    axes = plot.generation(table)
+    axes = plot.generation(table, ax=Figure().subplots())
     axes.figure.draw_without_rendering()
     texts = [tick.get_text() for tick in axes.get_xticklabels()]
     assert {"0", "1"} <= {f"{float(text.replace('−', '-')):g}" for text in texts}
