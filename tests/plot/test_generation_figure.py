@@ -8,7 +8,7 @@ from trajinfer.data import Trajectories
 from trajinfer.evaluation.generation.trial import GeneratorTrial
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.figure import Figure
 
 TABLE = pd.DataFrame(
     {
