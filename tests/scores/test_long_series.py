@@ -1,6 +1,7 @@
 """Score models of long series: the answers of dense algebra, at a cost in proportion to length."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -11,6 +12,7 @@ from trajinfer.scores import ScoreSeries, kernel, long_entries
 from trajinfer.scores.incomplete_mixture import Observed, Parts, maximised
 from trajinfer.scores.knot_law import KnotLaw, sparse_reach
 from trajinfer.scores.seen import Seen
+from trajinfer.scores.series_score_model import SeriesScoreModel
 from trajinfer.scores.surprise import surprise_of
 
 
@@ -164,3 +166,33 @@ def test_a_law_of_long_series_knows_what_it_was_drawn_from():
     assert held.to_numpy()[gap].mean() == pytest.approx(0.9, abs=0.07)
     called = np.nanmean(np.where(gap, np.nan, model.p_values(series)[-1, :, 0] <= 0.05))
     assert called == pytest.approx(0.05, abs=0.025)
+
+
+def test_draws_of_gaps_are_asked_where_something_is_missing(monkeypatch):
+    """Cost and memory follow the gaps; asking at every time gives the same answers."""
+    rng = np.random.default_rng(0)
+    lengths = [10] * 20 + [500]
+    values = [rng.normal(size=(n, 2)).cumsum(0) for n in lengths]
+    for whole in values:
+        whole[3, 1] = np.nan
+    times = [np.sort(rng.uniform(0, n, n)) for n in lengths]
+    series = IrregularSeries.from_arrays(times, values)
+    model = ScoreSeries(random_state=0).fit(series)
+    asked, draws = [], SeriesScoreModel.draws
+
+    def counted(self, past, ts, *given, **named):
+        asked.append(len(ts))
+        return draws(self, past, ts, *given, **named)
+
+    monkeypatch.setattr(SeriesScoreModel, "draws", counted)
+    filled, score = model.fill(series), model.score(series)
+    assert asked[:21] == [2] * 21
+    monkeypatch.setattr(SeriesScoreModel, "ties_times", True)
+    everywhere = model.fill(series)
+    assert asked[-21:] == lengths
+    assert model.score(series) == score
+    gaps = filled["x1_filled"]
+    pd.testing.assert_frame_equal(filled[gaps], everywhere[gaps])
+    known = filled[~gaps]
+    np.testing.assert_allclose(known["x0_low"], known["x0"], rtol=1e-9)
+    np.testing.assert_allclose(known["x0_high"], known["x0"], rtol=1e-9)

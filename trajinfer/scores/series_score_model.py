@@ -106,6 +106,11 @@ class SeriesScoreModel:
         """Of standardised series."""
         return SeriesLaw(self.knots, self.network, self.levels)
 
+    @property
+    def ties_times(self) -> bool:
+        """Whether something holds exactly along a series, and not at each of its times alone."""
+        return self.exact is not None and len(self.exact.grid) > 0
+
     def latent(self, values: Array) -> Array:
         """Values (..., C) as they are modelled."""
         return self.scaling.apply(

@@ -22,7 +22,7 @@ from trajinfer.data.written_draws import written_draws
 from trajinfer.data.written_forecasts import written_forecasts
 from trajinfer.data.written_predictions import mean_path, written_predictions
 from trajinfer.diffusion.observation import LinearObservation, Reward
-from trajinfer.scores.own_times import crps_of_hidden, filled_from
+from trajinfer.scores.own_times import Drawn, crps_of_hidden, filled_from, rows_with_gaps
 from trajinfer.scores.seen import Seen
 from trajinfer.scores.series_score_model import SeriesScoreModel
 from trajinfer.scores.surprise import Oddness
@@ -350,12 +350,12 @@ class SeriesVerbs(Estimator):
         samples = order.restore(np.stack(drawn), axis=2)
         return Forecast(samples, asked, model.channels, data.ids, model.axis, data)
 
-    def _along(self, data: IrregularSeries, n: int, random_state: RandomState) -> Iterator[Array]:
-        """Draws (n, T, C) of one series after the other, at its own times."""
+    def _along(self, data: IrregularSeries, n: int, random_state: RandomState) -> Iterator[Drawn]:
+        """Rows (R,) with gaps of one series after the other, and draws (n, R, C) there."""
         seeds = self.model_.seeds(self._seed(random_state), len(data))
-        times = np.split(data.flat_times, data.layout.ends[:-1])
-        for past, own, seed in zip(self.model_.pasts(data), times, seeds, strict=True):
-            yield self._drawn(past, own, n, seed)
+        asked = rows_with_gaps(data, whole=self.model_.ties_times)
+        for past, rows, seed in zip(self.model_.pasts(data), asked, seeds, strict=True):
+            yield rows, self._drawn(past, data.flat_times[rows], n, seed)
 
     def _written(
         self,
