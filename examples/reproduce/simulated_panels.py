@@ -69,8 +69,14 @@ def close(rng: np.random.Generator, n: int, rows: int) -> np.ndarray:
     return 60 * (1 - np.exp(-2 * t)) + 0.5 * level + 0.3 * rng.normal(size=(n, rows))
 
 
+def counts(rng: np.random.Generator, n: int, rows: int) -> np.ndarray:
+    """Poisson numbers whose means, apart by a factor, grow threefold."""
+    t = np.linspace(0, 1, rows)
+    return rng.poisson(8 * np.exp(0.5 * rng.normal(size=(n, 1))) * 3**t).astype(float)
+
+
 KINDS: dict[str, Simulator] = {
-    f.__name__: f for f in (slopes, curve, returning, walks, saturating, close)
+    f.__name__: f for f in (slopes, curve, returning, walks, saturating, close, counts)
 }
 QUESTIONS = {"later": later_times, "others": other_series}
 

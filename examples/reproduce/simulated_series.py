@@ -25,7 +25,7 @@ from unseen_series import simple
 
 from trajinfer import IrregularSeries, NeuralSDEForecaster
 
-ROWS = (20, 30, 50, 100, 200)
+ROWS = (14, 20, 30, 50, 100, 200)
 SEEDS, CONTINUATIONS, DRAWS = 20, 200, 400
 SEASON, GONE = 4, 0.2
 Simulator = Callable[[np.random.Generator, np.ndarray], np.ndarray]

@@ -176,3 +176,19 @@ def test_a_shock_that_is_over_widens_the_law():
     np.testing.assert_allclose(shock.values**2 @ WEIGHTS, fit.values**2 @ WEIGHTS, rtol=1e-6)
     np.testing.assert_allclose(bias.mean, fit.mean, rtol=0.1)
     assert (np.ptp(bias.values, axis=2) < 0.7 * np.ptp(shock.values, axis=2)).all()
+
+
+def test_few_errors_have_the_shape_of_a_normal_law_and_many_their_own():
+    """Skewness, the difference of the arms of 90 % beside their sum, stays as k / (k + 20)."""
+    errors = np.random.default_rng(0).exponential(size=(3000, 1)) - 1.0
+    fit = ErrorQuantiles.fit(errors - errors.mean(), np.ones((3000, 1)))
+
+    def lean(quantiles):
+        centre = np.full((2, 1), 0.5)
+        low, high = quantiles(np.array([[-1.645], [1.645]]), centre)[:, 0]
+        middle = quantiles(np.zeros((1, 1)), centre[:1])[0, 0]
+        return (high + low - 2 * middle) / (high - low)
+
+    few, many = (lean(fit.of_errors_to_come(4.0, 1e9, np.full((3, 1), k))) for k in (5.0, 1e9))
+    assert many == pytest.approx(lean(fit), abs=0.02)
+    assert few == pytest.approx(0.2 * lean(fit), abs=0.06)

@@ -55,6 +55,21 @@ def test_spread_follows_the_level_only_where_errors_tell_it_clearly(n, found):
     assert spread.exponent[0] == pytest.approx(found, abs=0.1 if found else 0.0)
 
 
+@pytest.mark.parametrize(
+    ("positive", "n", "found"),
+    [(False, 6.0, 0.0), (True, 6.0, 0.375), (True, 2000.0, 0.0)],
+)
+def test_positive_values_vary_as_counts_until_errors_say_otherwise(positive, n, found):
+    """Even errors: sd / (2 mean) = .375 after six, none after two thousand."""
+    rng = np.random.default_rng(0)
+    asked = questions(4000, rng)
+    z = rng.uniform(-1.0, 1.0, (4000, 1))
+    error = np.sqrt(asked.own_lead) * rng.normal(size=z.shape)
+    mean = UNITS.center + UNITS.scale * z
+    spread = fit_spread(asked, mean, error, UNITS, None, n, np.array([positive]))
+    assert spread.exponent[0] == pytest.approx(found, abs=0.06)
+
+
 def test_widths_of_intervals_are_those_of_the_errors():
     """Errors twice as wide as normal ones in the second channel; 20 000 give widths within 3 %."""
     errors = np.random.default_rng(2).normal(size=(20_000, 2)) * [1.0, 2.0]

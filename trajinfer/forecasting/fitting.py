@@ -129,12 +129,11 @@ class LawFit:
         self.design = Design.fit(asked, self.units)
         usable = int((self.source.per_series > 0).sum())
         horizon = self.settings.horizon
-        stretches = self.source.stretches(self.data, horizon) * self._evenness()
+        self.stretches = stretches = self.source.stretches(self.data, horizon) * self._evenness()
         fewest = _FEWEST_STRETCHES if usable > 1 else _OF_ONE_SERIES
         rich = len(drawn) >= _FEWEST_PAIRS and stretches >= fewest
         folds = folds_of(self.data, usable, horizon, self.settings.parts, self.seeds[1], rich=rich)
         learned = ("trees", "network") if rich else ()
-        self.stretches = stretches
         parts, held_out = self._experts(pairs, asked, folds, learned)
         if not len(held_out.part):
             raise InputError(
@@ -355,7 +354,10 @@ class LawFit:
         mean = newcomers.mean(asked, held_out.mean)
         error = np.where(unseen(asked), np.nan, truth - mean) * by_now[:, None]
         log_scale = held_out.log_scale if noisy else None
-        spread = fit_spread(asked, mean, error, self.units, log_scale, stretches.of_squares)
+        positive = ~self.scale.logs & ~(self.data.values < 0).any(axis=0)
+        spread = fit_spread(
+            asked, mean, error, self.units, log_scale, stretches.of_squares, positive
+        )
         scale = newcomers.scales(asked, spread(asked, mean, self.units, log_scale))
         errors = error / scale
         quantiles = ErrorQuantiles.fit(errors * growth_lately(errors, held_out.weight), share)

@@ -14,6 +14,7 @@ from trajinfer.forecasting.variogram import Variogram
 
 _EXPONENTS = np.linspace(-1.0, 1.0, 41)
 _TYPICAL_EXPONENT = 0.5
+_STEEPEST_USUAL = 0.5
 _FARTHEST_LEVEL = 2.0
 _CLEAR = 1.0
 
@@ -60,13 +61,20 @@ def fit_spread(
     units: LeadUnits,
     log_scale: Array | None,
     n_independent: float,
+    positive: Array | None = None,
 ) -> Spread:
     r"""The scale under which held-out errors are most likely, channel by channel.
 
     b maximises the normal likelihood of n independent errors, with a normal prior of standard
-    deviation .5 around 0; it is 0 where that gains less than a unit over b = 0 (Akaike), since a
-    growth found by chance is carried on to levels that were not seen. The networks' scale is
-    taken where it is more likely than the other.
+    deviation .5 around what is usual, $b_0$; it is $b_0$ where that gains less than a unit over it
+    (Akaike), since a growth found by chance is carried on to levels that were not seen. What is
+    positive usually varies more where it is high: its variance is taken to be in proportion to the
+    level, as that of counts, halfway between even errors and errors in proportion, so that
+
+    $$b_0 = \frac{\mathrm{sd}(y)}{2 \bar y},$$
+
+    at most 1/2; other channels have $b_0 = 0$. The networks' scale is taken where it is more likely
+    than the other.
 
     Args:
         asked: the questions.
@@ -74,7 +82,9 @@ def fit_spread(
         units: of the channels.
         log_scale: (P, C) of the networks; None: there are none.
         n_independent: n, the number of stretches of a horizon.
+        positive: (C,) bool, whether no value is negative; None: no channel is thought so.
     """
+    usual = np.zeros(error.shape[1]) if positive is None else _usual(positive, units)
     n_channels = error.shape[1]
     level = _level(mean, units)
     exponent, of_lead = np.zeros(n_channels), []
@@ -84,7 +94,7 @@ def fit_spread(
         if not known.any():
             lead, own, at = np.ones(8), np.full(8, units.scale[c]), np.zeros(8)
         size = np.sqrt(Variogram.fit(lead, own)(lead))
-        exponent[c] = _exponent(own / np.maximum(size, 1e-300), at, n_independent)
+        exponent[c] = _exponent(own / np.maximum(size, 1e-300), at, n_independent, usual[c])
         of_lead.append(Variogram.fit(lead, own * np.exp(-exponent[c] * at)))
     plain = Spread(tuple(of_lead), exponent, np.zeros(n_channels, dtype=bool))
     if log_scale is None:
@@ -99,13 +109,20 @@ def _level(mean: Array, units: LeadUnits) -> Array:
     return np.asarray(np.clip(level, -_FARTHEST_LEVEL, _FARTHEST_LEVEL))
 
 
-def _exponent(z: Array, level: Array, n: float) -> float:
+def _usual(positive: Array, units: LeadUnits) -> Array:
+    """The exponents (C,) of a variance in proportion to the level, 0 where that may be negative."""
+    level = np.where(positive & (units.center > 0), units.center, np.inf)
+    return np.minimum(0.5 * units.scale / level, _STEEPEST_USUAL)
+
+
+def _exponent(z: Array, level: Array, n: float, usual: float) -> float:
     """The most plausible b for errors z (P,) in units of what their leads suggest."""
-    square = np.array([np.mean(z**2 * np.exp(-2 * b * level)) for b in _EXPONENTS])
-    loss = 0.5 * np.log(np.maximum(square, 1e-300)) + _EXPONENTS * level.mean()
-    loss = n * loss + 0.5 * (_EXPONENTS / _TYPICAL_EXPONENT) ** 2
-    best, even = int(np.argmin(loss)), int(np.argmin(np.abs(_EXPONENTS)))
-    return float(_EXPONENTS[best]) if loss[even] - loss[best] > _CLEAR else 0.0
+    tried = np.append(_EXPONENTS, usual)
+    square = np.array([np.mean(z**2 * np.exp(-2 * b * level)) for b in tried])
+    loss = 0.5 * np.log(np.maximum(square, 1e-300)) + tried * level.mean()
+    loss = n * loss + 0.5 * ((tried - usual) / _TYPICAL_EXPONENT) ** 2
+    best = int(np.argmin(loss))
+    return float(tried[best]) if loss[-1] - loss[best] > _CLEAR else float(usual)
 
 
 def _likelihood(error: Array, scale: Array) -> Array:
