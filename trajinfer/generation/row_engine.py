@@ -23,6 +23,7 @@ from trajinfer.generation.row_history import (
     RunningPast,
     TrainingRows,
     averages_of,
+    gap_that_fits,
     step_sizes,
 )
 from trajinfer.generation.row_law import RowLaw
@@ -69,6 +70,7 @@ class RowEngine:
         weight: (B,) of the training series.
         box: (2, K) bounds that the user gave, NaN = none.
         rhythm: periods of the channels.
+        is_timed: whether what comes follows the time, and the gaps that fit in before the end.
     """
 
     schema: tuple[ChannelSchema, ...]
@@ -84,6 +86,7 @@ class RowEngine:
     weight: Array
     box: Array
     rhythm: Rhythm = field(default_factory=Rhythm.none)
+    is_timed: bool = False
 
     n_links: ClassVar[int] = 1
     dependence: ClassVar[None] = None
@@ -123,7 +126,8 @@ class RowEngine:
         empty = cls(
             schema, (), (), relations, first, lengths, latent, step, shared, missing, weight, box
         )
-        return replace(empty, rhythm=Rhythm.of(empty._filled, lengths))._with_laws(seed)
+        rhythm = Rhythm.of(empty._filled, lengths)
+        return replace(empty, rhythm=rhythm, is_timed=step == 0)._with_laws(seed)
 
     def _with_laws(self, seed: int) -> Self:
         """The engine with the law of every channel, each of as many rows as foretell it best.
@@ -161,6 +165,7 @@ class RowEngine:
             [filled[record, column - lag] for lag in range(1, order + 1)],
             [part[record, column] for part in averages_of(filled)],
             self.rhythm.foretold(filled)[record, column],
+            self._clock[record, column - 1],
             self._statics(filled, self.lengths)[record],
             column,
             self.lengths[record],
@@ -191,6 +196,7 @@ class RowEngine:
         lagged: Sequence[Array],
         averages: Sequence[Array],
         foretold: Array,
+        time: Array,
         static: Array,
         row: Array,
         length: Array,
@@ -200,6 +206,9 @@ class RowEngine:
         parts = [part[:, moving] for part in (*lagged, *averages)]
         if int(self.lengths.min()) < int(self.lengths.max()):
             parts.append(np.log(length)[:, None])
+        if self.is_timed:
+            fits = gap_that_fits(time, self._window, length - row)
+            parts += [time[:, None], np.log(fits)[:, None]]
         n_waves = _MANY_TIME_WAVES if self.shared and self.latent.shape[1] >= 12 else _TIME_WAVES
         turns = np.pi * row[:, None] / self.latent.shape[1] * np.arange(1, n_waves + 1)
         return np.concatenate([*parts, foretold, static, np.cos(turns), np.sin(turns)], axis=1)
@@ -300,6 +309,16 @@ class RowEngine:
         return filled_by_lines(self.latent)
 
     @cached_property
+    def _clock(self) -> Array:
+        """(B, T) times of the rows, where the gaps between them are a channel."""
+        gaps = self.schema[-1].inverse(self.latent[..., 1:, -1])
+        return np.nancumsum(np.column_stack([self.first_times, gaps]), axis=1)
+
+    @cached_property
+    def _window(self) -> tuple[float, float]:
+        return float(self.first_times.min()), float(self._clock.max())
+
+    @cached_property
     def _step_scale(self) -> Array:
         """(D,) standard deviations of steps."""
         after = np.arange(self.latent.shape[1]) >= self.lengths[:, None]
@@ -343,17 +362,17 @@ class RowEngine:
         length, n_rows = self.lengths[chosen], int(self.lengths[chosen].max())
         z = np.zeros((n, n_rows, len(self.schema)))
         values = np.zeros_like(z)
-        start = self._starts(chosen, rng)
-        z[:, : self.order] = start
+        z[:, : self.order] = self._starts(chosen, rng)
         static = self._statics(z, length)
         for row in range(min(self.order, n_rows)):
             for c, kind in enumerate(self.schema):
                 values[:, row, c] = kind.inverse(z[:, row, c])
                 z[:, row, c] = kind.forward(values[:, row, c])
+        time = self.first_times[chosen] + values[:, 1 : self.order, -1].sum(axis=1)
         past = RunningPast.after(z[:, : self.order], self.rhythm, n_rows)
         for row in range(self.order, n_rows):
             lagged = [z[:, row - lag] for lag in range(1, self.order + 1)]
-            known = past.averages, past.foretold, static, np.full(n, row), length
+            known = past.averages, past.foretold, time, static, np.full(n, row), length
             features_of = {o: self._features(lagged[:o], *known) for o in set(self.orders)}
             for c, (kind, law) in enumerate(zip(self.schema, self.laws, strict=True)):
                 if law is None:
@@ -370,6 +389,7 @@ class RowEngine:
                 values[:, row, c] = np.where(handed, same, value)
                 z[:, row, c] = kind.forward(values[:, row, c])
             past.append(z[:, row])
+            time = time + values[:, row, -1]
         return values, chosen
 
     def _finished(self, modelled: Array, chosen: Array) -> Array:

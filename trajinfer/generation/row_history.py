@@ -133,3 +133,12 @@ def step_sizes(rows: Array, whole: bool = True) -> Array:
         table.append(state)
         state = state + SIZE_SHARE * (np.abs(rows[:, t] - rows[:, t - 1]) - state)
     return np.stack(table, axis=1) if whole else state
+
+
+def gap_that_fits(time: Array, window: tuple[float, float], to_come: Array) -> Array:
+    """Mean gap after a time where the rows to come fall anywhere before the end of a window.
+
+    At least a hundredth of the window counts as left.
+    """
+    left = np.maximum(window[1] - time, 0.01 * (window[1] - window[0]))
+    return np.asarray(left / (np.maximum(to_come, 0) + 1))
