@@ -1,4 +1,4 @@
-"""Bridges on as many cells as an atlas has: `python examples/reproduce/atlas.py [CELLS] [DIMENSIONS]`.
+"""Bridges as large as an atlas: `python examples/reproduce/atlas.py [CELLS] [DIMENSIONS]`.
 
 Five snapshots of other individuals of one population, whose law is known: five Gaussian clouds
 carried along by an affine SDE (a rotation of 1.5 in every pair of coordinates, a contraction of .3,
