@@ -1,3 +1,6 @@
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -396,3 +399,27 @@ class TestAnnData:
         adata.obs["day"] = pd.Categorical(["a", "a", "b", "b", "b"])
         with pytest.raises(InputError, match="times must be numbers"):
             Snapshots.from_anndata(adata, time="day")
+
+
+def test_a_table_is_copied_twice_at_most_while_it_is_sorted(rng):
+    table = pd.DataFrame(rng.normal(size=(20_000, 25)).astype(np.float32))
+    table.columns = [f"x{c}" for c in table]
+    table["day"] = rng.integers(3, size=len(table))
+    tracemalloc.start()
+    snapshots = Snapshots.from_frame(table, time="day")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 2.3 * 8 * 25 * len(table)
+    assert replace(snapshots, time_name="t").points[0] is snapshots.points[0]
+
+
+def test_points_that_are_given_stay_the_users():
+    points = [np.zeros((3, 1)), np.ones((2, 1))]
+    snapshots = Snapshots([0, 1], points)
+    points[0][0] = 5.0
+    assert snapshots.points[0][0] == 0
+    frozen = points[1].view()
+    frozen.flags.writeable = False
+    seen = Snapshots([0], [frozen]).points[0]
+    points[1][0] = 7.0
+    assert seen[0] == 1

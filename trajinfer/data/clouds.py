@@ -13,8 +13,11 @@ from trajinfer._core.errors import InputError
 
 
 def as_points(points: Any, k: int, times: Array) -> Array:
-    """The points (N, D) of snapshot k, refused where there are none or one is not finite."""
-    array = as_array(points, f"snapshot {k}", ndim=2)
+    """The points (N, D) of snapshot k, refused where there are none or one is not finite.
+
+    They are a copy that nobody can write to; such an array itself is taken as it is.
+    """
+    array = points if _is_frozen(points) else frozen(as_array(points, f"snapshot {k}", ndim=2))
     label = f"snapshot {k} (time {times[k]:g})" if k < len(times) else f"snapshot {k}"
     if array.shape[0] == 0:
         raise InputError(f"{label} is empty; leave out times at which nothing was seen")
@@ -69,9 +72,41 @@ def without_massless_times(points: Array, times: Array, mass: Array) -> tuple[Ar
 
 def read_only(array: Array) -> Array:
     """A copy that nobody can write to."""
-    array = array.copy()
+    return frozen(array.copy())
+
+
+def frozen(array: Array) -> Array:
+    """The array itself, which nobody can write to from now on."""
     array.flags.writeable = False
     return array
+
+
+def _is_frozen(points: Any) -> bool:
+    """Whether these are points that nobody can write to, through no other array either."""
+    plain = type(points) is np.ndarray and points.dtype == np.float64 and points.ndim == 2
+    return plain and points.flags.owndata and not points.flags.writeable
+
+
+def rows_by_time(
+    points: Array, times: Array, mass: Array | None
+) -> tuple[Array, tuple[Array, ...], tuple[Array, ...] | None]:
+    """Times (K,) in order, and the points and weights of each; times without weight are left out.
+
+    Args:
+        points: (N, D).
+        times: (N,) finite.
+        mass: (N,) weights, or None.
+
+    Raises:
+        InputError: for weights that are none.
+    """
+    if mass is not None:
+        require_weights(mass, len(points), "weights")
+        points, times, mass = without_massless_times(points, times, mass)
+    order, starts, unique = grouped(times)
+    rows = np.split(order, starts)
+    clouds = tuple(frozen(points[own]) for own in rows)
+    return unique, clouds, None if mass is None else tuple(mass[own] for own in rows)
 
 
 def grouped(times: Array) -> tuple[Array, Array, Array]:

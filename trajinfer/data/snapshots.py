@@ -16,7 +16,6 @@ from trajinfer._core.checks import (
     as_rows,
     require_finite,
     require_increasing,
-    require_weights,
     unmasked,
 )
 from trajinfer._core.errors import InputError
@@ -26,10 +25,9 @@ from trajinfer.data.clouds import (
     as_points,
     as_sizes,
     as_weights,
-    grouped,
     read_only,
     require_whole_rows,
-    without_massless_times,
+    rows_by_time,
 )
 from trajinfer.data.columns import as_table, number_columns, numbers_of, require_columns, times_of
 from trajinfer.data.names import feature_names
@@ -96,7 +94,7 @@ class Snapshots:
         freeze = object.__setattr__
         freeze(self, "axis", axis)
         freeze(self, "times", read_only(times))
-        freeze(self, "points", tuple(read_only(p) for p in points))
+        freeze(self, "points", points)
         freeze(self, "sizes", read_only(as_sizes(self.sizes, self.weights, points)))
         freeze(self, "weights", as_weights(self.weights, points))
         freeze(self, "features", features)
@@ -166,17 +164,7 @@ class Snapshots:
             raise InputError(f"X has {len(points)} rows and t has {len(times)}; they must agree")
         require_finite(times, "t")
         mass = None if weights is None else as_array(weights, "weights", ndim=1)
-        if mass is not None:
-            require_weights(mass, len(points), "weights")
-            points, times, mass = without_massless_times(points, times, mass)
-        order, starts, unique = grouped(times)
-        return cls(
-            unique,
-            tuple(np.split(points[order], starts)),
-            None if mass is None else tuple(np.split(mass[order], starts)),
-            feature_names(features),
-            axis,
-        )
+        return cls(*rows_by_time(points, times, mass), feature_names(features), axis)
 
     @classmethod
     def open(
@@ -249,21 +237,18 @@ class Snapshots:
         """
         df = as_table(df)
         require_columns(df, [time, *(features or ()), *([] if weight is None else [weight])])
-        _, t = times_of(df, time, time_unit)  # its errors come before those of other columns
+        axis, t = times_of(df, time, time_unit)  # its errors come before those of other columns
         if features is None:
             features = number_columns(df, (time, weight), "features=")
         if not features:
             raise InputError("features= names no column; name some, or leave it out for all")
-        numbers = np.column_stack([numbers_of(df, name) for name in features])
+        numbers = np.empty((len(df), len(features)))  # one table of them, however large it is
+        for column, name in enumerate(features):
+            numbers[:, column] = numbers_of(df, name)
         require_whole_rows(numbers, features, df.index, t)
-        snapshots = cls.from_arrays(
-            numbers,
-            df[time],
-            None if weight is None else numbers_of(df, weight),
-            features=features,
-            time_unit=time_unit,
-        )
-        return replace(snapshots, time_name=time, weight_name=weight or "weight")
+        mass = None if weight is None else numbers_of(df, weight)
+        rows = rows_by_time(numbers, t, mass)
+        return cls(*rows, feature_names(features), axis, time, weight or "weight")
 
     @classmethod
     def from_anndata(
