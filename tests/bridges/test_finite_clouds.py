@@ -7,6 +7,7 @@ import trajinfer
 from trajinfer import SchrodingerBridge, Snapshots
 from trajinfer.bridges.finite_clouds import CORRECTED, extrapolated
 from trajinfer.processes import AffineDrift, Brownian
+from trajinfer.references import reference
 
 TRUE = np.array([0.4, 0.8])
 
@@ -85,3 +86,17 @@ def test_few_points_keep_what_was_learned_and_say_so(caplog):
     np.testing.assert_array_equal(
         bridge.volatility_, fitted(diffusing(15, 7), "likelihood").volatility_
     )
+
+
+def test_moments_of_many_points_are_taken_in_blocks_of_columns(monkeypatch):
+    rng = np.random.default_rng(0)
+    clouds = [rng.normal(3, 2, (n, 5)) for n in (40, 60)]
+    weights = [rng.uniform(size=len(points)) for points in clouds]
+    snapshots = Snapshots([0, 1], clouds, weights)
+    whole = reference.snapshot_moments(snapshots)
+    monkeypatch.setattr(reference, "_AT_ONCE", 200)
+    mean, deviation = reference.snapshot_moments(snapshots)
+    np.testing.assert_allclose(mean, whole[0], rtol=1e-13)
+    np.testing.assert_allclose(deviation, whole[1], rtol=1e-13)
+    mass = np.concatenate([own / own.sum() for own in weights]) / 2
+    np.testing.assert_allclose(mean, mass @ np.concatenate(clouds), rtol=1e-12)

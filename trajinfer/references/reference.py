@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 SPREAD_FRACTION = 0.3
 LEARN, LIKELIHOOD = "learn", "likelihood"
-_UNLIKE_UNITS, _NEIGHBOURS = 10.0, 1000
+_UNLIKE_UNITS, _NEIGHBOURS, _AT_ONCE = 10.0, 1000, 2**22
 
 
 def prepare_reference(reference: SDELike | None, volatility: Any, snapshots: Snapshots) -> SDELike:
@@ -180,8 +180,14 @@ def _noise_scale(points: Array, weights: Array, process: Process | None) -> Arra
 
 def snapshot_moments(snapshots: Snapshots) -> tuple[Array, Array]:
     """Mean and standard deviation (D,) over all snapshots, every one with the same mass."""
-    mass = [snapshots.probabilities(k) for k in range(len(snapshots))]
-    return moments(np.concatenate(snapshots.points), np.concatenate(mass))
+    mass = np.concatenate([snapshots.probabilities(k) for k in range(len(snapshots))])
+    width = max(1, _AT_ONCE // len(mass))  # columns have moments of their own
+    found = [
+        moments(np.concatenate([own[:, c : c + width] for own in snapshots.points]), mass)
+        for c in range(0, snapshots.dim, width)
+    ]
+    mean, deviation = map(np.concatenate, zip(*found, strict=True))
+    return mean, deviation
 
 
 def _typical_duration(snapshots: Snapshots) -> float:
