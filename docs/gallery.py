@@ -186,7 +186,7 @@ def spruces():
 
 
 def unions():
-    """Whether young women belong to a union, asked in some years: prevalence, beside what is seen.
+    """Whether young women belong to a union, asked in some years: changes seen beside expected.
 
     Page: heart-transplants.md
     """
