@@ -151,7 +151,7 @@ def caterpillars():
 
 
 def flights():
-    """Passengers from Melbourne to Sydney, week by week: those that surprise, given all others.
+    """Passengers from Melbourne to Sydney by week, and the week that surprises, given all others.
 
     Page: gaps-scenarios-anomalies.md
     """
@@ -212,7 +212,7 @@ def passages():
     from trajinfer import plot
     from trajinfer.processes import DoubleWell
 
-    well, ts = DoubleWell(1.0, 1.0, volatility=0.5), np.linspace(1, 150, 60)
+    well, ts = DoubleWell(1.0, 1.0, volatility=0.5), np.geomspace(0.1, 150, 80)
     law = F.passage(well, F.above(1.0), [[-1.0], [0.0], [0.5]], ts=ts)
     starts = ["from -1", "from 0", "from .5"]
     return plot.passage(law.ts, law.survival, names=starts)
