@@ -215,9 +215,11 @@ class TimeAxis:
         Example:
             >>> TimeAxis.of(pd.to_datetime(["2020-01-01"])).named(31.0)
             '2020-02-01'
+            >>> TimeAxis.of([20240101, 20240102]).named(20240101.0)
+            '20240101'
         """
         if self.kind != "datetime":
-            return self.in_words(t)
+            return f"{t:.15g} {self.unit or ''}".rstrip()
         return str(self.decode(np.array([t]))[0]).removesuffix(" 00:00:00")
 
     def _length(self, value: Any, name: str) -> float:
