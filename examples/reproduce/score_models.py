@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from generated_tables import area, weather_days
+from generated_tables import weather_days
 
 from trajinfer import DirectedChainGenerator, IrregularSeries, NeuralSDEInterpolator
 from trajinfer.datasets import (
@@ -29,6 +29,7 @@ from trajinfer.datasets import (
     relative_prices,
 )
 from trajinfer.evaluation import generation_report
+from trajinfer.evaluation.generation.two_sample import classifier_auc
 from trajinfer.metrics import crps
 from trajinfer.scores import ScoreSeries
 
@@ -173,16 +174,19 @@ def generation(method, seed):
 
 def weather(method, seed):
     """One row: the area under the curve of a classifier for days at three airports."""
-    train, real, dates = weather_days()
+    train, real, train_dates, dates = weather_days()
+    # drawn days are each a group; days drawn again keep theirs
+    groups = np.arange(len(real))
     start, make = time.process_time(), GENERATORS[method]
     if make is None:
         rows = np.random.default_rng(seed).permutation(len(train))[: len(real)]
-        drawn = np.stack(train)[rows]
+        drawn, groups = np.stack(train)[rows], train_dates[rows]
     else:
         series = IrregularSeries.from_arrays(np.arange(24.0), np.stack(train))
         drawn = make(seed).fit(series).sample(len(real)).values
     seconds = time.process_time() - start
-    return {"seconds": seconds, "auc": area(np.stack(real), drawn, dates)}
+    auc = classifier_auc(np.stack(real), drawn, dates, groups, range(3)).value
+    return {"seconds": seconds, "auc": auc}
 
 
 GENERATED = {"generation": generation, "weather": weather}
