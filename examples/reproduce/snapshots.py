@@ -10,7 +10,7 @@ not reproduced here. Runs on one thread.
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ class Task:
     reference: object
     bar: str
     reported: str
+    _: KW_ONLY
     observed: tuple[int, ...] | None = None  # coordinates of the reference that the data show
     label: str = ""  # of a second row on the same data
     forecast: float | None = None  # time
@@ -61,9 +62,9 @@ TASKS = [
     ),
     Task("gom_200", PolynomialDrift(2, degree=3), ".035", ".042"),
     Task("hesc_pca5_sbirr", None, "1.33", "1.205"),
-    Task("hesc_pca5_sbirr", AffineDrift(5, ridge=1.0), "-", "1.205", "hesc, affine, ridge 1"),
+    Task("hesc_pca5_sbirr", AffineDrift(5, ridge=1.0), "-", "1.205", label="hesc, affine, ridge 1"),
     Task("eb_pca5_sbirr", None, "1.05", "-"),
-    Task("eb_pca5_sbirr", AffineDrift(5, ridge=1.0), "-", "-", "eb, affine, ridge 1"),
+    Task("eb_pca5_sbirr", AffineDrift(5, ridge=1.0), "-", "-", label="eb, affine, ridge 1"),
     Task("pbmc30_500", None, ".77, MMD2 .0066", ".769"),
 ]
 FORECAST_BARS = {
