@@ -2,9 +2,10 @@
 
     TRAJINFER_DATA=/path/to/data python examples/reproduce/growth.py [name ...]
 
-Default settings but for `growth=`, three seeds, means and spread. Held-out W1 is between drawn
-points and the snapshot, mass the learned one over the number of cells counted there. "balanced"
-leaves growth out; the exact-OT line joins the neighbouring snapshots along their optimal coupling.
+Default settings but for `growth=`, three seeds, means and spread. Held-out W1 is between the
+snapshot and as many drawn points as the line has, mass the learned one over the number of cells
+counted there. "balanced" leaves growth out; the exact-OT line joins the neighbouring snapshots
+along their optimal coupling.
 Where the truth is known: rank correlation with the true rate over all points; of two Gaussians in
 many coordinates the share of the later population that descends from the one that grows, and how
 much of either crosses over; and `simulated`, two populations that move, divide and die alike, the
@@ -65,11 +66,12 @@ def held_out(name: str) -> None:
     balanced = [fitted(train, None, seed)[0] for seed in SEEDS]
     everything = np.concatenate([*train.points, *held.points])
     for label, points in zip(held.labels, held.points, strict=True):
+        joined = exact_line(train, float(label))
+        line, n = score_of("w1", joined, (points, None)), len(joined[0])
         scores = [
-            [score_of("w1", (b.marginal(label), None), (points, None)) for b in fits]
+            [score_of("w1", (b.marginal(label, n), None), (points, None)) for b in fits]
             for fits in (grown, balanced)
         ]
-        line = score_of("w1", exact_line(train, float(label)), (points, None))
         counted = len(points) / len(train.points[0])
         mass = [float(b.mass([label])[0]) / counted for b in grown]
         rank = "-"
